@@ -1,0 +1,50 @@
+"""Packaging. The reason for each dependency stands in docs/architecture.md."""
+
+import re
+from pathlib import Path
+
+from setuptools import setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tap_klaviyo/__init__.py").read_text())[1]
+
+SANDBOX = ["aiohttp>=3.10,<4"]
+DEMO = [*SANDBOX, "duckdb>=1.1,<3", "plotext>=5.3,<6"]
+
+setup(
+    name="tap-klaviyo",
+    version=VERSION,
+    description="Singer tap for Klaviyo: every event, as fast as the rate limit allows.",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=["tap_klaviyo", "tap_klaviyo.schemas"],
+    package_dir={"tap_klaviyo": "tap_klaviyo", "tap_klaviyo.schemas": "schemas"},
+    package_data={"tap_klaviyo": ["py.typed"], "tap_klaviyo.schemas": ["*.json"]},
+    entry_points={"console_scripts": ["tap-klaviyo=tap_klaviyo.cli:main"]},
+    install_requires=[
+        "backoff>=2.2.1,<3",
+        "msgspec>=0.19,<0.23",
+        "pendulum>=3.0,<4",
+        "requests>=2.32,<3",
+        "rich>=13.7,<16",
+        "singer-python>=6.1,<7",
+    ],
+    extras_require={
+        "sandbox": SANDBOX,
+        "demo": DEMO,
+        "dev": [
+            *DEMO,
+            "build>=1.2,<2",
+            "hypothesis>=6.100,<7",
+            "klaviyo-api==24.0.0",
+            "mypy>=1.13,<3",
+            "pytest>=8,<10",
+            "responses>=0.25,<1",
+            "ruff>=0.8,<1",
+            "types-jsonschema",
+            "types-requests",
+        ],
+    },
+)

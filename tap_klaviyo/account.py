@@ -1,0 +1,76 @@
+"""What the account has: its metrics, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tap_klaviyo.client import Client
+from tap_klaviyo.streams import STREAMS
+
+OWN_INTEGRATION = "klaviyo"
+PATH = "/api/metrics?fields%5Bmetric%5D=name,integration"
+NEEDS = "metrics:read"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric; ``own`` tells whether it is Klaviyo's own and not another integration's."""
+
+    id: str
+    name: str
+    own: bool
+
+
+class Metrics:
+    """All metrics of an account. Ids differ between accounts, names are not unique."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = tuple(metrics)
+
+    def ids(self, names: Iterable[str]) -> list[str]:
+        """The ids of Klaviyo's own metrics with one of the ``names``, whatever their case.
+
+        A metric may be renamed, or exist under its old and its new name, or twice under one.
+        """
+        wanted = {name.casefold() for name in names}
+        matching = (m.id for m in self._metrics if m.own and m.name.casefold() in wanted)
+        return list(dict.fromkeys(matching))
+
+    def stream_names(self) -> dict[str, str]:
+        """The stream to which each metric id belongs, for those that belong to one."""
+        return {
+            identifier: stream.name for stream in STREAMS for identifier in self.ids(stream.metrics)
+        }
+
+
+def read_metrics(client: Client) -> Metrics:
+    """All metrics of the account, every page. Raises what :meth:`Client.get` does."""
+    found: list[Metric] = []
+    url: str | None = PATH
+    while url:
+        page, url = client.get(url, _parse, NEEDS)
+        found += page
+    return Metrics(found)
+
+
+def _parse(body: bytes) -> tuple[list[Metric], str | None]:
+    document = json.loads(body)
+    try:
+        links = document.get("links") or {}
+        return [_metric(item) for item in document["data"]], links.get("next")
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"no list of metrics: {error!r}") from error
+
+
+def _metric(item: Any) -> Metric:
+    attributes = item.get("attributes") or {}
+    integration = attributes.get("integration")
+    owner = integration.get("name") if isinstance(integration, dict) else None
+    return Metric(
+        id=str(item["id"]),
+        name=" ".join(str(attributes.get("name") or "").split()),
+        own=str(owner).casefold() == OWN_INTEGRATION,
+    )

@@ -1,0 +1,120 @@
+"""The command: arguments in, exit code out.
+
+0: all is well. 1: a fault, said in one line on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from tap_klaviyo import __version__
+from tap_klaviyo.errors import TapError
+from tap_klaviyo.messages import Writer
+
+DESCRIPTION = """\
+Reads a Klaviyo account and writes Singer messages to stdout.
+
+  1. tap-klaviyo --config config.json --test            is the key good?
+  2. tap-klaviyo --discover > catalog.json              what is there? (edit to select)
+  3. tap-klaviyo --config config.json --catalog catalog.json | target-jsonl
+
+Without --catalog the streams that are selected by default are read. Feed the last STATE that the
+target prints back with --state, and the next run reads only what is new.
+"""
+
+EPILOG = """\
+Settings may also come from the environment: TAP_KLAVIYO_API_KEY, TAP_KLAVIYO_START_DATE and so on.
+See 'tap-klaviyo --about' for all settings and streams.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tap-klaviyo",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("-c", "--config", metavar="FILE", help="settings, as a JSON object")
+    add("-s", "--state", metavar="FILE", help="state of the last run, to go on from there")
+    add("--catalog", metavar="FILE", help="streams and fields to read, as --discover writes it")
+    add("-p", "--properties", metavar="FILE", dest="catalog", help="an older name for --catalog")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("-d", "--discover", action="store_true", help="write the catalog and exit")
+    mode.add_argument(
+        "--test", action="store_true", help="check the key and the scopes of each stream, and exit"
+    )
+    mode.add_argument("--about", action="store_true", help="describe this tap and exit")
+    mode.add_argument("--version", action="version", version=f"tap-klaviyo {__version__}")
+    add("--format", choices=("text", "json", "markdown"), default="text", help="for --about")
+    add("--debug", action="store_true", help="log more, and a traceback if something fails")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except TapError as error:
+        _logger(options).critical("%s", error, exc_info=options.debug)
+        return 1
+    except BrokenPipeError:
+        # The target has gone and said why. Python would complain of the pipe once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Imported where needed: --version and --discover do not wait for what they do not use.
+    if options.about:
+        from tap_klaviyo.about import about
+
+        Writer(sys.stdout.buffer).text(about(options.format))
+    elif options.discover:
+        from tap_klaviyo.discovery import catalog_text
+
+        Writer(sys.stdout.buffer).text(catalog_text())
+    else:
+        _sync(options)
+
+
+def _sync(options: argparse.Namespace) -> None:
+    """A run, or with --test a check of what a run would need."""
+    from tap_klaviyo import config, discovery
+    from tap_klaviyo.account import read_metrics
+    from tap_klaviyo.check import check
+    from tap_klaviyo.client import Client
+    from tap_klaviyo.progress import watched
+    from tap_klaviyo.state import State
+    from tap_klaviyo.sync import Run
+
+    _logger(options)
+    settings = config.load(options.config)
+    document = config.read_object(options.catalog, "catalog") if options.catalog else None
+    state = State(config.read_object(options.state, "state") if options.state else {})
+    client = Client(settings)
+    names = {}
+    if document is not None and discovery.names_metrics(document):
+        names = read_metrics(client).stream_names()
+    selection = discovery.read_catalog(document or discovery.catalog(), names)
+    if options.test:
+        check(client, selection)
+    else:
+        Run(settings, client, Writer(sys.stdout.buffer), watched()).sync(selection, state)
+
+
+def _logger(options: argparse.Namespace) -> logging.Logger:
+    """Singer's logger: lines of level and message on stderr."""
+    import singer
+
+    logger: logging.Logger = singer.get_logger()
+    if options.debug:
+        logger.setLevel(logging.DEBUG)
+    return logger

@@ -1,0 +1,272 @@
+"""The settings: one frozen dataclass, read from a file and the environment, checked all at once.
+
+Each field of :class:`Config` is one setting. Its default, its parser and the sentence that tells a
+user what is expected stand beside it, so ``--about``, the README's table and the error messages
+speak of the same thing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pendulum
+
+from tap_klaviyo import __version__
+from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.times import parse_utc
+
+logger = logging.getLogger(__name__)
+
+ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+REQUIRED = object()
+
+
+class Secret:
+    """A value that shows itself only when asked: prints, logs and tracebacks get asterisks."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself, for the one place that sends it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+def _secret(value: Any) -> Secret:
+    text = _text(value)
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(value)
+    return Secret(text)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError(value)
+    return value.strip()
+
+
+def _time(value: Any) -> datetime:
+    text = _text(value)
+    if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}", text, re.ASCII):
+        month, day, year = map(int, text.split("/"))
+        return datetime(year, month, day, tzinfo=timezone.utc)
+    return parse_utc(text)
+
+
+def _duration(value: Any) -> timedelta:
+    if isinstance(value, str) and value.upper().startswith("P"):
+        parsed: Any = pendulum.parse(value.upper())
+        seconds = parsed.total_seconds()
+    else:
+        seconds = _number(value)
+    if not 0 <= seconds <= 10 * 365 * 86_400:
+        raise ValueError(value)
+    return timedelta(seconds=seconds)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)
+    return float(value)
+
+
+def _integer(low: int, high: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        number = _number(value)
+        if not number.is_integer() or not low <= number <= high:
+            raise ValueError(value)
+        return int(number)
+
+    return parse
+
+
+def _timeout(value: Any) -> float:
+    seconds = _number(value)
+    if not 0 < seconds <= 86_400:
+        raise ValueError(value)
+    return seconds
+
+
+def _revision(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", text):
+        raise ValueError(value)
+    return text
+
+
+def _base_url(value: Any) -> str:
+    url = urlsplit(_text(value))
+    secure = url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK_HOSTS)
+    if (
+        not secure
+        or not url.hostname
+        or url.username
+        or url.query
+        or url.fragment
+        or url.path.strip("/")
+    ):
+        raise ValueError(value)
+    return f"{url.scheme}://{url.netloc}"
+
+
+def _setting(
+    parse: Callable[[Any], Any], expected: str, description: str, default: Any = REQUIRED
+) -> Any:
+    """A dataclass field; ``default`` is in the form a user would write, and is parsed the same."""
+    return dataclasses.field(
+        metadata={
+            "parse": parse,
+            "expected": expected,
+            "description": description,
+            "default": default,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the user can set. Times are UTC; durations are timedeltas of zero or more."""
+
+    api_key: Secret = _setting(
+        _secret, "a private API key such as pk_...", "Private API key of the Klaviyo account."
+    )
+    start_date: datetime = _setting(
+        _time,
+        "a date such as 2026-01-31 or 2026-01-31T00:00:00Z",
+        "Events from this moment on are read when a stream has no bookmark yet.",
+    )
+    end_date: datetime | None = _setting(
+        _time,
+        "a date such as 2026-01-31 or 2026-01-31T00:00:00Z",
+        "Events before this moment are read; by default all up to the start of the run.",
+        None,
+    )
+    lookback_window: timedelta = _setting(
+        _duration,
+        "an ISO 8601 duration such as PT1H, or seconds",
+        "Each run reads this much before the bookmark again, for late events; 0 for none.",
+        "PT1H",
+    )
+    sweep_window: timedelta = _setting(
+        _duration,
+        "an ISO 8601 duration such as P7D, or seconds",
+        "How far back a sweep looks for events that came very late; 0 for no sweeps.",
+        "P7D",
+    )
+    sweep_interval: timedelta = _setting(
+        _duration,
+        "an ISO 8601 duration such as P1D, or seconds",
+        "The time between two sweeps; 0 for no sweeps.",
+        "P1D",
+    )
+    page_size: int = _setting(
+        _integer(1, 1000),
+        "a whole number from 1 to 1000",
+        "Events asked for in one request; 200 is used if Klaviyo refuses it.",
+        1000,
+    )
+    concurrency: int = _setting(
+        _integer(1, 64), "a whole number from 1 to 64", "Requests under way at once.", 16
+    )
+    request_timeout: float = _setting(
+        _timeout,
+        "a number of seconds above 0",
+        "The longest one request may take, in seconds.",
+        300,
+    )
+    user_agent: str = _setting(
+        _text,
+        "a text",
+        "What the tap calls itself; add a contact of yours.",
+        f"tap-klaviyo/{__version__}",
+    )
+    revision: str = _setting(
+        _revision,
+        "a revision such as 2026-07-15",
+        "Revision of Klaviyo's API; this tap is made for 2026-07-15.",
+        "2026-07-15",
+    )
+    base_url: str = _setting(
+        _base_url,
+        "an https address without a path, or http on this machine",
+        "Address of Klaviyo's API; requests go nowhere else.",
+        "https://a.klaviyo.com",
+    )
+
+
+SETTINGS = dataclasses.fields(Config)
+
+
+def load(path: str | None, environment: Mapping[str, str] = os.environ) -> Config:
+    """The settings of the file at ``path``, overridden by ``TAP_KLAVIYO_...`` variables.
+
+    Raises :class:`ConfigError` with every fault found, each with its setting and what is expected.
+    An unknown setting is a warning, since a newer or older tap may know it.
+    """
+    raw = read_object(path, "config") if path else {}
+    known = {setting.name for setting in SETTINGS}
+    for name in sorted(raw.keys() - known):
+        logger.warning("config: unknown setting '%s' is ignored.", name)
+    for name in known:
+        if value := environment.get(ENVIRONMENT_PREFIX + name.upper()):
+            raw[name] = value
+    return parse(raw)
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """Settings as written by a user, checked together; :class:`ConfigError` names all faults."""
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for setting in SETTINGS:
+        try:
+            values[setting.name] = _value(setting, raw.get(setting.name))
+        except (ValueError, OverflowError, TypeError, LookupError):
+            faults.append(f"{setting.name}: expected {setting.metadata['expected']}")
+    start, end = values.get("start_date"), values.get("end_date")
+    if start and end and start >= end:
+        faults.append("end_date: expected a moment after start_date")
+    if faults:
+        raise ConfigError(f"config: {'; '.join(faults)}.")
+    return Config(**values)
+
+
+def _value(setting: dataclasses.Field[Any], written: Any) -> Any:
+    """The parsed value; a null or an absent setting means its default."""
+    default = setting.metadata["default"]
+    if written is None:
+        if default is REQUIRED:
+            raise ValueError(setting.name)
+        written = default
+    return None if written is None else setting.metadata["parse"](written)
+
+
+def read_object(path: str, what: str) -> dict[str, Any]:
+    """The JSON object in the file at ``path``; :class:`ConfigError` says what is wrong with it.
+
+    ``what`` names the file's role ("config", "catalog", "state") in the message.
+    """
+    try:
+        document = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{what}: cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{what}: {path} is not JSON ({error}).") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{what}: {path} must hold a JSON object.")
+    return document

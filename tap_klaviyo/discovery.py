@@ -1,0 +1,299 @@
+"""The catalog: written from the registry and the bundled schemas, and read back as a selection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.streams import BY_NAME, STREAMS, Stream
+
+Schema = dict[str, Any]
+Breadcrumb = tuple[str, ...]
+
+_HERE = Path(__file__).parent
+SCHEMAS = next(path for path in (_HERE / "schemas", _HERE.parent / "schemas") if path.is_dir())
+"""Inside the package when installed, beside it in a checkout and an editable install."""
+
+REPLICATION_METHODS = ("INCREMENTAL", "FULL_TABLE")
+
+
+@cache
+def load_schema(name: str) -> Schema:
+    """The bundled schema ``name``, every ``$ref`` and ``allOf`` put in place. Not to be changed."""
+    schema = json.loads((SCHEMAS / f"{name.removesuffix('.json')}.json").read_bytes())
+    resolved: Schema = _resolve(schema)
+    return resolved
+
+
+def _resolve(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_resolve(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    own = {key: _resolve(value) for key, value in node.items() if key not in ("$ref", "allOf")}
+    bases = [load_schema(node["$ref"])] if isinstance(node.get("$ref"), str) else []
+    bases += [_resolve(base) for base in node.get("allOf", ())]
+    merged: Schema = {}
+    for part in (*bases, own):
+        properties = {**merged.get("properties", {}), **part.get("properties", {})}
+        merged = {**merged, **part}
+        if properties or "properties" in merged:
+            merged["properties"] = properties
+    return merged
+
+
+def catalog() -> dict[str, Any]:
+    """The catalog of all streams, in the order of the registry. Needs no network."""
+    return {"streams": [_entry(stream) for stream in STREAMS]}
+
+
+def catalog_text() -> str:
+    """The catalog as ``--discover`` prints it and ``catalog.json`` holds it."""
+    return json.dumps(catalog(), indent=2, ensure_ascii=False)
+
+
+def _entry(stream: Stream) -> dict[str, Any]:
+    schema = load_schema(stream.schema)
+    return {
+        "tap_stream_id": stream.name,
+        "stream": stream.name,
+        "key_properties": list(stream.keys),
+        "replication_method": stream.replication_method,
+        **({"replication_key": stream.replication_key} if stream.replication_key else {}),
+        "schema": schema,
+        "metadata": [
+            {"breadcrumb": [], "metadata": _stream_metadata(stream)},
+            *(
+                {"breadcrumb": list(place), "metadata": _field_metadata(stream, place)}
+                for place in _places(schema)
+            ),
+        ],
+    }
+
+
+def _stream_metadata(stream: Stream) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "inclusion": "available",
+        "selected-by-default": stream.selected_by_default,
+        "table-key-properties": list(stream.keys),
+        "forced-replication-method": stream.replication_method,
+    }
+    if stream.replication_key:
+        metadata["valid-replication-keys"] = [stream.replication_key]
+    return metadata
+
+
+def _field_metadata(stream: Stream, place: Breadcrumb) -> dict[str, Any]:
+    name = place[1]
+    if len(place) == 2 and name in _automatic(stream):
+        return {"inclusion": "automatic", "selected-by-default": True}
+    return {
+        "inclusion": "available",
+        "selected-by-default": len(place) > 2 or name not in stream.fields_not_by_default,
+    }
+
+
+def _automatic(stream: Stream) -> set[str]:
+    return {*stream.keys, stream.replication_key}
+
+
+def _places(schema: Schema, parent: Breadcrumb = ()) -> Iterator[Breadcrumb]:
+    """The breadcrumb of every property; ``items`` of an array is a step like any other."""
+    for name, child in schema.get("properties", {}).items():
+        place = (*parent, "properties", name)
+        yield place
+        yield from _places(child, place)
+    if isinstance(schema.get("items"), dict):
+        yield from _places(schema["items"], (*parent, "items"))
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A stream that the user wants, and how.
+
+    ``name`` is what its messages call it, ``schema`` holds the selected properties only.
+    """
+
+    stream: Stream
+    name: str
+    schema: Schema
+    keys: tuple[str, ...]
+    replication_method: str
+    tap_stream_id: str
+
+    @property
+    def incremental(self) -> bool:
+        """Whether the stream is read from its bookmark on."""
+        return self.replication_method == "INCREMENTAL"
+
+
+def names_metrics(document: Mapping[str, Any]) -> bool:
+    """Whether a catalog calls streams by what may be metric ids, as singer-io's tap does."""
+    entries = document.get("streams")
+    return isinstance(entries, list) and any(
+        isinstance(entry, dict)
+        and not {str(entry.get("tap_stream_id")), str(entry.get("stream"))} & BY_NAME.keys()
+        for entry in entries
+    )
+
+
+def read_catalog(
+    document: Mapping[str, Any], metric_names: Mapping[str, str] | None = None
+) -> list[Selected]:
+    """The selected streams of a catalog, in its order.
+
+    A catalog of singer-io's tap is understood: its ``tap_stream_id`` is a metric id, and
+    ``metric_names`` may tell which of our streams an id belongs to. Raises :class:`ConfigError`
+    for whatever cannot be done as the catalog asks.
+    """
+    entries = document.get("streams")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError("catalog: 'streams' must be an array of objects.")
+    chosen = [_read_entry(entry, metric_names or {}) for entry in entries]
+    selected = [selection for selection in chosen if selection is not None]
+    seen: dict[str, str] = {}
+    for selection in selected:
+        if seen.setdefault(selection.stream.name, selection.name) is not selection.name:
+            raise ConfigError(
+                f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
+            )
+    return selected
+
+
+def _read_entry(entry: Mapping[str, Any], metric_names: Mapping[str, str]) -> Selected | None:
+    identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
+    name = str(entry.get("stream") or identifier)
+    metadata = _metadata_map(entry, name)
+    top = {**_legacy_selected(entry), **metadata.get((), {})}
+    stream = BY_NAME.get(identifier) or BY_NAME.get(name)
+    stream = stream or BY_NAME.get(metric_names.get(identifier, ""))
+    if not _is_selected(top, default=stream is not None and stream.selected_by_default):
+        return None
+    if stream is None:
+        raise ConfigError(
+            f"catalog: stream '{name}' is selected but this tap has no such stream; "
+            "deselect it, or see the streams of 'tap-klaviyo --about'."
+        )
+    listed = entry.get("schema")
+    if not isinstance(listed, dict):
+        raise ConfigError(f"catalog: stream '{name}' has no schema; run --discover again.")
+    keys = _keys(entry, stream, name)
+    schema = _keyed(load_schema(stream.schema), stream, keys)
+    return Selected(
+        stream=stream,
+        name=name,
+        schema=_Selection(name, metadata, _automatic(stream) | set(keys)).of(schema, listed),
+        keys=keys,
+        replication_method=_replication_method(entry, top, stream, name),
+        tap_stream_id=identifier,
+    )
+
+
+def _legacy_selected(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Catalogs from before metadata say ``selected`` on the entry or on its schema."""
+    for place in (entry, entry.get("schema")):
+        if isinstance(place, dict) and isinstance(place.get("selected"), bool):
+            return {"selected": place["selected"]}
+    return {}
+
+
+def _metadata_map(entry: Mapping[str, Any], name: str) -> dict[Breadcrumb, Mapping[str, Any]]:
+    items = entry.get("metadata") or []
+    try:
+        return {tuple(item.get("breadcrumb") or ()): item.get("metadata") or {} for item in items}
+    except (AttributeError, TypeError):
+        raise ConfigError(f"catalog: the metadata of stream '{name}' cannot be read.") from None
+
+
+def _is_selected(metadata: Mapping[str, Any], default: bool) -> bool:
+    """Singer's rules: what is automatic is in, then the user's word, then the tap's default."""
+    if metadata.get("inclusion") == "automatic":
+        return True
+    if metadata.get("inclusion") == "unsupported":
+        return False
+    for word in ("selected", "selected-by-default"):
+        if isinstance(metadata.get(word), bool):
+            return bool(metadata[word])
+    return default
+
+
+def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...]:
+    """The catalog's own keys, so that a table which another tap filled keeps its key."""
+    keys = entry.get("key_properties")
+    if not keys:
+        return stream.keys
+    if not isinstance(keys, list) or not {*keys} <= {"id", *stream.keys}:
+        raise ConfigError(f"catalog: stream '{name}' cannot be keyed by {keys!r}.")
+    return tuple(keys)
+
+
+def _keyed(schema: Schema, stream: Stream, keys: tuple[str, ...]) -> Schema:
+    """The schema with only ``keys`` bound to have a value, of what a key of the stream may be."""
+    free = {name: schema["properties"][name] for name in stream.keys if name not in keys}
+    nullable = {name: {**child, "type": ["null", child["type"]]} for name, child in free.items()}
+    return {**schema, "properties": {**schema["properties"], **nullable}}
+
+
+def _replication_method(
+    entry: Mapping[str, Any], top: Mapping[str, Any], stream: Stream, name: str
+) -> str:
+    method = top.get("replication-method") or entry.get("replication_method")
+    method = method or stream.replication_method
+    if method not in REPLICATION_METHODS or (
+        method == "INCREMENTAL" and not stream.replication_key
+    ):
+        possible = "INCREMENTAL or FULL_TABLE" if stream.replication_key else "FULL_TABLE"
+        raise ConfigError(f"catalog: stream '{name}' can be read {possible}, not as {method!r}.")
+    return str(method)
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """What the metadata of one catalog entry selects of a schema."""
+
+    name: str
+    metadata: Mapping[Breadcrumb, Mapping[str, Any]]
+    automatic: set[str]
+
+    def of(self, ours: Schema, theirs: Any, parent: Breadcrumb = ()) -> Schema:
+        """Our schema cut down to the properties that the catalog lists and selects.
+
+        A property that the catalog describes without its parts is taken whole.
+        """
+        theirs = theirs if isinstance(theirs, dict) else {}
+        if isinstance(ours.get("items"), dict):
+            items = self.of(ours["items"], theirs.get("items"), (*parent, "items"))
+            return {**ours, "items": items}
+        listed = theirs.get("properties")
+        if not isinstance(listed, dict) or not listed or not ours.get("properties"):
+            return ours
+        self._refuse_unknown(listed.keys() - ours["properties"].keys(), parent)
+        return {
+            **ours,
+            "properties": {
+                key: self.of(child, listed.get(key), (*parent, "properties", key))
+                for key, child in ours["properties"].items()
+                if self._wanted(key, listed, parent)
+            },
+        }
+
+    def _wanted(self, key: str, listed: Mapping[str, Any], parent: Breadcrumb) -> bool:
+        if not parent and key in self.automatic:
+            return True
+        metadata = self.metadata.get((*parent, "properties", key), {})
+        return key in listed and _is_selected(metadata, default=True)
+
+    def _refuse_unknown(self, unknown: set[str], parent: Breadcrumb) -> None:
+        for key in sorted(unknown):
+            place = (*parent, "properties", key)
+            if self.metadata.get(place, {}).get("selected") is True:
+                path = ".".join(step for step in place if step not in ("properties", "items"))
+                raise ConfigError(
+                    f"catalog: field '{path}' of stream '{self.name}' is selected but does not "
+                    "exist; deselect it, or run --discover again."
+                )

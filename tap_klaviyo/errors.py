@@ -1,0 +1,36 @@
+"""What can go wrong, named by what the user does next.
+
+::
+
+    TapError                one line for the user; the run exits with code 1
+    ├── ConfigError         correct a setting or an input file; nothing else can go on
+    ├── ApiError            Klaviyo refuses one stream; the others go on
+    └── RetryableError      Klaviyo or the network fails for now; run again later
+"""
+
+from __future__ import annotations
+
+
+class TapError(Exception):
+    """A fault whose message is one line that says what to do. Never holds a secret."""
+
+
+class ConfigError(TapError):
+    """A setting or an input file has to be corrected, so the whole run ends."""
+
+
+class ApiError(TapError):
+    """Klaviyo refuses a request for good.
+
+    ``status`` is the HTTP status, ``parameter`` the query parameter that Klaviyo names as the
+    culprit (empty if it names none).
+    """
+
+    def __init__(self, message: str, status: int, parameter: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.parameter = parameter
+
+
+class RetryableError(TapError):
+    """A request failed in a way that passes: a network error, a 5xx, an unreadable body."""

@@ -1,0 +1,154 @@
+"""The plan of a run: which passes each selected stream takes, and from when. Pure.
+
+An incremental stream is read from its mark on, less the look-back that catches late events. Once a
+``sweep_interval`` it is read from ``sweep_window`` before the last sweep instead, so that whatever
+came late by up to that much is found, however long the tap has not run. A metric that is new to a
+stream is read from ``start_date`` on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass, field
+
+from tap_klaviyo import jsonapi
+from tap_klaviyo.account import Metrics
+from tap_klaviyo.config import Config
+from tap_klaviyo.discovery import Selected
+from tap_klaviyo.errors import TapError
+from tap_klaviyo.records import Shaper
+from tap_klaviyo.state import State
+from tap_klaviyo.windows import Timeline
+
+logger = logging.getLogger(__name__)
+
+GOAL_PAGES = 4
+"""Pages that a window should hold: enough to make its last, part-filled one cheap."""
+
+SETTLE = 10
+"""Klaviyo may refuse (400) to look for events of the last seconds; the next run reads them."""
+
+
+@dataclass
+class Table:
+    """One selected stream in this run, with its lanes and what has happened to it."""
+
+    selected: Selected
+    query: jsonapi.Query
+    shaper: Shaper
+    lanes: list[Lane] = field(default_factory=list)
+    metric_ids: list[str] = field(default_factory=list)
+    sweeping: bool = False
+    fault: TapError | None = None
+    records: int = 0
+    counted_at: float = 0.0
+    repaired_pages: int = 0
+    notes: Counter[str] = field(default_factory=Counter)
+    unkeyed: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What the stream's messages call it."""
+        return self.selected.name
+
+    @property
+    def mark(self) -> int:
+        """Everything of the stream before this second has been written."""
+        return min((lane.timeline.mark for lane in self.lanes), default=0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do for this stream."""
+        return self.fault is not None or all(lane.timeline.finished for lane in self.lanes)
+
+
+@dataclass(eq=False)
+class Lane:
+    """One pass over a stream: the filters that make it, and its way through time.
+
+    ``timed`` lanes ask for one window of time after the other. Another lane is one window whose
+    bounds mean nothing.
+    """
+
+    table: Table
+    filters: tuple[str, ...]
+    timeline: Timeline
+    timed: bool
+    open: int = 0
+
+
+class Planner:
+    """Gives tables their lanes. ``now`` is the start of the run in Unix seconds."""
+
+    def __init__(self, config: Config, state: State, now: int) -> None:
+        self._config = config
+        self._state = state
+        self._now = now
+        end = int(config.end_date.timestamp()) if config.end_date else now
+        self.end = min(end, now)
+
+    def plan(self, table: Table, metrics: Metrics) -> None:
+        """Sets the lanes of ``table``; none if the account has no metric for it."""
+        stream = table.selected.stream
+        if not stream.metrics:
+            table.lanes = [_whole(table, variant) for variant in stream.variants]
+            return
+        table.metric_ids = metrics.ids(stream.metrics)
+        if not table.metric_ids:
+            names = " or ".join(f"'{name}'" for name in stream.metrics)
+            logger.warning(
+                "Stream '%s' is empty: the account has no metric of Klaviyo's own named %s.",
+                table.name,
+                names,
+            )
+        elif table.selected.incremental:
+            self._prepare(table)
+        table.lanes = [self._timed(table, identifier) for identifier in table.metric_ids]
+
+    def _prepare(self, table: Table) -> None:
+        """Finds the bookmark of an incremental stream, or lays a first one down."""
+        stream = table.selected.stream
+        aliases = (table.selected.tap_stream_id, table.name, *stream.aliases)
+        self._state.adopt(stream.name, aliases, table.metric_ids)
+        if self._state.mark(stream.name) is None:
+            # Everything is read from now on, so only what arrives after now can be late.
+            self._state.note(stream.name, metrics=table.metric_ids, swept_at=self._now)
+        else:
+            table.sweeping = self._sweep_is_due(stream.name)
+
+    def _sweep_is_due(self, stream: str) -> bool:
+        interval = self._config.sweep_interval.total_seconds()
+        if not interval or not self._config.sweep_window:
+            return False
+        swept_at = self._state.swept_at(stream)
+        return swept_at is None or self._now - swept_at >= interval
+
+    def _timed(self, table: Table, metric_id: str) -> Lane:
+        start = self._start(table, metric_id)
+        if start > self.end - SETTLE:
+            start = self.end
+        # As far ahead as keeps every worker busy while the oldest window is still being read.
+        ahead = 2 * self._config.concurrency
+        goal = GOAL_PAGES * self._config.page_size
+        timeline = Timeline(start, self.end, goal=goal, ahead=ahead)
+        return Lane(table, (jsonapi.equals("metric_id", metric_id),), timeline, timed=True)
+
+    def _start(self, table: Table, metric_id: str) -> int:
+        first = int(self._config.start_date.timestamp())
+        stream = table.selected.stream.name
+        mark = self._state.mark(stream)
+        if mark is None or not table.selected.incremental:
+            return first
+        if not self._state.covers(stream, metric_id):
+            return first
+        start = mark - int(self._config.lookback_window.total_seconds())
+        if table.sweeping:
+            swept_at = self._state.swept_at(stream)
+            since = mark if swept_at is None else swept_at
+            start = min(start, since - int(self._config.sweep_window.total_seconds()))
+        return max(first, start)
+
+
+def _whole(table: Table, variant: str) -> Lane:
+    return Lane(table, (variant,), Timeline(0, 1, goal=1, ahead=1), timed=False)

@@ -1,0 +1,92 @@
+"""A bar for each stream where somebody watches; nothing in a pipe, in a log or under cron."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+class Progress:
+    """What a run tells of its progress; this one shows nothing. Marks are Unix seconds."""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Ends what is shown."""
+
+    def add(self, stream: str, start: int, end: int) -> None:
+        """A stream that will be read from ``start`` to ``end``."""
+
+    def update(self, stream: str, mark: int, records: int) -> None:
+        """Everything before ``mark`` is done, ``records`` have been written."""
+
+    def finish(self, stream: str) -> None:
+        """Nothing more will come of the stream."""
+
+
+class Bars(Progress):
+    """A bar for each stream on stderr: time covered, records, records a second."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as RichProgress
+
+        self._shown = RichProgress(
+            SpinnerColumn(finished_text="✓"),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[records]:>11,} records"),
+            TextColumn("{task.fields[rate]:>8,.0f}/s"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            redirect_stdout=False,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._starts: dict[str, int] = {}
+
+    def __enter__(self) -> Progress:
+        self._shown.start()
+        # Log lines then go above the bars, and requests are no news to somebody who sees them.
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stderr)
+                handler.addFilter(_is_no_metric)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._shown.stop()
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.setStream(sys.stderr)
+                handler.removeFilter(_is_no_metric)
+
+    def add(self, stream: str, start: int, end: int) -> None:
+        total = max(1, end - start)
+        self._starts[stream] = start
+        self._tasks[stream] = self._shown.add_task(stream, total=total, records=0, rate=0.0)
+
+    def update(self, stream: str, mark: int, records: int) -> None:
+        task = self._shown.tasks[self._tasks[stream]]
+        rate = records / task.elapsed if task.elapsed else 0.0
+        done = max(0, mark - self._starts[stream])
+        self._shown.update(task.id, completed=done, records=records, rate=rate)
+
+    def finish(self, stream: str) -> None:
+        task = self._shown.tasks[self._tasks[stream]]
+        self._shown.update(task.id, completed=task.total)
+
+
+def watched() -> Progress:
+    """Bars if stderr is a terminal."""
+    return Bars() if sys.stderr.isatty() else Progress()
+
+
+def _is_no_metric(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith("METRIC")

@@ -1,0 +1,339 @@
+"""The bundled schemas: the rules they keep, and their agreement with Klaviyo's own models."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+check_schemas = importlib.import_module("check_schemas")
+
+FILES = sorted(file.name for file in (ROOT / "schemas").glob("*.json"))
+KEYS: dict[str, set[str]] = {file: {"id"} for file in FILES} | {
+    "global_exclusion.json": {"id", "email"},
+    "predictive_analytics.json": set(),
+    "subscriptions.json": set(),
+}
+KEYWORDS = {"type", "format", "description", "properties", "additionalProperties", "items"}
+TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
+FREE_FORM = [
+    ("event.json", "event_properties"),
+    ("profile.json", "properties"),
+    ("metric.json", "integration"),
+    ("campaign_message.json", "kv_pairs"),
+    ("campaign_message.json", "content.action_buttons[]"),
+    ("subscriptions.json", "email.open_tracking.metadata"),
+    ("subscriptions.json", "whatsapp.marketing.metadata"),
+    ("subscriptions.json", "whatsapp.transactional.metadata"),
+    ("subscriptions.json", "whatsapp.conversational.metadata"),
+]
+
+# What tap-klaviyo 1.1.5 of singer-io declares, by type.
+SINGER_IO = {
+    "event.json": {
+        "array": "metric profile",
+        "integer": "timestamp",
+        "object": "event_properties metric[].integration profile[].location profile[].properties",
+        "string": """
+            datetime id metric[].created metric[].id metric[].name metric[].type metric[].updated
+            profile[].created profile[].email profile[].external_id profile[].first_name
+            profile[].id profile[].image profile[].last_event_date profile[].last_name
+            profile[].organization profile[].phone_number profile[].title profile[].type
+            profile[].updated type uuid""",
+        "date-time": """
+            metric[].created metric[].updated profile[].created profile[].last_event_date
+            profile[].updated""",
+    },
+    "campaign.json": {
+        "array": """
+            audiences.excluded audiences.included campaign-messages
+            campaign-messages[].send_times tags""",
+        "boolean": "archived",
+        "object": """
+            audiences campaign-messages[].content campaign-messages[].render_options
+            campaign-messages[].send_times[] send_options send_strategy tracking_options""",
+        "string": """
+            audiences.excluded[] audiences.included[] campaign-messages[].channel
+            campaign-messages[].created_at campaign-messages[].id campaign-messages[].label
+            campaign-messages[].type campaign-messages[].updated_at created_at id name
+            scheduled_at send_time status tags[].id tags[].name tags[].type type updated_at""",
+        "date-time": """
+            campaign-messages[].created_at campaign-messages[].updated_at created_at
+            scheduled_at send_time updated_at""",
+    },
+    "list.json": {
+        "array": "tags",
+        "string": "created id name opt_in_process tags[].id tags[].name tags[].type type updated",
+        "date-time": "created updated",
+    },
+    "global_exclusion.json": {
+        "object": "location predictive_analytics properties subscriptions",
+        "string": """
+            created email external_id first_name id image last_event_date last_name organization
+            phone_number title type updated""",
+        "date-time": "created last_event_date updated",
+    },
+}
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield path and node of everything below a schema; `[]` stands for elements of an array."""
+    for name, node in schema.get("properties", {}).items():
+        yield f"{path}{name}", node
+        yield from nodes(node, f"{path}{name}.")
+        if "items" in node:
+            yield f"{path}{name}[]", node["items"]
+            yield from nodes(node["items"], f"{path}{name}[].")
+
+
+def written(file: str) -> dict[str, Any]:
+    """Return a schema as it stands in its file."""
+    schema: dict[str, Any] = json.loads((ROOT / "schemas" / file).read_text("utf-8"))
+    return schema
+
+
+def inlined(file: str) -> dict[str, Any]:
+    """Return a schema with those it refers to put in."""
+    schema: dict[str, Any] = check_schemas.load(file)
+    return schema
+
+
+def types(node: dict[str, Any]) -> list[str]:
+    """Return the types of a node, of which a file may write a single one as a string."""
+    listed: str | list[str] = node["type"]
+    return [listed] if isinstance(listed, str) else listed
+
+
+@pytest.mark.parametrize("file", FILES)
+class TestRules:
+    """What holds for every file."""
+
+    def test_valid(self, file: str) -> None:
+        """A schema is valid JSON schema, draft 4, and describes an object."""
+        schema = inlined(file)
+        jsonschema.Draft4Validator.check_schema(schema)
+        assert schema["type"] == "object"
+        assert schema["properties"]
+
+    def test_top_level(self, file: str) -> None:
+        """A file has nothing on top but its type, its properties and the shapes it extends."""
+        assert {"type", "properties"} <= written(file).keys() <= {"type", "properties", "allOf"}
+
+    def test_references(self, file: str) -> None:
+        """A schema refers to files of the same folder only, by their bare names."""
+        schema = written(file)
+        references = [node["$ref"] for _, node in nodes(schema) if "$ref" in node]
+        references += [base["$ref"] for base in schema.get("allOf", ())]
+        assert set(references) <= set(FILES) - {file}
+
+    def test_keywords(self, file: str) -> None:
+        """A node uses a few keywords that every target understands, and a reference at most."""
+        for path, node in nodes(written(file)):
+            assert node.keys() <= KEYWORDS | {"$ref"}, path
+        for path, node in nodes(inlined(file)):
+            assert node.keys() <= KEYWORDS, path
+            assert node.get("format", "date-time") == "date-time", path
+
+    def test_descriptions(self, file: str) -> None:
+        """Every property is described in a sentence or two that fit a tooltip."""
+        for path, node in nodes(written(file)):
+            if not path.endswith("[]"):
+                assert node["description"].endswith("."), path
+                assert len(node["description"]) <= 200, path
+
+    def test_names(self, file: str) -> None:
+        """Names fit a column of PostgreSQL."""
+        for path, _ in nodes(inlined(file)):
+            assert len(path.rpartition(".")[2].removesuffix("[]")) <= 63, path
+
+    def test_types(self, file: str) -> None:
+        """Types are known; null comes first, and objects and arrays before strings."""
+        for path, node in nodes(inlined(file)):
+            names = types(node)
+            assert set(names) <= TYPES, path
+            assert "null" not in names[1:], path
+            assert "string" not in names[:-1], path
+            assert "format" not in node or names == ["null", "string"], path
+
+    def test_keys(self, file: str) -> None:
+        """Only the key of a record may not be null."""
+        keys = KEYS[file]
+        properties = inlined(file)["properties"]
+        assert {name for name, node in properties.items() if "null" not in types(node)} == keys
+        for path, node in nodes(written(file)):
+            if path not in keys and not path.endswith("[]"):
+                assert node["type"][0] == "null", path
+
+    def test_arrays(self, file: str) -> None:
+        """An array says what it holds."""
+        for path, node in nodes(inlined(file)):
+            assert ("array" in types(node)) == ("items" in node), path
+
+    def test_objects(self, file: str) -> None:
+        """A nested object lists its attributes, if it has fixed ones, and admits more."""
+        for path, node in nodes(written(file)):
+            if "object" in node.get("type", ()):
+                assert node["additionalProperties"] is True, path
+                assert "properties" in node or "$ref" in node, path
+
+
+def test_resource_type() -> None:
+    """Every record that has a key says which kind of record it is."""
+    for file in (file for file in FILES if KEYS[file]):
+        assert inlined(file)["properties"]["type"]["type"] == ["null", "string"], file
+
+
+@pytest.mark.parametrize(("file", "path"), FREE_FORM)
+def test_free_form(file: str, path: str) -> None:
+    """What Klaviyo leaves to its users has no fixed attributes."""
+    node = dict(nodes(inlined(file)))[path]
+    assert node["properties"] == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "word", "path"),
+    [
+        (file, word, path)
+        for file, words in SINGER_IO.items()
+        for word, paths in words.items()
+        for path in paths.split()
+    ],
+)
+def test_superset(file: str, word: str, path: str) -> None:
+    """Whoever comes from singer-io's tap finds each of its attributes, with the same type."""
+    node = dict(nodes(inlined(file)))[path]
+    if word == "date-time":
+        assert node["format"] == word
+    else:
+        assert [name for name in types(node) if name != "null"] == [word]
+
+
+def test_agreement(capsys: pytest.CaptureFixture[str]) -> None:
+    """The schemas agree with the models of Klaviyo's client, and the tool says so in one line."""
+    assert check_schemas.main() == 0
+    assert capsys.readouterr().out == f"{len(FILES)} schemas agree with klaviyo-api 24.0.0\n"
+
+
+NULLABLE = ["null", "string"]
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "node", "line"),
+    [
+        pytest.param(
+            "event.json", "uuid", None, "uuid is absent, should be string", id="removed attribute"
+        ),
+        pytest.param(
+            "subscriptions.json",
+            "sms.marketing.consent",
+            None,
+            "sms.marketing.consent is absent, should be string",
+            id="removed nested attribute",
+        ),
+        pytest.param(
+            "tag.json",
+            "colour",
+            {"type": NULLABLE},
+            "colour is string, should be absent",
+            id="unknown attribute",
+        ),
+        pytest.param(
+            "event.json",
+            "timestamp",
+            {"type": NULLABLE},
+            "timestamp is string, should be integer",
+            id="wrong type",
+        ),
+        pytest.param(
+            "campaign.json",
+            "archived",
+            {"type": ["null", "integer"]},
+            "archived is integer, should be boolean",
+            id="wrong type of a boolean",
+        ),
+        pytest.param(
+            "predictive_analytics.json",
+            "total_clv",
+            {"type": ["null", "integer"]},
+            "total_clv is integer, should be number",
+            id="wrong type of a number",
+        ),
+        pytest.param(
+            "predictive_analytics.json",
+            "ranked_channel_affinity",
+            {"type": ["null", "array"], "items": {"type": ["null", "integer"]}},
+            "ranked_channel_affinity[] is integer, should be string",
+            id="wrong type of elements",
+        ),
+        pytest.param(
+            "list.json",
+            "created",
+            {"type": NULLABLE},
+            "created is string, should be date-time",
+            id="missing format",
+        ),
+        pytest.param(
+            "tag.json",
+            "name",
+            {"type": "string"},
+            "name is string!, should be string",
+            id="not nullable",
+        ),
+        pytest.param(
+            "profile.json",
+            "id",
+            {"type": NULLABLE},
+            "id is string, should be string!",
+            id="nullable key",
+        ),
+        pytest.param(
+            "event.json",
+            "event_properties",
+            {"type": ["null", "object"], "properties": {"$value": {"type": ["null", "number"]}}},
+            "event_properties is object, should be free-form",
+            id="attributes in a free-form object",
+        ),
+        pytest.param(
+            "campaign.json",
+            "send_strategy",
+            {"type": ["null", "object"], "properties": {}},
+            "send_strategy is free-form, should be object",
+            id="union without attributes",
+        ),
+    ],
+)
+def test_difference(file: str, path: str, node: dict[str, Any] | None, line: str) -> None:
+    """The tool names each attribute in which a schema and the client differ."""
+    schema = inlined(file)
+    *above, name = path.split(".")
+    properties = schema["properties"]
+    for step in above:
+        properties = properties[step]["properties"]
+    if node is None:
+        del properties[name]
+    else:
+        properties[name] = node
+    assert f"{file}: {line}" in check_schemas.differences(file, schema)
+
+
+def test_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tool fails on a difference, on a schema that no row describes, and on one too few."""
+    folder = shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
+    tag = folder / "tag.json"
+    tag.write_text(tag.read_text("utf-8").replace('"name"', '"text"'), "utf-8")
+    (folder / "list.json").rename(folder / "other.json")
+    assert check_schemas.main(folder) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "other.json: no row describes it" in lines
+    assert "list.json: there is no such file" in lines
+    assert "tag.json: name is absent, should be string" in lines
+    assert "tag.json: text is string, should be absent" in lines

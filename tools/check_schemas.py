@@ -1,0 +1,266 @@
+"""Compare `schemas/` with the models of Klaviyo's official Python client.
+
+    pip install klaviyo-api==24.0.0
+    python tools/check_schemas.py
+
+prints one line per difference and exits 1, or says that all agree and exits 0. That version of
+the client speaks revision 2026-07-15 of the API.
+
+Both sides are flattened to one form, so that comparing them is comparing two dictionaries. The
+form maps each dotted path to a *kind*; `[]` stands for the elements of an array:
+
+    {"id": "string!", "location.latitude": "number|string", "tags": "array", "tags[]": "object!"}
+
+Kinds are the type names of JSON schema, `date-time` (or another format) instead of `string`, and
+`free-form` for an object without declared attributes. `!` marks what may not be null: keys, and
+embedded records. Everything else may be null whatever a model says, because Klaviyo sends less
+than its models promise, for example of records that were deleted.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from openapi_client import models
+from pydantic import BaseModel
+
+SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+
+Schema = dict[str, Any]
+Kinds = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one schema file describes.
+
+    `models` are classes of the client; the schema has the attributes of all of them. A class of
+    resources stands for `type`, `id` and what is in its `attributes`.
+    `keys` are the attributes that may not be null.
+    `ours` maps a path to what the schema has there instead of the model's kind: for attributes
+    that the tap adds, moves or leaves out (None), and for those the client declares too vaguely.
+    Besides the kinds it knows the name of another schema file, for an embedded record, and
+    `union`, for an object whose attributes the client does not tell because they come in several
+    combinations; what is below a union is not compared.
+    """
+
+    models: tuple[str, ...]
+    keys: tuple[str, ...] = ("id",)
+    ours: Mapping[str, str | None] = field(default_factory=dict)
+
+
+# The client declares both as `Any`; Klaviyo documents a number or a string.
+COORDINATES = {"location.latitude": "number|string", "location.longitude": "number|string"}
+TAGS = {"tags": "array", "tags[]": "tag.json"}
+
+ROWS: Mapping[str, Row] = {
+    "campaign.json": Row(
+        ("CampaignResponseObjectResource",),
+        ours={
+            "send_options": "union",
+            "send_strategy": "union",
+            "tracking_options": "union",
+            "campaign-messages": "array",
+            "campaign-messages[]": "campaign_message.json",
+            **TAGS,
+        },
+    ),
+    "campaign_message.json": Row(
+        ("CampaignMessageResponseObjectResource",),
+        ours={
+            # The attributes of the definition stand where the definition stood.
+            "definition": None,
+            "channel": "string",
+            "content": "union",
+            "kv_pairs": "free-form",
+            "label": "string",
+            "notification_type": "string",
+            "options": "union",
+            "render_options": "union",
+        },
+    ),
+    "event.json": Row(
+        ("EventResponseObjectResource",),
+        ours={
+            "metric": "array",
+            "metric[]": "metric.json",
+            "metric_id": "string",
+            "profile": "array",
+            "profile[]": "profile.json",
+            "profile_id": "string",
+        },
+    ),
+    "global_exclusion.json": Row(
+        ("ProfileResponsePluralConversationsObjectResourceExtended", "EmailMarketingSuppression"),
+        keys=("id", "email"),
+        ours={
+            "suppressions": "array",
+            "suppressions[]": "object",
+            "suppressions[].reason": "string",
+            "suppressions[].timestamp": "date-time",
+            **COORDINATES,
+        },
+    ),
+    "list.json": Row(("ListListResponseObjectResource",), ours=TAGS),
+    "metric.json": Row(
+        ("MetricResponseObjectResource",),
+        ours={"created": "date-time", "updated": "date-time"},  # plain strings in the client
+    ),
+    "predictive_analytics.json": Row(("PredictiveAnalytics",), keys=()),
+    "profile.json": Row(("ProfileResponseObjectResource",), ours=COORDINATES),
+    "subscriptions.json": Row(("Subscriptions",), keys=()),
+    "tag.json": Row(("TagResponseObjectResource",)),
+}
+
+SCALARS = {
+    bool: "boolean",
+    date: "string",
+    datetime: "date-time",
+    float: "number",
+    int: "integer",
+    str: "string",
+}
+
+
+def load(name: str, folder: Path = SCHEMAS) -> Schema:
+    """Return the schema in the file `name`, with every `$ref` and `allOf` inlined."""
+    schema: Schema = _inlined(json.loads((folder / name).read_text("utf-8")), folder)
+    return schema
+
+
+def _inlined(node: Any, folder: Path) -> Any:
+    if isinstance(node, list):
+        return [_inlined(element, folder) for element in node]
+    if not isinstance(node, dict):
+        return node
+    node = {name: _inlined(value, folder) for name, value in node.items()}
+    if "$ref" in node:
+        node = {**load(node.pop("$ref"), folder), **node}
+    for base in node.pop("allOf", ()):
+        node["properties"] = {**base["properties"], **node["properties"]}
+    return node
+
+
+def schema_kinds(schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and kind of everything below an inlined schema."""
+    for name, node in schema.get("properties", {}).items():
+        yield from _node_kinds(f"{path}{name}", node)
+
+
+def _node_kinds(path: str, node: Schema) -> Iterator[tuple[str, str]]:
+    names = [node["type"]] if isinstance(node["type"], str) else node["type"]
+    kind = "|".join(_kind(name, node) for name in names if name != "null")
+    yield path, kind if "null" in names else f"{kind}!"
+    yield from schema_kinds(node, f"{path}.")
+    if "items" in node:
+        yield from _node_kinds(f"{path}[]", node["items"])
+
+
+def _kind(name: str, node: Schema) -> str:
+    if name == "object" and not node.get("properties"):
+        return "free-form"
+    return str(node.get("format", name)) if name == "string" else name
+
+
+def model_kinds(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield path and kind of every attribute of a model, by the names that Klaviyo uses."""
+    for name, info in model.model_fields.items():
+        yield from _annotation_kinds(f"{path}{info.alias or name}", info.annotation)
+
+
+def _annotation_kinds(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
+    annotation = _bare(annotation)
+    if get_origin(annotation) is list:
+        yield path, "array"
+        yield from _annotation_kinds(f"{path}[]", get_args(annotation)[0])
+    elif get_origin(annotation) is dict:
+        yield path, "free-form"
+    elif annotation is Any:
+        yield path, "anything"
+    elif issubclass(annotation, BaseModel):
+        yield path, "object"
+        yield from model_kinds(annotation, f"{path}.")
+    else:
+        yield path, "string" if issubclass(annotation, enum.Enum) else SCALARS[annotation]
+
+
+def _bare(annotation: Any) -> Any:
+    """Return the annotation without `Annotated` and `Optional`; `Any` for a choice of types."""
+    if get_origin(annotation) is Annotated:
+        return _bare(get_args(annotation)[0])
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return annotation
+    members = {_bare(member) for member in get_args(annotation)} - {types.NoneType}
+    if members == {float, int}:
+        return float
+    return members.pop() if len(members) == 1 else Any
+
+
+def wanted(row: Row) -> Kinds:
+    """Return the kinds that the schema of a row has to have."""
+    kinds: Kinds = {}
+    for model in row.models:
+        kinds |= _record_kinds(getattr(models, model))
+    for path, kind in row.ours.items():
+        kinds = {other: kinds[other] for other in kinds if not _within(other, path)}
+        if kind is None:
+            continue
+        kinds[path] = kind
+        if kind in ROWS:
+            kinds[path] = "object!"
+            kinds |= {f"{path}.{below}": k for below, k in wanted(ROWS[kind]).items()}
+    return kinds | {key: f"{kinds[key]}!" for key in row.keys}
+
+
+def _record_kinds(model: type[BaseModel]) -> Kinds:
+    kinds = dict(model_kinds(model))
+    if "attributes" not in kinds:
+        return kinds
+    return {
+        path.removeprefix("attributes."): kind
+        for path, kind in kinds.items()
+        if path in ("type", "id") or path.startswith("attributes.")
+    }
+
+
+def _within(path: str, top: str) -> bool:
+    return path == top or path.startswith((f"{top}.", f"{top}[]"))
+
+
+def differences(name: str, schema: Schema) -> list[str]:
+    """Return a line for each path at which an inlined schema is not what its row wants."""
+    want = wanted(ROWS[name])
+    have = dict(schema_kinds(schema))
+    for union in [path for path, kind in want.items() if kind == "union"]:
+        have = {path: have[path] for path in have if path == union or not _within(path, union)}
+        want[union] = "object"
+    return [
+        f"{name}: {path} is {have.get(path, 'absent')}, should be {want.get(path, 'absent')}"
+        for path in sorted(want.keys() | have.keys())
+        if have.get(path) != want.get(path)
+    ]
+
+
+def main(folder: Path = SCHEMAS) -> int:
+    """Print how the schemas in a folder differ from the client; return the exit code."""
+    names = {file.name for file in folder.glob("*.json")}
+    found = [f"{name}: no row describes it" for name in sorted(names - ROWS.keys())]
+    found += [f"{name}: there is no such file" for name in sorted(ROWS.keys() - names)]
+    for name in sorted(ROWS.keys() & names):
+        found += differences(name, load(name, folder))
+    agreement = f"{len(names)} schemas agree with klaviyo-api {version('klaviyo-api')}"
+    print("\n".join(found or [agreement]))
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
