@@ -1,6 +1,7 @@
 """The command: arguments in, exit code out.
 
-0: all is well. 1: a fault, said in one line on stderr.
+0: all is well. 1: a fault, said in one line on stderr. 130 and 143: stopped by SIGINT or SIGTERM,
+after the page in hand and a STATE.
 """
 
 from __future__ import annotations
@@ -8,12 +9,18 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.messages import Writer
+
+STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNAL_EXIT = 128
+"""What a shell adds to a signal's number for an exit code."""
 
 DESCRIPTION = """\
 Reads a Klaviyo account and writes Singer messages to stdout.
@@ -60,18 +67,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        _run(options)
+        return _run(options)
     except TapError as error:
         _logger(options).critical("%s", error, exc_info=options.debug)
-        return 1
     except BrokenPipeError:
         # The target has gone and said why. Python would complain of the pipe once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
+    except Exception as error:
+        # The text of an error that nobody foresaw may hold data of the account.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _logger(options).critical(
+            "A fault of the tap itself: %s at %s:%d. Please report it, with the output of --debug.",
+            type(error).__name__,
+            os.path.basename(place.filename),
+            place.lineno or 0,
+            exc_info=options.debug,
+        )
+    return 1
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     # Imported where needed: --version and --discover do not wait for what they do not use.
     if options.about:
         from tap_klaviyo.about import about
@@ -82,11 +97,12 @@ def _run(options: argparse.Namespace) -> None:
 
         Writer(sys.stdout.buffer).text(catalog_text())
     else:
-        _sync(options)
+        return _sync(options)
+    return 0
 
 
-def _sync(options: argparse.Namespace) -> None:
-    """A run, or with --test a check of what a run would need."""
+def _sync(options: argparse.Namespace) -> int:
+    """A run, or with --test a check of what a run would need. The exit code is 0 or a signal's."""
     from tap_klaviyo import config, discovery
     from tap_klaviyo.account import read_metrics
     from tap_klaviyo.check import check
@@ -106,8 +122,22 @@ def _sync(options: argparse.Namespace) -> None:
     selection = discovery.read_catalog(document or discovery.catalog(), names)
     if options.test:
         check(client, selection)
-    else:
-        Run(settings, client, Writer(sys.stdout.buffer), watched()).sync(selection, state)
+        return 0
+    run = Run(settings, client, Writer(sys.stdout.buffer), watched(), selection, state)
+    received: list[int] = []
+
+    def stop(number: int, _frame: object) -> None:
+        received.append(number)
+        run.stop()
+
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, stop)
+    run.sync()
+    if received:
+        _logger(options).warning(
+            "Stopped by %s; the state keeps what is done.", signal.Signals(received[0]).name
+        )
+    return SIGNAL_EXIT + received[0] if received else 0
 
 
 def _logger(options: argparse.Namespace) -> logging.Logger:

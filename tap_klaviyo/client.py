@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import backoff
 import requests
+import urllib3
 from singer import metrics
 
 from tap_klaviyo.config import Config
@@ -138,7 +139,12 @@ class Client:
                 f"The certificate of {self._config.base_url} is not valid, so nothing was sent: "
                 f"{_reason(error)}. Check base_url and any proxy in between."
             ) from error
-        except (requests.RequestException, OSError, zlib.error) as error:
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+            zlib.error,
+        ) as error:
             raise RetryableError(
                 f"No answer from {self._config.base_url}{endpoint}: {_reason(error)}. "
                 "Check the network and run again; the state keeps what is done."

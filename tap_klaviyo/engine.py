@@ -74,10 +74,9 @@ class Channel(Generic[Item]):
             return item
 
     def close(self) -> None:
-        """Drops what is in the channel and ends all waits, now and later."""
+        """Ends all waits, now and later. A signal handler may call it in whatever is going on."""
         with self._changed:
             self._closed = True
-            self._items.clear()
             self._changed.notify_all()
 
 
@@ -90,6 +89,7 @@ class Engine(Generic[Task, Result]):
         self._results: Channel[tuple[Task, Result | Done | Failed]] = Channel(backlog)
         self._busy = 0
         self._threads = 0
+        self._stopped = False
 
     @property
     def idle(self) -> int:
@@ -101,11 +101,11 @@ class Engine(Generic[Task, Result]):
     ) -> Generator[tuple[Task, Result | Done | Failed], None, None]:
         """Works on tasks until ``next_task`` gives None and none is under way.
 
-        ``next_task`` is called in the caller's thread, before each wait for a result, as often as
-        workers are free. ``work`` is called in a worker's thread.
+        Ends sooner if stopped. ``next_task`` is called in the caller's thread, before each wait for
+        a result, as often as workers are free. ``work`` is called in a worker's thread.
         """
         try:
-            while True:
+            while not self._stopped:
                 while self._busy < self._workers and (task := next_task()) is not None:
                     self._start(task, work)
                 if not self._busy:
@@ -114,9 +114,16 @@ class Engine(Generic[Task, Result]):
                 if isinstance(result, Done | Failed):
                     self._busy -= 1
                 yield task, result
+        except Closed:
+            return
         finally:
-            self._tasks.close()
-            self._results.close()
+            self.stop()
+
+    def stop(self) -> None:
+        """Ends :meth:`run` at its next result, and each worker at its own."""
+        self._stopped = True
+        self._tasks.close()
+        self._results.close()
 
     def _start(self, task: Task, work: Callable[[Task], Iterator[Result]]) -> None:
         self._busy += 1

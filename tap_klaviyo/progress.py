@@ -19,8 +19,8 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         """Ends what is shown."""
 
-    def add(self, stream: str, start: int, end: int) -> None:
-        """A stream that will be read from ``start`` to ``end``."""
+    def add(self, stream: str, start: int | None, end: int) -> None:
+        """A stream that will be read from ``start`` to ``end``; None if nobody knows how far."""
 
     def update(self, stream: str, mark: int, records: int) -> None:
         """Everything before ``mark`` is done, ``records`` have been written."""
@@ -67,20 +67,20 @@ class Bars(Progress):
                 handler.setStream(sys.stderr)
                 handler.removeFilter(_is_no_metric)
 
-    def add(self, stream: str, start: int, end: int) -> None:
-        total = max(1, end - start)
-        self._starts[stream] = start
+    def add(self, stream: str, start: int | None, end: int) -> None:
+        total = None if start is None else max(1, end - start)
+        self._starts[stream] = start or 0
         self._tasks[stream] = self._shown.add_task(stream, total=total, records=0, rate=0.0)
 
     def update(self, stream: str, mark: int, records: int) -> None:
         task = self._shown.tasks[self._tasks[stream]]
         rate = records / task.elapsed if task.elapsed else 0.0
-        done = max(0, mark - self._starts[stream])
+        done = max(0, mark - self._starts[stream]) if task.total is not None else 0
         self._shown.update(task.id, completed=done, records=records, rate=rate)
 
     def finish(self, stream: str) -> None:
         task = self._shown.tasks[self._tasks[stream]]
-        self._shown.update(task.id, completed=task.total)
+        self._shown.update(task.id, total=task.total or 1, completed=task.total or 1)
 
 
 def watched() -> Progress:

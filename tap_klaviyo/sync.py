@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -45,6 +46,9 @@ BACKLOG = 2
 
 COUNT_INTERVAL = 60
 """Seconds between two log lines that count a stream's records."""
+
+EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
+"""The form of ``time_extracted``."""
 
 UNKEYED_NAMED = 10
 """How many of the resources that could not be records a warning names."""
@@ -76,7 +80,7 @@ class Cut:
 
 
 class Run:
-    """One sync. ``now`` is the wall clock in Unix seconds."""
+    """One sync of ``selection``, on from ``state``. ``now`` is the wall clock in Unix seconds."""
 
     def __init__(
         self,
@@ -84,47 +88,59 @@ class Run:
         client: Client,
         writer: Writer,
         progress: Progress,
+        selection: Sequence[Selected],
+        state: State,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._config = config
         self._client = client
         self._writer = writer
         self._progress = progress
+        self._state = state
         self._now = now
         self._started = int(now())
+        self._planner = Planner(config, state, self._started)
         self._page_size = config.page_size
         self._engine: Engine[Task, Chunk | Cut] = Engine(config.concurrency, BACKLOG)
-        self._tables: list[Table] = []
-        self._state = State({})
+        self._tables = [self._table(selected) for selected in selection]
 
-    def sync(self, selection: list[Selected], state: State) -> None:
-        """Reads ``selection`` on from ``state`` and ends with a STATE.
+    def sync(self) -> None:
+        """Reads everything and ends with a STATE.
 
         Raises :class:`TapError` once all else is done if a stream was refused, at once if nothing
         can go on. The last STATE covers what was written, whatever happens.
         """
-        self._state = state
-        self._tables = [self._table(selected) for selected in selection]
-        planner = Planner(self._config, state, self._started)
-        self._plan(planner)
-        for table in self._tables:
-            self._write_schema(table)
+        if not self._tables:
+            logger.warning("No stream is selected, so nothing is read.")
         with self._progress:
+            self._plan()
             for table in self._tables:
-                self._progress.add(table.name, table.mark, planner.end)
+                self._write_schema(table)
+            self._show_streams()
             try:
-                for task, result in self._engine.run(self._read, self._next_task):
-                    self._take(task, result)
+                with closing(self._engine.run(self._read, self._next_task)) as results:
+                    for task, result in results:
+                        self._take(task, result)
             finally:
+                self._write_state()
                 self._report()
-        self._write_state()
         self._raise_faults()
+
+    def stop(self) -> None:
+        """Ends the run with the page in hand; :meth:`sync` then returns. For signal handlers."""
+        self._engine.stop()
 
     def _table(self, selected: Selected) -> Table:
         query = jsonapi.query(selected.stream, selected.schema)
         return Table(selected, query, Shaper(selected), counted_at=self._now())
 
-    def _plan(self, planner: Planner) -> None:
+    def _show_streams(self) -> None:
+        for table in self._tables:
+            start = table.mark if table.selected.stream.replication_key else None
+            self._progress.add(table.name, start, self._planner.end)
+            if table.finished:
+                self._progress.finish(table.name)
+
+    def _plan(self) -> None:
         """Gives each table its lanes. Without the metrics, streams made of them are refused."""
         metrics, fault = Metrics(()), None
         if any(table.selected.stream.metrics for table in self._tables):
@@ -136,20 +152,20 @@ class Run:
             if fault and table.selected.stream.metrics:
                 table.fault = fault
             else:
-                planner.plan(table, metrics)
+                self._planner.plan(table, metrics)
 
     # In a worker's thread ------------------------------------------------------------------------
 
     def _read(self, task: Task) -> Iterator[Chunk | Cut]:
         """All pages of the task's window, or of what a cut leaves of it."""
         table = task.lane.table
-        extracted = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         latest: int | None = None
         for read, page in enumerate(self._pages(task), start=1):
             at = self._cut_point(page, latest, read) if task.lane.timed else None
             records = page.records
             if at is not None:
                 records = records[: page.times.index(at)]
+            extracted = datetime.fromtimestamp(self._now(), timezone.utc).strftime(EXTRACTED)
             yield Chunk(table.shaper.encode(records, extracted), len(records), page)
             if at is not None:
                 yield Cut(at)
@@ -168,30 +184,34 @@ class Run:
         try:
             page = self._client.get(query.url(filters, size), shaper.page, needs)
         except ApiError as error:
-            if not self._shrinks_page(lane, size, error):
+            smaller = EVENT_PAGE_SIZE_FALLBACK
+            if error.status != 400 or size != self._page_size or size <= smaller:
                 raise
-            page = self._client.get(query.url(filters, self._page_size), shaper.page, needs)
+            page = self._client.get(query.url(filters, smaller), shaper.page, needs)
+            self._shrink_pages(smaller)
         yield page
+        seen: set[int] = set()
         while page.next_url:
+            if (place := hash(page.next_url)) in seen:
+                raise ApiError(
+                    f"Klaviyo's pages of {query.path} lead in a circle. Run again; if it stays so, "
+                    "report it to Klaviyo.",
+                    status=200,
+                )
+            seen.add(place)
             page = self._client.get(page.next_url, shaper.page, needs)
             yield page
 
-    def _shrinks_page(self, lane: Lane, size: int, error: ApiError) -> bool:
-        """Whether the request may do better with smaller pages; if so, all get them from now on."""
-        if lane.table.selected.stream.page_size or size <= EVENT_PAGE_SIZE_FALLBACK:
-            return False
-        if error.status != 400 or error.parameter not in ("page[size]", "page_size"):
-            return False
-        if self._page_size == size:
-            self._page_size = EVENT_PAGE_SIZE_FALLBACK
+    def _shrink_pages(self, size: int) -> None:
+        """Asks for pages of ``size`` from now on, since larger ones are refused."""
+        if self._page_size != size:
             logger.warning(
-                "Klaviyo refuses pages of %d events; asking for %d from now on. Set page_size to "
-                "%d to avoid this.",
+                "Klaviyo refuses pages of %d events, so the tap asks for %d. Set page_size to %d.",
+                self._page_size,
                 size,
-                EVENT_PAGE_SIZE_FALLBACK,
-                EVENT_PAGE_SIZE_FALLBACK,
+                size,
             )
-        return True
+            self._page_size = size
 
     def _cut_point(self, page: Page, latest: int | None, read: int) -> int | None:
         """The second at which to end the window, if it should end with this page.
@@ -269,7 +289,6 @@ class Run:
     def _fail(self, table: Table, error: BaseException) -> None:
         """Ends one stream if Klaviyo refuses it, and the run if anything else is wrong."""
         if not isinstance(error, ApiError):
-            self._write_state()
             raise error
         if table.fault is None:
             logger.error("Stream '%s' ends here: %s", table.name, error)

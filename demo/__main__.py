@@ -1,0 +1,133 @@
+"""``python -m demo``: two syncs of a sandbox account into DuckDB, and what a person wants to see.
+
+Everything it makes lies in one folder, which it makes anew each time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+
+from demo.report import report
+from demo.tables import make_views, table_names
+
+EVENTS = 20_000
+ARRIVING = {"Opened Email": 180, "Clicked Email": 50, "Unsubscribed from Email Marketing": 3}
+
+console = Console()
+
+
+def main() -> int:
+    """Runs the demo and returns its exit code."""
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("--target", required=True, help="the command of target-jsonl")
+    parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where to put all")
+    parser.add_argument("--events", type=int, default=EVENTS, help="events in the account")
+    options = parser.parse_args()
+    folder: Path = options.folder.resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "data").mkdir(parents=True)
+    began = time.monotonic()
+    with _sandbox(options.events) as box:
+        _configure(folder, box)
+        catalog = _discover(folder)
+        _sync(folder, options.target, "The first sync reads everything:")
+        before = _count(folder, catalog)
+        _arrive(box)
+        _sync(
+            folder,
+            options.target,
+            f"{sum(ARRIVING.values())} events arrive. The second sync reads what is new:",
+        )
+        after = _count(folder, catalog)
+    report(console, folder, before, after, time.monotonic() - began)
+    return 0
+
+
+@contextmanager
+def _sandbox(events: int) -> Iterator[dict[str, str]]:
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--events", str(events)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                raise SystemExit("The sandbox did not start; its message stands above.")
+            box = json.loads(line)
+            console.print(f"[bold]A stand-in for Klaviyo[/] answers at {box['url']}.")
+            yield box
+        finally:
+            process.terminate()
+
+
+def _configure(folder: Path, box: dict[str, str]) -> None:
+    config = {"api_key": box["api_key"], "base_url": box["url"], "start_date": "2020-01-01"}
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+    target = {"destination_path": str(folder / "data"), "do_timestamp_file": False}
+    (folder / "target.json").write_text(json.dumps(target, indent=2))
+
+
+def _discover(folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tap_klaviyo", "--discover"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    (folder / "catalog.json").write_text(text)
+    catalog: dict[str, Any] = json.loads(text)
+    return catalog
+
+
+def _sync(folder: Path, target: str, title: str) -> None:
+    """``tap | target``, with the state that the target confirmed kept for the next time."""
+    console.print(f"\n[bold]{title}[/]")
+    state = folder / "state.json"
+    arguments = ["--config", str(folder / "config.json"), "--catalog", str(folder / "catalog.json")]
+    if state.exists():
+        arguments += ["--state", str(state)]
+    tap_command = [sys.executable, "-m", "tap_klaviyo", *arguments]
+    target_command = [target, "--config", str(folder / "target.json")]
+    log = folder / "tap.log"
+    with (
+        log.open("ab") as stderr,
+        subprocess.Popen(
+            tap_command,
+            stdout=subprocess.PIPE,
+            stderr=None if sys.stderr.isatty() else stderr,
+        ) as tap,
+    ):
+        written = subprocess.run(
+            target_command, stdin=tap.stdout, stdout=subprocess.PIPE, stderr=stderr, check=False
+        )
+    if tap.returncode or written.returncode:
+        raise SystemExit(f"The sync failed; see {log}.")
+    state.write_bytes(written.stdout.splitlines()[-1])
+
+
+def _arrive(box: dict[str, str]) -> None:
+    """Events happen in the account."""
+    body = json.dumps({"counts": ARRIVING}).encode()
+    request = urllib.request.Request(f"{box['url']}/sandbox/arrive", data=body, method="POST")
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+def _count(folder: Path, catalog: dict[str, Any]) -> dict[str, int]:
+    with duckdb.connect(str(folder / "klaviyo.duckdb")) as database:
+        make_views(database, folder / "data", catalog)
+        return {
+            name: database.execute(f'select count(*) from "{name}"').fetchall()[0][0]
+            for name in table_names(folder / "data", catalog)
+        }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

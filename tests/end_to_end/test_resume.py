@@ -1,0 +1,161 @@
+"""A run goes on where the last one was, wherever that one ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from syncs import EVENT_STREAMS, NOW, Output, Tap, catalog_of, truth
+
+from sandbox.account import Account
+from tap_klaviyo.streams import STREAMS
+
+TapOn = Callable[..., Tap]
+HOUR, DAY = 3600, 86_400
+
+
+def account(**options: Any) -> Account:
+    """A small account as of NOW."""
+    moment = datetime.fromtimestamp(NOW, timezone.utc)
+    return Account.seeded(**{"seed": 2, "events": 1500, "naming": "both", "now": moment, **options})
+
+
+def test_a_second_run_brings_exactly_what_is_new(tap_on: TapOn) -> None:
+    """Beyond the look-back, the second run has only events that came since, late ones included."""
+    shop = account()
+    tap = tap_on(shop)
+    first = tap.sync(now=NOW)
+    came = shop.arrive("Opened Email", timestamps=[NOW + 5, NOW + 60, NOW - HOUR + 1], now=NOW + 90)
+    shop.arrive("Opened Email", timestamps=[NOW - HOUR - 1], now=NOW + 90)
+    second = tap.sync(first.state, now=NOW + 100)
+    for stream in STREAMS:
+        if stream.metrics:
+            expected = set(shop.event_ids(stream.metrics, start=NOW - HOUR, end=NOW + 100))
+            assert set(second.ids[stream.name]) == expected
+    assert {event.id for event in came} <= set(second.ids["open"])
+    assert {event.id for event in came} == set(second.ids["open"]) - set(first.ids["open"])
+
+
+def test_without_a_look_back_nothing_comes_twice(tap_on: TapOn) -> None:
+    """With lookback_window 0 the runs' events are disjoint and together complete."""
+    shop = account()
+    tap = tap_on(shop)
+    first = tap.sync(now=NOW, lookback_window=0, sweep_window=0)
+    shop.arrive("Opened Email", timestamps=[NOW, NOW, NOW + 50], now=NOW + 90)
+    second = tap.sync(first.state, now=NOW + 100, lookback_window=0, sweep_window=0)
+    ids = first.ids["open"] + second.ids["open"]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == truth(shop, STREAMS[2], NOW + 100)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_every_state_resumes_without_loss(tap_on: TapOn, concurrency: int) -> None:
+    """Cut at any STATE line, what came before it and what a new run reads is everything."""
+    shop = account(events=600)
+    tap = tap_on(shop)
+    names = ("receive", "open", "clicked_sms")
+    options = {"catalog": catalog_of(*names), "page_size": 20, "concurrency": concurrency}
+    whole = tap.sync(now=NOW, **options)
+    cuts = [place for place, m in enumerate(whole.messages) if m["type"] == "STATE"]
+    assert len(cuts) >= 10
+    for place in cuts:
+        before = Output(whole.messages[: place + 1])
+        after = tap.sync(before.state, now=NOW, lookback_window=0, sweep_window=0, **options)
+        for stream in STREAMS:
+            if stream.name in names:
+                got = set(before.ids[stream.name]) | set(after.ids[stream.name])
+                assert got == truth(shop, stream, NOW)
+
+
+def test_bookmarks_only_go_forward(tap_on: TapOn) -> None:
+    """From STATE to STATE and from run to run no bookmark goes back, or past the run's start."""
+    shop = account(events=600)
+    tap = tap_on(shop)
+    first = tap.sync(now=NOW, page_size=20)
+    second = tap.sync(first.state, now=NOW + 7200, page_size=20)
+    states = [m["value"]["bookmarks"] for m in first.of("STATE") + second.of("STATE")]
+    for name in EVENT_STREAMS:
+        marks = [b[name]["timestamp"] for b in states if "timestamp" in b.get(name, {})]
+        assert marks == sorted(marks)
+        assert marks[-1] <= NOW + 7200
+
+
+def test_events_of_the_future_wait_for_their_time(tap_on: TapOn) -> None:
+    """An event dated after the run's start neither comes nor moves the bookmark until it is due."""
+    shop = account(events=300)
+    (event,) = shop.arrive("Opened Email", timestamps=[NOW + 3 * HOUR], now=NOW)
+    tap = tap_on(shop)
+    first = tap.sync(now=NOW, catalog=catalog_of("open"))
+    second = tap.sync(first.state, now=NOW + 4 * HOUR, catalog=catalog_of("open"))
+    assert event.id not in first.ids["open"]
+    assert first.state["bookmarks"]["open"]["timestamp"] == NOW
+    assert event.id in second.ids["open"]
+
+
+def test_a_sweep_finds_what_came_days_late(tap_on: TapOn) -> None:
+    """Once a day the last week is read again; in between only the look-back is."""
+    shop = account(events=300)
+    tap = tap_on(shop)
+    state = tap.sync(now=NOW, catalog=catalog_of("open")).state
+    (late,) = shop.arrive("Opened Email", timestamps=[NOW - 6 * DAY], now=NOW)
+    soon = tap.sync(state, now=NOW + HOUR, catalog=catalog_of("open"))
+    next_day = tap.sync(soon.state, now=NOW + DAY, catalog=catalog_of("open"))
+    after = tap.sync(next_day.state, now=NOW + DAY + HOUR, catalog=catalog_of("open"))
+    assert late.id not in soon.ids["open"]
+    assert late.id in next_day.ids["open"]
+    assert next_day.state["bookmarks"]["open"]["swept_at"] == NOW + DAY
+    assert late.id not in after.ids["open"]
+
+
+def test_a_sweep_after_a_long_pause_reaches_back_from_the_last_one(tap_on: TapOn) -> None:
+    """Events up to a week late are found even if the tap has not run for a month."""
+    shop = account(events=300)
+    tap = tap_on(shop)
+    state = tap.sync(now=NOW, catalog=catalog_of("open")).state
+    (late,) = shop.arrive("Opened Email", timestamps=[NOW - 6 * DAY], now=NOW + HOUR)
+    later = tap.sync(state, now=NOW + 20 * DAY, catalog=catalog_of("open"))
+    assert late.id in later.ids["open"]
+
+
+def test_the_state_of_singer_ios_tap_is_taken_over(tap_on: TapOn) -> None:
+    """Bookmarks under metric ids or stream names are gone on from, not started over."""
+    shop = account(naming="new")
+    tap = tap_on(shop)
+    metric = next(m for m in shop.metrics() if m["name"] == "Received Email")
+    since = datetime.fromtimestamp(NOW - DAY, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for key in (metric["id"], "receive"):
+        output = tap.sync(
+            {"bookmarks": {key: {"since": since}}},
+            now=NOW,
+            sweep_window=0,
+            catalog=catalog_of("receive"),
+        )
+        expected = shop.event_ids(["Received Email"], start=NOW - DAY - HOUR, end=NOW)
+        assert set(output.ids["receive"]) == set(expected)
+        assert output.state["bookmarks"].keys() == {"receive"}
+
+
+def test_a_metric_that_joins_a_stream_is_read_from_the_start(tap_on: TapOn) -> None:
+    """A bookmark of one metric says nothing of another that the stream has too."""
+    shop = account(naming="both")
+    tap = tap_on(shop)
+    old, new = (
+        next(m["id"] for m in shop.metrics() if m["name"] == name)
+        for name in ("Clicked SMS", "Clicked Text Message")
+    )
+    state = {"bookmarks": {"clicked_sms": {"timestamp": NOW - 10, "metrics": [old]}}}
+    output = tap.sync(state, now=NOW, catalog=catalog_of("clicked_sms"), sweep_window=0)
+    assert set(shop.event_ids_of(new)) <= set(output.ids["clicked_sms"])
+    assert len(output.ids["clicked_sms"]) < len(truth(shop, STREAMS[10], NOW))
+    assert output.state["bookmarks"]["clicked_sms"]["metrics"] == sorted([old, new])
+
+
+def test_end_date_ends_the_reading(tap_on: TapOn) -> None:
+    """Events from end_date on are not read, and the bookmark stands at it."""
+    shop = account()
+    end = datetime.fromtimestamp(NOW - 10 * DAY, timezone.utc).isoformat()
+    output = tap_on(shop).sync(now=NOW, end_date=end, catalog=catalog_of("receive"))
+    assert set(output.ids["receive"]) == truth(shop, STREAMS[0], NOW - 10 * DAY)
+    assert output.state["bookmarks"]["receive"]["timestamp"] == NOW - 10 * DAY

@@ -1,0 +1,211 @@
+"""What a sync writes is what the account holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import jsonschema
+import pytest
+from syncs import EVENT_STREAMS, NOW, Tap, catalog_of, keyed_exclusions, truth
+
+from sandbox.account import Account
+from tap_klaviyo import discovery
+from tap_klaviyo.streams import STREAMS
+
+TapOn = Callable[..., Tap]
+
+
+def account(**options: Any) -> Account:
+    """A small account as of NOW."""
+    moment = datetime.fromtimestamp(NOW, timezone.utc)
+    return Account.seeded(**{"seed": 1, "events": 3000, "naming": "new", "now": moment, **options})
+
+
+@pytest.mark.parametrize("naming", ["old", "new", "both"])
+def test_every_stream_equals_the_truth(tap_on: TapOn, naming: str) -> None:
+    """In each naming era every stream has just the ids it should, each exactly once."""
+    shop = account(naming=naming)
+    output = tap_on(shop).sync(now=NOW)
+    assert output.fault is None
+    for stream in STREAMS:
+        ids = output.ids[stream.name]
+        assert len(ids) == len(set(ids)), stream.name
+        assert set(ids) == truth(shop, stream, NOW), stream.name
+        assert ids, stream.name
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 32])
+@pytest.mark.parametrize("page_size", [7, 100, 1000])
+def test_dense_windows_are_cut_without_loss(
+    tap_on: TapOn, concurrency: int, page_size: int
+) -> None:
+    """Whatever page size and number of workers, cutting windows loses and doubles nothing."""
+    shop = account(events=2000)
+    output = tap_on(shop).sync(
+        now=NOW, catalog=catalog_of("receive", "open"), concurrency=concurrency, page_size=page_size
+    )
+    for stream in STREAMS:
+        if stream.name in ("receive", "open"):
+            ids = output.ids[stream.name]
+            assert len(ids) == len(set(ids))
+            assert set(ids) == truth(shop, stream, NOW)
+
+
+def test_a_burst_of_one_second_is_read_whole(tap_on: TapOn) -> None:
+    """A second with more events than a page holds is walked by cursor, at its edges too."""
+    shop = account(events=300)
+    burst = [NOW - 5000] * 2500 + [NOW - 4999] * 300 + [NOW - 4000] * 1200
+    shop.arrive("Received Email", timestamps=burst, now=NOW)
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of("receive"), page_size=1000)
+    ids = output.ids["receive"]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == truth(shop, STREAMS[0], NOW)
+
+
+def test_a_decoy_metric_is_left_alone(tap_on: TapOn) -> None:
+    """Events of another integration's "Opened Email" are no opens of Klaviyo's."""
+    shop = account()
+    foreign = set(shop.event_ids(["Opened Email"], integration=None)) - set(
+        shop.event_ids(["Opened Email"])
+    )
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of("open"))
+    assert foreign
+    assert not foreign & set(output.ids["open"])
+
+
+def test_a_metric_that_the_account_lacks(tap_on: TapOn, caplog: pytest.LogCaptureFixture) -> None:
+    """A stream without a metric has a SCHEMA, no records and one warning with the names."""
+    shop = account(without=("Clicked SMS", "Clicked Text Message"))
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of("clicked_sms", "lists"))
+    assert output.fault is None
+    assert [message["stream"] for message in output.of("SCHEMA")] == ["clicked_sms", "lists"]
+    assert not output.ids["clicked_sms"]
+    assert output.ids["lists"]
+    warnings = [
+        r.getMessage()
+        for r in caplog.records
+        if "clicked_sms" in r.getMessage() and r.levelname == "WARNING"
+    ]
+    assert len(warnings) == 1
+    assert "'Clicked SMS' or 'Clicked Text Message'" in warnings[0]
+
+
+def test_messages_are_what_singer_wants(tap_on: TapOn) -> None:
+    """SCHEMA comes before RECORD, records fit it, and a STATE closes the run."""
+    output = tap_on(account(events=1000)).sync(now=NOW)
+    schemas: dict[str, Any] = {}
+    for message in output.messages:
+        if message["type"] == "SCHEMA":
+            schemas[message["stream"]] = jsonschema.Draft4Validator(message["schema"])
+        elif message["type"] == "RECORD":
+            schemas[message["stream"]].validate(message["record"])
+    assert output.messages[-1]["type"] == "STATE"
+    assert output.state["currently_syncing"] is None
+    assert set(output.state["bookmarks"]) == set(EVENT_STREAMS)
+
+
+def test_an_event_record_has_the_profile_and_the_metric(tap_on: TapOn) -> None:
+    """An event carries its ids and, embedded, its profile and its metric."""
+    output = tap_on(account()).sync(now=NOW, catalog=catalog_of("open"))
+    whole = [record for record in output.records("open") if record["profile"]]
+    record = next(r for r in whole if "email" in r["profile"][0])
+    assert record["type"] == "event"
+    assert record["profile"][0]["id"] == record["profile_id"]
+    assert record["metric"][0]["id"] == record["metric_id"]
+    assert record["metric"][0]["name"].casefold() == "opened email"
+    moment = datetime.fromtimestamp(record["timestamp"], timezone.utc)
+    assert record["datetime"] == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_campaign_messages_have_their_definition_at_the_top(tap_on: TapOn) -> None:
+    """Label, channel, content and render options stand where older revisions had them."""
+    output = tap_on(account()).sync(now=NOW, catalog=catalog_of("campaigns"))
+    messages = [m for record in output.records("campaigns") for m in record["campaign-messages"]]
+    assert {message["channel"] for message in messages} == {"email", "sms", "mobile_push"}
+    assert all(message["content"] for message in messages if message["channel"] == "email")
+    assert any(message.get("render_options") for message in messages)
+    assert any(message["label"] for message in messages)
+    assert not any("definition" in message for message in messages)
+    assert {record["archived"] for record in output.records("campaigns")} == {True, False}
+    assert any(record["tags"] for record in output.records("campaigns"))
+
+
+def test_odd_dates_of_campaigns_become_utc(tap_on: TapOn) -> None:
+    """A blank in place of the T, or a fraction of a second, is a date like any other."""
+    output = tap_on(account(odd_dates=True)).sync(now=NOW, catalog=catalog_of("campaigns"))
+    dates = [record["created_at"] for record in output.records("campaigns")]
+    assert all(date.endswith("Z") and "T" in date for date in dates)
+
+
+def test_an_exclusion_tells_its_latest_suppression(tap_on: TapOn) -> None:
+    """Reason and timestamp are those of the newest of all suppressions."""
+    shop = account()
+    for identifier in sorted(keyed_exclusions(shop))[:3]:
+        shop.suppress(identifier, "SPAM_COMPLAINT", timestamp=NOW - 60)
+        shop.suppress(identifier, "HARD_BOUNCE", timestamp=NOW - 10**7)
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of("global_exclusions"))
+    reasons = shop.suppressed_profiles()
+    several = [r for r in output.records("global_exclusions") if len(r["suppressions"]) > 1]
+    assert several
+    for record in output.records("global_exclusions"):
+        newest = max(record["suppressions"], key=lambda entry: entry["timestamp"])
+        assert record["timestamp"] == newest["timestamp"]
+        assert record["reason"] == newest["reason"]
+        assert [entry["reason"] for entry in record["suppressions"]] == reasons[record["id"]]
+        assert "predictive_analytics" not in record
+        assert record["subscriptions"]["email"]["marketing"]["consent"]
+
+
+def test_exclusions_without_an_email_are_named(
+    tap_on: TapOn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A suppressed profile without an email cannot be keyed: it is counted and named by id."""
+    shop = account()
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of("global_exclusions"))
+    missing = set(shop.suppressed_profiles()) - set(output.ids["global_exclusions"])
+    warning = next(r.getMessage() for r in caplog.records if "left out" in r.getMessage())
+    assert len(missing) >= 2
+    assert f"{len(missing)} left out" in warning
+    assert all(identifier in warning for identifier in missing)
+
+
+def test_deselecting_the_profile_shows_in_the_bytes(tap_on: TapOn) -> None:
+    """What is not selected is not asked for."""
+    tap = tap_on(account())
+    catalog = json.loads(json.dumps(catalog_of("open")))
+    tap.sync(now=NOW, catalog=catalog)
+    whole = sum(seen.sent for seen in tap.box.requests if "events" in seen.path)
+    tap.box.requests.clear()
+    for entry in catalog["streams"][0]["metadata"]:
+        if entry["breadcrumb"][:2] in (["properties", "profile"], ["properties", "metric"]):
+            entry["metadata"]["selected"] = False
+    output = tap.sync(now=NOW, catalog=catalog)
+    without = sum(seen.sent for seen in tap.box.requests if "events" in seen.path)
+    assert without < 0.6 * whole
+    assert "profile" not in output.records("open")[0]
+    assert any(record["profile_id"] for record in output.records("open"))
+    assert not any("include" in dict(seen.query) for seen in tap.box.requests)
+
+
+def test_replication_method_can_be_overridden(tap_on: TapOn) -> None:
+    """An event stream that the user wants in full is read from start_date, without a bookmark."""
+    tap = tap_on(account())
+    catalog = json.loads(json.dumps(catalog_of("open")))
+    catalog["streams"][0]["metadata"][0]["metadata"]["replication-method"] = "FULL_TABLE"
+    first = tap.sync(now=NOW, catalog=catalog)
+    second = tap.sync(first.state, now=NOW + 60, catalog=catalog)
+    assert first.state["bookmarks"] == {}
+    assert first.of("SCHEMA")[0]["bookmark_properties"] == []
+    assert set(second.ids["open"]) >= set(first.ids["open"])
+
+
+def test_the_registry_is_whole() -> None:
+    """Each stream has a schema with its keys and replication key, and an entry in the catalog."""
+    entries = {entry["tap_stream_id"]: entry for entry in discovery.catalog()["streams"]}
+    for stream in STREAMS:
+        properties = discovery.load_schema(stream.schema)["properties"]
+        assert {*stream.keys, stream.replication_key} - {""} <= properties.keys()
+        assert entries[stream.name]["key_properties"] == list(stream.keys)
