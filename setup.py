@@ -27,6 +27,7 @@ setup(
         "backoff>=2.2.1,<3",
         "msgspec>=0.19,<0.23",
         "pendulum>=3.0,<4",
+        "pyrate-limiter>=4.1,<5",
         "requests>=2.32,<3",
         "rich>=13.7,<16",
         "singer-python>=6.1,<7",

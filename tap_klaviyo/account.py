@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from tap_klaviyo.client import Client
+from tap_klaviyo.jsonapi import Query
 from tap_klaviyo.streams import STREAMS
 
 OWN_INTEGRATION = "klaviyo"
-PATH = "/api/metrics?fields%5Bmetric%5D=name,integration"
-NEEDS = "metrics:read"
+QUERY = Query(
+    path="/api/metrics",
+    parameters={"fields[metric]": "name,integration"},
+    scopes=("metrics:read",),
+    tier="M",
+)
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,9 @@ class Metrics:
 def read_metrics(client: Client) -> Metrics:
     """All metrics of the account, every page. Raises what :meth:`Client.get` does."""
     found: list[Metric] = []
-    url: str | None = PATH
+    url: str | None = QUERY.url((), page_size=None)
     while url:
-        page, url = client.get(url, _parse, NEEDS)
+        page, url = client.get(url, QUERY, lambda body: _parse(body.unpacked()))
         found += page
     return Metrics(found)
 

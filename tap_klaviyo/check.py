@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tap_klaviyo import jsonapi
-from tap_klaviyo.account import read_metrics
+from tap_klaviyo import account, jsonapi
 from tap_klaviyo.client import Client
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.errors import ApiError, TapError
+from tap_klaviyo.jsonapi import Query
 
 
 def check(client: Client, selection: Sequence[Selected]) -> None:
@@ -21,10 +21,12 @@ def check(client: Client, selection: Sequence[Selected]) -> None:
     refused = []
     for selected in selection:
         query = jsonapi.query(selected.stream, selected.schema)
-        scopes = ", ".join(dict.fromkeys((*query.scopes, *_METRICS[bool(selected.stream.metrics)])))
+        made_of_metrics = bool(selected.stream.metrics)
+        needed = (*query.scopes, *(account.QUERY.scopes if made_of_metrics else ()))
+        scopes = ", ".join(dict.fromkeys(needed))
         url = query.url(selected.stream.variants[:1], page_size=1)
         if url not in answers:
-            answers[url] = _ask(client, url, scopes, bool(selected.stream.metrics))
+            answers[url] = _ask(client, url, query, made_of_metrics)
         fault = answers[url]
         print(f"{'no' if fault else 'ok':4}{selected.name:40}{scopes}", file=sys.stderr)
         if fault:
@@ -34,15 +36,12 @@ def check(client: Client, selection: Sequence[Selected]) -> None:
         raise TapError(f"{len(refused)} of {len(selection)} streams cannot be read. {faults}")
 
 
-_METRICS = {True: ("metrics:read",), False: ()}
-"""A stream that is made of metrics has to find them first."""
-
-
-def _ask(client: Client, url: str, scopes: str, metrics: bool) -> ApiError | None:
+def _ask(client: Client, url: str, query: Query, made_of_metrics: bool) -> ApiError | None:
+    """The refusal, if there is one. What is made of metrics has to find them first."""
     try:
-        if metrics:
-            read_metrics(client)
-        client.get(url, len, scopes)
+        if made_of_metrics:
+            account.read_metrics(client)
+        client.get(url, query, lambda body: body)
     except ApiError as error:
         return error
     return None

@@ -119,7 +119,7 @@ def _sync(options: argparse.Namespace) -> int:
     names = {}
     if document is not None and discovery.names_metrics(document):
         names = read_metrics(client).stream_names()
-    selection = discovery.read_catalog(document or discovery.catalog(), names)
+    selection = discovery.read_catalog(discovery.catalog() if document is None else document, names)
     if options.test:
         check(client, selection)
         return 0

@@ -6,13 +6,15 @@ Sources: Klaviyo's API overview and its guide on rate limits, status codes and e
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from functools import cache
+from typing import Any, NoReturn, TypeVar
 
 import backoff
 import requests
@@ -21,7 +23,8 @@ from singer import metrics
 
 from tap_klaviyo.config import Config
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
-from tap_klaviyo.jsonapi import error_detail, origin
+from tap_klaviyo.jsonapi import Query, error_detail, origin
+from tap_klaviyo.limits import Gate
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,15 @@ MAX_THROTTLED = 1000
 DEFAULT_RETRY_AFTER = 1.0
 """Seconds to wait after a 429 that does not say how long."""
 
+LONGEST_RESET = 60
+"""Seconds after which the quota of a minute is whole again: a longer wait would be a mistake."""
+
+LONGEST_QUOTE = 200
+"""Characters of a text from outside that a message may hold."""
+
+GZIP = 31
+"""What zlib calls a window of 32 KB in gzip's wrapping."""
+
 RETRYABLE_STATUS = frozenset({408, 500, 502, 503, 504, *range(520, 525)})
 
 
@@ -44,25 +56,19 @@ class Throttled(TapError):
     """Klaviyo answered 429; the gate knows until when."""
 
 
-class Gate:
-    """Holds every worker back from an endpoint until its pause is over."""
+@dataclass(frozen=True)
+class Body:
+    """The body of an answer as it came."""
 
-    def __init__(self, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._clock = clock
-        self._sleep = sleep
-        self._until: dict[str, float] = {}
-        self._lock = threading.Lock()
+    raw: bytes
+    gzipped: bool
 
-    def pause(self, endpoint: str, seconds: float) -> None:
-        """Closes the gate of ``endpoint`` for ``seconds`` from now; a longer pause stays."""
-        with self._lock:
-            until = self._clock() + seconds
-            self._until[endpoint] = max(until, self._until.get(endpoint, until))
-
-    def wait(self, endpoint: str) -> None:
-        """Returns once the gate of ``endpoint`` is open."""
-        while (left := self._until.get(endpoint, 0.0) - self._clock()) > 0:
-            self._sleep(left)
+    def unpacked(self) -> bytes:
+        """The body as text in bytes. Raises ValueError if it is no gzip after all."""
+        try:
+            return zlib.decompress(self.raw, wbits=GZIP) if self.gzipped else self.raw
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
 
 
 class _Key(requests.auth.AuthBase):
@@ -96,27 +102,28 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._config = config
-        self._origin = origin(config.base_url)
+        self._origin = origin(config.base_url + "/")
         self._clock = clock
-        self._gate = Gate(clock, sleep)
+        self._gate = cache(lambda path, tier: Gate(tier, config.quota_share, clock, sleep))
         self._local = threading.local()
 
-    def get(self, url: str, parse: Callable[[bytes], Parsed], needs: str) -> Parsed:
+    def get(self, url: str, query: Query, parse: Callable[[Body], Parsed]) -> Parsed:
         """What ``parse`` makes of the body at ``url``, a path with query or one of Klaviyo's links.
 
-        A body that ``parse`` refuses with ValueError counts as a failed try. ``needs`` names the
-        scopes of the request, for the message when they are missing. Raises :class:`ConfigError`
-        (key or revision refused), :class:`ApiError` (this request refused for good) or
+        A body that ``parse`` refuses with ValueError counts as a failed try. ``query`` tells the
+        endpoint, its rate limit and the scopes it needs. Raises :class:`ConfigError` (key or
+        revision refused), :class:`ApiError` (this request refused for good) or
         :class:`RetryableError` (all tries failed).
         """
-        url = urljoin(self._config.base_url, url)
+        if url.startswith("/"):
+            url = self._config.base_url + url
         if origin(url) != self._origin:
             raise ApiError(
-                f"Klaviyo's answer links to {urlsplit(url).netloc}, which is not "
-                f"{self._config.base_url}; nothing is sent there. Report this to Klaviyo.",
+                f"Klaviyo's answer links to {_place(url)}, which is not {self._config.base_url}; "
+                "nothing is sent there. Report this to Klaviyo.",
                 status=0,
             )
-        return self._try(url, parse, needs)
+        return self._try(url, query, parse)
 
     @backoff.on_exception(
         backoff.constant, Throttled, interval=0, jitter=None, max_tries=MAX_THROTTLED, logger=None
@@ -129,37 +136,35 @@ class Client:
         on_backoff=_log_retry,
         logger=None,
     )
-    def _try(self, url: str, parse: Callable[[bytes], Parsed], needs: str) -> Parsed:
-        endpoint = urlsplit(url).path.rstrip("/")
-        self._gate.wait(endpoint)
+    def _try(self, url: str, query: Query, parse: Callable[[Body], Parsed]) -> Parsed:
+        gate = self._gate(query.path, query.tier)
+        gate.wait()
         try:
-            response, body = self._send(url, endpoint)
+            response, body = self._send(url, query.path)
         except requests.exceptions.SSLError as error:
             raise TapError(
                 f"The certificate of {self._config.base_url} is not valid, so nothing was sent: "
                 f"{_reason(error)}. Check base_url and any proxy in between."
             ) from error
-        except (
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            OSError,
-            zlib.error,
-        ) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise RetryableError(
-                f"No answer from {self._config.base_url}{endpoint}: {_reason(error)}. "
+                f"No answer from {self._config.base_url}{query.path}: {_reason(error)}. "
                 "Check the network and run again; the state keeps what is done."
             ) from error
+        if response.status_code == 429:
+            self._throttle(gate, response, query.path)
         if response.status_code != 200:
-            raise self._fault(response, body, endpoint, needs)
+            raise self._fault(response.status_code, body, query)
+        self._heed_quota(gate, response)
         try:
             return parse(body)
         except ValueError as error:
             raise RetryableError(
-                f"{self._config.base_url}{endpoint} sent something that is no page of its API "
+                f"{self._config.base_url}{query.path} sent something that is no page of its API "
                 f"({error}). Run again; the state keeps what is done."
             ) from error
 
-    def _send(self, url: str, endpoint: str) -> tuple[requests.Response, bytes]:
+    def _send(self, url: str, endpoint: str) -> tuple[requests.Response, Body]:
         """One request. The body is read in one go: requests reads in pieces of 10 KB."""
         started = self._clock()
         response = self._session().get(
@@ -167,8 +172,6 @@ class Client:
         )
         with response:
             raw: bytes = response.raw.read(decode_content=False)
-        if response.headers.get("Content-Encoding", "").lower() == "gzip":
-            raw = zlib.decompress(raw, wbits=31)
         tags = {
             metrics.Tag.endpoint: endpoint,
             metrics.Tag.http_status_code: response.status_code,
@@ -178,7 +181,28 @@ class Client:
         metrics.log(
             logger, metrics.Point("timer", metrics.Metric.http_request_duration, duration, tags)
         )
-        return response, raw
+        gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
+        return response, Body(raw, gzipped)
+
+    def _throttle(self, gate: Gate, response: requests.Response, endpoint: str) -> NoReturn:
+        """Closes the gate for as long as a 429 asks for."""
+        seconds = retry_after(response.headers.get("Retry-After"))
+        logger.info("Klaviyo's rate limit of %s is reached; waiting %g s.", endpoint, seconds)
+        gate.close(seconds)
+        raise Throttled(
+            f"Klaviyo's rate limit of {endpoint} stays exceeded (429). Run again later; the state "
+            "keeps what is done."
+        )
+
+    def _heed_quota(self, gate: Gate, response: requests.Response) -> None:
+        """Closes the gate if what is under way may use up what Klaviyo says is left."""
+        try:
+            remaining = int(response.headers["RateLimit-Remaining"])
+            reset = float(response.headers["RateLimit-Reset"])
+        except (KeyError, ValueError):
+            return
+        if remaining < self._config.concurrency and 0 < reset <= LONGEST_RESET:
+            gate.close(reset)
 
     def _session(self) -> requests.Session:
         """The calling thread's own session, and so its own connection, kept alive."""
@@ -198,21 +222,10 @@ class Client:
             )
         return session
 
-    def _fault(
-        self, response: requests.Response, body: bytes, endpoint: str, needs: str
-    ) -> Exception:
-        """What an answer other than 200 means for the user. Closes the gate on a 429."""
-        status = response.status_code
-        detail, parameter = error_detail(body)
+    def _fault(self, status: int, body: Body, query: Query) -> TapError:
+        """What an answer other than 200 means for the user."""
+        detail, parameter = _said(body)
         said = f" Klaviyo says: {detail}" if detail else ""
-        if status == 429:
-            seconds = retry_after(response.headers.get("Retry-After"))
-            logger.info("Klaviyo's rate limit of %s is reached; waiting %g s.", endpoint, seconds)
-            self._gate.pause(endpoint, seconds)
-            return Throttled(
-                f"Klaviyo's rate limit of {endpoint} stays exceeded (429). Run again later; the "
-                "state keeps what is done."
-            )
         if status == 401:
             return ConfigError(
                 "Klaviyo does not accept the key (401). Set api_key to a valid private API key: "
@@ -225,19 +238,28 @@ class Client:
             )
         if status in RETRYABLE_STATUS:
             return RetryableError(
-                f"Klaviyo fails at {endpoint} ({status}). Run again later; the state keeps what is "
-                f"done.{said}"
+                f"Klaviyo fails at {query.path} ({status}). Run again later; the state keeps what "
+                f"is done.{said}"
             )
         if status == 403:
             message = (
-                f"The key may not read {endpoint} (403). It needs {needs}: create a key with these "
-                f"scopes in Klaviyo > Settings > API keys.{said}"
+                f"The key may not read {query.path} (403). It needs {', '.join(query.scopes)}: "
+                f"create a key with these scopes in Klaviyo > Settings > API keys.{said}"
             )
         elif status == 404:
-            message = f"Klaviyo does not know {endpoint} (404). Check base_url and revision.{said}"
+            message = (
+                f"Klaviyo does not know {query.path} (404). Check base_url and revision.{said}"
+            )
         else:
-            message = f"Klaviyo refuses the request to {endpoint} ({status}).{said}"
+            message = f"Klaviyo refuses the request to {query.path} ({status}).{said}"
         return ApiError(message, status, parameter)
+
+
+def _said(body: Body) -> tuple[str, str]:
+    try:
+        return error_detail(body.unpacked())
+    except ValueError:
+        return "", ""
 
 
 def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float:
@@ -245,7 +267,8 @@ def retry_after(value: str | None, now: Callable[[], float] = time.time) -> floa
     if value is None:
         return DEFAULT_RETRY_AFTER
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else DEFAULT_RETRY_AFTER
     except ValueError:
         pass
     try:
@@ -255,10 +278,19 @@ def retry_after(value: str | None, now: Callable[[], float] = time.time) -> floa
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, in short and without addresses of objects or URLs with queries."""
+    """What went wrong, in one short line without addresses of objects or URLs with queries."""
     cause: Any = error
     while cause.args and isinstance(cause.args[0], BaseException):
         cause = cause.args[0]
     cause = getattr(cause, "reason", None) or cause
-    text = str(cause).rsplit(">: ", 1)[-1].split("?")[0]
-    return f"{type(error).__name__}: {text[:200]}" if text else type(error).__name__
+    text = _line(str(cause).rsplit(">: ", 1)[-1].split("?")[0])
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _place(url: str) -> str:
+    """Where a link leads, in one short line without its query."""
+    return _line(url.split("?")[0].removeprefix("https://").removeprefix("http://"))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:LONGEST_QUOTE]

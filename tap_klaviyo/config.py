@@ -17,18 +17,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import msgspec
 import pendulum
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.jsonapi import origin
 from tap_klaviyo.times import parse_utc
 
 logger = logging.getLogger(__name__)
 
 ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 REQUIRED = object()
 
 
@@ -72,6 +73,8 @@ def _time(value: Any) -> datetime:
 def _duration(value: Any) -> timedelta:
     if isinstance(value, str) and value.upper().startswith("P"):
         parsed: Any = pendulum.parse(value.upper())
+        if not isinstance(parsed, timedelta):
+            raise ValueError(value)
         seconds = parsed.total_seconds()
     else:
         seconds = _number(value)
@@ -103,6 +106,13 @@ def _timeout(value: Any) -> float:
     return seconds
 
 
+def _share(value: Any) -> float:
+    share = _number(value)
+    if not 0 < share <= 1:
+        raise ValueError(value)
+    return share
+
+
 def _revision(value: Any) -> str:
     text = _text(value)
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", text):
@@ -111,18 +121,14 @@ def _revision(value: Any) -> str:
 
 
 def _base_url(value: Any) -> str:
-    url = urlsplit(_text(value))
-    secure = url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK_HOSTS)
-    if (
-        not secure
-        or not url.hostname
-        or url.username
-        or url.query
-        or url.fragment
-        or url.path.strip("/")
-    ):
+    url = _text(value).rstrip("/")
+    place = origin(url + "/")
+    if place is None or url.count("/") != 2:
         raise ValueError(value)
-    return f"{url.scheme}://{url.netloc}"
+    scheme, host, _ = place
+    if scheme != "https" and host not in LOOPBACK_HOSTS:
+        raise ValueError(value)
+    return url
 
 
 def _setting(
@@ -184,6 +190,12 @@ class Config:
     concurrency: int = _setting(
         _integer(1, 64), "a whole number from 1 to 64", "Requests under way at once.", 16
     )
+    quota_share: float = _setting(
+        _share,
+        "a number above 0, at most 1",
+        "The part of Klaviyo's rate limits to use; less leaves room for other integrations.",
+        1,
+    )
     request_timeout: float = _setting(
         _timeout,
         "a number of seconds above 0",
@@ -236,7 +248,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
     for setting in SETTINGS:
         try:
             values[setting.name] = _value(setting, raw.get(setting.name))
-        except (ValueError, OverflowError, TypeError, LookupError):
+        except (ValueError, OverflowError, TypeError, LookupError, AttributeError):
             faults.append(f"{setting.name}: expected {setting.metadata['expected']}")
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
@@ -263,6 +275,8 @@ def read_object(path: str, what: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(Path(path).read_bytes())
+        # What is read here may have to be written again, so it must be fit for that.
+        msgspec.json.encode(document)
     except OSError as error:
         raise ConfigError(f"{what}: cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:

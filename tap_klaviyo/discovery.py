@@ -156,12 +156,13 @@ def read_catalog(
         raise ConfigError("catalog: 'streams' must be an array of objects.")
     chosen = [_read_entry(entry, metric_names or {}) for entry in entries]
     selected = [selection for selection in chosen if selection is not None]
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for selection in selected:
-        if seen.setdefault(selection.stream.name, selection.name) is not selection.name:
+        if selection.stream.name in seen:
             raise ConfigError(
                 f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
             )
+        seen.add(selection.stream.name)
     return selected
 
 
@@ -205,7 +206,9 @@ def _legacy_selected(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _metadata_map(entry: Mapping[str, Any], name: str) -> dict[Breadcrumb, Mapping[str, Any]]:
     items = entry.get("metadata") or []
     try:
-        return {tuple(item.get("breadcrumb") or ()): item.get("metadata") or {} for item in items}
+        return {
+            tuple(item.get("breadcrumb") or ()): {**(item.get("metadata") or {})} for item in items
+        }
     except (AttributeError, TypeError):
         raise ConfigError(f"catalog: the metadata of stream '{name}' cannot be read.") from None
 
@@ -227,7 +230,8 @@ def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...
     keys = entry.get("key_properties")
     if not keys:
         return stream.keys
-    if not isinstance(keys, list) or not {*keys} <= {"id", *stream.keys}:
+    possible = ("id", *stream.keys)
+    if not isinstance(keys, list) or not all(key in possible for key in keys):
         raise ConfigError(f"catalog: stream '{name}' cannot be keyed by {keys!r}.")
     return tuple(keys)
 
@@ -273,14 +277,18 @@ class _Selection:
         if not isinstance(listed, dict) or not listed or not ours.get("properties"):
             return ours
         self._refuse_unknown(listed.keys() - ours["properties"].keys(), parent)
-        return {
-            **ours,
-            "properties": {
-                key: self.of(child, listed.get(key), (*parent, "properties", key))
-                for key, child in ours["properties"].items()
-                if self._wanted(key, listed, parent)
-            },
+        wanted = {
+            key: self.of(child, listed.get(key), (*parent, "properties", key))
+            for key, child in ours["properties"].items()
+            if self._wanted(key, listed, parent)
         }
+        # An object of which nothing is wanted is not wanted: without properties it would be all.
+        properties = {
+            key: child
+            for key, child in wanted.items()
+            if _has_properties(child) == _has_properties(ours["properties"][key])
+        }
+        return {**ours, "properties": properties}
 
     def _wanted(self, key: str, listed: Mapping[str, Any], parent: Breadcrumb) -> bool:
         if not parent and key in self.automatic:
@@ -297,3 +305,9 @@ class _Selection:
                     f"catalog: field '{path}' of stream '{self.name}' is selected but does not "
                     "exist; deselect it, or run --discover again."
                 )
+
+
+def _has_properties(schema: Schema) -> bool:
+    """Whether an object, or the items of an array, have properties of their own."""
+    items = schema.get("items")
+    return bool(schema.get("properties")) or (isinstance(items, dict) and _has_properties(items))

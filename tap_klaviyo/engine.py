@@ -1,24 +1,24 @@
 """Workers: many tasks at once, their results one by one. Knows nothing of Klaviyo or Singer.
 
-Who owns what. One thread, the caller's, owns all plans and all output: it decides on the next task
-whenever a worker is free, and it alone consumes results. A worker owns its task while it runs and
-touches nothing else. The two meet in one channel of bounded size, so a slow consumer slows the
-workers down and memory does not grow.
+Who owns what. One thread, the caller's, makes all tasks and consumes all results. A worker owns its
+task from when it is handed over until its result is consumed, and touches nothing else.
 
-What order is promised. Results of one task arrive in the order in which it yielded them, followed
-by :class:`Done` or :class:`Failed`. Between tasks there is no order.
+What order is promised. None between tasks. A task that must follow another is made when the result
+of that one has been consumed.
 
-What happens on failure. A task that raises ends with :class:`Failed`; the others go on, and the
-caller decides. When the caller stops consuming, the channel closes: workers end at their next
-result. Threads are daemons, so a process can always exit, whatever the network does.
+What is bounded. A task counts as under way until its result has been consumed. So there are never
+more tasks and results together than workers, and a slow consumer slows the workers down.
+
+What happens on failure. A task that raises has the error for its result; the caller decides. When
+the caller stops, workers end with the task in hand. They are daemons, so a process can always exit,
+whatever the network does.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
@@ -26,42 +26,23 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 
-@dataclass(frozen=True)
-class Done:
-    """The task has yielded all its results."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The task raised ``error`` and yields nothing more."""
-
-    error: BaseException
-
-
-DONE = Done()
-
-
 class Closed(Exception):
-    """The channel takes and gives nothing any more."""
+    """The channel gives nothing any more."""
 
 
 class Channel(Generic[Item]):
-    """A queue of at most ``size`` items that can be closed, which ends every wait for it."""
+    """A queue that can be closed, which ends every wait for it."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self) -> None:
         self._items: deque[Item] = deque()
         self._closed = False
         self._changed = threading.Condition()
 
     def put(self, item: Item) -> None:
-        """Adds an item, waiting for room. Raises :class:`Closed`."""
+        """Adds an item."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._items) < self._size)
-            if self._closed:
-                raise Closed
             self._items.append(item)
-            self._changed.notify_all()
+            self._changed.notify()
 
     def get(self) -> Item:
         """Takes the oldest item, waiting for one. Raises :class:`Closed`."""
@@ -69,9 +50,7 @@ class Channel(Generic[Item]):
             self._changed.wait_for(lambda: self._closed or bool(self._items))
             if self._closed:
                 raise Closed
-            item = self._items.popleft()
-            self._changed.notify_all()
-            return item
+            return self._items.popleft()
 
     def close(self) -> None:
         """Ends all waits, now and later. A signal handler may call it in whatever is going on."""
@@ -81,71 +60,67 @@ class Channel(Generic[Item]):
 
 
 class Engine(Generic[Task, Result]):
-    """At most ``workers`` tasks at once, of which ``backlog`` results may wait to be consumed."""
+    """At most ``workers`` tasks under way at once, each done by ``work`` in a thread of its own."""
 
-    def __init__(self, workers: int, backlog: int) -> None:
+    def __init__(self, workers: int, work: Callable[[Task], Result]) -> None:
         self._workers = workers
-        self._tasks: Channel[Task] = Channel(workers)
-        self._results: Channel[tuple[Task, Result | Done | Failed]] = Channel(backlog)
-        self._busy = 0
+        self._work = work
+        self._tasks: Channel[Task] = Channel()
+        self._results: Channel[tuple[Task, Result | BaseException]] = Channel()
+        self._under_way = 0
         self._threads = 0
         self._stopped = False
 
     @property
     def idle(self) -> int:
-        """How many workers have nothing to do. A worker may ask; the answer is of the moment."""
-        return self._workers - self._busy
+        """How many workers have nothing to do."""
+        return self._workers - self._under_way
 
     def run(
-        self, work: Callable[[Task], Iterator[Result]], next_task: Callable[[], Task | None]
-    ) -> Generator[tuple[Task, Result | Done | Failed], None, None]:
-        """Works on tasks until ``next_task`` gives None and none is under way.
+        self, next_task: Callable[[], Task | None]
+    ) -> Generator[tuple[Task, Result | BaseException], None, None]:
+        """Yields each task with its result, or with the error that it raised.
 
-        Ends sooner if stopped. ``next_task`` is called in the caller's thread, before each wait for
-        a result, as often as workers are free. ``work`` is called in a worker's thread.
+        Asks ``next_task`` for as many tasks as workers are idle before each wait for a result. Ends
+        when it gives None and nothing is under way, or sooner if stopped.
         """
         try:
             while not self._stopped:
-                while self._busy < self._workers and (task := next_task()) is not None:
-                    self._start(task, work)
-                if not self._busy:
+                while self.idle and (task := next_task()) is not None:
+                    self._start(task)
+                if not self._under_way:
                     return
-                task, result = self._results.get()
-                if isinstance(result, Done | Failed):
-                    self._busy -= 1
-                yield task, result
+                finished = self._results.get()
+                self._under_way -= 1
+                yield finished
         except Closed:
             return
         finally:
             self.stop()
 
     def stop(self) -> None:
-        """Ends :meth:`run` at its next result, and each worker at its own."""
+        """Ends :meth:`run` at its next wait, and each worker with its task. Signal-safe."""
         self._stopped = True
         self._tasks.close()
         self._results.close()
 
-    def _start(self, task: Task, work: Callable[[Task], Iterator[Result]]) -> None:
-        self._busy += 1
-        if self._threads < self._busy:
+    def _start(self, task: Task) -> None:
+        self._under_way += 1
+        if self._threads < self._under_way:
             self._threads += 1
-            threading.Thread(target=self._loop, args=(work,), daemon=True).start()
+            threading.Thread(target=self._loop, daemon=True).start()
         self._tasks.put(task)
 
-    def _loop(self, work: Callable[[Task], Iterator[Result]]) -> None:
+    def _loop(self) -> None:
         try:
             while True:
                 task = self._tasks.get()
-                self._results.put((task, self._work(task, work)))
+                self._results.put((task, self._result(task)))
         except Closed:
             return
 
-    def _work(self, task: Task, work: Callable[[Task], Iterator[Result]]) -> Done | Failed:
+    def _result(self, task: Task) -> Result | BaseException:
         try:
-            for result in work(task):
-                self._results.put((task, result))
-        except Closed:
-            raise
+            return self._work(task)
         except BaseException as error:
-            return Failed(error)
-        return DONE
+            return error

@@ -7,10 +7,11 @@ OpenAPI definition of 2026-07-15.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from tap_klaviyo.streams import Source, Stream
 
@@ -22,12 +23,15 @@ DETAIL_LENGTH = 200
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of one endpoint: a path and its parameters, filters apart."""
+    """What is asked of one endpoint: a path and its parameters, filters apart.
+
+    ``scopes`` are what the key needs for it, ``tier`` is the rate limit that holds.
+    """
 
     path: str
     parameters: Mapping[str, str]
-    includes: tuple[str, ...]
     scopes: tuple[str, ...]
+    tier: str
 
     def url(self, filters: Iterable[str], page_size: int | None) -> str:
         """Path and query, percent-encoded; ``page_size`` None leaves it to Klaviyo."""
@@ -65,8 +69,8 @@ def query(stream: Stream, schema: Mapping[str, Any]) -> Query:
     return Query(
         path=stream.path,
         parameters={name: value for name, value in parameters.items() if value},
-        includes=tuple(include.relationship for include in embedded),
         scopes=tuple(dict.fromkeys((stream.scope, *(include.scope for include in embedded)))),
+        tier=next((stream.slow[name] for name in attributes if name in stream.slow), stream.tier),
     )
 
 
@@ -91,10 +95,20 @@ def between(field: str, start: int, end: int) -> tuple[str, str]:
     return f"greater-or-equal({field},{start})", f"less-than({field},{end})"
 
 
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port, with the scheme's own port made explicit."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+_URL = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?/[!-\[\]-~]*", re.I)
+"""An address that no two parsers can read differently: no user, no backslash, no odd character."""
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an address with a path; None for anything unusual."""
+    match = _URL.fullmatch(url)
+    if match is None:
+        return None
+    scheme = match[1].lower()
+    port = int(match[3] or _PORTS[scheme])
+    return (scheme, match[2].lower(), port) if 0 < port < 65_536 else None
 
 
 def error_detail(body: bytes) -> tuple[str, str]:

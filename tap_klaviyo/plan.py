@@ -126,12 +126,12 @@ class Planner:
 
     def _timed(self, table: Table, metric_id: str) -> Lane:
         start = self._start(table, metric_id)
-        if start > self.end - SETTLE:
-            start = self.end
+        # What is too fresh to be asked for, or lies past end_date, is no part of the lane.
+        end = self.end if start <= self._now - SETTLE else start
         # As far ahead as keeps every worker busy while the oldest window is still being read.
         ahead = 2 * self._config.concurrency
         goal = GOAL_PAGES * self._config.page_size
-        timeline = Timeline(start, self.end, goal=goal, ahead=ahead)
+        timeline = Timeline(start, max(start, end), goal=goal, ahead=ahead)
         return Lane(table, (jsonapi.equals("metric_id", metric_id),), timeline, timed=True)
 
     def _start(self, table: Table, metric_id: str) -> int:

@@ -19,6 +19,8 @@ Streams whose rows name ``sources`` move values about, which only the slow way d
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -351,14 +353,24 @@ def _check(schema: Schema) -> Callable[[Any], bool] | None:
 
 def _is_clean(body: bytes) -> bool:
     """Whether slices of the page may be copied as they are."""
-    return b"\n" not in body and b"\r" not in body and b"\\u0000" not in body and _is_utf8(body)
+    return b"\n" not in body and b"\r" not in body and not _NUL.search(body) and _is_utf8(body)
+
+
+_NUL = re.compile(rb"\\u0000")
 
 
 def _is_utf8(body: bytes) -> bool:
     if body.isascii():
         return True
+    # In pieces: as a whole, one emoji would make every character take four bytes.
+    decode = codecs.getincrementaldecoder("utf-8")().decode
     try:
-        body.decode()
+        for start in range(0, len(body), _PIECE):
+            decode(body[start : start + _PIECE])
+        decode(b"", final=True)
     except UnicodeDecodeError:
         return False
     return True
+
+
+_PIECE = 32_768

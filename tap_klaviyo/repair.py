@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.streams import Source
@@ -25,6 +26,7 @@ Schema = Mapping[str, Any]
 MISFIT = object()
 INT64 = range(-(2**63), 2**63)
 LONGEST_NUMBER = 400
+LARGEST = 10**300
 
 
 @dataclass
@@ -48,12 +50,12 @@ def page(body: bytes, selected: Selected) -> Repaired:
     document = _cleansed(document, repaired.notes)
     stream, properties = selected.stream, selected.schema["properties"]
     data = []
-    for item in filter(_is_resource, document["data"]):
-        fixed = _resource(item, properties, stream.sources, repaired.notes)
-        if all(_keyed(fixed, key) for key in selected.keys):
+    for item in document["data"]:
+        fixed = _resource(_dict(item), properties, stream.sources, repaired.notes)
+        if all(_keyed(fixed, key) for key in ("id", *selected.keys)):
             data.append(fixed)
         else:
-            repaired.unkeyed.append(str(item.get("id")))
+            repaired.unkeyed.append(str(_dict(item).get("id")))
     embedded = {i.type: i for i in stream.includes if i.property in properties}
     included = [
         _resource(
@@ -62,8 +64,8 @@ def page(body: bytes, selected: Selected) -> Repaired:
             embedded[item["type"]].sources,
             repaired.notes,
         )
-        for item in filter(_is_resource, _list(document.get("included")))
-        if item.get("type") in embedded and isinstance(item.get("id"), str)
+        for item in map(_dict, _list(document.get("included")))
+        if str(item.get("type")) in embedded and _identifier(item) is not None
     ]
     links = _dict(document.get("links"))
     following = links.get("next")
@@ -81,11 +83,23 @@ def _loads(body: bytes) -> Any:
         return json.loads(
             body.decode("utf-8", errors="replace"),
             strict=False,
-            parse_int=lambda digits: int(digits) if len(digits) < LONGEST_NUMBER else math.inf,
+            parse_int=_integer,
+            parse_float=_float,
             parse_constant=lambda name: math.nan,
         )
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
+
+
+def _integer(digits: str) -> Any:
+    """The number, or its digits if they are too many for Python's liking."""
+    return int(digits) if len(digits) < LONGEST_NUMBER else Raw(digits.encode())
+
+
+def _float(digits: str) -> Any:
+    """The number, or its digits if no float can hold it: free-form values pass on as they came."""
+    number = float(digits)
+    return number if math.isfinite(number) else Raw(digits.encode())
 
 
 def _cleansed(value: Any, notes: Counter[str]) -> Any:
@@ -121,8 +135,10 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _is_resource(item: Any) -> bool:
-    return isinstance(item, dict)
+def _identifier(item: Mapping[str, Any]) -> str | None:
+    """The id of a resource or a reference; one that comes as a number is the same as text."""
+    identifier = item.get("id")
+    return str(identifier) if type(identifier) in (str, int) else None
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -149,7 +165,7 @@ def _resource(
     }
     return {
         "type": str(item.get("type", "")),
-        "id": item["id"] if isinstance(item.get("id"), str) else None,
+        "id": _identifier(item),
         "attributes": attributes,
         "relationships": _relationships(item.get("relationships")),
     }
@@ -186,8 +202,8 @@ def _relationships(given: Any) -> dict[str, Any]:
 def _references(data: Any) -> Any:
     if isinstance(data, list):
         return [ref for ref in map(_references, data) if ref is not None]
-    identifier = _dict(data).get("id")
-    return {"id": identifier} if isinstance(identifier, str) else None
+    identifier = _identifier(_dict(data))
+    return None if identifier is None else {"id": identifier}
 
 
 def _fit(value: Any, schema: Schema, path: str, notes: Counter[str]) -> Any:
@@ -250,7 +266,7 @@ def _fit_boolean(value: Any, *_: Any) -> Any:
 def _to_string(value: Any, schema: Schema, *_: Any) -> Any:
     if schema.get("format") == "date-time":
         return MISFIT
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _to_integer(value: Any, *_: Any) -> Any:
@@ -263,15 +279,16 @@ def _to_integer(value: Any, *_: Any) -> Any:
 def _to_number(value: Any, *_: Any) -> Any:
     """A number written as text, if the number says all that the text says."""
     if type(value) is int:
-        return float(value) if float(value) == value else MISFIT
+        return float(value) if abs(value) < LARGEST and float(value) == value else MISFIT
     if not isinstance(value, str):
         return value if type(value) is float else MISFIT
     try:
         number = json.loads(value)
     except (ValueError, RecursionError):
         return MISFIT
-    finite = type(number) in (int, float) and math.isfinite(number)
-    return _fit_number(number) if finite else MISFIT
+    if type(number) is float:
+        return number if math.isfinite(number) else MISFIT
+    return _fit_number(number)
 
 
 def _to_boolean(value: Any, *_: Any) -> Any:

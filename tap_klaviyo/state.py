@@ -16,7 +16,6 @@ would cost days, silently skipping would cost rows.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,17 +33,18 @@ class State:
     """The bookmarks of all streams. Raises :class:`ConfigError` for what cannot be a state."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = copy.deepcopy(dict(document))
+        self._document = dict(document)
         if "bookmarks" not in self._document:
             self._document = _from_flat(self._document)
         bookmarks = self._document["bookmarks"]
         if bookmarks is None:
-            bookmarks = self._document["bookmarks"] = {}
+            bookmarks = {}
         if not isinstance(bookmarks, dict):
             raise ConfigError("state: 'bookmarks' must be an object.")
         for name, bookmark in bookmarks.items():
             _check(name, bookmark)
-        self._bookmarks: dict[str, Any] = bookmarks
+        # Bookmarks are replaced, never changed in place: a shallow copy is a copy.
+        self._bookmarks: dict[str, Any] = dict(bookmarks)
 
     def adopt(self, stream: str, aliases: Iterable[str], metric_ids: Iterable[str]) -> None:
         """Takes the bookmark of ``stream`` over from the keys that other taps or names gave it.
@@ -104,10 +104,10 @@ class State:
         return True
 
     def document(self, currently_syncing: str | None) -> dict[str, Any]:
-        """The whole document for a STATE message, as a copy."""
+        """The whole document for a STATE message."""
         return {
             **self._document,
-            "bookmarks": copy.deepcopy(self._bookmarks),
+            "bookmarks": dict(self._bookmarks),
             "currently_syncing": currently_syncing,
         }
 

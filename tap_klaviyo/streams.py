@@ -49,8 +49,9 @@ class Stream:
     ``variants`` are filters, one pass for each; the stream is the union of the passes. ``metrics``
     are the names of the Klaviyo metric whose events the stream holds, oldest first, each of which
     is a pass too. A stream with a ``replication_key`` is read in windows of time.
-    ``additional`` names the attributes that Klaviyo gives only on request. ``aliases`` are the
-    stream's names in the catalogs of singer-io's tap.
+    ``additional`` names the attributes that Klaviyo gives only on request. ``tier`` is the
+    endpoint's rate limit, ``slow`` the tier that holds when an attribute is asked for. ``aliases``
+    are the stream's names in the catalogs of singer-io's tap.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Stream:
     type: str
     keys: tuple[str, ...]
     scope: str
+    tier: str
     page_size: int | None = None
     sort: str = ""
     replication_key: str = ""
@@ -68,6 +70,7 @@ class Stream:
     includes: tuple[Include, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
     additional: tuple[str, ...] = ()
+    slow: Mapping[str, str] = field(default_factory=dict)
     selected_by_default: bool = True
     fields_not_by_default: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
@@ -88,6 +91,7 @@ def _events(name: str, *metrics: str, aliases: tuple[str, ...] = ()) -> Stream:
         type="event",
         keys=("id",),
         scope="events:read",
+        tier="XL",
         sort="timestamp",
         replication_key="timestamp",
         metrics=metrics,
@@ -189,6 +193,7 @@ STREAMS: tuple[Stream, ...] = (
         type="campaign",
         keys=("id",),
         scope="campaigns:read",
+        tier="M",
         page_size=100,
         variants=tuple(
             f"equals(messages.channel,'{channel}'),equals(archived,{archived})"
@@ -204,6 +209,7 @@ STREAMS: tuple[Stream, ...] = (
         type="list",
         keys=("id",),
         scope="lists:read",
+        tier="L",
         page_size=10,
         includes=(_TAGS,),
     ),
@@ -215,6 +221,7 @@ STREAMS: tuple[Stream, ...] = (
         type="profile",
         keys=("email",),
         scope="profiles:read",
+        tier="L",
         page_size=100,
         sort=f"{_SUPPRESSION}.timestamp",
         variants=(f"greater-or-equal({_SUPPRESSION}.timestamp,1970-01-01T00:00:00Z)",),
@@ -224,6 +231,7 @@ STREAMS: tuple[Stream, ...] = (
             "timestamp": Source(_SUPPRESSION, latest="timestamp"),
         },
         additional=("subscriptions", "predictive_analytics"),
+        slow={"predictive_analytics": "M"},
         fields_not_by_default=("predictive_analytics",),
     ),
 )

@@ -1,0 +1,80 @@
+"""Klaviyo's rate limits, kept so that being refused (429) is the exception.
+
+Each endpoint has two limits at once, so many requests in a second and so many in a minute; they
+count per account, whatever the key. A :class:`Gate` lets requests of one endpoint pass at that
+pace. It closes when Klaviyo says that the minute's quota is nearly used up, perhaps by somebody
+else, and when it answers 429.
+
+Source: Klaviyo's guide on rate limits, status codes and errors; the tier of each endpoint is in
+its reference.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from pyrate_limiter import InMemoryBucket, Rate, RateItem
+
+TIERS: dict[str, tuple[int, int]] = {
+    "XL": (350, 3500),
+    "L": (75, 750),
+    "M": (10, 150),
+    "S": (3, 60),
+    "XS": (1, 15),
+}
+"""Requests in a second and in a minute."""
+
+JITTER = 1.03
+"""Requests bunch on their way: windows this much longer than Klaviyo's leave room for that."""
+
+SECOND, MINUTE = 1000, 60_000
+
+
+class Gate:
+    """Lets requests of one endpoint pass at the pace of its tier, from any number of threads.
+
+    ``share`` is the part of the quota to use, ``clock`` gives seconds.
+    """
+
+    def __init__(
+        self,
+        tier: str,
+        share: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+    ) -> None:
+        burst, steady = (max(1, int(limit * share)) for limit in TIERS[tier])
+        rates = [Rate(steady, int(MINUTE * JITTER))]
+        if burst < steady:
+            rates.append(Rate(burst, int(SECOND * JITTER)))
+        self._bucket = InMemoryBucket(rates)
+        self._clock = clock
+        self._sleep = sleep
+        self._closed_until = 0.0
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    def wait(self) -> None:
+        """Returns when the next request may go. Who waits first goes first."""
+        with self._turn:
+            while (seconds := self._delay()) > 0:
+                self._sleep(seconds)
+
+    def close(self, seconds: float) -> None:
+        """Lets nothing pass for ``seconds`` from now; a longer closure stays."""
+        with self._lock:
+            self._closed_until = max(self._closed_until, self._clock() + seconds)
+
+    def _delay(self) -> float:
+        """Seconds until a request may go; 0 if it may now, and then it counts."""
+        with self._lock:
+            now = self._clock()
+            if now < self._closed_until:
+                return self._closed_until - now
+            moment = int(now * 1000)
+            self._bucket.leak(moment)
+            item = RateItem("request", moment)
+            if self._bucket.put(item):
+                return 0.0
+            return max(1, int(self._bucket.waiting(item))) / 1000  # type: ignore[arg-type]
