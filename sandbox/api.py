@@ -1,0 +1,200 @@
+"""The API without a socket: a request goes in, an answer comes out.
+
+Nothing here knows of the network or waits for anything, so it can be mounted inside a test's own
+transport, be called from several threads, and run on a clock of its own.
+"""
+
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sandbox.account import Account
+from sandbox.answers import MEDIA_TYPE, Answer, Place, Refusal, Request
+from sandbox.documents import Shape, Writer
+from sandbox.events import Event
+from sandbox.faults import Faults
+from sandbox.kinds import KINDS
+from sandbox.limits import Limits
+from sandbox.paging import Cursor, Key, Selection
+from sandbox.query import Query, pairs_of, read
+from sandbox.resources import Resource
+from sandbox.rules import ENDPOINTS, RETIRED, REVISION, REVISIONS, Endpoint, Tier
+
+KEY = "pk_sandbox"
+_SELECTIONS_KEPT = 256
+_SCHEME = "Klaviyo-API-Key"
+_OPT_OUT = "X-Klaviyo-Revision-Fall-Forward-Opt-Out"
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class Api:
+    """Answers requests about an account.
+
+    `url` is what all links begin with; `scopes` those of the key (None: all); `limits` the share
+    of Klaviyo's rate limits that applies (None: no limits); `clock` gives Unix seconds.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        url: str,
+        *,
+        key: str = KEY,
+        scopes: Collection[str] | None = None,
+        limits: float | None = None,
+        clock: Callable[[], float] = time.time,
+        faults: Faults | None = None,
+    ) -> None:
+        self.account = account
+        self.url = url.rstrip("/")
+        self.key = key
+        self.faults = faults or Faults()
+        self._scopes = scopes
+        self._clock = clock
+        self._limits = None if limits is None else Limits(limits, clock)
+        self._writer = Writer(self.url)
+        self._selections: dict[object, Selection[Any]] = {}
+        self._selected_of = account.version
+
+    def answer(self, request: Request) -> Answer:
+        """Answer one request, as an account without faults would, and then spoil the answer."""
+        try:
+            answer = self._answer(request)
+        except Refusal as refusal:
+            answer = Answer(refusal.status, refusal.document(), refusal.headers)
+        headers = {
+            "Content-Type": MEDIA_TYPE,
+            "Vary": "Accept-Encoding",
+            "X-Request-Id": str(uuid.uuid4()),
+            **answer.headers,
+        }
+        return _compressed(request, self.faults.strike(request, replace(answer, headers=headers)))
+
+    def _answer(self, request: Request) -> Answer:
+        path = request.path.rstrip("/")
+        endpoint = ENDPOINTS.get(path)
+        if endpoint is None:
+            raise Refusal(404, "not_found", "Not found.", f"The path {request.path} was not found.")
+        if request.method != "GET":
+            detail = f'Method "{request.method}" not allowed.'
+            raise Refusal(
+                405, "method_not_allowed", "Method not allowed.", detail, headers={"Allow": "GET"}
+            )
+        self._authenticate(request)
+        _check_revision(request)
+        headers = self._limits.take(_buckets(path, endpoint, request)) if self._limits else {}
+        try:
+            self._permit(KINDS[endpoint.kind].scope)
+            query = read(endpoint, request.query, path=path, now=self._clock())
+            for kind, relation in endpoint.kinds().items():
+                if relation in query.include:
+                    self._permit(KINDS[kind].scope)
+            with self.account.lock:
+                return replace(self._list(path, endpoint, query), headers=headers)
+        except Refusal as refusal:
+            refusal.headers.update(headers)
+            raise
+
+    def _authenticate(self, request: Request) -> None:
+        scheme, _, key = (request.header("Authorization") or "").partition(" ")
+        if scheme != _SCHEME or not key:
+            detail = f"Missing or malformed credentials: expected 'Authorization: {_SCHEME} …'."
+            raise Refusal(
+                401, "not_authenticated", "Authentication credentials were not provided.", detail
+            )
+        if key != self.key:
+            detail = "The API key specified is invalid."
+            raise Refusal(
+                401, "authentication_failed", "Incorrect authentication credentials.", detail
+            )
+
+    def _permit(self, scope: str) -> None:
+        if self._scopes is not None and scope not in self._scopes:
+            title = "You do not have permission to perform this action."
+            detail = f"The API key is missing the required scope '{scope}'."
+            raise Refusal(403, "permission_denied", title, detail)
+
+    def _list(self, path: str, endpoint: Endpoint, query: Query) -> Answer:
+        """One page of a collection."""
+        selection = self._selection(path, endpoint, query)
+        page = selection.page(query.cursor, selection.hi if query.size is None else query.size)
+        shape = Shape(query.fields.get(endpoint.kind), query.additional, frozenset(query.include))
+        rows: Sequence[Any] = page.rows
+        if endpoint.kind == "event":
+            rows = [self.account.log.event(row) for row in page.rows]
+            data = self._writer.events(rows, shape)
+        else:
+            data = self._writer.resources(rows, shape)
+        included = self._included(endpoint, query, rows) if query.include else None
+
+        def url(query_string: str) -> str:
+            return f"{self.url}{path}/" + (f"?{query_string}" if query_string else "")
+
+        def neighbour(direction: str, key: Key | None) -> str | None:
+            return None if key is None else url(query.at(Cursor(direction, key, query.fingerprint)))
+
+        links = {
+            "self": url(query.own),
+            "prev": neighbour("prev", page.prev),
+            "next": neighbour("next", page.next),
+        }
+        here = query.cursor or Cursor("next", None, query.fingerprint)
+        again = url(query.at(replace(here, salt=here.salt + 1)))
+        place = Place(url(query.own), url(query.first), again, query.fingerprint)
+        body = self._writer.document(data, included, links)
+        return Answer(200, body, records=len(data), place=place)
+
+    def _included(
+        self, endpoint: Endpoint, query: Query, rows: Sequence[Event | Resource]
+    ) -> list[bytes]:
+        """The related resources of a page that still exist, each once."""
+        written: list[bytes] = []
+        for name in query.include:
+            kind = KINDS[endpoint.kind].relationships[name].kind
+            found = dict.fromkeys(other for row in rows for other in row.related(name))
+            living = [other for other in found if not other.deleted]
+            written += self._writer.resources(living, Shape(query.fields.get(kind)))
+        return written
+
+    def _selection(self, path: str, endpoint: Endpoint, query: Query) -> Selection[Any]:
+        """Filtering and sorting are done once for all pages, until the account changes."""
+        if self._selected_of != self.account.version or len(self._selections) > _SELECTIONS_KEPT:
+            self._selections.clear()
+            self._selected_of = self.account.version
+        wanted = (path, query.conditions, query.sort)
+        if wanted not in self._selections:
+            source = self.account.source(endpoint.kind)
+            selected = source.select(endpoint, query.conditions, query.sort)
+            self._selections[wanted] = selected
+        return self._selections[wanted]
+
+
+def _check_revision(request: Request) -> None:
+    revision = request.header("revision")
+    if revision in REVISIONS:
+        return
+    if revision not in RETIRED:
+        detail = f"Missing or unknown revision: send a 'revision' header such as {REVISION}."
+        raise Refusal(400, "invalid", "Invalid input.", detail)
+    # By default a retired revision is answered in the way of a later one.
+    if request.header(_OPT_OUT) == "1":
+        raise Refusal(410, "gone", "Gone.", f"The revision {revision} has been retired.")
+
+
+def _buckets(path: str, endpoint: Endpoint, request: Request) -> list[tuple[str, Tier]]:
+    """The endpoint's own bucket, and those of the expensive attributes that are asked for."""
+    asked = dict(pairs_of(request.query)).get(f"additional-fields[{endpoint.kind}]", "").split(",")
+    slower = [(f"{path}+{name}", tier) for name, tier in endpoint.slower.items() if name in asked]
+    return [(path, endpoint.tier), *slower]
+
+
+def _compressed(request: Request, answer: Answer) -> Answer:
+    accepted = (request.header("Accept-Encoding") or "").replace(" ", "").lower().split(",")
+    if "gzip" not in accepted or not answer.body:
+        return answer
+    squeeze = zlib.compressobj(1, wbits=_GZIP)
+    body = squeeze.compress(answer.body) + squeeze.flush()
+    return replace(answer, body=body, headers={**answer.headers, "Content-Encoding": "gzip"})

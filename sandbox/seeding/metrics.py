@@ -1,0 +1,124 @@
+"""The account's metrics: Klaviyo's own, under their old or new names, and everyone else's."""
+
+import random
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+from sandbox.resources import Resource, identifier
+
+Naming: TypeAlias = Literal["old", "new", "both"]
+
+# Klaviyo's own metrics, by what they count; the names run from the oldest to today's.
+NATIVE: dict[str, tuple[str, ...]] = {
+    "receive": ("Received Email",),
+    "open": ("Opened Email",),
+    "click": ("Clicked Email",),
+    "bounce": ("Bounced Email",),
+    "unsubscribe": ("Unsubscribed", "Unsubscribed from Email Marketing"),
+    "mark_as_spam": ("Marked Email as Spam",),
+    "unsubscribe_list": ("Unsubscribed from List",),
+    "subscribe_list": ("Subscribed to List",),
+    "update_preferences": ("Updated Email Preferences",),
+    "drop": ("Dropped Email",),
+    "click_sms": ("Clicked SMS", "Clicked Text Message"),
+    "consent_sms": (
+        "Consented to Receive SMS",
+        "Subscribed to SMS Marketing",
+        "Subscribed to Text Messaging Marketing",
+    ),
+    "fail_sms": ("Failed to Deliver SMS", "Failed to Deliver Text Message"),
+    "fail_automated_sms": (
+        "Failed to deliver Automated Response SMS",
+        "Failed to Deliver Automated Response Text Message",
+    ),
+    "receive_automated_sms": (
+        "Received Automated Response SMS",
+        "Received Automated Response Text Message",
+    ),
+    "receive_sms": ("Received SMS", "Received Text Message"),
+    "send_sms": ("Sent SMS", "Sent Text Message"),
+    "unsubscribe_sms": (
+        "Unsubscribed from SMS",
+        "Unsubscribed from SMS Marketing",
+        "Unsubscribed from Text Messaging Marketing",
+    ),
+}
+
+# Metrics of others, by what they count: name and integration. Some bear Klaviyo's names.
+FOREIGN: dict[str, tuple[str, str | None]] = {
+    "order": ("Placed Order", "Shopify"),
+    "order_product": ("Ordered Product", "Shopify"),
+    "view_product": ("Viewed Product", "API"),
+    "visit": ("Active on Site", "API"),
+    "decoy_open": ("Opened Email", "Shopify"),
+    "decoy_receive_sms": ("Received SMS", "Shopify"),
+    "decoy_open_api": ("Opened Email", "API"),
+    "orphan": ("my_event", None),
+    "custom": ("Quiz Completed", "API"),
+}
+
+_CATEGORY = {"Klaviyo": "Internal", "Shopify": "eCommerce", "API": "API"}
+_NESTED_CATEGORY = frozenset({"mark_as_spam", "update_preferences"})
+_OTHER_LETTER_CASE = {"unsubscribe_list": "Unsubscribed From List"}
+_TOTAL = 230
+
+
+def make_metrics(
+    rng: random.Random, naming: Naming, without: Collection[str], now: datetime
+) -> dict[str, list[Resource]]:
+    """Metrics by what they count: two for a renamed one under naming "both", none if left out.
+
+    `without` holds names of Klaviyo's metrics, any of their names. The key "" holds a crowd of
+    metrics without events, so that the list of metrics has a second page.
+    """
+    integrations = {name: _integration(rng, name) for name in _CATEGORY}
+    created = now - timedelta(days=900)
+    left_out = {name.casefold() for name in without}
+
+    def make(name: str, integration: dict[str, Any] | None) -> Resource:
+        nonlocal created
+        created += timedelta(minutes=rng.randrange(1, 4000))
+        known = integration is not None
+        moment = created.replace(microsecond=0).isoformat() if known else None
+        attributes = {
+            "name": name,
+            "created": moment,
+            "updated": moment,
+            "integration": integration,
+        }
+        return Resource("metric", identifier(rng, 6), attributes)
+
+    found: dict[str, list[Resource]] = {}
+    for role, names in NATIVE.items():
+        if left_out.intersection(name.casefold() for name in names):
+            continue
+        integration = integrations["Klaviyo"]
+        if role in _NESTED_CATEGORY:
+            integration = {**integration, "category": {"object": "category", "name": "Internal"}}
+        chosen = _chosen((_OTHER_LETTER_CASE.get(role, names[0]), *names[1:]), naming)
+        found[role] = [make(name, integration) for name in chosen]
+    for role, (name, owner) in FOREIGN.items():
+        found[role] = [make(name, integrations[owner] if owner else None)]
+    made = sum(map(len, found.values()))
+    found[""] = [
+        make(f"Custom event {number:03}", integrations["API"]) for number in range(_TOTAL - made)
+    ]
+    return found
+
+
+def _chosen(names: Sequence[str], naming: Naming) -> Sequence[str]:
+    """One name, or the oldest and the newest."""
+    ends = {"old": names[:1], "new": names[-1:], "both": dict.fromkeys((names[0], names[-1]))}
+    return tuple(ends[naming])
+
+
+def _integration(rng: random.Random, name: str) -> dict[str, Any]:
+    return {
+        "object": "integration",
+        "id": identifier(rng, 6),
+        "key": name.lower(),
+        "name": name,
+        "category": _CATEGORY[name],
+        "image_url": f"https://images.example.com/integrations/{name.lower()}.png",
+    }

@@ -1,0 +1,150 @@
+"""What the test modules share: a clean environment, configs and selections."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tap_klaviyo import config, discovery
+from tap_klaviyo.config import ENVIRONMENT_PREFIX, Config
+from tap_klaviyo.discovery import Selected
+
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile(
+    "thorough", settings.get_profile("ci"), derandomize=False, max_examples=2000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+Configure = Callable[..., Config]
+Select = Callable[..., Selected]
+
+
+@dataclass
+class Clock:
+    """Time that passes only by sleeping."""
+
+    now: float = 0.0
+    slept: list[float] = field(default_factory=list)
+
+    def time(self) -> float:
+        """Seconds since the beginning."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Lets ``seconds`` pass at once."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@dataclass
+class Server:
+    """An HTTP server on loopback that gives answers in turn, the last one for ever.
+
+    ``requests`` are the request lines that came in, each with its headers.
+    """
+
+    url: str
+    answers: list[bytes] = field(default_factory=list)
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def answer(self, body: bytes, status: str = "200 OK", **headers: str) -> Server:
+        """Adds an answer and gives the server."""
+        named = {"Content-Length": str(len(body)), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        return self.answer_raw(f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body)
+
+    def answer_raw(self, answer: bytes) -> Server:
+        """Adds an answer as it goes over the wire and gives the server."""
+        self.answers.append(answer)
+        return self
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's own settings or proxies reach a test."""
+    for name in list(os.environ):
+        if name.startswith(ENVIRONMENT_PREFIX) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def configure() -> Configure:
+    """Makes a config of the settings that are required and those given."""
+
+    def make(**settings: Any) -> Config:
+        required = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
+        return config.parse({**required, **settings})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def select() -> Select:
+    """Selects one stream of the tap's own catalog, whole but for what ``without`` deselects.
+
+    ``without`` are dotted paths. What is not selected by default is selected too. Further keyword
+    arguments are set on the catalog's entry.
+    """
+
+    def make(name: str, *without: str, **entry_changes: Any) -> Selected:
+        entries = copy.deepcopy(discovery.catalog()["streams"])
+        entry = next(entry for entry in entries if entry["tap_stream_id"] == name) | entry_changes
+        for item in entry["metadata"]:
+            steps = [step for step in item["breadcrumb"] if step not in ("properties", "items")]
+            item["metadata"]["selected"] = ".".join(steps) not in without
+        return discovery.read_catalog({"streams": [entry]})[0]
+
+    return make
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the test; all sleep in the process is this clock's."""
+    clock = Clock()
+    monkeypatch.setattr(time, "sleep", clock.sleep)
+    return clock
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[], Server]]:
+    """Starts servers, each on a free port, and stops them in the end."""
+    started: list[ThreadingHTTPServer] = []
+
+    def start() -> Server:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.requests.append((self.requestline, dict(self.headers)))
+                last = len(server.answers) == 1
+                self.wfile.write(server.answers[0] if last else server.answers.pop(0))
+                self.close_connection = True
+
+            do_CONNECT = do_GET  # noqa: N815
+
+            def log_message(self, *arguments: Any) -> None:
+                """Keeps stderr clean."""
+
+        listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = Server(f"http://127.0.0.1:{listening.server_port}")
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
+        started.append(listening)
+        return server
+
+    yield start
+    for listening in started:
+        listening.shutdown()
+        listening.server_close()

@@ -1,0 +1,118 @@
+"""Four targets by different authors: how each is run, and how its tables are read back."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from postgres import USER, Database
+
+from tap_klaviyo import discovery
+
+Row = dict[str, Any]
+
+_NAMES = {"__builtins__": {}, "datetime": datetime, "Decimal": float}
+"""What nested values in a CSV file are made of beside literals."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target: its `settings`, and what it has made of a stream, as `rows`.
+
+    A target that `upserts` keeps one row for each key, another appends.
+    """
+
+    environment: str
+    executable: str
+    settings: Row
+    rows: Callable[[str], list[Row]]
+    upserts: bool = False
+
+
+def jsonl(folder: Path) -> Target:
+    """A file of JSON lines for each stream."""
+
+    def rows(stream: str) -> list[Row]:
+        lines = (folder / f"{stream}.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    settings = {"destination_path": str(folder), "do_timestamp_file": False}
+    return Target("target-jsonl", "target-jsonl", settings, rows)
+
+
+def comma_separated(folder: Path) -> Target:
+    """A CSV file for each stream and sync, in which nested values are written as Python would."""
+
+    def rows(stream: str) -> list[Row]:
+        kinds = {name: _kinds(child) for name, child in _properties(stream).items()}
+        return [
+            {name: _value(text, kinds[name]) for name, text in row.items()}
+            for path in sorted(folder.glob(f"{stream}-*.csv"))
+            for row in csv.DictReader(path.read_text().splitlines(keepends=True))
+        ]
+
+    # It would write over the file of the last sync, whatever `overwrite_behavior` says.
+    settings = {
+        "output_path": str(folder),
+        "file_naming_scheme": "{stream_name}-{timestamp}.csv",
+        "timestamp_format": "%Y%m%dT%H%M%S.%f",
+    }
+    return Target("target-csv", "target-csv", settings, rows)
+
+
+def meltanolabs_postgres(database: Database) -> Target:
+    """PostgreSQL by way of the Singer SDK: typed columns, arrays of objects as jsonb[]."""
+    settings = {**_address(database), "database": database.name, "default_target_schema": "shop"}
+    return Target(
+        "target-postgres-meltanolabs",
+        "target-postgres",
+        settings,
+        lambda stream: database.rows("shop", stream),
+        upserts=True,
+    )
+
+
+def pipelinewise_postgres(database: Database) -> Target:
+    """PostgreSQL by way of COPY: dates without a zone, everything nested as jsonb."""
+    settings = {**_address(database), "dbname": database.name, "default_target_schema": "shop"}
+    return Target(
+        "target-postgres-pipelinewise",
+        "target-postgres",
+        settings,
+        lambda stream: database.rows("shop", stream),
+        upserts=True,
+    )
+
+
+FILES = {"jsonl": jsonl, "csv": comma_separated}
+DATABASES = {
+    "meltanolabs-postgres": meltanolabs_postgres,
+    "pipelinewise-postgres": pipelinewise_postgres,
+}
+
+
+def _address(database: Database) -> Row:
+    return {"host": "127.0.0.1", "port": database.port, "user": USER, "password": "any"}
+
+
+def _properties(stream: str) -> Row:
+    entries = {entry["stream"]: entry for entry in discovery.catalog()["streams"]}
+    properties: Row = entries[stream]["schema"]["properties"]
+    return properties
+
+
+def _kinds(schema: Row) -> set[str]:
+    kinds = schema["type"]
+    return set(kinds) if isinstance(kinds, list) else {kinds}
+
+
+def _value(text: str, kinds: set[str]) -> Any:
+    """The value of a cell; an empty one stands for null."""
+    if text == "":
+        return None
+    return text if "string" in kinds else eval(text, _NAMES)

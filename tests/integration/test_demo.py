@@ -1,0 +1,42 @@
+"""The demo ends with what it promises, and leaves nothing running."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+from programs import CHECKOUT, run
+from shop import KEY_OF
+
+_ROW = re.compile(r"│ (\w+) +│ +([\d,]+) │ +(?:\+([\d,]+) )?│")
+
+
+def test_demo(environment: Callable[[str], Path], tmp_path: Path) -> None:
+    """The last screen names every table with its rows, those of the second sync, and the chart."""
+    target = environment("target-jsonl") / "target-jsonl"
+    folder = tmp_path / "demo"
+    options = ("--target", target, "--events", "2000", "--folder", folder)
+    screen = run(sys.executable, "-m", "demo", *options, cwd=CHECKOUT).stdout
+    shown = {table: (int(rows), int(new or 0)) for table, rows, new in _ROW.findall(screen)}
+    with duckdb.connect(str(folder / "klaviyo.duckdb"), read_only=True) as database:
+        counted = {
+            table: database.execute(f'select count(*) from "{table}"').fetchall()[0][0]
+            for table in KEY_OF
+        }
+    assert {table: rows for table, (rows, _) in shown.items()} == counted
+    assert all(counted.values())
+    new = {table: came for table, (_, came) in shown.items() if came}
+    assert new == {"open": 180, "click": 50, "unsubscribe": 3}
+    assert "Opens and clicks a day" in screen
+    assert str(folder / "klaviyo.duckdb") in screen
+
+
+def test_failing_target(tmp_path: Path) -> None:
+    """If the target fails, the demo says where the log is, fails too, and stops the sandbox."""
+    options = ("--target", "false", "--events", "500", "--folder", tmp_path)
+    done = run(sys.executable, "-m", "demo", *options, cwd=CHECKOUT, code=1)
+    assert "The sync failed" in done.stderr
+    assert str(tmp_path / "tap.log") in done.stderr

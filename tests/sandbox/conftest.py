@@ -1,0 +1,48 @@
+"""What the sandbox's tests share: a small account, and a way to ask about it without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from asking import NOW, Asking
+
+from sandbox import Account, Api
+
+AskingWith = Callable[..., Asking]
+
+
+@pytest.fixture(scope="session")
+def account() -> Account:
+    """A small account that no test changes."""
+    return Account.seeded(events=3000, now=NOW)
+
+
+@pytest.fixture
+def changing() -> Account:
+    """A smaller account that a test may change."""
+    return Account.seeded(events=400, now=NOW, days=20)
+
+
+@pytest.fixture(scope="session")
+def asking_with() -> AskingWith:
+    """Makes an asker about an account, on the clock at which it was seeded."""
+
+    def make(account: Account, **options: Any) -> Asking:
+        options.setdefault("clock", NOW.timestamp)
+        return Asking(Api(account, "https://klaviyo.example", **options))
+
+    return make
+
+
+@pytest.fixture
+def ask(account: Account, asking_with: AskingWith) -> Asking:
+    """Asks about the account that no test changes."""
+    return asking_with(account)
+
+
+@pytest.fixture(scope="session")
+def metric_id(account: Account) -> str:
+    """The id of the metric of received e-mails."""
+    return next(one["id"] for one in account.metrics() if one["name"] == "Received Email")

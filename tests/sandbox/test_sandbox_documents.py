@@ -1,0 +1,242 @@
+"""The shape of documents."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from asking import HEADERS, NOW, Asking
+
+from sandbox import Account, Request
+from sandbox.kinds import KINDS, words
+
+EMAIL = "equals(messages.channel,'email')"
+
+
+def _dotted(value: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield prefix + name
+            yield from _dotted(inner, f"{prefix}{name}.")
+
+
+def test_nested_words() -> None:
+    """Brackets stand for what lies below the word before them."""
+    assert words("a b(c d-e(f)) g") == {"a", "b", "b.c", "b.d-e", "b.d-e.f", "g"}
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "shown"),
+    [
+        ("events", {}, {"event": "timestamp event_properties datetime uuid"}),
+        ("events", {"fields__event": "uuid"}, {"event": "uuid"}),
+        ("events", {"fields__event": "id"}, {"event": ""}),
+        (
+            "events",
+            {"include": "metric,profile", "fields__metric": "name", "fields__profile": "email"},
+            {"event": "timestamp event_properties datetime uuid", "metric": "name",
+             "profile": "email"},
+        ),
+        ("profiles", {"fields__profile": "location.city,email"},
+         {"profile": "email location(city)"}),
+        ("profiles", {"fields__profile": "location,location.city"},
+         {"profile": """location(address1 address2 city country latitude longitude region zip
+                                 timezone ip)"""}),
+        ("profiles", {"fields__profile": "subscriptions,email"}, {"profile": "email"}),
+        (
+            "profiles",
+            {"fields__profile": "subscriptions.email.marketing.consent",
+             "additional_fields__profile": "subscriptions"},
+            {"profile": "subscriptions(email(marketing(consent)))"},
+        ),
+        ("campaigns", {"filter": EMAIL, "fields__campaign": "send_strategy.method"},
+         {"campaign": "send_strategy(method)"}),
+        (
+            "campaigns",
+            {"filter": EMAIL, "fields__campaign": "name", "include": "campaign-messages,tags",
+             "fields__campaign_message": "definition.content.subject", "fields__tag": "id"},
+            {"campaign": "name", "campaign-message": "definition(content(subject))", "tag": ""},
+        ),
+        ("lists", {}, {"list": "name created updated opt_in_process"}),
+        ("accounts", {"fields__account": "contact_information.street_address.city"},
+         {"account": "contact_information(street_address(city))"}),
+    ],
+)  # fmt: skip
+def test_fieldsets(ask: Asking, path: str, query: dict[str, str], shown: dict[str, str]) -> None:
+    """All attributes show, or those of a sparse fieldset, however deep they lie."""
+    document = ask(f"/api/{path}", **query).document
+    records = document["data"] + document.get("included", [])
+    names: dict[str, set[str]] = {record["type"]: set() for record in records}
+    for record in records:
+        attributes = record["attributes"]
+        # What lies in free-form objects has no names of its own.
+        free = {name: {} for name in ("event_properties", "properties") if name in attributes}
+        names[record["type"]].update(_dotted({**attributes, **free}))
+    assert names == {kind: set(words(text)) for kind, text in shown.items()}
+
+
+@pytest.mark.parametrize("additional", ["subscriptions", "predictive_analytics"])
+def test_additional_fields(ask: Asking, additional: str) -> None:
+    """Expensive attributes show when they are asked for, with all that belongs to them."""
+    plain = ask("/api/profiles", page__size="100").document["data"]
+    asked = ask("/api/profiles", page__size="100", additional_fields__profile=additional).document[
+        "data"
+    ]
+    assert not any(KINDS["profile"].additional.keys() & one["attributes"].keys() for one in plain)
+    names = {name for one in asked for name in _dotted(one["attributes"]) if additional in name}
+    metadata = {name for name in names if ".metadata." in name}
+    assert names - metadata == KINDS["profile"].additional[additional]
+
+
+def test_event(ask: Asking, metric_id: str) -> None:
+    """An event points to its profile and metric even if neither is included."""
+    text = f"equals(metric_id,'{metric_id}'),has(profile)"
+    event = ask("/api/events", filter=text, page__size="1").document["data"][0]
+    home = f"https://klaviyo.example/api/events/{event['id']}/"
+    relationships = event["relationships"]
+    assert event["links"] == {"self": home}
+    assert relationships["metric"] == {
+        "data": {"type": "metric", "id": metric_id},
+        "links": {"self": f"{home}relationships/metric/", "related": f"{home}metric/"},
+    }
+    assert relationships["profile"]["data"]["type"] == "profile"
+    assert "data" not in relationships["attributions"]
+    assert event["attributes"]["event_properties"]["$event_id"] == event["id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "name"),
+    [
+        ("campaigns", {"filter": EMAIL}, "campaign-messages"),
+        ("campaigns", {"filter": EMAIL}, "tags"),
+        ("lists", {}, "tags"),
+        ("lists", {}, "flow-triggers"),
+        ("metrics", {}, "flow-triggers"),
+        ("profiles", {}, "push-tokens"),
+        ("profiles", {}, "conversations"),
+        ("events", {}, "attributions"),
+    ],
+)
+def test_relationships(ask: Asking, path: str, query: dict[str, str], name: str) -> None:
+    """Other relationships have data only if they are included, and then for every record."""
+    bare = ask(f"/api/{path}", **query).document
+    assert "included" not in bare
+    assert not any("data" in record["relationships"][name] for record in bare["data"])
+    pointed, included = set(), set()
+    for page in ask.pages(f"/api/{path}", **query, include=name):
+        for record in page.document["data"]:
+            pointers = record["relationships"][name]["data"]
+            pointed |= {(one["type"], one["id"]) for one in pointers}
+        on_page = [(one["type"], one["id"]) for one in page.document["included"]]
+        assert len(on_page) == len(set(on_page))
+        included |= set(on_page)
+    assert pointed == included
+    assert included
+
+
+def test_deleted_profiles(ask: Asking, account: Account) -> None:
+    """Events outlive their profiles: some keep an id that is not included, some not even that."""
+    kept, lost = 0, 0
+    for page in ask.pages("/api/events", include="profile,metric", page__size="1000"):
+        included = {one["id"] for one in page.document["included"]}
+        for event in page.document["data"]:
+            pointer = event["relationships"]["profile"]["data"]
+            lost += pointer is None
+            kept += pointer is not None and pointer["id"] not in included
+    assert kept
+    assert lost
+    living = len(ask.ids("/api/events", filter="has(profile)", page__size="1000"))
+    assert living == len(account.log) - kept - lost
+
+
+def test_unresolved_metrics(ask: Asking, account: Account) -> None:
+    """Some events have no metric; `has(metric)` leaves them out."""
+    everything = [one for page in ask.pages("/api/events") for one in page.document["data"]]
+    lacking = [one for one in everything if one["relationships"]["metric"]["data"] is None]
+    assert lacking
+    resolved = ask.ids("/api/events", filter="has(metric)")
+    assert set(resolved) == set(account.event_ids(integration=None))
+    assert len(resolved) == len(everything) - len(lacking)
+
+
+def test_profile_filter(ask: Asking) -> None:
+    """Events can be asked for by profile."""
+    event = ask("/api/events", filter="has(profile)").document["data"][0]
+    wanted = event["relationships"]["profile"]["data"]
+    found = [
+        one["relationships"]["profile"]["data"]
+        for page in ask.pages("/api/events", filter=f"equals(profile_id,'{wanted['id']}')")
+        for one in page.document["data"]
+    ]
+    assert found
+    assert all(one == wanted for one in found)
+
+
+def test_attributions(ask: Asking) -> None:
+    """An order that followed a campaign is attributed to it."""
+    pages = ask.pages("/api/events", include="attributions", page__size="1000")
+    found = [one for page in pages for one in page.document["included"]]
+    assert found
+    campaigns = set()
+    for archived in ("true", "false"):
+        text = f"{EMAIL},equals(archived,{archived})"
+        campaigns |= set(ask.ids("/api/campaigns", filter=text))
+    for attribution in found:
+        assert "attributes" not in attribution
+        assert attribution["relationships"]["campaign"]["data"]["id"] in campaigns
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoded"),
+    [
+        ("gzip", True),
+        ("deflate, gzip", True),
+        ("gzip;q=0", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+def test_compression(ask: Asking, accepted: str, encoded: bool) -> None:
+    """Answers are compressed for those who accept it."""
+    request = Request("GET", "/api/lists", "", {**HEADERS, "accept-encoding": accepted})
+    answer = ask.api.answer(request)
+    assert (answer.headers.get("Content-Encoding") == "gzip") is encoded
+    assert answer.headers["Content-Type"] == "application/vnd.api+json"
+    body = gzip.decompress(answer.body) if encoded else answer.body
+    assert json.loads(body)["data"]
+
+
+def test_changes_show(changing: Account, asking_with: Callable[[Account], Asking]) -> None:
+    """A change to the account shows in the next answer."""
+    ask = asking_with(changing)
+    id = ask("/api/lists").ids[0]
+    changing.change("list", id, name="Renamed")
+    assert ask("/api/lists", filter="equals(name,'Renamed')").ids == [id]
+    assert ask("/api/lists").document["data"][0]["attributes"]["name"] == "Renamed"
+    changing.remove("list", id)
+    assert id not in ask.ids("/api/lists")
+    made = changing.add_list("New", NOW)
+    assert made in ask.ids("/api/lists")
+
+
+def test_same_bytes(asking_with: Callable[[Account], Asking]) -> None:
+    """The same seed and moment give the same bytes, another seed gives others."""
+
+    def bodies(seed: int) -> list[bytes]:
+        ask = asking_with(Account.seeded(seed, events=500, now=NOW))
+        urls = [
+            "/api/events?include=profile,metric,attributions",
+            "/api/profiles?additional-fields[profile]=subscriptions,predictive_analytics",
+            f"/api/campaigns?filter={EMAIL}&include=campaign-messages,tags",
+            "/api/lists?include=tags",
+            "/api/metrics?",
+            "/api/accounts?",
+        ]
+        requests = [Request("GET", *url.split("?"), headers=HEADERS) for url in urls]
+        return [ask.api.answer(request).body for request in requests]
+
+    assert bodies(3) == bodies(3)
+    assert not set(bodies(3)) & set(bodies(4))

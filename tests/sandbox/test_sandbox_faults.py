@@ -1,0 +1,224 @@
+"""Faults on request, without a socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from asking import HEADERS, Asking
+
+from sandbox import FAULTS, Account, Answer, Request
+
+
+@pytest.fixture
+def faulty(account: Account, asking_with: Callable[..., Asking]) -> Asking:
+    """An asker whose faults are its own."""
+    return asking_with(account, limits=1.0)
+
+
+def _get(ask: Asking, url: str = "/api/lists?sort=name") -> Answer:
+    path, _, query = url.partition("?")
+    return ask.api.answer(Request("GET", path, query, HEADERS))
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "headers", "body"),
+    [
+        ({}, 503, {}, b'"code":"error"'),
+        ({"status": 500}, 500, {}, b'"code":"error"'),
+        ({"status": 502, "html": True}, 502, {"Content-Type": "text/html"}, b"<html>"),
+        ({"status": 520}, 520, {"Content-Type": "text/html"}, b"<html>"),
+        ({"status": 524, "html": False}, 524, {}, b'"code":"error"'),
+        ({"status": 429, "retry_after": 3}, 429, {"Retry-After": "3"}, b'"code":"throttled"'),
+        ({"status": 429, "retry_after": "soon"}, 429, {"Retry-After": "soon"}, b"throttled"),
+        ({"status": 429}, 429, {"Retry-After": None}, b"throttled"),
+        ({"status": 401}, 401, {}, b"authentication_failed"),
+        ({"status": 403, "html": True}, 403, {"Content-Type": "text/html"}, b"<html>"),
+        ({"status": 404}, 404, {}, b"not_found"),
+        ({"status": 410}, 410, {}, b"gone"),
+    ],
+)
+def test_status(
+    faulty: Asking, options: dict[str, Any], status: int, headers: dict[str, str], body: bytes
+) -> None:
+    """Any status, with any `Retry-After`, as a document or as a page of the proxy."""
+    faulty.api.faults.add("status", **options)
+    answer = _get(faulty)
+    assert answer.status == status
+    assert body in answer.body
+    assert {name: answer.headers.get(name) for name in headers} == headers
+    assert not any(name.startswith("RateLimit") for name in answer.headers)
+    assert answer.fault == "status"
+    assert _get(faulty).status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "body"),
+    [
+        ("empty", {}, b""),
+        ("array", {}, b"[]"),
+        ("not_json", {}, b'{"data": [{"type": '),
+        ("body", {"body": "é"}, "é".encode()),
+        ("body", {"body": b"\xff\xfe"}, b"\xff\xfe"),
+    ],
+)
+def test_bodies(faulty: Asking, name: str, options: dict[str, Any], body: bytes) -> None:
+    """A good status and a bad body."""
+    faulty.api.faults.add(name, **options)
+    answer = _get(faulty)
+    assert (answer.status, answer.body) == (200, body)
+
+
+def test_html(faulty: Asking) -> None:
+    """HTML with the status of a good answer."""
+    faulty.api.faults.add("html")
+    answer = _get(faulty)
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html")
+    assert answer.body.startswith(b"<!DOCTYPE html>")
+
+
+def test_no_data(faulty: Asking) -> None:
+    """A document without data, otherwise whole."""
+    faulty.api.faults.add("no_data")
+    assert json.loads(_get(faulty).body).keys() == {"links"}
+
+
+def test_invalid_cursor(faulty: Asking) -> None:
+    """A refused cursor looks like any other."""
+    faulty.api.faults.add("invalid_cursor", query="page[cursor]")
+    pages = faulty.pages("/api/lists")
+    link = next(pages).document["links"]["next"]
+    reply = faulty(link)
+    assert (reply.status, reply.error["detail"]) == (400, "Invalid cursor provided.")
+
+
+def test_unsorted(faulty: Asking) -> None:
+    """The same records in another order."""
+    good = faulty("/api/lists", sort="name").ids
+    faulty.api.faults.add("unsorted")
+    assert faulty("/api/lists", sort="name").ids == good[::-1]
+
+
+def test_repeated(faulty: Asking) -> None:
+    """The last record of one page is the first of the next, once."""
+    good = faulty.ids("/api/events", page__size="1000")
+    faulty.api.faults.add("repeated", path="/api/events")
+    assert faulty.ids("/api/events", page__size="1000") == [*good[:1000], *good[999:]]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_empty_page(faulty: Asking, account: Account, at: int) -> None:
+    """An empty page whose next link leads on: nothing is lost, and nobody goes round in circles."""
+    faulty.api.faults.add("empty_page", at=at)
+    pages = list(faulty.pages("/api/lists", include="tags"))
+    assert [len(page.ids) for page in pages][at - 1] == 0
+    assert sorted(id for page in pages for id in page.ids) == sorted(account.list_ids())
+    links = [page.document["links"]["self"] for page in pages]
+    assert len(links) == len(set(links)) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "begin"),
+    [
+        ("next_host", {}, "https://elsewhere.example/api/lists/?sort=name&page"),
+        ("next_host", {"host": "klaviyo.example:81"}, "https://klaviyo.example:81/api/lists/"),
+        ("next_scheme", {}, "http://klaviyo.example/api/lists/?sort=name&page"),
+        ("next_scheme", {"scheme": "file"}, "file://klaviyo.example/api/lists/"),
+        ("next_self", {}, "https://klaviyo.example/api/lists/?sort=name"),
+    ],
+)
+def test_bent_links(faulty: Asking, name: str, options: dict[str, str], begin: str) -> None:
+    """Next links that lead elsewhere."""
+    faulty.api.faults.add(name, **options)
+    assert faulty("/api/lists", sort="name").document["links"]["next"].startswith(begin)
+
+
+def test_loop(faulty: Asking) -> None:
+    """The second page leads back to the first."""
+    faulty.api.faults.add("next_loop")
+    first = faulty("/api/lists")
+    second = faulty(first.document["links"]["next"])
+    assert second.document["links"]["next"] == first.document["links"]["self"]
+
+
+def test_nothing_to_spoil(faulty: Asking) -> None:
+    """A fault of next links waits for an answer that has one."""
+    fault = faulty.api.faults.add("next_host")
+    assert faulty("/api/accounts").document["links"]["next"] is None
+    assert fault.struck == 0
+    assert "elsewhere" in faulty("/api/lists").document["links"]["next"]
+
+
+@pytest.mark.parametrize(
+    ("options", "statuses"),
+    [
+        ({}, [503, 200, 200, 200]),
+        ({"at": 2}, [200, 503, 200, 200]),
+        ({"times": 2}, [503, 503, 200, 200]),
+        ({"at": 2, "times": 2}, [200, 503, 503, 200]),
+        ({"times": None}, [503, 503, 503, 503]),
+        ({"path": "/api/events"}, [200, 200, 200, 200]),
+        ({"path": "/api/lists"}, [503, 200, 200, 200]),
+        ({"query": "sort=-name"}, [200, 200, 200, 200]),
+        ({"query": "sort=name"}, [503, 200, 200, 200]),
+        ({"probability": 0.0}, [200, 200, 200, 200]),
+    ],
+)
+def test_when(faulty: Asking, options: dict[str, Any], statuses: list[int]) -> None:
+    """A fault strikes by path, by query, from the n-th match on, and so many times."""
+    faulty.api.faults.add("status", **options)
+    assert [_get(faulty, "/api/lists/?sort=name").status for _ in range(4)] == statuses
+
+
+def test_probability(faulty: Asking) -> None:
+    """With a probability it strikes some of the time, and the same for the same seed."""
+
+    def run(seed: int) -> list[int]:
+        faulty.api.faults.clear()
+        faulty.api.faults.add("status", probability=0.4, times=None, seed=seed)
+        return [_get(faulty, "/api/events?page[size]=1").status for _ in range(30)]
+
+    assert run(1) == run(1) != run(2)
+    assert set(run(1)) == {200, 503}
+
+
+def test_several(faulty: Asking) -> None:
+    """Of several faults the first to strike is the only one; clearing forgets them all."""
+    faulty.api.faults.add("status", status=500)
+    faulty.api.faults.add("status", status=502, times=None)
+    assert [_get(faulty).status for _ in range(3)] == [500, 502, 502]
+    faulty.api.faults.clear()
+    assert _get(faulty).status == 200
+
+
+@pytest.mark.parametrize("name", ["reset", "reset_in_body", "truncated", "drip", "silence"])
+def test_breakages(faulty: Asking, name: str) -> None:
+    """What only a connection can do is marked on the answer, for the transport to carry out."""
+    faulty.api.faults.add(name)
+    answer = _get(faulty)
+    assert answer.breakage is not None
+    assert answer.breakage.name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error"),
+    [
+        ("flood", {}, ValueError),
+        ("status", {"colour": "red"}, TypeError),
+        ("reset", {"status": 500}, TypeError),
+        ("body", {}, TypeError),
+    ],
+)
+def test_misspelt(
+    faulty: Asking, name: str, options: dict[str, Any], error: type[Exception]
+) -> None:
+    """A fault or an option that does not exist is an error at once."""
+    with pytest.raises(error):
+        faulty.api.faults.add(name, **options)
+
+
+def test_every_fault_says_what_it_does() -> None:
+    """Every fault has a description."""
+    assert all(spoil.__doc__ for spoil in FAULTS.values())

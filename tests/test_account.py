@@ -1,0 +1,101 @@
+"""What the account has: its metrics, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import responses
+
+from tap_klaviyo.account import Metric, Metrics, read_metrics
+from tap_klaviyo.client import Client
+from tap_klaviyo.config import Config
+from tap_klaviyo.errors import RetryableError
+from tap_klaviyo.streams import BY_NAME
+
+URL = "https://a.klaviyo.com/api/metrics"
+OWN = {"object": "integration", "id": "K", "name": "Klaviyo", "category": "Internal"}
+Configure = Callable[..., Config]
+
+
+def metric(identifier: str, name: Any, integration: Any = OWN) -> dict[str, Any]:
+    """A metric as the API gives it."""
+    return {
+        "type": "metric",
+        "id": identifier,
+        "attributes": {"name": name, "integration": integration},
+    }
+
+
+def page(*data: Any, following: str | None = None) -> dict[str, Any]:
+    """A page of metrics."""
+    return {"data": list(data), "links": {"next": following}}
+
+
+@responses.activate
+def test_every_page(configure: Configure) -> None:
+    """All pages are read; metrics are told apart by name and integration."""
+    shop = {**OWN, "name": "Shopify"}
+    first = page(
+        metric("A", "Opened Email"), metric("B", "Opened Email", shop), following=URL + "?p"
+    )
+    second = page(
+        metric("C", "opened  EMAIL "), metric("D", "Opened Email", None), metric("E", None)
+    )
+    responses.get(URL, json=second, match=[responses.matchers.query_param_matcher({"p": ""})])
+    responses.get(URL, json=first)
+    metrics = read_metrics(Client(configure()))
+    assert metrics.ids(["Opened Email"]) == ["A", "C"]
+    assert metrics.ids(["Clicked Email"]) == []
+    assert len(responses.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "integration", [None, "Klaviyo", {}, {"name": None}, {"name": "Klaviyo Partner"}, []]
+)
+@responses.activate
+def test_odd_integrations(configure: Configure, integration: Any) -> None:
+    """A metric whose integration is not clearly Klaviyo's own is not ours."""
+    responses.get(URL, json=page(metric("A", "Opened Email", integration)))
+    assert read_metrics(Client(configure())).ids(["Opened Email"]) == []
+
+
+def test_union_of_names() -> None:
+    """A renamed metric is found by its old name, its new one, or both."""
+    metrics = Metrics(
+        [
+            Metric("A", "Clicked Text Message", own=True),
+            Metric("B", "Clicked SMS", own=True),
+            Metric("C", "Clicked Text Message", own=True),
+            Metric("D", "Clicked SMS", own=False),
+        ]
+    )
+    assert sorted(metrics.ids(BY_NAME["clicked_sms"].metrics)) == ["A", "B", "C"]
+
+
+def test_stream_names() -> None:
+    """Each of Klaviyo's own metrics that a stream is made of leads to that stream."""
+    metrics = Metrics(
+        [
+            Metric("A", "Opened Email", own=True),
+            Metric("B", "Subscribed to SMS Marketing", own=True),
+            Metric("C", "Placed Order", own=True),
+            Metric("D", "Clicked Email", own=False),
+        ]
+    )
+    assert metrics.stream_names() == {"A": "open", "B": "consented_to_receive"}
+
+
+@pytest.mark.parametrize("body", [[], {}, {"data": None}, {"data": [{}]}, {"data": [1]}, 1, "x"])
+@responses.activate
+def test_no_list_of_metrics(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch, body: Any
+) -> None:
+    """An answer that is no list of metrics is tried again and then told."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    responses.get(URL, body=json.dumps(body))
+    with pytest.raises(RetryableError, match="no list of metrics"):
+        read_metrics(Client(configure()))
+    assert len(responses.calls) > 1

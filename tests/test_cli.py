@@ -1,0 +1,228 @@
+"""The command: arguments, exit codes, and one line for each kind of fault."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_klaviyo import __version__, discovery
+from tap_klaviyo.cli import main
+
+KEY = "pk_0123456789abcdef"
+LISTS = {"data": [{"type": "list", "id": "L1", "attributes": {"name": "News"}}], "links": {}}
+TIMEOUT = 60
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Takes back what the command does to logging and to signals."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    handlings = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    root.handlers, root.level = handlers, level
+    for number, handling in handlings.items():
+        signal.signal(number, handling)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, Any], str]:
+    """Writes a file, bytes as they are and anything else as JSON, and gives its path."""
+
+    def make(name: str, content: Any) -> str:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def klaviyo(serve: Callable[[], Any]) -> Any:
+    """A server that answers any request with one list."""
+    return serve().answer(json.dumps(LISTS).encode())
+
+
+def config_for(url: str) -> dict[str, Any]:
+    """A good config for a server."""
+    return {"api_key": KEY, "start_date": "2026-01-01", "base_url": url}
+
+
+def lists_only() -> dict[str, Any]:
+    """A catalog that selects the lists."""
+    entries = discovery.catalog()["streams"]
+    return {"streams": [entry for entry in entries if entry["stream"] == "lists"]}
+
+
+def messages(text: str) -> list[dict[str, Any]]:
+    """The Singer messages of a text."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def faults(text: str) -> list[str]:
+    """What is said on stderr that is worse than a warning; nothing there is a traceback."""
+    assert "Traceback" not in text
+    return [line for line in text.splitlines() if line.startswith(("CRITICAL", "ERROR"))]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version needs nothing else and succeeds."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"tap-klaviyo {__version__}\n"
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help names every option, the way to a first sync, and the environment."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    for text in ("--config", "--state", "--catalog", "--properties", "--discover", "--test"):
+        assert text in shown
+    for text in ("--about", "--version", "--debug", "config.json", "TAP_KLAVIYO_API_KEY"):
+        assert text in shown
+
+
+@pytest.mark.parametrize("flags", [["--discover"], ["-d"], ["-d", "-c", "absent.json"]])
+def test_discover(capsysbinary: pytest.CaptureFixture[bytes], flags: list[str]) -> None:
+    """--discover writes the catalog and nothing else, without a network or a config."""
+    assert main(flags) == 0
+    assert json.loads(capsysbinary.readouterr().out) == discovery.catalog()
+
+
+@pytest.mark.parametrize("form", ["text", "json", "markdown"])
+def test_about(capsysbinary: pytest.CaptureFixture[bytes], form: str) -> None:
+    """--about describes the tap in the form asked for."""
+    assert main(["--about", "--format", form]) == 0
+    shown = capsysbinary.readouterr().out.decode()
+    assert __version__ in shown
+    assert shown.startswith({"text": "tap-klaviyo", "json": "{", "markdown": "# "}[form])
+
+
+@pytest.mark.parametrize(
+    "flags", [["--discover", "--test"], ["--format", "xml"], ["--sync"], ["x"]]
+)
+def test_wrong_arguments(capsys: pytest.CaptureFixture[str], flags: list[str]) -> None:
+    """Arguments that make no sense get the usage and exit code 2."""
+    with pytest.raises(SystemExit) as exit_:
+        main(flags)
+    assert exit_.value.code == 2
+    assert "usage: tap-klaviyo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--catalog", "-p", "--properties"])
+def test_sync(
+    capsys: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any, flag: str
+) -> None:
+    """A sync writes schema, records and a last state, and succeeds; old names of flags work."""
+    config = write("config.json", config_for(klaviyo.url))
+    assert main(["-c", config, flag, write("catalog.json", lists_only())]) == 0
+    shown = capsys.readouterr()
+    kinds = [message["type"] for message in messages(shown.out)]
+    assert (kinds[0], kinds[1], kinds[-1]) == ("SCHEMA", "RECORD", "STATE")
+    assert KEY not in shown.out + shown.err
+    assert not faults(shown.err)
+
+
+def test_check(capsys: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any) -> None:
+    """--test writes a table to stderr, nothing to stdout, and succeeds if all is well."""
+    config = write("config.json", config_for(klaviyo.url))
+    assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), "--test"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "ok  lists" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        ("401 No", "api_key"),
+        ("403 No", "lists:read"),
+        ("404 No", "base_url"),
+        ("410 No", "revision"),
+    ],
+)
+@pytest.mark.parametrize("mode", [[], ["--test"]])
+def test_refused(
+    capsys: pytest.CaptureFixture[str],
+    write: Callable[..., str],
+    serve: Callable[[], Any],
+    mode: list[str],
+    status: str,
+    says: str,
+) -> None:
+    """What Klaviyo refuses ends with exit code 1 and a line that says what to do."""
+    config = write("config.json", config_for(serve().answer(b"{}", status).url))
+    assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), *mode]) == 1
+    shown = capsys.readouterr()
+    assert says in faults(shown.err)[-1]
+    assert KEY not in shown.out + shown.err
+
+
+BAD_FILES: dict[str, tuple[str, Any, str]] = {
+    "config absent": ("config", None, "config: cannot read"),
+    "config no JSON": ("config", b"api_key=pk", "is not JSON"),
+    "config a list": ("config", [], "must hold a JSON object"),
+    "config empty": ("config", {}, "api_key: expected"),
+    "config port": ("config", config_for("https://a.klaviyo.com:port"), "base_url: expected"),
+    "config two spans": (
+        "config",
+        config_for("https://a.klaviyo.com") | {"sweep_window": "P1D/P1D"},
+        "sweep_window: expected",
+    ),
+    "state absent": ("state", None, "state: cannot read"),
+    "state no JSON": ("state", b"", "is not JSON"),
+    "state odd": ("state", {"bookmarks": {"open": {"timestamp": "x"}}}, "bookmarks.open.timestamp"),
+    "catalog absent": ("catalog", None, "catalog: cannot read"),
+    "catalog no streams": ("catalog", {}, "'streams'"),
+    "catalog odd": ("catalog", {"streams": [{"stream": "lists", "metadata": 1}]}, "'lists'"),
+    "catalog without schema": ("catalog", {"streams": [{"stream": "lists"}]}, "'lists'"),
+}
+
+
+@pytest.mark.parametrize(("role", "content", "says"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_bad_files(
+    capsys: pytest.CaptureFixture[str],
+    write: Callable[..., str],
+    klaviyo: Any,
+    role: str,
+    content: Any,
+    says: str,
+) -> None:
+    """A bad file ends with exit code 1 and one line that names it; nothing is sent or written."""
+    files = {"config": write("config.json", config_for(klaviyo.url))}
+    files[role] = write("bad.json", content) if content is not None else "absent.json"
+    assert main([part for name, path in files.items() for part in (f"--{name}", path)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = faults(shown.err)
+    assert line.startswith("CRITICAL ")
+    assert says in line
+    assert not klaviyo.requests
+
+
+def test_debug(capsys: pytest.CaptureFixture[str], write: Callable[..., str]) -> None:
+    """With --debug a traceback follows the line."""
+    assert main(["--debug", "-c", write("config.json", {})]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_broken_pipe() -> None:
+    """When the target goes away the tap ends quietly with exit code 1."""
+    command = [sys.executable, "-m", "tap_klaviyo", "--discover"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(TIMEOUT) == 1
+        assert process.stderr.read() == b""

@@ -1,0 +1,397 @@
+"""HTTP with Klaviyo: what is sent, what each answer means, and what never leaves the tap."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import socket
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Body, Client, Throttled, retry_after
+from tap_klaviyo.config import Config
+from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
+from tap_klaviyo.jsonapi import Query
+
+KEY = "pk_0123456789abcdef"
+URL = "https://a.klaviyo.com/api/lists"
+LISTS = Query("/api/lists", {}, scopes=("lists:read", "tags:read"), tier="L")
+METRICS = Query("/api/metrics", {}, scopes=("metrics:read",), tier="M")
+TIMEOUT = 10.0
+Configure = Callable[..., Config]
+Serve = Callable[[], Any]
+
+
+def parsed(body: Body) -> Any:
+    """A body as JSON."""
+    return json.loads(body.unpacked())
+
+
+@pytest.fixture
+def client(configure: Configure, clock: Any) -> Client:
+    """A client for Klaviyo's own address."""
+    return Client(configure(api_key=KEY), clock.time, clock.sleep)
+
+
+def error(detail: str) -> dict[str, Any]:
+    """An error envelope."""
+    source = {"parameter": "page[size]"}
+    return {"errors": [{"id": "1", "code": "x", "title": "T", "detail": detail, "source": source}]}
+
+
+def refused(client: Client, kind: type[TapError], url: str = URL) -> TapError:
+    """The error of a request, of which nothing may show the key or take more than a line."""
+    with pytest.raises(kind) as caught:
+        client.get(url, LISTS, parsed)
+    assert "\n" not in str(caught.value)
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    return caught.value
+
+
+@responses.activate
+def test_headers(client: Client) -> None:
+    """A request carries the key, the pinned revision and the tap's name."""
+    responses.get(URL, json={"data": []})
+    assert client.get("/api/lists?a=b", LISTS, parsed) == {"data": []}
+    request = responses.calls[0].request
+    assert request.url == f"{URL}?a=b"
+    assert request.headers["Authorization"] == f"Klaviyo-API-Key {KEY}"
+    assert request.headers["Accept"] == "application/vnd.api+json"
+    assert request.headers["revision"] == "2026-07-15"
+    assert request.headers["X-Klaviyo-Revision-Fall-Forward-Opt-Out"] == "1"
+    assert request.headers["User-Agent"].startswith("tap-klaviyo/")
+
+
+@responses.activate
+def test_links_are_followed_verbatim(client: Client) -> None:
+    """Klaviyo's link to the next page is requested as it is, port and case of the host aside."""
+    responses.get("https://a.klaviyo.com:443/api/lists/", json={})
+    link = "https://A.Klaviyo.com:443/api/lists/?page%5Bcursor%5D=bmV4dA==&filter=a%28b,%22c%22%29"
+    client.get(link, LISTS, parsed)
+    sent = responses.calls[0].request.url
+    assert sent is not None
+    assert sent.split("?")[1] == link.split("?")[1]
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://example.com/api/lists",
+        "http://a.klaviyo.com/api/lists",
+        "https://a.klaviyo.com:8443/api/lists",
+        "https://a.klaviyo.com.example.com/api/lists",
+        "https://a.klaviyo.com@example.com/api/lists",
+        "https://example.com\\@a.klaviyo.com/api/lists",
+        "https://a.klaviyo.com:port/api/lists",
+        "https://[::1/api/lists",
+        "file:///etc/passwd",
+    ],
+)
+@responses.activate
+def test_links_elsewhere_are_refused(client: Client, link: str) -> None:
+    """A link that leaves the configured scheme, host and port is refused, and nothing is sent."""
+    refused(client, ApiError, link)
+    assert not responses.calls
+
+
+def test_key_stays_with_its_server(configure: Configure, serve: Serve) -> None:
+    """A link that only looks like the server's own takes the key nowhere else."""
+    ours, other = serve().answer(b"{}"), serve().answer(b"{}")
+    client = Client(configure(base_url=ours.url))
+    with pytest.raises(TapError):
+        client.get(f"{other.url}\\@{ours.url.removeprefix('http://')}/", LISTS, parsed)
+    assert not other.requests
+
+
+STATUSES: list[tuple[int, type[TapError], str]] = [
+    (400, ApiError, "Klaviyo says: Because."),
+    (401, ConfigError, "api_key"),
+    (403, ApiError, "lists:read, tags:read"),
+    (404, ApiError, "base_url"),
+    (410, ConfigError, "'revision'"),
+    (415, ApiError, "415"),
+    (302, ApiError, "302"),
+    *(
+        (status, RetryableError, "Run again later")
+        for status in (408, 500, 502, 503, 504, 520, 524)
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "says"), STATUSES)
+@pytest.mark.parametrize("body", [json.dumps(error("Because.")), "<html>\nno\n</html>", ""])
+@responses.activate
+def test_refusals(client: Client, status: int, kind: type[TapError], says: str, body: str) -> None:
+    """Each status ends in one line that says what to do; only what may pass is tried again."""
+    responses.get(URL, status=status, body=body)
+    fault = refused(client, kind)
+    assert str(status) in str(fault)
+    assert says in str(fault) or not body.startswith("{")
+    assert len(responses.calls) == (MAX_TRIES if kind is RetryableError else 1)
+
+
+@responses.activate
+def test_blamed_parameter(client: Client) -> None:
+    """An error keeps its status and the parameter that Klaviyo blames."""
+    responses.get(URL, status=400, json=error("Too large."))
+    assert vars(refused(client, ApiError)) == {"status": 400, "parameter": "page[size]"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        requests.ConnectionError("refused,\non two lines"),
+        requests.ReadTimeout("slow"),
+        ConnectionResetError(104, "reset"),
+    ],
+)
+@responses.activate
+def test_network_errors(client: Client, clock: Any, fault: Exception) -> None:
+    """A network that fails is tried again, with pauses that grow and have a limit."""
+    responses.get(URL, body=fault)
+    assert "Check the network" in str(refused(client, RetryableError))
+    assert len(responses.calls) == MAX_TRIES
+    assert len(clock.slept) == MAX_TRIES - 1
+    assert 0 < max(clock.slept) <= MAX_PAUSE
+
+
+@responses.activate
+def test_base_url_that_cannot_be_compared(configure: Configure) -> None:
+    """No base_url lets a link pass whose host is not clear."""
+
+    def follow() -> None:
+        client = Client(configure(base_url="https://my_proxy.example"))
+        client.get("https://example.com\\@my_proxy.example/", LISTS, parsed)
+
+    with pytest.raises((ApiError, ConfigError)):
+        follow()
+
+
+@responses.activate
+def test_certificate(client: Client) -> None:
+    """A certificate that is not valid is not tried again."""
+    responses.get(URL, body=requests.exceptions.SSLError("self-signed certificate"))
+    assert "certificate" in str(refused(client, TapError))
+    assert len(responses.calls) == 1
+
+
+@responses.activate
+def test_recovers(client: Client, clock: Any) -> None:
+    """A failure that passes costs a pause and nothing else."""
+    for answer in ({"status": 503}, {"body": ConnectionError()}, {"body": "{"}, {"body": "[1]"}):
+        responses.get(URL, **answer)
+    assert client.get(URL, LISTS, parsed) == [1]
+    assert len(clock.slept) == 3
+
+
+@responses.activate
+def test_unreadable_bodies(client: Client) -> None:
+    """A body that is no page of Klaviyo's is tried again, and then said."""
+    responses.get(URL, body="<html>maintenance</html>")
+    assert "no page of its API" in str(refused(client, RetryableError))
+    assert len(responses.calls) == MAX_TRIES
+
+
+@responses.activate
+def test_gzip(client: Client) -> None:
+    """A compressed body is decompressed; one that is damaged is tried again."""
+    body = gzip.compress(b'{"data": "\xc3\xbc"}')
+    responses.get(URL, body=body[:-12], headers={"Content-Encoding": "gzip"})
+    responses.get(URL, body=body, headers={"Content-Encoding": "gzip"})
+    assert client.get(URL, LISTS, parsed) == {"data": "ü"}
+
+
+@responses.activate
+def test_rate_limit(client: Client, clock: Any) -> None:
+    """After a 429 nothing is sent until Retry-After is over; it does not count as a failure."""
+    for _ in range(MAX_TRIES * 2):
+        responses.get(URL, status=429, headers={"Retry-After": "2"})
+    responses.get(URL, json=[])
+    assert client.get(URL, LISTS, parsed) == []
+    assert clock.now >= 2 * MAX_TRIES * 2
+
+
+@responses.activate
+def test_rate_limit_for_ever(client: Client) -> None:
+    """Even a rate limit that never ends is told at some time."""
+    responses.get(URL, status=429, headers={"Retry-After": "0"})
+    assert "rate limit" in str(refused(client, Throttled))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("-4", 0.0),
+        ("Thu, 01 Jan 1970 00:01:50 GMT", 10.0),
+        ("Thu, 01 Jan 1970 00:00:50 GMT", 0.0),
+        (None, 1.0),
+        ("", 1.0),
+        ("soon", 1.0),
+        ("inf", 1.0),
+        ("nan", 1.0),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float) -> None:
+    """Retry-After may be seconds or a date; without a usable one a second is waited."""
+    assert retry_after(value, now=lambda: 100.0) == seconds
+
+
+@responses.activate
+def test_rate_limit_holds_all_threads(configure: Configure, clock: Any) -> None:
+    """Until a rate limit is over no other thread sends anything to that endpoint either."""
+    others, sent = list[threading.Thread](), list[float]()
+    moved = threading.Event()
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        sent.append(clock.now)
+        moved.set()
+        return (429, {"Retry-After": "5"}, "") if len(sent) == 1 else (200, {}, "[]")
+
+    def sleep(seconds: float) -> None:
+        if others:
+            moved.set()
+        else:
+            moved.clear()
+            others.append(threading.Thread(target=both.get, args=(URL, LISTS, parsed)))
+            others[0].start()
+            moved.wait(0.2)
+        clock.sleep(seconds)
+
+    both = Client(configure(), clock.time, sleep)
+    responses.add_callback("GET", URL, answer)
+    both.get(URL, LISTS, parsed)
+    others[0].join(TIMEOUT)
+    assert not others[0].is_alive()
+    assert len(sent) == 3
+    assert min(sent[1:]) >= 5
+
+
+@pytest.mark.parametrize(
+    ("remaining", "reset", "waits"),
+    [("3", "7", True), ("3000", "7", False), ("x", "7", False), ("3", "9999", False)],
+)
+@responses.activate
+def test_quota(client: Client, clock: Any, remaining: str, reset: str, waits: bool) -> None:
+    """If Klaviyo says that the quota is nearly used up, the next request waits for a new one."""
+    quota = {"RateLimit-Remaining": remaining, "RateLimit-Reset": reset}
+    responses.get(URL, json=[], headers=quota)
+    client.get(URL, LISTS, parsed)
+    client.get(URL, LISTS, parsed)
+    assert (clock.now >= 7) is waits
+
+
+@responses.activate
+def test_rate_limit_of_another_endpoint(configure: Configure, clock: Any) -> None:
+    """While one endpoint is held back, others are not."""
+    times = list[float]()
+
+    def sleep(seconds: float) -> None:
+        if not times:
+            times.append(clock.now)
+            both.get("/api/metrics", METRICS, parsed)
+            times.append(clock.now)
+        clock.sleep(seconds)
+
+    both = Client(configure(), clock.time, sleep)
+    responses.get("https://a.klaviyo.com/api/metrics", json=[])
+    responses.get(URL, status=429, headers={"Retry-After": "5"})
+    responses.get(URL, json=[])
+    both.get(URL, LISTS, parsed)
+    assert times == [0.0, 0.0]
+    assert clock.now >= 5
+
+
+@pytest.mark.parametrize(("status", "kind"), [(503, RetryableError), (403, ApiError)])
+@pytest.mark.parametrize("body", [b"", b"no gzip", gzip.compress(b"{}")[:-4]])
+@responses.activate
+def test_refusal_with_a_damaged_body(
+    client: Client, status: int, kind: type[TapError], body: bytes
+) -> None:
+    """A status means the same if its body cannot be decompressed."""
+    responses.get(URL, status=status, body=body, headers={"Content-Encoding": "gzip"})
+    assert str(status) in str(refused(client, kind))
+
+
+def test_redirects_are_not_followed(configure: Configure, serve: Serve) -> None:
+    """A redirect is an error: following it could take the key elsewhere."""
+    other = serve().answer(b"{}")
+    ours = serve().answer(b"", "302 Found", Location=other.url)
+    refused(Client(configure(base_url=ours.url)), ApiError, "/api/lists")
+    assert not other.requests
+
+
+def test_netrc_is_ignored(
+    configure: Configure, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A password that ~/.netrc has for the host does not take the key's place."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password mine\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server = serve().answer(b"{}")
+    Client(configure(base_url=server.url, api_key=KEY)).get("/api/lists", LISTS, parsed)
+    assert server.requests[0][1]["Authorization"] == f"Klaviyo-API-Key {KEY}"
+
+
+def test_proxy(
+    configure: Configure, serve: Serve, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTPS_PROXY is honoured, and never sees the key."""
+    proxy = serve().answer(b"", "502 Bad Gateway")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    client = Client(configure(base_url="https://klaviyo.invalid", api_key=KEY))
+    refused(client, RetryableError, "/api/lists")
+    line, headers = proxy.requests[0]
+    assert line.startswith("CONNECT klaviyo.invalid:443")
+    assert KEY not in str(headers)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[1",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n[1]\r\n0\r\n\r\n",
+        b"no HTTP at all\r\n\r\n",
+        b"",
+    ],
+    ids=["short", "chunk cut", "chunk odd", "no HTTP", "closed"],
+)
+def test_broken_answers(configure: Configure, serve: Serve, clock: Any, broken: bytes) -> None:
+    """An answer that breaks off is asked for again, and told if it always does."""
+    server = serve().answer_raw(broken).answer(b"[1]")
+    assert Client(configure(base_url=server.url)).get("/api/lists", LISTS, parsed) == [1]
+    server.answers = [broken]
+    refused(Client(configure(base_url=server.url)), RetryableError, "/api/lists")
+
+
+def test_silent_server(configure: Configure, clock: Any) -> None:
+    """A server that never answers is given up after request_timeout, each time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        client = Client(configure(base_url=url, request_timeout=0.01))
+        refused(client, RetryableError, "/api/lists")
+
+
+@responses.activate
+def test_logs(client: Client, clock: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Retries, pauses and the time of each request are logged; key and query never are."""
+    responses.get(URL, status=500)
+    responses.get(URL, status=429, headers={"Retry-After": "7"})
+    responses.get(URL, json=[])
+    with caplog.at_level(logging.DEBUG):
+        client.get(URL + "?filter=jo%40example.com", LISTS, parsed)
+    for expected in ("try 2 of 7", "7 s", "http_request_duration", '"http_status_code": 429'):
+        assert expected in caplog.text
+    assert KEY not in caplog.text + repr(client) + repr(vars(client))
+    assert "example.com" not in caplog.text

@@ -1,0 +1,232 @@
+"""Settings: what they may be, how faults are told, and that secrets stay secret."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_klaviyo import config
+from tap_klaviyo.config import SETTINGS, Config
+from tap_klaviyo.errors import ConfigError
+
+REQUIRED = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
+
+
+def utc(*parts: int) -> datetime:
+    """A moment in UTC."""
+    return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]
+
+
+GOOD: list[tuple[str, Any, Any]] = [
+    ("start_date", "2025-12-31", utc(2025, 12, 31)),
+    ("start_date", "2025-12-31T10:20:30Z", utc(2025, 12, 31, 10, 20, 30)),
+    ("start_date", "2025-12-31T10:20:30+02:00", utc(2025, 12, 31, 8, 20, 30)),
+    ("start_date", "2025-12-31T10:20:30", utc(2025, 12, 31, 10, 20, 30)),
+    ("start_date", "12/31/2025", utc(2025, 12, 31)),
+    ("start_date", "1/2/2025", utc(2025, 1, 2)),
+    ("end_date", "2026-02-01", utc(2026, 2, 1)),
+    ("end_date", None, None),
+    ("lookback_window", "PT30M", timedelta(minutes=30)),
+    ("lookback_window", "pt30m", timedelta(minutes=30)),
+    ("lookback_window", 90, timedelta(seconds=90)),
+    ("lookback_window", "90", timedelta(seconds=90)),
+    ("lookback_window", 0, timedelta()),
+    ("lookback_window", None, timedelta(hours=1)),
+    ("sweep_window", "P17D", timedelta(days=17)),
+    ("sweep_window", "0", timedelta()),
+    ("sweep_interval", "P1W", timedelta(days=7)),
+    ("sweep_interval", 0.5, timedelta(seconds=0.5)),
+    ("page_size", 1, 1),
+    ("page_size", "200", 200),
+    ("page_size", 1000.0, 1000),
+    ("concurrency", 64, 64),
+    ("quota_share", "0.5", 0.5),
+    ("quota_share", 1, 1.0),
+    ("request_timeout", 0.5, 0.5),
+    ("request_timeout", "30", 30.0),
+    ("user_agent", "tap (data@example.com)", "tap (data@example.com)"),
+    ("revision", "2025-10-15", "2025-10-15"),
+    ("revision", "2026-07-15.pre", "2026-07-15.pre"),
+    ("base_url", "https://proxy.example.com/", "https://proxy.example.com"),
+    ("base_url", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("base_url", "http://localhost:8080", "http://localhost:8080"),
+    ("base_url", "http://[::1]:8080", "http://[::1]:8080"),
+]
+
+BAD: dict[str, list[Any]] = {
+    "api_key": [None, "", " ", 12, "pk one", "pk\n", "pk_ü", ["pk"]],
+    "start_date": [
+        *(None, "", "2026", "soon", "13/01/2026", "2/30/2026", "31.01.2026"),
+        *(20260101, 1767225600, True, {}),
+    ],
+    "end_date": ["", "tomorrow", 0, "2026-01-01", "2025-12-31"],
+    "lookback_window": [-1, "-PT1H", "P", "1 hour", True, [], "NaN"],
+    "sweep_window": ["P11Y", float("inf"), "P99999999999D", "P1D/P1D"],
+    "sweep_interval": ["P-1D", "P1D/2026-01-01", {}, ""],
+    "page_size": [0, 1001, 1.5, "many", True, [1]],
+    "concurrency": [0, 65, -1, "", 10**400],
+    "quota_share": [0, -1, 1.01, "NaN", "half", True],
+    "request_timeout": [0, -1, 1e9, "NaN", False],
+    "user_agent": ["", " ", 1, "tap\r\nX-Evil: 1"],
+    "revision": ["", "latest", "2026-7-15", 20260715],
+    "base_url": [
+        *("a.klaviyo.com", "http://a.klaviyo.com", "ftp://a.klaviyo.com", "https://", 1),
+        *("https://a.klaviyo.com/api", "https://a.klaviyo.com?x=1", "https://a b.com"),
+        *("https://me:pw@x.com", "https://:pw@x.com", "http://127.0.0.1.example.com"),
+        *("https://x.com:99999", "https://x.com:abc", "https://[::1"),
+    ],
+}
+
+
+def fault_of(call: Callable[[], Any]) -> str:
+    """The message of the ConfigError that ``call`` raises."""
+    with pytest.raises(ConfigError) as caught:
+        call()
+    return str(caught.value)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[bytes], str]:
+    """Writes a config file and gives its path."""
+
+    def write(content: bytes) -> str:
+        path = tmp_path / "config.json"
+        path.write_bytes(content)
+        return str(path)
+
+    return write
+
+
+def test_defaults() -> None:
+    """With what is required alone, the rest has the documented defaults."""
+    settings = config.parse(REQUIRED)
+    assert settings.api_key.reveal() == "pk_test_key"
+    assert settings.start_date == utc(2026, 1, 1)
+    assert settings.end_date is None
+    assert settings.lookback_window == timedelta(hours=1)
+    assert settings.sweep_window == timedelta(days=7)
+    assert settings.sweep_interval == timedelta(days=1)
+    assert (settings.page_size, settings.request_timeout) == (1000, 300)
+    assert (settings.revision, settings.base_url) == ("2026-07-15", "https://a.klaviyo.com")
+
+
+@pytest.mark.parametrize(("name", "written", "parsed"), GOOD)
+def test_good_values(name: str, written: Any, parsed: Any) -> None:
+    """Each form of a value that the documentation names is understood."""
+    assert getattr(config.parse({**REQUIRED, name: written}), name) == parsed
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [(name, written) for name, values in BAD.items() for written in values],
+    ids=lambda value: str(value)[:32],
+)
+def test_bad_values(name: str, written: Any) -> None:
+    """A value that cannot be is refused by the name of its setting and what is expected."""
+    message = fault_of(lambda: config.parse({**REQUIRED, name: written}))
+    assert message.startswith(f"config: {name}: expected ")
+    assert "\n" not in message
+
+
+def test_all_faults_together() -> None:
+    """One run tells every fault of a config."""
+    message = fault_of(lambda: config.parse({"page_size": 0, "base_url": "x", "end_date": "x"}))
+    for name in ("api_key", "start_date", "page_size", "base_url", "end_date"):
+        assert f"{name}: expected" in message
+
+
+def test_end_before_start() -> None:
+    """A span of time that ends before it begins is a fault of end_date."""
+    dates = {"start_date": "2026-02-01", "end_date": "2026-01-01"}
+    message = fault_of(lambda: config.parse({**REQUIRED, **dates}))
+    assert message == "config: end_date: expected a moment after start_date."
+
+
+@given(st.sampled_from([setting.name for setting in SETTINGS]), st.data())
+def test_any_value(name: str, data: st.DataObject) -> None:
+    """Whatever JSON holds for a setting is understood or refused, with no other exception."""
+    json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+    written = data.draw(json_values | st.lists(json_values) | st.from_regex(r"\AP[0-9T/DHWY.-]+\Z"))
+    with suppress(ConfigError):
+        config.parse({**REQUIRED, name: written})
+
+
+def test_secrets_never_print() -> None:
+    """The key shows in no text of a config, of its fields or of an error about it."""
+    key = "pk_" + "x7" * 8
+    settings = config.parse({**REQUIRED, "api_key": key})
+    shown = [repr(settings), str(settings), f"{settings.api_key}", repr(vars(settings))]
+    with pytest.raises(ConfigError) as caught:
+        config.parse({**REQUIRED, "api_key": f"{key} {key}"})
+    assert key not in "".join([*shown, *traceback.format_exception(caught.value)])
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes a setting while the tap runs."""
+    with pytest.raises(AttributeError):
+        config.parse(REQUIRED).page_size = 5  # type: ignore[misc]
+
+
+def test_file_and_environment(file: Callable[[bytes], str]) -> None:
+    """The environment overrides the file; an empty variable counts as none."""
+    path = file(json.dumps({**REQUIRED, "page_size": 100}).encode())
+    environment = {"TAP_KLAVIYO_PAGE_SIZE": "300", "TAP_KLAVIYO_API_KEY": "", "PAGE_SIZE": "7"}
+    settings = config.load(path, environment)
+    assert settings.page_size == 300
+    assert settings.api_key.reveal() == "pk_test_key"
+
+
+def test_environment_alone() -> None:
+    """Without a file every setting can come from the environment."""
+    environment = {"TAP_KLAVIYO_" + name.upper(): value for name, value in REQUIRED.items()}
+    assert isinstance(config.load(None, environment), Config)
+    assert "api_key: expected" in fault_of(lambda: config.load(None, {}))
+
+
+def test_unknown_settings(file: Callable[[bytes], str], caplog: pytest.LogCaptureFixture) -> None:
+    """A setting that the tap does not know is a warning that names it, and no fault."""
+    with caplog.at_level(logging.WARNING):
+        config.load(file(json.dumps({**REQUIRED, "apikey": "pk_typo"}).encode()), {})
+    assert "'apikey'" in caplog.text
+    assert "pk_typo" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is not JSON"),
+        (b"api_key: pk", "is not JSON"),
+        (b'{"api_key": "pk_very_secret", ]', "is not JSON"),
+        (b"\xff\xfe\xff", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[]", "must hold a JSON object"),
+        (b"null", "must hold a JSON object"),
+    ],
+)
+def test_file_faults(file: Callable[[bytes], str], content: bytes, expected: str) -> None:
+    """A file that is no JSON object is named together with what is wrong, its content is not."""
+    path = file(content)
+    message = fault_of(lambda: config.load(path, {}))
+    assert message.startswith("config: ")
+    assert path in message
+    assert expected in message
+    assert "very_secret" not in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["absent.json", "."])
+def test_unreadable_files(tmp_path: Path, name: str) -> None:
+    """A file that is not there, or is a directory, is named with the system's reason."""
+    path = tmp_path / name
+    message = fault_of(lambda: config.read_object(str(path), "state"))
+    assert message.startswith(f"state: cannot read {path}: ")

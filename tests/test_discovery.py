@@ -1,0 +1,318 @@
+"""The catalog: written, and read back as a selection."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from singer.catalog import Catalog
+
+from tap_klaviyo import discovery
+from tap_klaviyo.discovery import Selected, read_catalog
+from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.streams import STREAMS
+
+ROOT = Path(__file__).resolve().parent.parent
+ENTRIES = discovery.catalog()["streams"]
+Select = Callable[..., Selected]
+
+
+def entry(name: str, **changes: Any) -> dict[str, Any]:
+    """A copy of the tap's own catalog entry for a stream."""
+    found = next(entry for entry in ENTRIES if entry["tap_stream_id"] == name)
+    return {**copy.deepcopy(found), **changes}
+
+
+def word(entry: dict[str, Any], path: str, **metadata: Any) -> dict[str, Any]:
+    """The entry with the metadata of the field at dotted ``path`` ("" for the stream) changed."""
+    for item in entry["metadata"]:
+        steps = [step for step in item["breadcrumb"] if step not in ("properties", "items")]
+        if ".".join(steps) == path:
+            item["metadata"] |= metadata
+    return entry
+
+
+def selection(*entries: dict[str, Any], **names: str) -> list[Selected]:
+    """What a catalog of these entries selects."""
+    return read_catalog({"streams": list(entries)}, names)
+
+
+def fault_of(document: Any) -> str:
+    """The message with which a catalog is refused."""
+    with pytest.raises(ConfigError) as caught:
+        read_catalog(document)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def places(schema: dict[str, Any], parent: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The breadcrumb of every property of a schema."""
+    for name, child in schema.get("properties", {}).items():
+        yield (*parent, "properties", name)
+        yield from places(child, (*parent, "properties", name))
+    if "items" in schema:
+        yield from places(schema["items"], (*parent, "items"))
+
+
+def test_catalog_file() -> None:
+    """The bundled catalog is, byte for byte, what --discover prints."""
+    command = [sys.executable, "-m", "tap_klaviyo", "--discover"]
+    printed = subprocess.run(command, capture_output=True, timeout=60, check=True, cwd=ROOT)
+    assert printed.stdout == (ROOT / "catalog.json").read_bytes()
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_entries(stream: Any) -> None:
+    """Each stream is described as Singer wants it, and each of its fields has its metadata."""
+    found = entry(stream.name)
+    metadata = {tuple(item["breadcrumb"]): item["metadata"] for item in found["metadata"]}
+    assert len(metadata) == len(found["metadata"])
+    assert set(metadata) == {(), *places(found["schema"])}
+    top = metadata[()]
+    assert top["inclusion"] == "available"
+    assert top["selected-by-default"] is True
+    assert top["table-key-properties"] == found["key_properties"] == list(stream.keys)
+    assert top["forced-replication-method"] == found["replication_method"]
+    assert top.get("valid-replication-keys", []) == [stream.replication_key][: bool(stream.metrics)]
+    automatic = {place for place, item in metadata.items() if item.get("inclusion") == "automatic"}
+    wanted = {*stream.keys, *([stream.replication_key] if stream.replication_key else [])}
+    assert automatic == {("properties", name) for name in wanted}
+    jsonschema.Draft4Validator.check_schema(found["schema"])
+
+
+def test_singer_reads_the_catalog(tmp_path: Path) -> None:
+    """The reference library loads the catalog and finds all 21 streams in it."""
+    path = tmp_path / "catalog.json"
+    path.write_text(discovery.catalog_text())
+    assert len(Catalog.load(path).streams) == 21
+
+
+def test_schemas_are_self_contained() -> None:
+    """No schema of the catalog refers to another file or holds a part to be merged."""
+    assert '"$ref"' not in discovery.catalog_text()
+    assert '"allOf"' not in discovery.catalog_text()
+
+
+def test_defaults() -> None:
+    """An untouched catalog selects all streams, and all fields but the expensive one."""
+    chosen = {selected.name: selected for selected in read_catalog(discovery.catalog())}
+    assert list(chosen) == [stream.name for stream in STREAMS]
+    assert "predictive_analytics" not in chosen["global_exclusions"].schema["properties"]
+    assert chosen["open"].schema == entry("open")["schema"]
+    assert chosen["open"].incremental
+    assert not chosen["lists"].incremental
+
+
+@pytest.mark.parametrize(
+    ("metadata", "selected"),
+    [
+        ({"selected": True}, True),
+        ({"selected": False}, False),
+        ({"selected": True, "selected-by-default": False}, True),
+        ({"selected": False, "selected-by-default": True}, False),
+        ({"selected-by-default": False}, False),
+        ({"selected": None}, True),
+        ({"selected": True, "inclusion": "unsupported"}, False),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "uuid", "profile.location.city"])
+def test_selection_rules(path: str, metadata: dict[str, Any], selected: bool) -> None:
+    """The user's word comes first, then the default, for streams, fields and nested fields."""
+    chosen = selection(word(entry("open"), path, **metadata))
+    found = [
+        ".".join(step for step in place if step not in ("properties", "items"))
+        for one in chosen
+        for place in ((), *places(one.schema))
+    ]
+    assert (path in found) is selected
+
+
+def test_automatic_fields() -> None:
+    """Key and replication key stay whatever the catalog says."""
+    without = word(word(entry("open"), "id", selected=False), "timestamp", selected=False)
+    del without["schema"]["properties"]["timestamp"]
+    assert {"id", "timestamp"} <= selection(without)[0].schema["properties"].keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "selected"),
+    [
+        ({"selected": False}, False),
+        ({"selected": True}, True),
+        ({"schema": {"selected": False, "properties": {}}}, False),
+        ({"schema": {"selected": True, "properties": {}}}, True),
+    ],
+)
+def test_legacy_selection(changes: dict[str, Any], selected: bool) -> None:
+    """Catalogs from before metadata say "selected" on the entry or on its schema."""
+    assert bool(selection(entry("lists", metadata=[], **changes))) is selected
+
+
+def test_parent_without_parts(select: Select) -> None:
+    """A deselected parent takes its parts with it."""
+    assert "profile" not in select("open", "profile").schema["properties"]
+
+
+def test_parent_of_which_nothing_is_selected(select: Select) -> None:
+    """Of an object whose parts are all deselected nothing is passed on."""
+    parts = [place[-1] for place in places(entry("open")["schema"]) if "location" in place[:-1]]
+    selected = select("open", *(f"profile.location.{part}" for part in parts))
+    profile = selected.schema["properties"]["profile"]["items"]["properties"]
+    assert "location" not in profile
+
+
+def test_parts_that_the_catalog_does_not_list() -> None:
+    """A field described without its parts is taken whole; one not listed at all is not taken."""
+    shortened = entry("open")
+    shortened["schema"]["properties"]["profile"] = {"type": ["null", "array"]}
+    del shortened["schema"]["properties"]["uuid"]
+    properties = selection(shortened)[0].schema["properties"]
+    assert properties["profile"] == entry("open")["schema"]["properties"]["profile"]
+    assert "uuid" not in properties
+
+
+def test_order() -> None:
+    """Streams are read in the order of the user's catalog."""
+    assert [s.name for s in selection(entry("lists"), entry("click"))] == ["lists", "click"]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("open", {"replication_method": "FULL_TABLE"}, "FULL_TABLE"),
+        ("open", {"replication_method": None}, "INCREMENTAL"),
+        ("lists", {"replication_method": "FULL_TABLE"}, "FULL_TABLE"),
+    ],
+)
+def test_replication_method(name: str, changes: dict[str, Any], expected: str) -> None:
+    """A user may have an incremental stream read whole."""
+    assert selection(entry(name, **changes))[0].replication_method == expected
+
+
+def test_replication_method_in_metadata() -> None:
+    """The method in the metadata counts more than that of the entry."""
+    chosen = selection(word(entry("open"), "", **{"replication-method": "FULL_TABLE"}))
+    assert not chosen[0].incremental
+
+
+def test_keys() -> None:
+    """A catalog may key a stream as another tap did; what was the key may then be null."""
+    chosen = selection(entry("global_exclusions", key_properties=["id"]))[0]
+    assert chosen.keys == ("id",)
+    assert chosen.schema["properties"]["email"]["type"] == ["null", "string"]
+    assert selection(entry("global_exclusions", key_properties=[]))[0].keys == ("email",)
+    assert discovery.load_schema("global_exclusion")["properties"]["email"]["type"] == "string"
+
+
+def test_unknown_stream_that_nobody_wants() -> None:
+    """A stream that the tap does not have is no fault as long as it is not selected."""
+    unknown = entry("open", tap_stream_id="orders", stream="orders")
+    assert selection(word(unknown, "", selected=False), entry("lists"))[0].name == "lists"
+
+
+FAULTS: dict[str, tuple[Any, str]] = {
+    "no streams": ({}, "'streams'"),
+    "streams no array": ({"streams": {}}, "'streams'"),
+    "stream no object": ({"streams": ["open"]}, "'streams'"),
+    "no schema": ({"streams": [entry("open", schema=None)]}, "'open' has no schema"),
+    "twice": ({"streams": [entry("open"), entry("open")]}, "'open' is selected twice"),
+    "twice, one object": ({"streams": [entry("open")] * 2}, "'open' is selected twice"),
+    "an alias too": (
+        {"streams": [entry("clicked_sms"), entry("open", tap_stream_id="clicked_text_message")]},
+        "'clicked_sms' is selected twice",
+    ),
+    "unknown stream": (
+        {"streams": [word(entry("open", tap_stream_id="x", stream="orders"), "", selected=True)]},
+        "'orders'",
+    ),
+    "no method": ({"streams": [entry("open", replication_method="LOG_BASED")]}, "LOG_BASED"),
+    "wrong method": ({"streams": [entry("lists", replication_method="INCREMENTAL")]}, "'lists'"),
+    "wrong key": ({"streams": [entry("lists", key_properties=["name"])]}, "'lists'"),
+    "key no array": ({"streams": [entry("lists", key_properties="id")]}, "'lists'"),
+    "key no text": ({"streams": [entry("lists", key_properties=[["id"]])]}, "'lists'"),
+    "metadata no array": ({"streams": [entry("lists", metadata=1)]}, "'lists'"),
+    "metadata no objects": ({"streams": [entry("lists", metadata=["x"])]}, "'lists'"),
+    "metadata a text": (
+        {"streams": [entry("lists", metadata=[{"breadcrumb": [], "metadata": "x"}])]},
+        "'lists'",
+    ),
+    "odd breadcrumb": ({"streams": [entry("lists", metadata=[{"breadcrumb": [{}]}])]}, "'lists'"),
+}
+
+
+@pytest.mark.parametrize(("document", "named"), FAULTS.values(), ids=FAULTS.keys())
+def test_faults(document: Any, named: str) -> None:
+    """What cannot be done as the catalog asks is refused in one line that names the place."""
+    message = fault_of(document)
+    assert message.startswith("catalog: ")
+    assert named in message
+
+
+def test_selected_field_that_does_not_exist() -> None:
+    """A selected field that the schema lacks is named; one that nobody selected is ignored."""
+    odd = entry("open")
+    odd["schema"]["properties"]["profile"]["items"]["properties"]["shoe_size"] = {"type": "integer"}
+    breadcrumb = ["properties", "profile", "items", "properties", "shoe_size"]
+    odd["metadata"].append({"breadcrumb": breadcrumb, "metadata": {}})
+    assert selection(odd)
+    odd["metadata"][-1]["metadata"]["selected"] = True
+    assert "'profile.shoe_size' of stream 'open'" in fault_of({"streams": [odd]})
+
+
+def foreign(identifier: str, stream: str, *properties: str, selected: bool = True) -> Any:
+    """A catalog entry as singer-io's tap makes it, where a metric's id names the stream."""
+    return {
+        "tap_stream_id": identifier,
+        "stream": stream,
+        "key_properties": ["id"],
+        "schema": {
+            "type": "object",
+            "properties": {name: {"type": ["null", "string"]} for name in properties},
+        },
+        "metadata": [
+            {"breadcrumb": [], "metadata": {"selected": selected, "inclusion": "available"}},
+            {"breadcrumb": ["properties", "id"], "metadata": {"inclusion": "automatic"}},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("identifier", "name", "ours"),
+    [
+        ("Mt1", "open", "open"),
+        ("Mt1", "clicked_text_message", "clicked_sms"),
+        ("Mt1", "subscribed_to_text_message", "consented_to_receive"),
+        ("Mt1", "unsubscribed_from_text_message", "unsubscribed_from_sms"),
+        ("Mt1", "received_text_message", "received_sms"),
+        ("Mt1", "what_it_was_called", "bounce"),
+        ("global_exclusions", "global_exclusions", "global_exclusions"),
+    ],
+)
+def test_foreign_catalog(identifier: str, name: str, ours: str) -> None:
+    """Streams of singer-io's tap are ours by name, alias or metric, and keep their tables."""
+    chosen = selection(foreign(identifier, name, "id", "email", "datetime"), Mt1="bounce")[0]
+    assert (chosen.stream.name, chosen.name) == (ours, name)
+    assert (chosen.keys, chosen.tap_stream_id) == (("id",), identifier)
+    assert chosen.incremental is bool(chosen.stream.metrics)
+
+
+def test_names_metrics() -> None:
+    """The account is asked for its metrics only if the catalog names one that way."""
+    assert not discovery.names_metrics(discovery.catalog())
+    assert not discovery.names_metrics({"streams": [foreign("Mt1", "open")]})
+    assert discovery.names_metrics({"streams": [foreign("Mt1", "opened")]})
+    assert not discovery.names_metrics({"streams": None})
+
+
+def test_catalog_is_not_changed() -> None:
+    """Reading a catalog leaves it and the bundled schemas as they are."""
+    document = json.loads(discovery.catalog_text())
+    read_catalog(document)
+    assert document == json.loads(discovery.catalog_text())

@@ -1,0 +1,85 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tap_klaviyo import about, cli, config
+from tap_klaviyo.streams import STREAMS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def _texts() -> list[str]:
+    """Every text in the program; a value put into one stands as "%s"."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "tap_klaviyo").glob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    formatted = [
+        "".join(str(part.value) if isinstance(part, ast.Constant) else "%s" for part in node.values)
+        for node in nodes
+        if isinstance(node, ast.JoinedStr)
+    ]
+    constants = (node.value for node in nodes if isinstance(node, ast.Constant))
+    return [*formatted, *(value for value in constants if isinstance(value, str))]
+
+
+TEXTS = _texts()
+
+
+def test_generated_files_are_up_to_date() -> None:
+    """catalog.json and the README's tables are what make generate writes."""
+    command = [sys.executable, str(ROOT / "tools/generate.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("stream", [stream.name for stream in STREAMS])
+def test_every_stream_has_its_row(stream: str) -> None:
+    """The README's table of streams names each of them."""
+    assert f"| `{stream}` |" in README
+
+
+@pytest.mark.parametrize("setting", [setting.name for setting in config.SETTINGS])
+def test_every_setting_has_its_row(setting: str) -> None:
+    """Each setting stands in the README and among Meltano's settings."""
+    assert f"| `{setting}` |" in README
+    assert f"    - name: {setting}\n" in (ROOT / "meltano.yml").read_text()
+
+
+def test_every_option_of_the_command_is_told() -> None:
+    """Each long option stands in the help or in the README."""
+    for option in set(re.findall(r"--[a-z]+", cli._parser().format_help())):
+        assert option in README, option
+
+
+TROUBLES = re.findall(r"^\| ((?:`.+?`(?: or )?)+) \|", README.split("## Troubleshooting")[1], re.M)
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_troubles_are_told_in_the_words_of_the_program(trouble: str) -> None:
+    """What the README quotes is what the program says."""
+    for quoted in re.findall(r"`(.+?)`", trouble):
+        for part in re.split(r"\.\.\.|\(\d+\)|\(n times\)", quoted):
+            words = part.strip(" '.,:")
+            assert any(words in text for text in TEXTS), words
+
+
+def test_links_lead_to_files() -> None:
+    """Each relative link in the documents leads somewhere."""
+    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert target.startswith("http") or (document.parent / target).exists(), target
+
+
+def test_about_knows_what_the_sample_config_uses() -> None:
+    """The sample configuration has only settings that exist."""
+    sample = config.read_object(str(ROOT / "sample_config.json"), "config")
+    assert sample.keys() <= {setting["name"] for setting in about.facts()["settings"]}
+    config.parse(sample)

@@ -1,0 +1,179 @@
+"""Klaviyo's dialect of JSON:API: queries out, links and errors in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_klaviyo import jsonapi
+from tap_klaviyo.discovery import Selected
+
+Select = Callable[..., Selected]
+
+
+def query_of(selected: Selected) -> jsonapi.Query:
+    """The query for what is selected."""
+    return jsonapi.query(selected.stream, selected.schema)
+
+
+def parameters(url: str) -> dict[str, str]:
+    """The decoded query parameters of a URL, each of which must be there once."""
+    pairs = parse_qsl(urlsplit(url).query, strict_parsing=True)
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def test_events_query(select: Select) -> None:
+    """Events are asked for with their profile and metric, sorted by time, in one filter."""
+    query = query_of(select("open"))
+    filters = (jsonapi.equals("metric_id", "Mt1"), *jsonapi.between("timestamp", 10, 20))
+    url = query.url(filters, 1000)
+    assert urlsplit(url).path == "/api/events"
+    asked = parameters(url)
+    assert asked["filter"] == (
+        'equals(metric_id,"Mt1"),greater-or-equal(timestamp,10),less-than(timestamp,20)'
+    )
+    assert asked["include"] == "profile,metric"
+    assert asked["sort"] == "timestamp"
+    assert asked["page[size]"] == "1000"
+    assert asked["fields[event]"] == "datetime,event_properties,timestamp,uuid"
+    assert asked["fields[metric]"] == "created,integration,name,updated"
+    assert query.scopes == ("events:read", "profiles:read", "metrics:read")
+
+
+def test_nothing_optional(select: Select) -> None:
+    """Without filters and page size neither parameter is sent."""
+    asked = parameters(query_of(select("lists")).url(["", ""], None))
+    assert asked.keys() == {"include", "fields[list]", "fields[tag]"}
+
+
+def test_deselected_fields_are_not_asked_for(select: Select) -> None:
+    """Nobody's fields are not requested, nested ones included."""
+    query = query_of(select("open", "event_properties", "uuid", "metric.integration"))
+    assert query.parameters["fields[event]"] == "datetime,timestamp"
+    assert query.parameters["fields[metric]"] == "created,name,updated"
+
+
+def test_deselected_relation_is_not_included(select: Select) -> None:
+    """A relation that nobody wants is not included, its scope not needed."""
+    query = query_of(select("open", "profile", "profile_id", "metric", "metric_id"))
+    assert "include" not in query.parameters
+    assert not [name for name in query.parameters if name in ("fields[profile]", "fields[metric]")]
+    assert query.scopes == ("events:read",)
+
+
+def test_only_the_key(select: Select) -> None:
+    """A resource of which only the id is wanted is asked for with the smallest fieldset."""
+    selected = select("lists", "type", "name", "created", "updated", "opt_in_process", "tags")
+    assert query_of(selected).parameters == {"fields[list]": "id"}
+
+
+def test_moved_values(select: Select) -> None:
+    """A property that stands elsewhere at Klaviyo is asked for where it stands, once."""
+    query = query_of(select("campaigns"))
+    assert query.parameters["fields[campaign-message]"] == (
+        "created_at,definition,send_times,updated_at"
+    )
+
+
+@pytest.mark.parametrize(
+    ("without", "additional"),
+    [
+        ((), "subscriptions,predictive_analytics"),
+        (("predictive_analytics",), "subscriptions"),
+        (("predictive_analytics", "subscriptions"), "subscriptions"),
+        (
+            ("predictive_analytics", "subscriptions", "suppressions", "reason", "timestamp"),
+            None,
+        ),
+    ],
+)
+def test_additional_fields(
+    select: Select, without: tuple[str, ...], additional: str | None
+) -> None:
+    """What Klaviyo gives only on request is requested if a selected property needs it."""
+    query = query_of(select("global_exclusions", *without))
+    assert query.parameters.get("additional-fields[profile]") == additional
+
+
+def test_tier(select: Select) -> None:
+    """What makes Klaviyo lower its rate limit is asked for at that pace."""
+    assert query_of(select("global_exclusions")).tier == "M"
+    assert query_of(select("global_exclusions", "predictive_analytics")).tier == "L"
+    assert query_of(select("open")).tier == "XL"
+
+
+@pytest.mark.parametrize("value", ['a"b', "a\\b", "a,b)", "ü", "a&b=c#d"])
+def test_filter_values_are_quoted(select: Select, value: str) -> None:
+    """A value cannot break out of its filter or of the URL."""
+    term = jsonapi.equals("metric_id", value)
+    assert parameters(query_of(select("open")).url([term], 5))["filter"] == term
+    assert json.loads(term.removeprefix("equals(metric_id,").removesuffix(")")) == value
+
+
+ORIGINS: dict[str, tuple[str, str, int] | None] = {
+    "https://a.klaviyo.com/": ("https", "a.klaviyo.com", 443),
+    "https://A.Klaviyo.com:443/api/?x=%22#y": ("https", "a.klaviyo.com", 443),
+    "https://a.klaviyo.com:8443/api": ("https", "a.klaviyo.com", 8443),
+    "http://localhost/": ("http", "localhost", 80),
+    "http://[::1]:8080/api": ("http", "[::1]", 8080),
+    "https://a.klaviyo.com": None,
+    "https://me@a.klaviyo.com/": None,
+    "https://example.com\\@a.klaviyo.com/": None,
+    "https://example.com\t@a.klaviyo.com/": None,
+    "https://a.klaviyo.com:port/": None,
+    "https://[::1/": None,
+    "ftp://a.klaviyo.com/": None,
+    "//a.klaviyo.com/": None,
+    "https://a.klaviyo.com:0/": None,
+    "https://a.klaviyo.com:99999/": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("url", "expected"), ORIGINS.items())
+def test_origin(url: str, expected: tuple[str, str, int] | None) -> None:
+    """An address has a scheme, a host and a port, or none at all if it could be misread."""
+    assert jsonapi.origin(url) == expected
+
+
+def error(**fields: Any) -> bytes:
+    """An error envelope with one error."""
+    return json.dumps({"errors": [{"id": "1", "code": "invalid", **fields}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (error(detail="Bad.", source={"parameter": "page[size]"}), ("Bad.", "page[size]")),
+        (error(title="Invalid input."), ("Invalid input.", "")),
+        (error(detail="two\n  lines", source={"pointer": "/data"}), ("two lines", "")),
+        (error(detail="x" * 5000), ("x" * 200, "")),
+        (error(detail=None, title=None, source=None), ("", "")),
+        (b"<html>520</html>", ("", "")),
+        (b'{"errors": []}', ("", "")),
+        (b'{"errors": "no"}', ("", "")),
+        (b'{"errors": [[]]}', ("", "")),
+        (b"[]", ("", "")),
+        (b"\xff", ("", "")),
+        (b"[" * 100_000, ("", "")),
+        (b"", ("", "")),
+    ],
+)
+def test_error_detail(body: bytes, expected: tuple[str, str]) -> None:
+    """Klaviyo's words are taken from an error in one short line; anything else says nothing."""
+    assert jsonapi.error_detail(body) == expected
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner)))
+def test_error_of_any_shape(source: Any) -> None:
+    """No shape of an error raises."""
+    detail, parameter = jsonapi.error_detail(error(detail=source, source=source))
+    assert isinstance(detail, str)
+    assert isinstance(parameter, str)

@@ -1,0 +1,212 @@
+"""The plan of a run: which passes each stream takes, and from when."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tap_klaviyo import jsonapi
+from tap_klaviyo.account import Metric, Metrics
+from tap_klaviyo.config import Config
+from tap_klaviyo.discovery import Selected
+from tap_klaviyo.errors import ApiError
+from tap_klaviyo.plan import Planner, Table
+from tap_klaviyo.records import Shaper
+from tap_klaviyo.state import State
+from tap_klaviyo.windows import Window
+
+DAY, HOUR = 86_400, 3_600
+START = 1_767_225_600  # 2026-01-01T00:00:00Z, the start_date
+NOW = START + 100 * DAY
+
+OPENED = Metrics([Metric("A", "Opened Email", own=True)])
+BOTH_NAMES = Metrics(
+    [Metric("A", "Clicked SMS", own=True), Metric("B", "Clicked Text Message", own=True)]
+)
+
+Plan = Callable[..., Table]
+
+
+@pytest.fixture
+def plan(configure: Callable[..., Config], select: Callable[..., Selected]) -> Plan:
+    """Plans one stream and gives its table."""
+
+    def make(
+        stream: str = "open",
+        metrics: Metrics = OPENED,
+        bookmark: dict[str, Any] | None = None,
+        entry: dict[str, Any] | None = None,
+        state: State | None = None,
+        **settings: Any,
+    ) -> Table:
+        selected = select(stream, **(entry or {}))
+        query = jsonapi.query(selected.stream, selected.schema)
+        table = Table(selected, query, Shaper(selected))
+        state = state or State({"bookmarks": {stream: bookmark} if bookmark else {}})
+        Planner(configure(**settings), state, NOW).plan(table, metrics)
+        return table
+
+    return make
+
+
+def window(table: Table, lane: int = 0) -> Window | None:
+    """The first window of a lane."""
+    return table.lanes[lane].timeline.take()
+
+
+def test_first_run(plan: Plan) -> None:
+    """Without a bookmark everything from start_date to now is read."""
+    table = plan()
+    assert window(table) == (START, NOW)
+    assert table.lanes[0].filters == ('equals(metric_id,"A")',)
+    assert not table.sweeping
+
+
+def test_first_run_remembers(plan: Plan) -> None:
+    """A first run counts as a sweep and remembers which metrics it reads."""
+    state = State({})
+    plan(state=state)
+    assert state.swept_at("open") == NOW
+    assert state.mark("open") is None
+    assert state.document(None)["bookmarks"]["open"]["metrics"] == ["A"]
+
+
+@pytest.mark.parametrize(
+    ("mark", "settings", "start"),
+    [
+        (NOW - DAY, {}, NOW - DAY - HOUR),
+        (NOW - DAY, {"lookback_window": "PT2H"}, NOW - DAY - 2 * HOUR),
+        (NOW - DAY, {"lookback_window": 0}, NOW - DAY),
+        (START + 60, {}, START),
+        (START - 5 * DAY, {}, START),
+    ],
+)
+def test_lookback(plan: Plan, mark: int, settings: dict[str, Any], start: int) -> None:
+    """A run goes on a look-back before the bookmark, and never before start_date."""
+    table = plan(bookmark={"timestamp": mark, "swept_at": NOW - HOUR}, **settings)
+    assert window(table) == (start, NOW)
+    assert not table.sweeping
+
+
+@pytest.mark.parametrize(
+    ("swept_at", "settings", "start"),
+    [
+        (NOW - DAY, {}, NOW - 8 * DAY),
+        (NOW - DAY + 1, {}, None),
+        (None, {}, NOW - HOUR - 7 * DAY),
+        (NOW - 30 * DAY, {}, NOW - 37 * DAY),
+        (NOW - DAY, {"sweep_window": "P17D"}, NOW - 18 * DAY),
+        (NOW - HOUR, {"sweep_interval": "PT1H"}, NOW - HOUR - 7 * DAY),
+        (NOW - 9 * DAY, {"sweep_interval": 0}, None),
+        (NOW - 9 * DAY, {"sweep_window": 0}, None),
+        (NOW - 200 * DAY, {}, START),
+    ],
+)
+def test_sweep(
+    plan: Plan, swept_at: int | None, settings: dict[str, Any], start: int | None
+) -> None:
+    """Once an interval the window before the last sweep is read again; None: no sweep is due."""
+    table = plan(bookmark={"timestamp": NOW - HOUR, "swept_at": swept_at}, **settings)
+    assert table.sweeping is (start is not None)
+    assert window(table) == ((NOW - 2 * HOUR) if start is None else start, NOW)
+
+
+def test_new_metric(plan: Plan) -> None:
+    """A metric that the bookmark does not speak of is read from start_date on."""
+    bookmark = {"timestamp": NOW - DAY, "swept_at": NOW, "metrics": ["A"]}
+    table = plan("clicked_sms", BOTH_NAMES, bookmark)
+    assert [window(table, lane) for lane in (0, 1)] == [(NOW - DAY - HOUR, NOW), (START, NOW)]
+    assert table.mark == START
+    assert table.metric_ids == ["A", "B"]
+
+
+def test_foreign_state(plan: Plan) -> None:
+    """A bookmark under a metric's id, as singer-io's tap leaves it, is gone on from."""
+    state = State({"bookmarks": {"A": {"since": "2026-04-01T00:00:00Z"}}})
+    first = window(plan(state=state, sweep_interval=0))
+    assert first == (START + 90 * DAY - HOUR, NOW)
+
+
+def test_full_table_override(plan: Plan) -> None:
+    """An event stream that the user wants whole is read from start_date, whatever its bookmark."""
+    state = State({"bookmarks": {"open": {"timestamp": NOW - DAY}}})
+    before = state.document(None)
+    table = plan(entry={"replication_method": "FULL_TABLE"}, state=state)
+    assert window(table) == (START, NOW)
+    assert state.document(None) == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"end_date": "2026-02-01"}, (START, START + 31 * DAY)),
+        ({"end_date": "2027-01-01"}, (START, NOW)),
+        ({"start_date": "2027-01-01"}, None),
+        (
+            {"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-01-01T00:00:05Z"},
+            (START, START + 5),
+        ),
+    ],
+    ids=["end_date", "end_date in the future", "start_date in the future", "seconds long ago"],
+)
+def test_dates(plan: Plan, settings: dict[str, Any], expected: Any) -> None:
+    """What is read lies between start_date and end_date, and never after the run's start."""
+    assert window(plan(**settings)) == expected
+
+
+def test_the_last_seconds(plan: Plan) -> None:
+    """The last seconds, for which Klaviyo may refuse to look, are left to the next run."""
+    bookmark = {"timestamp": NOW - 5, "swept_at": NOW}
+    table = plan(bookmark=bookmark, lookback_window=0)
+    assert window(table) is None
+    assert table.finished
+
+
+def test_nothing_is_claimed_unread(plan: Plan) -> None:
+    """A lane that leaves the last seconds to the next run does not move the mark over them."""
+    bookmark = {"timestamp": NOW - 5, "swept_at": NOW, "metrics": ["A"]}
+    table = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
+    new = table.lanes[1].timeline
+    whole = new.take()
+    assert whole is not None
+    new.finish(whole, 0)
+    assert table.mark <= NOW - 5
+
+
+def test_missing_metric(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
+    """A stream whose metric the account lacks is empty; a warning names what was looked for."""
+    with caplog.at_level(logging.WARNING):
+        table = plan("clicked_sms", OPENED)
+    assert table.lanes == []
+    assert table.finished
+    for text in ("'clicked_sms'", "'Clicked SMS'", "'Clicked Text Message'"):
+        assert text in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("stream", "lanes"), [("campaigns", 6), ("lists", 1), ("global_exclusions", 1)]
+)
+def test_full_tables(plan: Plan, stream: str, lanes: int) -> None:
+    """A full-table stream is one window for each of its variants, without a filter on time."""
+    table = plan(stream)
+    assert [lane.timed for lane in table.lanes] == [False] * lanes
+    assert len({lane.filters for lane in table.lanes}) == lanes
+    assert all(window(table, index) for index in range(lanes))
+
+
+def test_finished(plan: Plan) -> None:
+    """A stream is finished when all its lanes are, or when Klaviyo refuses it."""
+    table = plan("clicked_sms", BOTH_NAMES)
+    for lane in table.lanes:
+        assert not table.finished
+        whole = lane.timeline.take()
+        assert whole is not None
+        lane.timeline.finish(whole, 0)
+    assert table.finished
+    assert table.mark == NOW
+    refused = plan()
+    refused.fault = ApiError("no", 403)
+    assert refused.finished

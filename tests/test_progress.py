@@ -1,0 +1,87 @@
+"""Bars where somebody watches, nothing elsewhere."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from contextlib import redirect_stderr
+
+import pytest
+
+from tap_klaviyo.progress import Bars, watched
+
+
+class Terminal(io.StringIO):
+    """A stderr that somebody watches."""
+
+    def isatty(self) -> bool:
+        """It is a terminal."""
+        return True
+
+
+@pytest.fixture(autouse=True)
+def logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
+    """The root logger without a handler, and a terminal as wide as the bars need."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield root
+    root.handlers = before
+
+
+def shown(stderr: io.StringIO) -> str:
+    """What a run of two streams leaves on ``stderr``, log lines included."""
+    root = logging.getLogger()
+    with redirect_stderr(stderr):
+        root.handlers = [logging.StreamHandler(stderr)]
+        with watched() as progress:
+            progress.add("open", 1_000, 2_000)
+            progress.add("lists", None, 2_000)
+            progress.update("open", 1_500, 1_234)
+            progress.update("lists", 0, 0)
+            root.warning("METRIC: {}")
+            root.warning("something to know")
+            progress.finish("open")
+            progress.finish("lists")
+    return stderr.getvalue()
+
+
+def test_pipe() -> None:
+    """In a pipe or under cron nothing but log lines is shown."""
+    assert shown(io.StringIO()) == "METRIC: {}\nsomething to know\n"
+
+
+def test_terminal() -> None:
+    """On a terminal each stream has a bar with its records, and log lines come above."""
+    text = shown(Terminal())
+    for expected in ("open", "lists", "1,234 records", "100%", "something to know"):
+        assert expected in text
+    assert "METRIC" not in text
+
+
+def test_stdout_stays_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bars never touch stdout, which belongs to the messages."""
+    shown(Terminal())
+    assert capsys.readouterr().out == ""
+
+
+def test_logging_afterwards(logger: logging.Logger) -> None:
+    """After the bars, log lines go to stderr as before, metrics included."""
+    terminal = Terminal()
+    before = len(shown(terminal))
+    with redirect_stderr(terminal):
+        logger.warning("METRIC: after")
+    assert terminal.getvalue()[before:] == "METRIC: after\n"
+
+
+def test_failing_run() -> None:
+    """A run that fails leaves the terminal as it was."""
+    terminal = Terminal()
+    with redirect_stderr(terminal):
+        progress = watched()
+        assert isinstance(progress, Bars)
+        progress.__enter__()
+        progress.__exit__(LookupError, LookupError(), None)
+    assert terminal.getvalue().rfind("\x1b[?25h") > terminal.getvalue().rfind("\x1b[?25l")

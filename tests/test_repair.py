@@ -1,0 +1,343 @@
+"""The slow way: what Klaviyo may send that does not fit, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tap_klaviyo.discovery import Selected
+from tap_klaviyo.records import Page, Shaper
+
+Select = Callable[..., Selected]
+Shape = Callable[..., tuple[list[Any], Page]]
+
+
+@pytest.fixture
+def shape(select: Select) -> Shape:
+    """Shapes a page, given as bytes or as its resources, and gives its records and the page."""
+
+    def run(name: str, *resources: Any, body: bytes | None = None) -> tuple[list[Any], Page]:
+        shaper = Shaper(select(name))
+        if body is None:
+            body = json.dumps({"data": resources}, separators=(",", ":")).encode()
+        page = shaper.page(body)
+        lines = shaper.encode(page.records, "2026-01-01T00:00:00Z").decode("utf-8")
+        assert lines.count("\n") == len(page.records)
+        return [json.loads(line)["record"] for line in lines.split("\n")[:-1]], page
+
+    return run
+
+
+def event(**attributes: Any) -> dict[str, Any]:
+    """An event with these attributes."""
+    return {"type": "event", "id": "E1", "attributes": attributes}
+
+
+def raw_event(attributes: bytes) -> bytes:
+    """A page with one event, its attributes as they come over the wire."""
+    return b'{"data":[{"id":"E1","attributes":{' + attributes + b"}}]}"
+
+
+NUL = "NUL character removed from text"
+SURROGATE = "lone surrogate in text: replaced by U+FFFD"
+NOT_JSON = "number beyond what JSON can hold: null written"
+
+
+def misfit(path: str, kind: str) -> str:
+    """The note on a value that fits no type of its schema."""
+    return f"{path}: does not fit the type null/{kind}, null written"
+
+
+BYTES: dict[str, tuple[bytes, Any, Any, dict[str, int]]] = {
+    "NUL": (b'"uuid":"a\\u0000b"', "uuid", "ab", {NUL: 1}),
+    "NUL in a free-form value": (
+        b'"event_properties":{"a\\u0000":["\\u0000b"]}',
+        "event_properties",
+        {"a": ["b"]},
+        {NUL: 2},
+    ),
+    "escaped text of a NUL": (b'"uuid":"a\\\\u0000b"', "uuid", "a\\u0000b", {}),
+    "raw NUL": (b'"uuid":"a\x00b"', "uuid", "ab", {NUL: 1}),
+    "raw control character": (
+        b'"event_properties":{"a":"\x01\t"}',
+        "event_properties",
+        {"a": "\x01\t"},
+        {},
+    ),
+    "lone surrogate": (b'"uuid":"a\\ud83db"', "uuid", "a\ufffdb", {SURROGATE: 1}),
+    "lone low surrogate": (b'"uuid":"\\ude00"', "uuid", "\ufffd", {SURROGATE: 1}),
+    "lone surrogate, free-form": (
+        b'"event_properties":{"a":"\\ud83d"}',
+        "event_properties",
+        {"a": "\ufffd"},
+        {SURROGATE: 1},
+    ),
+    "lone surrogate in a key": (
+        b'"event_properties":{"\\ud83d":1}',
+        "event_properties",
+        {"\ufffd": 1},
+        {SURROGATE: 1},
+    ),
+    "surrogate pair": (b'"uuid":"\\ud83d\\ude00"', "uuid", "😀", {}),
+    "no UTF-8": (b'"uuid":"a\xffb"', "uuid", "a\ufffdb", {}),
+    "no UTF-8, free-form": (
+        b'"event_properties":{"a":"\xff"}',
+        "event_properties",
+        {"a": "\ufffd"},
+        {},
+    ),
+    "raw newline": (b'"event_properties":{"a":\n"b"}', "event_properties", {"a": "b"}, {}),
+    "raw newline in text": (
+        b'"event_properties":{"a":"b\nc"}',
+        "event_properties",
+        {"a": "b\nc"},
+        {},
+    ),
+    "line separator": ('"uuid":"a\u2028b\u0085"'.encode(), "uuid", "a\u2028b\u0085", {}),
+    "duplicate key": (b'"uuid":"a","uuid":"b"', "uuid", "b", {}),
+    "escaped name": (b'"\\u0075uid":"a"', "uuid", "a", {}),
+    "NaN": (b'"event_properties":{"a":NaN}', "event_properties", {"a": None}, {NOT_JSON: 1}),
+    "infinity": (b'"timestamp":1e999', "timestamp", None, {misfit("timestamp", "integer"): 1}),
+    "huge integer": (
+        b'"timestamp":' + b"9" * 30,
+        "timestamp",
+        None,
+        {misfit("timestamp", "integer"): 1},
+    ),
+    "very huge integer": (
+        b'"timestamp":' + b"9" * 350,
+        "timestamp",
+        None,
+        {misfit("timestamp", "integer"): 1},
+    ),
+    "endless integer": (
+        b'"timestamp":' + b"9" * 9000,
+        "timestamp",
+        None,
+        {misfit("timestamp", "integer"): 1},
+    ),
+    "huge number as text": (
+        b'"timestamp":"' + b"9" * 350 + b'"',
+        "timestamp",
+        None,
+        {misfit("timestamp", "integer"): 1},
+    ),
+    "huge integer, free-form": (
+        b'"event_properties":{"a":' + b"9" * 30 + b"}",
+        "event_properties",
+        {"a": int("9" * 30)},
+        {},
+    ),
+    "very huge integer, slow": (
+        b'"uuid":1,"event_properties":{"a":' + b"9" * 350 + b"}",
+        "event_properties",
+        {"a": int("9" * 350)},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "name", "expected", "notes"), BYTES.values(), ids=BYTES.keys())
+def test_bytes(shape: Shape, body: bytes, name: str, expected: Any, notes: dict[str, int]) -> None:
+    """Odd bytes, escapes and numbers become what any target can store, counted if changed."""
+    ((record,), page) = shape("open", body=raw_event(body))
+    assert record[name] == expected
+    assert page.notes == notes
+
+
+EVENT_VALUES: list[tuple[str, Any, Any, str]] = [
+    ("uuid", 12, "12", ""),
+    ("uuid", 1.5, "1.5", ""),
+    ("uuid", True, "true", ""),
+    ("uuid", {"a": ["ü"]}, '{"a":["ü"]}', ""),
+    ("uuid", "", "", ""),
+    ("timestamp", 1767225600.0, 1767225600, ""),
+    ("timestamp", "1767225600", 1767225600, ""),
+    ("timestamp", "1e3", 1000, ""),
+    ("timestamp", 1.5, None, "integer"),
+    ("timestamp", "12 o'clock", None, "integer"),
+    ("timestamp", "", None, "integer"),
+    ("timestamp", "NaN", None, "integer"),
+    ("timestamp", "Infinity", None, "integer"),
+    ("timestamp", "1e999", None, "integer"),
+    ("timestamp", "[1]", None, "integer"),
+    ("timestamp", True, None, "integer"),
+    ("timestamp", 2**63, None, "integer"),
+    ("timestamp", [], None, "integer"),
+    ("timestamp", 2**63 - 1, 2**63 - 1, ""),
+    ("datetime", "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00Z", ""),
+    ("datetime", "2026-01-01T02:00:00+02:00", "2026-01-01T00:00:00Z", ""),
+    ("datetime", "2026-01-01 00:00:00+00:00", "2026-01-01T00:00:00Z", ""),
+    ("datetime", "2026-01-01T00:00:00", "2026-01-01T00:00:00Z", ""),
+    ("datetime", "2026-01-01", "2026-01-01T00:00:00Z", ""),
+    ("datetime", "2026-01-01T00:00:00.123456Z", "2026-01-01T00:00:00.123456Z", ""),
+    ("datetime", "", None, "string"),
+    ("datetime", "12", None, "string"),
+    ("datetime", "yesterday", None, "string"),
+    ("datetime", 1767225600, None, "string"),
+    ("datetime", "2026-02-30T00:00:00Z", None, "string"),
+    ("event_properties", [], None, "object"),
+    ("event_properties", "text", None, "object"),
+    ("event_properties", 0, None, "object"),
+    ("event_properties", {}, {}, ""),
+    ("event_properties", None, None, ""),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected", "kind"), EVENT_VALUES)
+def test_values(shape: Shape, name: str, value: Any, expected: Any, kind: str) -> None:
+    """A value that does not fit is coerced if nothing is lost by it, else null and noted."""
+    ((record,), page) = shape("open", event(**{name: value}))
+    assert record == {"id": "E1", "type": "event", "profile": [], "metric": []} | {
+        "profile_id": None,
+        "metric_id": None,
+        name: expected,
+    }
+    assert page.notes == ({misfit(name, kind): 1} if kind else {})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected", "kind"),
+    [
+        ("historic_clv", 10, 10, ""),
+        ("historic_clv", 2**70, float(2**70), ""),
+        ("historic_clv", 2**70 + 1, None, "number"),
+        ("historic_clv", 10**350, None, "number"),
+        ("historic_clv", "12.5", 12.5, ""),
+        ("historic_clv", "12,5", None, "number"),
+        ("historic_clv", "9" * 350, None, "number"),
+        ("historic_clv", True, None, "number"),
+        ("ranked_channel_affinity", ["email", 1, None], ["email", "1", None], ""),
+        ("ranked_channel_affinity", "email", None, "array"),
+    ],
+    ids=lambda value: str(value)[:24],
+)
+def test_numbers_and_arrays(shape: Shape, path: str, value: Any, expected: Any, kind: str) -> None:
+    """Numbers written as text or too large, and odd arrays, inside a nested object."""
+    attributes = {"email": "jo@example.com", "predictive_analytics": {path: value}}
+    profile = {"type": "profile", "id": "P1", "attributes": attributes}
+    ((record,), page) = shape("global_exclusions", profile)
+    assert record["predictive_analytics"] == {path: expected}
+    assert page.notes == ({misfit(f"predictive_analytics.{path}", kind): 1} if kind else {})
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "noted"),
+    [("true", True, 0), ("False", False, 0), (None, None, 0), ("yes", None, 1), (1, None, 1)],
+)
+def test_booleans(shape: Shape, value: Any, expected: Any, noted: int) -> None:
+    """A boolean is true, false or null, and a null does not become false."""
+    campaign = {"type": "campaign", "id": "C1", "attributes": {"archived": value}}
+    ((record,), page) = shape("campaigns", campaign)
+    assert record["archived"] is expected
+    assert page.notes == ({misfit("archived", "boolean"): 1} if noted else {})
+
+
+def test_notes_are_counted(shape: Shape) -> None:
+    """Each kind of change is counted over the whole page."""
+    _, page = shape("open", *(event(timestamp="x", uuid="\0") for _ in range(3)))
+    assert page.notes == {NUL: 3, misfit("timestamp", "integer"): 3}
+    assert page.repaired
+
+
+def test_ordinary_pages_take_the_fast_way(shape: Shape) -> None:
+    """What fits is neither repaired nor noted."""
+    _, page = shape("open", event(timestamp=1, datetime="2026-01-01T00:00:00+00:00"))
+    assert not page.repaired
+    assert not page.notes
+
+
+FREE_FORM = [
+    b'{"b":1,"a":2, "c" : [ 1.10 , 1E2,-0 ] }',
+    b'{"a":"\\u00fc\\/\\ud83d\\ude00","\xc3\xbc":"\xf0\x9f\x98\x80"}',
+    b'{"a":1,"a":2}',
+    b'{"a":' * 50 + b"1" + b"}" * 50,
+    b"{}",
+    b'{"a":123456789012345678901234567890}',
+]
+
+
+@pytest.mark.parametrize("value", [*FREE_FORM, b'{"a":0.1234567890123456789}'])
+def test_free_form_is_copied(select: Select, value: bytes) -> None:
+    """A free-form value of a page that fits goes out byte for byte as it came."""
+    shaper = Shaper(select("open"))
+    page = shaper.page(raw_event(b'"event_properties":' + value))
+    assert b'"event_properties":' + value + b"," in shaper.encode(page.records, "")
+
+
+@pytest.mark.parametrize("value", [*FREE_FORM, b'{"a":1e999}', b'{"a":9e-999}'])
+def test_free_form_both_ways(shape: Shape, value: bytes) -> None:
+    """The slow way passes a free-form value on as the fast way does."""
+    body = raw_event(b'"event_properties":' + value)
+    (fast, _), (slow, page) = shape("open", body=body), shape("open", body=body[:-1] + b"\n}")
+    assert page.repaired
+    assert fast == slow
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "unkeyed"),
+    [
+        ("open", {"attributes": {}}, "None"),
+        ("open", {"id": None}, "None"),
+        ("open", {"id": ["E1"]}, "['E1']"),
+        ("global_exclusions", {"id": "P1", "attributes": {"email": None}}, "P1"),
+        ("global_exclusions", {"id": "P1", "attributes": {}}, "P1"),
+        ("global_exclusions", {"id": "P1"}, "P1"),
+    ],
+)
+def test_without_a_key(shape: Shape, name: str, resource: Any, unkeyed: str) -> None:
+    """What lacks its key property cannot be a record and is reported by its id."""
+    records, page = shape(name, resource)
+    assert records == []
+    assert page.unkeyed == [unkeyed]
+
+
+def test_key_of_another_type(shape: Shape) -> None:
+    """An id that comes as a number is the same id as text, in resources and references alike."""
+    reference = {"profile": {"data": {"type": "profile", "id": 7}}}
+    ((record,), page) = shape("open", {"id": 12, "relationships": reference})
+    assert record["id"] == "12"
+    assert record["profile_id"] == "7"
+    assert page.unkeyed == []
+
+
+@pytest.mark.parametrize("resource", [{}, {"id": None}, {"id": 5}, {"id": []}])
+def test_keyed_but_without_an_id(shape: Shape, resource: dict[str, Any]) -> None:
+    """A profile that has its key, but no good id, is a record or is reported; it is no crash."""
+    records, page = shape("global_exclusions", {**resource, "attributes": {"email": "jo@e.com"}})
+    assert len(records) + len(page.unkeyed) == 1
+
+
+@pytest.mark.parametrize("item", [None, 1, "E1", [], True])
+def test_no_resource(shape: Shape, item: Any) -> None:
+    """An element of a page that is no resource at all is not dropped in silence."""
+    records, page = shape("open", event(timestamp=1), item)
+    assert len(records) == 1
+    assert page.unkeyed or page.notes
+
+
+@pytest.mark.parametrize("odd", [None, 1, "x", [], {}])
+def test_odd_structures(shape: Shape, odd: Any) -> None:
+    """Attributes, relationships, links and included of the wrong kind count as absent."""
+    item = {"id": "E1", "attributes": odd, "relationships": odd}
+    body = json.dumps({"data": [item], "included": odd, "links": odd}).encode()
+    ((record,), page) = shape("open", body=body)
+    assert record["id"] == "E1"
+    assert page.next_url is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[]", b"{}", b"null", b"<html>", b"\xff", b'{"data":[', b"[" * 100_000),
+        *(b'{"data":null}', b'{"data":{}}', b'{"data":[],"links":{"next":5}}', b'{"errors":[]}'),
+    ],
+    ids=lambda body: body[:20].decode("latin-1"),
+)
+def test_no_page(shape: Shape, body: bytes) -> None:
+    """What is no page at all is refused, so that it is asked for again."""
+    with pytest.raises(ValueError, match=r".+"):
+        shape("open", body=body)
