@@ -10,10 +10,9 @@ import math
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, NoReturn, TypeVar
 
 import backoff
@@ -45,6 +44,9 @@ LONGEST_RESET = 60
 
 LONGEST_QUOTE = 200
 """Characters of a text from outside that a message may hold."""
+
+PIECE = 2**18
+"""The most bytes to take from a connection at once."""
 
 GZIP = 31
 """What zlib calls a window of 32 KB in gzip's wrapping."""
@@ -104,7 +106,9 @@ class Client:
         self._config = config
         self._origin = origin(config.base_url + "/")
         self._clock = clock
-        self._gate = cache(lambda path, tier: Gate(tier, config.quota_share, clock, sleep))
+        self._sleep = sleep
+        self._gates: dict[tuple[str, str], Gate] = {}
+        self._making_gates = threading.Lock()
         self._local = threading.local()
 
     def get(self, url: str, query: Query, parse: Callable[[Body], Parsed]) -> Parsed:
@@ -137,7 +141,7 @@ class Client:
         logger=None,
     )
     def _try(self, url: str, query: Query, parse: Callable[[Body], Parsed]) -> Parsed:
-        gate = self._gate(query.path, query.tier)
+        gate = self._gate(query)
         gate.wait()
         try:
             response, body = self._send(url, query.path)
@@ -164,14 +168,23 @@ class Client:
                 f"({error}). Run again; the state keeps what is done."
             ) from error
 
+    def _gate(self, query: Query) -> Gate:
+        """The one gate of an endpoint, whoever comes first."""
+        with self._making_gates:
+            key = query.path, query.tier
+            if key not in self._gates:
+                share = self._config.quota_share
+                self._gates[key] = Gate(query.tier, share, self._clock, self._sleep)
+            return self._gates[key]
+
     def _send(self, url: str, endpoint: str) -> tuple[requests.Response, Body]:
-        """One request. The body is read in one go: requests reads in pieces of 10 KB."""
+        """One request, which may take ``request_timeout`` in all."""
         started = self._clock()
         response = self._session().get(
             url, timeout=self._config.request_timeout, stream=True, allow_redirects=False
         )
         with response:
-            raw: bytes = response.raw.read(decode_content=False)
+            raw = b"".join(self._pieces(response, started + self._config.request_timeout))
         tags = {
             metrics.Tag.endpoint: endpoint,
             metrics.Tag.http_status_code: response.status_code,
@@ -184,9 +197,22 @@ class Client:
         gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
         return response, Body(raw, gzipped)
 
+    def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
+        """The body as it comes: a server that only drips never runs into a socket's timeout."""
+        while piece := response.raw.read1(PIECE, decode_content=False):
+            yield piece
+            if self._clock() > deadline:
+                raise requests.exceptions.ReadTimeout("the answer takes too long")
+
     def _throttle(self, gate: Gate, response: requests.Response, endpoint: str) -> NoReturn:
         """Closes the gate for as long as a 429 asks for."""
         seconds = retry_after(response.headers.get("Retry-After"))
+        longest = self._config.max_retry_wait.total_seconds()
+        if seconds > longest:
+            raise TapError(
+                f"Klaviyo asks to wait {seconds:.0f} s for {endpoint} (429), longer than "
+                f"max_retry_wait ({longest:.0f} s). Run again then; the state keeps what is done."
+            )
         logger.info("Klaviyo's rate limit of %s is reached; waiting %g s.", endpoint, seconds)
         gate.close(seconds)
         raise Throttled(

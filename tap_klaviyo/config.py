@@ -202,6 +202,12 @@ class Config:
         "The longest one request may take, in seconds.",
         300,
     )
+    max_retry_wait: timedelta = _setting(
+        _duration,
+        "an ISO 8601 duration such as PT10M, or seconds",
+        "The longest wait that Klaviyo may ask for (Retry-After); beyond it the run ends.",
+        "PT10M",
+    )
     user_agent: str = _setting(
         _text,
         "a text",

@@ -43,14 +43,13 @@ class Query:
 
 
 def query(stream: Stream, schema: Mapping[str, Any]) -> Query:
-    """The query for the selected properties: what nobody selected is not asked for."""
+    """The query for the selected properties: what nobody selected is not asked for.
+
+    The id of a related resource needs no ``include``: Klaviyo's events name their profile and
+    metric by id in any case.
+    """
     selected = schema["properties"]
-    used = [
-        include
-        for include in stream.includes
-        if include.property in selected or include.id_property in selected
-    ]
-    embedded = [include for include in used if include.property in selected]
+    embedded = [include for include in stream.includes if include.property in selected]
     related = {
         name for include in stream.includes for name in (include.property, include.id_property)
     }

@@ -73,6 +73,16 @@ def test_a_429_is_waited_for_to_the_full(tap: Tap) -> None:
     assert sum(tap.clock.slept) >= 7
 
 
+def test_an_absurd_wait_ends_the_run(tap: Tap) -> None:
+    """A Retry-After beyond max_retry_wait is not waited for: the run ends with a STATE."""
+    tap.box.faults.add("status", path="/api/events", at=2, status=429, retry_after=67_608)
+    output = tap.sync(**OPTIONS)
+    assert "67608 s" in str(output.fault)
+    assert "max_retry_wait" in str(output.fault)
+    assert output.messages[-1]["type"] == "STATE"
+    assert not tap.clock.slept
+
+
 @pytest.mark.parametrize(
     ("fault", "options", "says"),
     [
