@@ -73,6 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The target has gone and said why. Python would complain of the pipe once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ImportError as error:
+        message = "The tap is not installed whole: %s. Install it again with pip."
+        logging.basicConfig(format="%(levelname)s %(message)s")
+        logging.getLogger().critical(message, error, exc_info=options.debug)
     except Exception as error:
         # The text of an error that nobody foresaw may hold data of the account.
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -121,6 +125,8 @@ def _sync(options: argparse.Namespace) -> int:
         names = read_metrics(client).stream_names()
     selection = discovery.read_catalog(discovery.catalog() if document is None else document, names)
     if options.test:
+        if not options.debug:
+            logging.getLogger("tap_klaviyo.client").setLevel(logging.WARNING)
         check(client, selection)
         return 0
     run = Run(settings, client, Writer(sys.stdout.buffer), watched(), selection, state)

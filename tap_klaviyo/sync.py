@@ -345,7 +345,13 @@ class Run:
         table.counted_at = self._now()
 
     def _report(self) -> None:
-        """What the operator should know of each stream, one line for each thing."""
+        """What the operator should know, one line for each thing."""
+        logger.info(
+            "Read %d records of %d streams in %.0f s.",
+            sum(table.records for table in self._tables),
+            len(self._tables),
+            self._now() - self._started,
+        )
         for table in self._tables:
             self._count(table)
             for note, times in sorted(table.notes.items()):

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from syncs import NOW, Output, Tap, catalog_of, truth
+from syncs import NOW, Clock, Output, Tap, catalog_of, truth
 
 from sandbox.account import Account
 from tap_klaviyo.errors import ConfigError
@@ -81,6 +81,28 @@ def test_an_absurd_wait_ends_the_run(tap: Tap) -> None:
     assert "max_retry_wait" in str(output.fault)
     assert output.messages[-1]["type"] == "STATE"
     assert not tap.clock.slept
+
+
+class HastyClock(Clock):
+    """A clock on which each look at it costs a second."""
+
+    @property
+    def now(self) -> float:
+        """Seconds."""
+        self.looks = getattr(self, "looks", 0) + 1
+        return float(self.looks)
+
+    @now.setter
+    def now(self, moment: float) -> None:
+        """Sleeping costs nothing more."""
+
+
+def test_a_dripping_answer_has_an_end(tap: Tap) -> None:
+    """request_timeout holds for a whole request, though each piece of it comes in time."""
+    tap.clock = HastyClock()
+    tap.box.faults.add("drip", path="/api/lists", times=None, pieces=40, seconds=0.005)
+    output = tap.sync(now=NOW, catalog=catalog_of("lists"), request_timeout=20)
+    assert "the answer takes too long" in str(output.fault)
 
 
 @pytest.mark.parametrize(

@@ -69,14 +69,10 @@ class Shop:
         """Its data."""
         return self.box.account
 
-    def settings(self, **more: Any) -> Record:
-        """A configuration of the tap for it."""
-        known = {"api_key": self.box.key, "base_url": self.box.url, "start_date": "2020-01-01"}
-        return {**known, **more}
-
     def furnish(self, folder: Path) -> None:
         """Put a `config.json` for it and a discovered `catalog.json` into a folder."""
-        (folder / "config.json").write_text(json.dumps(self.settings()))
+        known = {"api_key": self.box.key, "base_url": self.box.url, "start_date": "2020-01-01"}
+        (folder / "config.json").write_text(json.dumps(known))
         discovered = run(TAP, "--config", "config.json", "--discover", cwd=folder).stdout
         (folder / "catalog.json").write_text(discovered)
 
