@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import TapError
@@ -125,9 +126,8 @@ def _sync(options: argparse.Namespace) -> int:
         names = read_metrics(client).stream_names()
     selection = discovery.read_catalog(discovery.catalog() if document is None else document, names)
     if options.test:
-        if not options.debug:
-            logging.getLogger("tap_klaviyo.client").setLevel(logging.WARNING)
-        check(client, selection)
+        with nullcontext() if options.debug else _without_requests():
+            check(client, selection)
         return 0
     run = Run(settings, client, Writer(sys.stdout.buffer), watched(), selection, state)
     received: list[int] = []
@@ -144,6 +144,17 @@ def _sync(options: argparse.Namespace) -> int:
             "Stopped by %s; the state keeps what is done.", signal.Signals(received[0]).name
         )
     return SIGNAL_EXIT + received[0] if received else 0
+
+
+@contextmanager
+def _without_requests() -> Iterator[None]:
+    """Keeps the log line of each request out of what a person wants to read."""
+    logger = logging.getLogger("tap_klaviyo.client")
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(logging.NOTSET)
 
 
 def _logger(options: argparse.Namespace) -> logging.Logger:
