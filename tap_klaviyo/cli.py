@@ -10,14 +10,13 @@ import argparse
 import logging
 import os
 import signal
-import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.messages import Writer
+from tap_klaviyo.messages import stdout
 
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_EXIT = 128
@@ -72,8 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TapError as error:
         _logger(options).critical("%s", error, exc_info=options.debug)
     except BrokenPipeError:
-        # The target has gone and said why. Python would complain of the pipe once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        pass  # The target has gone, and has said why.
+    except KeyboardInterrupt:
+        return SIGNAL_EXIT + signal.SIGINT
     except ImportError as error:
         message = "The tap is not installed whole: %s. Install it again with pip."
         logging.basicConfig(format="%(levelname)s %(message)s")
@@ -96,11 +96,11 @@ def _run(options: argparse.Namespace) -> int:
     if options.about:
         from tap_klaviyo.about import about
 
-        Writer(sys.stdout.buffer).text(about(options.format))
+        stdout().text(about(options.format))
     elif options.discover:
         from tap_klaviyo.discovery import catalog_text
 
-        Writer(sys.stdout.buffer).text(catalog_text())
+        stdout().text(catalog_text())
     else:
         return _sync(options)
     return 0
@@ -129,7 +129,7 @@ def _sync(options: argparse.Namespace) -> int:
         with nullcontext() if options.debug else _without_requests():
             check(client, selection)
         return 0
-    run = Run(settings, client, Writer(sys.stdout.buffer), watched(), selection, state)
+    run = Run(settings, client, stdout(), watched(), selection, state)
     received: list[int] = []
 
     def stop(number: int, _frame: object) -> None:

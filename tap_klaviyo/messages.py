@@ -1,21 +1,36 @@
 """Singer messages: the only module that touches stdout.
 
-Records arrive as finished lines and are written as they are. Each write ends with a flush, so that
-a target never waits for half a page and STATE is never ahead of its records.
+Records arrive as finished lines and are written as they are, with nothing buffered in between: a
+target never waits for half a page, and nothing is left to be written when a process ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, BinaryIO
+from io import FileIO
+from typing import Any, Protocol
 
 import msgspec
 
+from tap_klaviyo.errors import TapError
+
+STDOUT = 1
+
+
+class Output(Protocol):
+    """Something that takes bytes, perhaps not all at once, and says how many."""
+
+    def write(self, data: memoryview, /) -> int | None:
+        """The number of bytes taken."""
+
 
 class Writer:
-    """Writes messages to ``out``. For one thread; a closed pipe raises BrokenPipeError."""
+    """Writes messages to ``out``, an unbuffered file. For one thread.
 
-    def __init__(self, out: BinaryIO) -> None:
+    A closed pipe raises BrokenPipeError, a full disk :class:`TapError`.
+    """
+
+    def __init__(self, out: Output) -> None:
         self._out = out
 
     def schema(
@@ -38,8 +53,17 @@ class Writer:
 
     def records(self, lines: bytes) -> None:
         """Finished RECORD lines, each with its newline."""
-        self._out.write(lines)
-        self._out.flush()
+        rest = memoryview(lines)
+        try:
+            while rest:
+                rest = rest[self._out.write(rest) or 0 :]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise TapError(
+                f"Cannot write to stdout: {error.strerror}. Make room and run again with the last "
+                "state that the target confirmed."
+            ) from error
 
     def state(self, value: Mapping[str, Any]) -> None:
         """A STATE message; everything it speaks of has been written before."""
@@ -51,3 +75,8 @@ class Writer:
 
     def _write(self, message: Mapping[str, Any]) -> None:
         self.records(msgspec.json.encode(message) + b"\n")
+
+
+def stdout() -> Writer:
+    """A writer on the process's stdout."""
+    return Writer(FileIO(STDOUT, "wb", closefd=False))

@@ -78,6 +78,10 @@ class Reading:
     small: bool = False
 
 
+class Stopped(Exception):
+    """The run was stopped before it had read anything."""
+
+
 class Run:
     """One sync of ``selection``, on from ``state``. ``now`` is the wall clock in Unix seconds."""
 
@@ -101,6 +105,7 @@ class Run:
         self._asked_page_size = self._page_size = config.page_size
         self._engine = Engine(config.concurrency, self._fetch)
         self._going_on: deque[Reading] = deque()
+        self._reading = False
         self._tables = [self._table(selected) for selected in selection]
 
     def sync(self) -> None:
@@ -112,7 +117,11 @@ class Run:
         if not self._tables:
             logger.warning("No stream is selected, so nothing is read.")
         with self._progress:
-            self._plan()
+            try:
+                self._plan()
+            except Stopped:
+                return
+            self._reading = True
             for table in self._tables:
                 self._write_schema(table)
             self._show_streams()
@@ -126,8 +135,13 @@ class Run:
         self._raise_faults()
 
     def stop(self) -> None:
-        """Ends the run with the page in hand; :meth:`sync` then returns. For signal handlers."""
+        """Ends the run with the page in hand; :meth:`sync` then returns. For signal handlers.
+
+        Before the first page there is nothing in hand: the wait for the metrics just ends.
+        """
         self._engine.stop()
+        if not self._reading:
+            raise Stopped
 
     def _table(self, selected: Selected) -> Table:
         query = jsonapi.query(selected.stream, selected.schema)
@@ -173,8 +187,10 @@ class Run:
         It is one of the lane with the fewest in hand, and then in the catalog's order: so every
         stream starts at once, and none waits for a long one.
         """
-        if self._going_on:
-            return self._going_on.popleft()
+        while self._going_on:
+            reading = self._going_on.popleft()
+            if not reading.lane.table.fault:
+                return reading
         lanes = [lane for table in self._tables if not table.fault for lane in table.lanes]
         for lane in sorted(lanes, key=lambda lane: lane.open):
             window = lane.timeline.take()
@@ -230,7 +246,7 @@ class Run:
         """
         if not reading.lane.timed or not page.next_url or not page.times:
             return None
-        others_idle = self._engine.idle > 1
+        others_idle = self._engine.idle > 1  # The worker that fetched this page is idle by now.
         if reading.pages < GOAL_PAGES and not others_idle:
             return None
         times = [moment for moment in page.times if moment is not None]
@@ -258,7 +274,8 @@ class Run:
             return
         reading.links.add(link)
         reading.url = page.next_url
-        reading.latest = page.times[-1] if page.times else None
+        times = (moment for moment in page.times if moment is not None)
+        reading.latest = max(times, default=reading.latest)
         self._going_on.append(reading)
 
     def _write_records(self, reading: Reading, page: Page, records: list[Any]) -> None:

@@ -73,20 +73,20 @@ def faults(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith(("CRITICAL", "ERROR"))]
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version(capfd: pytest.CaptureFixture[str]) -> None:
     """--version needs nothing else and succeeds."""
     with pytest.raises(SystemExit) as exit_:
         main(["--version"])
     assert exit_.value.code == 0
-    assert capsys.readouterr().out == f"tap-klaviyo {__version__}\n"
+    assert capfd.readouterr().out == f"tap-klaviyo {__version__}\n"
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help(capfd: pytest.CaptureFixture[str]) -> None:
     """--help names every option, the way to a first sync, and the environment."""
     with pytest.raises(SystemExit) as exit_:
         main(["--help"])
     assert exit_.value.code == 0
-    shown = capsys.readouterr().out
+    shown = capfd.readouterr().out
     for text in ("--config", "--state", "--catalog", "--properties", "--discover", "--test"):
         assert text in shown
     for text in ("--about", "--version", "--debug", "config.json", "TAP_KLAVIYO_API_KEY"):
@@ -94,17 +94,17 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("flags", [["--discover"], ["-d"], ["-d", "-c", "absent.json"]])
-def test_discover(capsysbinary: pytest.CaptureFixture[bytes], flags: list[str]) -> None:
+def test_discover(capfdbinary: pytest.CaptureFixture[bytes], flags: list[str]) -> None:
     """--discover writes the catalog and nothing else, without a network or a config."""
     assert main(flags) == 0
-    assert json.loads(capsysbinary.readouterr().out) == discovery.catalog()
+    assert json.loads(capfdbinary.readouterr().out) == discovery.catalog()
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
-def test_about(capsysbinary: pytest.CaptureFixture[bytes], form: str) -> None:
+def test_about(capfdbinary: pytest.CaptureFixture[bytes], form: str) -> None:
     """--about describes the tap in the form asked for."""
     assert main(["--about", "--format", form]) == 0
-    shown = capsysbinary.readouterr().out.decode()
+    shown = capfdbinary.readouterr().out.decode()
     assert __version__ in shown
     assert shown.startswith({"text": "tap-klaviyo", "json": "{", "markdown": "# "}[form])
 
@@ -112,33 +112,33 @@ def test_about(capsysbinary: pytest.CaptureFixture[bytes], form: str) -> None:
 @pytest.mark.parametrize(
     "flags", [["--discover", "--test"], ["--format", "xml"], ["--sync"], ["x"]]
 )
-def test_wrong_arguments(capsys: pytest.CaptureFixture[str], flags: list[str]) -> None:
+def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) -> None:
     """Arguments that make no sense get the usage and exit code 2."""
     with pytest.raises(SystemExit) as exit_:
         main(flags)
     assert exit_.value.code == 2
-    assert "usage: tap-klaviyo" in capsys.readouterr().err
+    assert "usage: tap-klaviyo" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["--catalog", "-p", "--properties"])
 def test_sync(
-    capsys: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any, flag: str
+    capfd: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any, flag: str
 ) -> None:
     """A sync writes schema, records and a last state, and succeeds; old names of flags work."""
     config = write("config.json", config_for(klaviyo.url))
     assert main(["-c", config, flag, write("catalog.json", lists_only())]) == 0
-    shown = capsys.readouterr()
+    shown = capfd.readouterr()
     kinds = [message["type"] for message in messages(shown.out)]
     assert (kinds[0], kinds[1], kinds[-1]) == ("SCHEMA", "RECORD", "STATE")
     assert KEY not in shown.out + shown.err
     assert not faults(shown.err)
 
 
-def test_check(capsys: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any) -> None:
+def test_check(capfd: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any) -> None:
     """--test writes a table to stderr, nothing to stdout, and succeeds if all is well."""
     config = write("config.json", config_for(klaviyo.url))
     assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), "--test"]) == 0
-    shown = capsys.readouterr()
+    shown = capfd.readouterr()
     assert shown.out == ""
     assert "ok  lists" in shown.err
 
@@ -154,7 +154,7 @@ def test_check(capsys: pytest.CaptureFixture[str], write: Callable[..., str], kl
 )
 @pytest.mark.parametrize("mode", [[], ["--test"]])
 def test_refused(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     write: Callable[..., str],
     serve: Callable[[], Any],
     mode: list[str],
@@ -164,7 +164,7 @@ def test_refused(
     """What Klaviyo refuses ends with exit code 1 and a line that says what to do."""
     config = write("config.json", config_for(serve().answer(b"{}", status).url))
     assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), *mode]) == 1
-    shown = capsys.readouterr()
+    shown = capfd.readouterr()
     assert says in faults(shown.err)[-1]
     assert KEY not in shown.out + shown.err
 
@@ -192,7 +192,7 @@ BAD_FILES: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize(("role", "content", "says"), BAD_FILES.values(), ids=BAD_FILES.keys())
 def test_bad_files(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     write: Callable[..., str],
     klaviyo: Any,
     role: str,
@@ -203,7 +203,7 @@ def test_bad_files(
     files = {"config": write("config.json", config_for(klaviyo.url))}
     files[role] = write("bad.json", content) if content is not None else "absent.json"
     assert main([part for name, path in files.items() for part in (f"--{name}", path)]) == 1
-    shown = capsys.readouterr()
+    shown = capfd.readouterr()
     assert shown.out == ""
     (line,) = faults(shown.err)
     assert line.startswith("CRITICAL ")
@@ -211,10 +211,10 @@ def test_bad_files(
     assert not klaviyo.requests
 
 
-def test_debug(capsys: pytest.CaptureFixture[str], write: Callable[..., str]) -> None:
+def test_debug(capfd: pytest.CaptureFixture[str], write: Callable[..., str]) -> None:
     """With --debug a traceback follows the line."""
     assert main(["--debug", "-c", write("config.json", {})]) == 1
-    assert "Traceback" in capsys.readouterr().err
+    assert "Traceback" in capfd.readouterr().err
 
 
 def test_broken_pipe() -> None:

@@ -7,18 +7,18 @@ import json
 from collections.abc import Callable
 
 import pytest
+from typing_extensions import Buffer
 
+from tap_klaviyo.errors import TapError
 from tap_klaviyo.messages import Writer
 
 
-class Recorder(io.BytesIO):
-    """An output that notes how much of it was flushed."""
+class Hesitant(io.BytesIO):
+    """An output that takes a few bytes at a time, as a full pipe does."""
 
-    flushed = 0
-
-    def flush(self) -> None:
-        """Remembers that all written so far has gone out."""
-        self.flushed = self.tell()
+    def write(self, data: Buffer) -> int:
+        """Takes what it likes."""
+        return super().write(memoryview(data)[:7])
 
 
 class Closed(io.BytesIO):
@@ -31,7 +31,7 @@ class Closed(io.BytesIO):
 
 def test_schema() -> None:
     """A SCHEMA holds the stream's name, its schema, its keys and its replication keys."""
-    out = Recorder()
+    out = io.BytesIO()
     Writer(out).schema("open", {"type": "object"}, ("id",), ["timestamp"])
     assert json.loads(out.getvalue()) == {
         "type": "SCHEMA",
@@ -44,14 +44,14 @@ def test_schema() -> None:
 
 def test_state() -> None:
     """A STATE holds its value, texts of any language included."""
-    out = Recorder()
+    out = io.BytesIO()
     Writer(out).state({"bookmarks": {"ö\n": {"timestamp": 1}}})
     assert json.loads(out.getvalue())["value"] == {"bookmarks": {"ö\n": {"timestamp": 1}}}
 
 
-def test_lines_and_flushes() -> None:
-    """Each message is one line and goes out at once, records byte for byte as they are."""
-    out = Recorder()
+def test_lines() -> None:
+    """Each message is one line and goes out whole, records byte for byte as they are."""
+    out = Hesitant()
     writer = Writer(out)
     writes: list[Callable[[], None]] = [
         lambda: writer.schema("open", {}, ["id"], []),
@@ -61,7 +61,6 @@ def test_lines_and_flushes() -> None:
     ]
     for write in writes:
         write()
-        assert out.flushed == len(out.getvalue())
         assert out.getvalue().endswith(b"\n")
     lines = out.getvalue().splitlines()
     assert lines[1:3] == [b'{"type":"RECORD"}'] * 2
@@ -72,3 +71,10 @@ def test_closed_pipe() -> None:
     """A target that has gone is told to the caller."""
     with pytest.raises(BrokenPipeError):
         Writer(Closed()).state({})
+
+
+def test_full_disk() -> None:
+    """An output that takes nothing more ends the run with a line that says so."""
+    with open("/dev/full", "wb", buffering=0) as out, pytest.raises(TapError) as fault:
+        Writer(out).state({})
+    assert str(fault.value).startswith("Cannot write to stdout: No space left on device.")
