@@ -25,6 +25,8 @@ setup(
     entry_points={"console_scripts": ["tap-klaviyo=tap_klaviyo.cli:main"]},
     install_requires=[
         "backoff>=2.2.1,<3",
+        # Without a wheel it would have to be compiled; the tap does without it then.
+        "isal>=1.6,<2; platform_machine in 'x86_64 AMD64 aarch64 arm64'",
         "msgspec>=0.19,<0.23",
         "pendulum>=3.0,<4",
         "pyrate-limiter>=4.1,<5",

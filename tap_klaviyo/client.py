@@ -9,7 +9,6 @@ import logging
 import math
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -24,6 +23,11 @@ from tap_klaviyo.config import Config
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
 from tap_klaviyo.jsonapi import Query, error_detail, origin
 from tap_klaviyo.limits import Gate
+
+try:
+    from isal import isal_zlib as zlib
+except ImportError:  # There is no wheel for this machine. The standard library is slower.
+    import zlib  # type: ignore[no-redef]
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +73,7 @@ class Body:
         """The body as text in bytes. Raises ValueError if it is no gzip after all."""
         try:
             return zlib.decompress(self.raw, wbits=GZIP) if self.gzipped else self.raw
-        except zlib.error as error:
+        except zlib.error as error:  # type: ignore[misc]  # isal declares no type for it
             raise ValueError(str(error)) from error
 
 
