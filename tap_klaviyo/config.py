@@ -188,7 +188,7 @@ class Config:
         1000,
     )
     concurrency: int = _setting(
-        _integer(1, 64), "a whole number from 1 to 64", "Requests under way at once.", 16
+        _integer(1, 64), "a whole number from 1 to 64", "Requests under way at once.", 32
     )
     quota_share: float = _setting(
         _share,

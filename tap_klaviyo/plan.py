@@ -23,8 +23,11 @@ from tap_klaviyo.windows import Timeline
 
 logger = logging.getLogger(__name__)
 
-GOAL_PAGES = 4
-"""Pages that a window should hold: enough to make its last, part-filled one cheap."""
+GOAL_PAGES = 8
+"""Pages after which a window is cut, so that the mark can move."""
+
+AHEAD = 2
+"""Windows for each worker that may be read beyond the mark, while the oldest is being read."""
 
 SETTLE = 10
 """Klaviyo may refuse (400) to look for events of the last seconds; the next run reads them."""
@@ -128,8 +131,7 @@ class Planner:
         start = self._start(table, metric_id)
         # What is too fresh to be asked for, or lies past end_date, is no part of the lane.
         end = self.end if start <= self._now - SETTLE else start
-        # As far ahead as keeps every worker busy while the oldest window is still being read.
-        ahead = 2 * self._config.concurrency
+        ahead = AHEAD * self._config.concurrency
         goal = GOAL_PAGES * self._config.page_size
         timeline = Timeline(start, max(start, end), goal=goal, ahead=ahead)
         return Lane(table, (jsonapi.equals("metric_id", metric_id),), timeline, timed=True)

@@ -29,15 +29,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from singer import metrics as singer_metrics
-
-from tap_klaviyo import jsonapi
+from tap_klaviyo import jsonapi, report
 from tap_klaviyo.account import Metrics, read_metrics
 from tap_klaviyo.client import Body, Client
 from tap_klaviyo.config import Config
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.engine import Engine
-from tap_klaviyo.errors import ApiError, TapError
+from tap_klaviyo.errors import ApiError
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.plan import GOAL_PAGES, Lane, Planner, Table
 from tap_klaviyo.progress import Progress
@@ -54,17 +52,15 @@ COUNT_INTERVAL = 60
 EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 """The form of ``time_extracted``."""
 
-UNKEYED_NAMED = 10
-"""How many of the resources that could not be records a warning names."""
-
 
 @dataclass(eq=False)
 class Reading:
     """One window of one lane on its way, page by page.
 
     ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
-    which ``latest`` is the last second. ``links`` are the pages followed. ``doubtful`` means that
-    the page came in a form that could not be read, ``small`` that it is asked for in a small size.
+    which ``first`` and ``latest`` are the first and the last second. ``links`` are the pages
+    followed. ``doubtful`` means that the page came in a form that could not be read, ``small`` that
+    it is asked for in a small size.
     """
 
     lane: Lane
@@ -72,6 +68,7 @@ class Reading:
     url: str
     pages: int = 0
     records: int = 0
+    first: int | None = None
     latest: int | None = None
     links: set[int] = field(default_factory=set)
     doubtful: bool = False
@@ -131,8 +128,9 @@ class Run:
                         self._take(reading, result)
             finally:
                 self._write_state()
-                self._report()
-        self._raise_faults()
+                report.summary(self._tables, self._now() - self._started)
+        if fault := report.fault(self._tables):
+            raise fault
 
     def stop(self) -> None:
         """Ends the run with the page in hand; :meth:`sync` then returns. For signal handlers.
@@ -184,15 +182,16 @@ class Run:
     def _next_task(self) -> Reading | None:
         """A window that is being read goes on first. Then a new one is begun.
 
-        It is one of the lane with the fewest in hand, and then in the catalog's order: so every
-        stream starts at once, and none waits for a long one.
+        It is one of a lane that has none in hand, so that every stream starts at once and none
+        waits for a long one; else of the lane that seems to have most to read, so that all end
+        together. Between equals the catalog's order decides.
         """
         while self._going_on:
             reading = self._going_on.popleft()
             if not reading.lane.table.fault:
                 return reading
         lanes = [lane for table in self._tables if not table.fault for lane in table.lanes]
-        for lane in sorted(lanes, key=lambda lane: lane.open):
+        for lane in sorted(lanes, key=lambda lane: (lane.open > 0, -lane.timeline.waiting)):
             window = lane.timeline.take()
             if window is not None:
                 lane.open += 1
@@ -226,6 +225,8 @@ class Run:
     def _take_page(self, reading: Reading, page: Page) -> None:
         """Writes a page, and goes on with the next or ends the window."""
         reading.pages += 1
+        if reading.first is None and page.times:
+            reading.first = page.times[0]
         at = self._cut_point(reading, page)
         records = page.records if at is None else page.records[: page.times.index(at)]
         self._write_records(reading, page, records)
@@ -235,7 +236,8 @@ class Run:
             self._follow(reading, page)
             return
         reading.lane.open -= 1
-        reading.lane.timeline.finish(reading.window, reading.records)
+        since = reading.first if at is not None else None
+        reading.lane.timeline.finish(reading.window, reading.records, since)
         self._advance(reading.lane.table)
 
     def _cut_point(self, reading: Reading, page: Page) -> int | None:
@@ -258,7 +260,7 @@ class Run:
 
     def _cut(self, reading: Reading, at: int) -> None:
         kept, rest = Window(reading.window.start, at), Window(at, reading.window.end)
-        reading.lane.timeline.give_back(rest, reading.records, kept.end - kept.start)
+        reading.lane.timeline.give_back(rest)
         reading.window = kept
 
     def _follow(self, reading: Reading, page: Page) -> None:
@@ -289,7 +291,8 @@ class Run:
         table.unkeyed += page.unkeyed
         self._progress.update(table.name, table.mark, table.records)
         if self._now() - table.counted_at > COUNT_INTERVAL:
-            self._count(table)
+            report.count(table)
+            table.counted_at = self._now()
 
     def _advance(self, table: Table) -> None:
         """Moves the stream's bookmark as far as its lanes have come."""
@@ -352,47 +355,3 @@ class Run:
     def _write_state(self) -> None:
         unfinished = (table.name for table in self._tables if not table.finished)
         self._writer.state(self._state.document(next(unfinished, None)))
-
-    # The end of a run ----------------------------------------------------------------------------
-
-    def _count(self, table: Table) -> None:
-        tags = {singer_metrics.Tag.endpoint: table.name}
-        metric = singer_metrics.Metric.record_count
-        singer_metrics.log(logger, singer_metrics.Point("counter", metric, table.records, tags))
-        table.counted_at = self._now()
-
-    def _report(self) -> None:
-        """What the operator should know, one line for each thing."""
-        logger.info(
-            "Read %d records of %d streams in %.0f s.",
-            sum(table.records for table in self._tables),
-            len(self._tables),
-            self._now() - self._started,
-        )
-        for table in self._tables:
-            self._count(table)
-            for note, times in sorted(table.notes.items()):
-                logger.warning("Stream '%s': %s (%d times).", table.name, note, times)
-            if table.repaired_pages:
-                logger.info(
-                    "Stream '%s': %d pages took the slow way.", table.name, table.repaired_pages
-                )
-            if table.unkeyed:
-                logger.warning(
-                    "Stream '%s': %d left out, without a value for the key %s: %s%s",
-                    table.name,
-                    len(table.unkeyed),
-                    " or ".join(table.selected.keys),
-                    ", ".join(table.unkeyed[:UNKEYED_NAMED]),
-                    ", …" if len(table.unkeyed) > UNKEYED_NAMED else ".",
-                )
-
-    def _raise_faults(self) -> None:
-        faults = {table.name: table.fault for table in self._tables if table.fault}
-        if not faults:
-            return
-        reasons = " ".join(dict.fromkeys(str(fault) for fault in faults.values()))
-        raise TapError(
-            f"{len(faults)} of {len(self._tables)} streams could not be read "
-            f"({', '.join(faults)}); all others are complete. {reasons}"
-        )

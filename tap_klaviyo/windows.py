@@ -13,10 +13,13 @@ one of these states:
 The low-water mark is the oldest second that is not done. Windows may finish in any order; only the
 mark is ever promised to anybody, since a run that dies starts again from there.
 
-A reader that finds its window denser than expected may *cut* it: it keeps the part that it has
-read to the last record and gives the rest back. What follows is then planned from the density
-that was seen. Windows are taken from the oldest on, and none is taken more than ``ahead`` windows
-beyond the mark, so that a run that dies has only that much to read again.
+A reader that finds its window to hold too much *cuts* it: it keeps the part that it has read to the
+last record and gives the rest back. A cut costs nothing, while a window that holds less than a page
+costs a request all the same. So windows are planned wider than they should be, from the density of
+what was read lately, and readers cut them to size.
+
+Windows are taken from the oldest on, and none is taken more than ``ahead`` windows beyond the mark,
+so that a run that dies has only that much to read again.
 
 Nothing here knows of threads: one thread, the one that writes, owns every timeline.
 """
@@ -25,6 +28,12 @@ from __future__ import annotations
 
 import bisect
 from typing import NamedTuple
+
+GENEROSITY = 4
+"""By how much a window is planned wider than the goal: readers cut it."""
+
+MEMORY = 0.75
+"""What the density of one window weighs beside that of the next."""
 
 
 class Window(NamedTuple):
@@ -37,8 +46,8 @@ class Window(NamedTuple):
 class Timeline:
     """What of ``[start, end)`` waits, is open and is done.
 
-    ``goal`` is the number of records that a window should hold, ``ahead`` how many windows may be
-    open or done beyond the mark.
+    ``goal`` is the number of records at which a reader cuts its window, ``ahead`` how many windows
+    may be open or done beyond the mark.
     """
 
     def __init__(self, start: int, end: int, *, goal: int, ahead: int) -> None:
@@ -49,7 +58,7 @@ class Timeline:
         self._waiting = [Window(start, end)] if start < end else []
         self._open: list[int] = []
         self._done_beyond: list[int] = []
-        self._density: float | None = None
+        self._records = self._seconds = 0.0
 
     @property
     def mark(self) -> int:
@@ -61,21 +70,33 @@ class Timeline:
         """Whether nothing waits and nothing is open."""
         return not self._waiting and not self._open
 
+    @property
+    def waiting(self) -> float:
+        """About how many records wait, at the density seen; 0 as long as none is known."""
+        if not self._records:
+            return 0.0
+        seconds = sum(window.end - window.start for window in self._waiting)
+        return seconds * self._records / self._seconds
+
     def take(self) -> Window | None:
         """The oldest waiting window, as wide as the density seen suggests; None if none may go.
 
-        With no density known the whole of what waits is one window: its reader will cut it.
+        With no density known the whole of what waits is one window.
         """
         if not self._waiting or not self._may_take():
             return None
         window = self._waiting.pop(0)
-        if self._density:
-            width = max(1, int(self._goal / self._density))
-            if width * 3 // 2 < window.end - window.start:
-                self._waiting.insert(0, Window(window.start + width, window.end))
-                window = Window(window.start, window.start + width)
+        width = self._width()
+        if width is not None and width * 3 // 2 < window.end - window.start:
+            self._waiting.insert(0, Window(window.start + width, window.end))
+            window = Window(window.start, window.start + width)
         bisect.insort(self._open, window.start)
         return window
+
+    def _width(self) -> int | None:
+        if not self._records:
+            return None
+        return max(1, int(GENEROSITY * self._goal * self._seconds / self._records))
 
     def _may_take(self) -> bool:
         return (
@@ -83,24 +104,20 @@ class Timeline:
             or self._waiting[0].start == self.mark
         )
 
-    def give_back(self, rest: Window, records: int, seconds: int) -> None:
-        """A reader cut its window: ``rest`` waits again.
-
-        ``records`` were found in the ``seconds`` before it, which is the density to plan with.
-        """
+    def give_back(self, rest: Window) -> None:
+        """A reader cut its window: ``rest`` waits again."""
         bisect.insort(self._waiting, rest)
-        self._density = records / max(1, seconds)
 
-    def finish(self, window: Window, records: int) -> None:
-        """A window (or what a cut left of it) is done and held ``records``.
+    def finish(self, window: Window, records: int, since: int | None = None) -> None:
+        """A window, or what a cut left of it, is done.
 
-        An emptier window than the density promised lets the next one be wider, by eight times at
-        most, so that neither a quiet month nor a burst misleads for long.
+        It held ``records``, in the seconds from ``since`` on if that is given: of a window that was
+        cut, nothing is known of how dense the time before its first record is meant to be.
         """
         self._open.remove(window.start)
         self._done_beyond.append(window.start)
         mark = self.mark
         self._done_beyond = [start for start in self._done_beyond if start > mark]
-        if self._density:
-            seen = records / max(1, window.end - window.start)
-            self._density = max(seen, self._density / 8)
+        start = window.start if since is None else since
+        self._records = self._records * MEMORY + records
+        self._seconds = self._seconds * MEMORY + max(1, window.end - start)

@@ -15,6 +15,7 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"sync", "check"},
+    {"report"},
     {"plan"},
     {"account"},
     {"client", "engine", "messages", "progress", "records", "state", "about"},

@@ -1,0 +1,58 @@
+"""What the operator is told of a run, one line for each thing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from singer import metrics
+
+from tap_klaviyo.errors import TapError
+from tap_klaviyo.plan import Table
+
+logger = logging.getLogger(__name__)
+
+UNKEYED_NAMED = 10
+"""How many of the resources that could not be records a warning names."""
+
+
+def count(table: Table) -> None:
+    """Singer's metric of the records written for a stream so far."""
+    tags = {metrics.Tag.endpoint: table.name}
+    metric = metrics.Metric.record_count
+    metrics.log(logger, metrics.Point("counter", metric, table.records, tags))
+
+
+def summary(tables: Sequence[Table], seconds: float) -> None:
+    """What was read in all, and what was odd about each stream."""
+    records = sum(table.records for table in tables)
+    logger.info("Read %d records of %d streams in %.0f s.", records, len(tables), seconds)
+    for table in tables:
+        count(table)
+        for note, times in sorted(table.notes.items()):
+            logger.warning("Stream '%s': %s (%d times).", table.name, note, times)
+        if table.repaired_pages:
+            logger.info(
+                "Stream '%s': %d pages took the slow way.", table.name, table.repaired_pages
+            )
+        if table.unkeyed:
+            logger.warning(
+                "Stream '%s': %d left out, without a value for the key %s: %s%s",
+                table.name,
+                len(table.unkeyed),
+                " or ".join(table.selected.keys),
+                ", ".join(table.unkeyed[:UNKEYED_NAMED]),
+                ", …" if len(table.unkeyed) > UNKEYED_NAMED else ".",
+            )
+
+
+def fault(tables: Sequence[Table]) -> TapError | None:
+    """The one line in which a run fails of which some streams were refused."""
+    faults = {table.name: table.fault for table in tables if table.fault}
+    if not faults:
+        return None
+    reasons = " ".join(dict.fromkeys(str(fault) for fault in faults.values()))
+    return TapError(
+        f"{len(faults)} of {len(tables)} streams could not be read ({', '.join(faults)}); "
+        f"all others are complete. {reasons}"
+    )
