@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENVS := .envs
+PEERS := $(ENVS)/singer-io/ready $(ENVS)/airbyte/ready
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-integration check format generate clean
+.PHONY: help demo test test-integration check format generate bench clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -33,6 +34,9 @@ format: $(VENV)/dev  ## Formats the code
 generate: $(VENV)/dev  ## Writes the generated files anew
 	$(BIN)/python tools/generate.py
 
+bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Measures the tap beside others (20 min)
+	$(BIN)/python -m benchmarks
+
 clean:  ## Removes all that was made
 	rm -rf $(VENV) $(ENVS) .demo build dist *.egg-info
 
@@ -55,3 +59,12 @@ $(ENVS)/target-jsonl/ready:
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python $(PIP_INSTALL) target-jsonl==0.1.4
 	@touch $@
+
+$(ENVS)/singer-io/ready: PACKAGE = tap-klaviyo==1.1.5
+$(ENVS)/airbyte/ready: PACKAGE = airbyte-source-klaviyo==2.13.1
+
+# A peer that cannot be installed here is left out of the results.
+$(PEERS):
+	@echo "Setting up $(PACKAGE) in an environment of its own ..."
+	@$(PYTHON) -m venv $(@D)
+	-@$(@D)/bin/python $(PIP_INSTALL) $(PACKAGE) && touch $@

@@ -57,12 +57,14 @@ class Account:
         *,
         without: Container[str] = (),
         odd_dates: bool = False,
+        tame: bool = False,
     ) -> "Account":
         """An account with `events` events in the `days` before `now` (aware; default: the clock).
 
         The same arguments give the same account, byte for byte. `naming` chooses how renamed
         metrics are called; `without` names metrics of Klaviyo's to leave out; `odd_dates` writes
-        some dates of campaigns with a blank instead of the `T`.
+        some dates of campaigns with a blank instead of the `T`; `tame` leaves out the oddities of
+        single events, on which other clients stumble.
         """
         moment = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
         moment = moment.replace(microsecond=0)
@@ -79,7 +81,8 @@ class Account:
         count = min(_MOST_PROFILES, max(_FEWEST_PROFILES, events // _EVENTS_PER_PROFILE))
         profiles = make_profiles(rng("profiles"), count, [one.id for one in lists], moment)
         log = EventLog(seed, metrics, profiles, [])
-        Story(rng("story"), log, roles, campaigns, flows, moment, days).write(events)
+        story = Story(rng("story"), log, roles, campaigns, flows, moment, days, tame=tame)
+        story.write(events)
         account = cls(
             log,
             {

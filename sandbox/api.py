@@ -6,7 +6,6 @@ transport, be called from several threads, and run on a clock of its own.
 
 import time
 import uuid
-import zlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,11 @@ from sandbox.paging import Cursor, Key, Selection
 from sandbox.query import Query, pairs_of, read
 from sandbox.resources import Resource
 from sandbox.rules import ENDPOINTS, RETIRED, REVISION, REVISIONS, Endpoint, Tier
+
+try:
+    from isal import isal_zlib as zlib
+except ImportError:  # Not on every platform; it only takes less time.
+    import zlib  # type: ignore[no-redef]
 
 KEY = "pk_sandbox"
 _SELECTIONS_KEPT = 256

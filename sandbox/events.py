@@ -34,7 +34,7 @@ class Payload:
 
 
 class Event(NamedTuple):
-    """One event as it is told: `timestamp` in Unix seconds, `uuid` ordered by time.
+    """One event as it is told: `timestamp` in Unix seconds, `position` in the order of arrival.
 
     The profile may have been deleted, and is None if not even its id is left; the metric is None
     if it cannot be resolved.
@@ -42,10 +42,18 @@ class Event(NamedTuple):
 
     id: str
     timestamp: int
-    uuid: str | None
+    position: int
     payload: Payload
     profile: Resource | None
     metric: Resource | None
+
+    @property
+    def uuid(self) -> str | None:
+        """Its UUID, ordered by time; a few events have none."""
+        if self.position % 211 == 7:
+            return None
+        ticks = self.timestamp * 10_000_000 + _EPOCH_OF_UUID + self.position % 10_000_000
+        return f"{ticks & 0xFFFFFFFF:08x}-{_rest_of_uuid(ticks >> 32)}-8001-{self.id}"
 
     @property
     def metric_id(self) -> str | None:
@@ -121,13 +129,12 @@ class EventLog:
     def event(self, packed: int) -> Event:
         """The event of a row of a selection."""
         position, seconds = packed & _POSITION, packed >> _POSITION_BITS
-        id, profile, metric = self.id(position), self._profiles[position], self._metrics[position]
+        profile, metric = self._profiles[position], self._metrics[position]
         resolved = None if metric == NOBODY else self.metrics[metric]
         return Event(
-            id,
+            self.id(position),
             seconds,
-            # A few events have none.
-            None if position % 211 == 7 else _uuid(seconds, position, id),
+            position,
             self.payloads[self._payloads[position]],
             None if profile == NOBODY else self.profiles[profile],
             None if resolved is None or resolved.deleted else resolved,
@@ -213,10 +220,10 @@ def iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
-def _uuid(seconds: int, position: int, id: str) -> str:
-    ticks = seconds * 10_000_000 + _EPOCH_OF_UUID + position % 10_000_000
-    low, middle, high = ticks & 0xFFFFFFFF, (ticks >> 32) & 0xFFFF, ticks >> 48
-    return f"{low:08x}-{middle:04x}-1{high:03x}-8001-{id}"
+@lru_cache(maxsize=4096)
+def _rest_of_uuid(ticks: int) -> str:
+    """The middle of a UUID of version 1, from the upper half of its ticks."""
+    return f"{ticks & 0xFFFF:04x}-1{ticks >> 16:03x}"
 
 
 def _key(packed: int) -> Key:

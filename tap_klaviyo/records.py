@@ -238,12 +238,17 @@ class _Links(msgspec.Struct, gc=False):
 def _document_type(
     resource: _Resource, included: Mapping[str, _Resource], includes: Iterable[Include]
 ) -> Any:
-    """The Struct of a whole page, from the Structs of its resources."""
+    """The Struct of a whole page, from the Structs of its resources.
+
+    None of them can be part of a cycle, so Python's garbage collector need not look at thousands of
+    them a page: that would take an eighth of the time.
+    """
     relations = [(i, _relation_field(i)) for i in includes]
     relationships = msgspec.defstruct(
         "Relationships",
         [(name, _Relation, msgspec.field(default_factory=_Relation)) for _, name in relations],
         rename={name: include.relationship for include, name in relations},
+        gc=False,
     )
     item = msgspec.defstruct(
         "Item",
@@ -252,6 +257,7 @@ def _document_type(
             ("attributes", resource.attributes_type, _default(resource.attributes_type)),
             ("relationships", relationships, _default(relationships)),
         ],
+        gc=False,
     )
     embedded = [
         msgspec.defstruct(
@@ -259,6 +265,7 @@ def _document_type(
             [("id", str), ("attributes", part.attributes_type, _default(part.attributes_type))],
             tag_field="type",
             tag=kind,
+            gc=False,
         )
         for kind, part in included.items()
     ]

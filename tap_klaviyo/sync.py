@@ -182,16 +182,18 @@ class Run:
     def _next_task(self) -> Reading | None:
         """A window that is being read goes on first. Then a new one is begun.
 
-        It is one of a lane that has none in hand, so that every stream starts at once and none
-        waits for a long one; else of the lane that seems to have most to read, so that all end
-        together. Between equals the catalog's order decides.
+        It is one of a lane that has none in hand, so that every stream starts at once; first of one
+        that time does not cut, since its pages can only follow each other; else of the lane that
+        seems to have most to read, so that all end together.
         """
         while self._going_on:
             reading = self._going_on.popleft()
             if not reading.lane.table.fault:
                 return reading
         lanes = [lane for table in self._tables if not table.fault for lane in table.lanes]
-        for lane in sorted(lanes, key=lambda lane: (lane.open > 0, -lane.timeline.waiting)):
+        for lane in sorted(
+            lanes, key=lambda lane: (lane.open > 0, lane.timed, -lane.timeline.waiting)
+        ):
             window = lane.timeline.take()
             if window is not None:
                 lane.open += 1
@@ -249,7 +251,8 @@ class Run:
         if not reading.lane.timed or not page.next_url or not page.times:
             return None
         others_idle = self._engine.idle > 1  # The worker that fetched this page is idle by now.
-        if reading.pages < GOAL_PAGES and not others_idle:
+        explored = reading.lane.timeline.explored
+        if reading.pages < GOAL_PAGES and explored and not others_idle:
             return None
         times = [moment for moment in page.times if moment is not None]
         if len(times) < len(page.times) or times != sorted(times):

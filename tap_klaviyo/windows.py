@@ -71,9 +71,14 @@ class Timeline:
         return not self._waiting and not self._open
 
     @property
+    def explored(self) -> bool:
+        """Whether anything is known of how dense the records lie."""
+        return self._records > 0
+
+    @property
     def waiting(self) -> float:
         """About how many records wait, at the density seen; 0 as long as none is known."""
-        if not self._records:
+        if not self.explored:
             return 0.0
         seconds = sum(window.end - window.start for window in self._waiting)
         return seconds * self._records / self._seconds
@@ -94,7 +99,7 @@ class Timeline:
         return window
 
     def _width(self) -> int | None:
-        if not self._records:
+        if not self.explored:
             return None
         return max(1, int(GENEROSITY * self._goal * self._seconds / self._records))
 

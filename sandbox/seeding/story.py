@@ -2,7 +2,7 @@
 
 E-mails go out in bursts, opens follow within hours and clicks within minutes; the rest comes by
 day more than by night. One event in a few hundred arrives late, lies in the future, or has lost
-its profile, its metric or its properties.
+its profile or its properties, unless the account is `tame`; a few are of no metric in any case.
 """
 
 import json
@@ -38,7 +38,7 @@ _FOLLOWS = {
     "fail_sms": ("receive_sms", 3), "order": ("click", 1800),
 }  # fmt: skip
 _ON_SITE = frozenset({"view_product", "visit", "custom", "orphan", "unresolvable"})
-_BIGGEST_BURST = 0.25
+_BIGGEST_BURST, _MOST_AT_ONCE = 0.25, 50_000
 _WITHIN_ONE_SECOND = 0.7
 _BY_WEEKDAY = (1.0, 1.1, 1.0, 1.2, 1.3, 1.6, 1.8)
 _IN_QUIET_MONTHS = 0.15
@@ -67,8 +67,11 @@ class Story:
         flows: Sequence[Resource],
         now: datetime,
         days: float,
+        *,
+        tame: bool = False,
     ) -> None:
         self._rng, self._log, self._now = rng, log, now
+        self._tame = tame
         self._campaigns, self._flows = campaigns, flows
         self._end = int(now.timestamp())
         self._start = self._end - int(days * 86_400)
@@ -115,7 +118,8 @@ class Story:
         """Every campaign reaches its audience at once; one of them reaches a quarter of all."""
         weights = [self._rng.uniform(0.3, 1) for _ in sent]
         biggest = len(sent) // 2
-        weights[biggest] = max(1, (sum(weights) - weights[biggest]) * _BIGGEST_BURST / 0.75)
+        share = min(_BIGGEST_BURST, _MOST_AT_ONCE / max(1, count))
+        weights[biggest] = max(1, (sum(weights) - weights[biggest]) * share / (1 - share))
         reach = [int(count * weight / sum(weights)) for weight in weights]
         reach[biggest] += count - sum(reach)
         for campaign, recipients in zip(sent, reach, strict=True):
@@ -142,12 +146,13 @@ class Story:
             yield _Happening(min(moment, self._end - 1), profile, NOBODY)
 
     def _arrivals(self, role: str, happenings: list[_Happening]) -> Iterator[tuple[int, Row]]:
-        """Rows with the moments of their arrival; each oddity befalls one in a few hundred.
+        """Rows with the moments of their arrival.
 
         Of two metrics for one thing the older one ends where the newer one begins.
         """
         metrics = self._metrics[role]
-        rng = self._rng
+        # However the odds fall, one open lies in the future.
+        ahead = len(happenings) // 3 if role == "open" else None
         for number, (timestamp, profile, campaign) in enumerate(happenings):
             row = Row(
                 timestamp,
@@ -155,18 +160,22 @@ class Story:
                 profile,
                 self._payload(role, campaign),
             )
-            arrival = timestamp
-            odd = rng.randrange(2000)
-            if odd < 6:
-                row = row._replace(profile=NOBODY)
-            elif odd < 12:
-                row = row._replace(payload=_NO_PROPERTIES)
-            elif odd < 22:
-                arrival += rng.randrange(60, _LATEST)
-            elif odd < 23 or (role == "open" and number == len(happenings) // 3):
-                arrival = self._end
-                row = row._replace(timestamp=self._end + rng.randrange(3600, 20 * 86_400))
-            yield arrival, row
+            yield (timestamp, row) if self._tame else self._odd(row, ahead=number == ahead)
+
+    def _odd(self, row: Row, *, ahead: bool) -> tuple[int, Row]:
+        """A row and the moment of its arrival; each oddity befalls one in a few hundred."""
+        rng, arrival = self._rng, row.timestamp
+        odd = rng.randrange(2000)
+        if odd < 6:
+            row = row._replace(profile=NOBODY)
+        elif odd < 12:
+            row = row._replace(payload=_NO_PROPERTIES)
+        elif odd < 22:
+            arrival += rng.randrange(60, _LATEST)
+        elif odd < 23 or ahead:
+            arrival = self._end
+            row = row._replace(timestamp=self._end + rng.randrange(3600, 20 * 86_400))
+        return arrival, row
 
     def _sent(self, channel: str) -> list[int]:
         return [

@@ -1,0 +1,113 @@
+"""Draws where the tap's processor time goes: `python -m benchmarks.flame`, with py-spy installed.
+
+Samples of a backfill without latency become docs/performance.svg: a frame is as wide as its share
+of the time in which Python was held, and what it calls stands above it. Waiting does not count, nor
+does what goes on without Python: sending, receiving, unpacking.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from html import escape
+from pathlib import Path
+
+from benchmarks.measuring import ALL_TIME, run_measured
+from benchmarks.sides import THE_TAP, Job
+from benchmarks.stage import METRICS, Conditions, Seed, Stage
+
+PICTURE = Path(__file__).parent.parent / "docs" / "performance.svg"
+EVENTS = 200_000
+RATE = "500"
+WIDTH, ROW, NARROWEST = 1200.0, 17, 0.002
+LETTER = 6.2
+"""Points that a letter takes."""
+
+_LINE = re.compile(r":\d+\)")
+
+
+@dataclass
+class Frame:
+    """A function in its place on the stack: samples seen in it or above it."""
+
+    samples: int = 0
+    called: dict[str, Frame] = field(default_factory=dict)
+
+    @property
+    def height(self) -> int:
+        """The rows that it and all above it take."""
+        return 1 + max((frame.height for frame in self.called.values()), default=0)
+
+
+def main() -> None:
+    """Records, and draws."""
+    spy = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
+    if spy is None:
+        raise SystemExit("py-spy is needed: pip install py-spy")
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        Stage(Seed(EVENTS)) as stage,
+        stage.serving(Conditions()) as server,
+    ):
+        folder = Path(name)
+        start = datetime.now(timezone.utc) - ALL_TIME
+        job = Job(server.url, folder, tuple(METRICS), (), start)
+        (command,) = THE_TAP.commands(job)
+        recorder = [spy, "record", "--gil", "--function", "--rate", RATE]
+        recorder += ["--format", "raw", "--output", "stacks", "--"]
+        run_measured([recorder + command], folder / "output", folder, job.environment)
+        PICTURE.write_text(drawn(stacked((folder / "stacks").read_text().splitlines())))
+
+
+def stacked(lines: Iterable[str]) -> Frame:
+    """The stacks of py-spy's raw form, put together."""
+    root = Frame()
+    for line in lines:
+        stack, _, count = line.rpartition(" ")
+        frame = root
+        frame.samples += int(count)
+        for name in filter(None, _LINE.sub(")", stack).split(";")):
+            frame = frame.called.setdefault(name, Frame())
+            frame.samples += int(count)
+    return root
+
+
+def drawn(root: Frame) -> str:
+    """The picture, as SVG without scripts; a frame's share shows when pointed at."""
+    height = root.height * ROW
+    boxes = "\n".join(_boxes(root, "all", 0.0, WIDTH / root.samples, height))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height}" '
+        f'font-family="monospace" font-size="10">\n{boxes}\n</svg>\n'
+    )
+
+
+def _boxes(frame: Frame, name: str, left: float, scale: float, bottom: int) -> Iterator[str]:
+    width = frame.samples * scale
+    if width < WIDTH * NARROWEST:
+        return
+    share = f"{name}: {100 * width / WIDTH:.1f} %"
+    shown = share if len(share) * LETTER < width else name[: int(width / LETTER)]
+    hue = 20 + _shade(name) % 35
+    yield (
+        f'<g><title>{escape(share)}</title><rect x="{left:.1f}" y="{bottom - ROW}" '
+        f'width="{width:.1f}" height="{ROW - 1}" fill="hsl({hue},80%,68%)"/>'
+        f'<text x="{left + 2:.1f}" y="{bottom - 5}">{escape(shown)}</text></g>'
+    )
+    for called, above in sorted(frame.called.items()):
+        yield from _boxes(above, called, left, scale, bottom - ROW)
+        left += above.samples * scale
+
+
+def _shade(name: str) -> int:
+    """A number that is the same in every run."""
+    return sum(name.encode())
+
+
+if __name__ == "__main__":
+    main()
