@@ -7,7 +7,7 @@ ENVS := .envs
 PEERS := $(ENVS)/singer-io/ready $(ENVS)/airbyte/ready
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-integration check format generate bench clean
+.PHONY: help demo test test-integration check format generate bench soak clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -36,6 +36,9 @@ generate: $(VENV)/dev  ## Writes the generated files anew
 
 bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Measures the tap beside others (20 min)
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/dev  ## Random faults and kills for an hour; MINUTES=5 and SEED=1 if you like
+	PYTHONPATH=. $(BIN)/python tests/reliability/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 clean:  ## Removes all that was made
 	rm -rf $(VENV) $(ENVS) .demo build dist *.egg-info

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tap_klaviyo.client import Client
+from tap_klaviyo.client import Client, circle
 from tap_klaviyo.jsonapi import Query
 from tap_klaviyo.streams import STREAMS
 
@@ -55,7 +55,11 @@ def read_metrics(client: Client) -> Metrics:
     """All metrics of the account, every page. Raises what :meth:`Client.get` does."""
     found: list[Metric] = []
     url: str | None = QUERY.url((), page_size=None)
+    seen: set[str] = set()
     while url:
+        if url in seen:
+            raise circle(QUERY.path)
+        seen.add(url)
         page, url = client.get(url, QUERY, lambda body: _parse(body.unpacked()))
         found += page
     return Metrics(found)
@@ -64,8 +68,10 @@ def read_metrics(client: Client) -> Metrics:
 def _parse(body: bytes) -> tuple[list[Metric], str | None]:
     document = json.loads(body)
     try:
-        links = document.get("links") or {}
-        return [_metric(item) for item in document["data"]], links.get("next")
+        following = (document.get("links") or {}).get("next")
+        if following is not None and not isinstance(following, str):
+            raise TypeError("the link to the next page is no text")
+        return [_metric(item) for item in document["data"]], following
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"no list of metrics: {error!r}") from error
 

@@ -12,7 +12,7 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import TapError
@@ -114,7 +114,7 @@ def _sync(options: argparse.Namespace) -> int:
     from tap_klaviyo.client import Client
     from tap_klaviyo.progress import watched
     from tap_klaviyo.state import State
-    from tap_klaviyo.sync import Run
+    from tap_klaviyo.sync import Run, Stopped
 
     _logger(options)
     settings = config.load(options.config)
@@ -134,11 +134,16 @@ def _sync(options: argparse.Namespace) -> int:
 
     def stop(number: int, _frame: object) -> None:
         received.append(number)
-        run.stop()
+        if len(received) == 1:
+            run.stop()
 
     for number in STOPPING_SIGNALS:
         signal.signal(number, stop)
-    run.sync()
+    with suppress(Stopped):
+        run.sync()
+    for number in STOPPING_SIGNALS:
+        # While Python ends it would let a second one kill it.
+        signal.signal(number, signal.SIG_IGN)
     if received:
         _logger(options).warning(
             "Stopped by %s; the state keeps what is done.", signal.Signals(received[0]).name

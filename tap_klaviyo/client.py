@@ -255,6 +255,7 @@ class Client:
     def _fault(self, status: int, body: Body, query: Query) -> TapError:
         """What an answer other than 200 means for the user."""
         detail, parameter = _said(body)
+        detail = detail.replace(self._config.api_key.reveal(), "***")
         said = f" Klaviyo says: {detail}" if detail else ""
         if status == 401:
             return ConfigError(
@@ -283,6 +284,15 @@ class Client:
         else:
             message = f"Klaviyo refuses the request to {query.path} ({status}).{said}"
         return ApiError(message, status, parameter)
+
+
+def circle(path: str) -> ApiError:
+    """What is wrong when a page's link leads to a page that was read before."""
+    return ApiError(
+        f"Klaviyo's pages of {path} lead in a circle. Run again; if it stays so, report it to "
+        "Klaviyo.",
+        status=200,
+    )
 
 
 def _said(body: Body) -> tuple[str, str]:

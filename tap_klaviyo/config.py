@@ -240,7 +240,7 @@ def load(path: str | None, environment: Mapping[str, str] = os.environ) -> Confi
     raw = read_object(path, "config") if path else {}
     known = {setting.name for setting in SETTINGS}
     for name in sorted(raw.keys() - known):
-        logger.warning("config: unknown setting '%s' is ignored.", name)
+        logger.warning("config: unknown setting %r is ignored.", name)
     for name in known:
         if value := environment.get(ENVIRONMENT_PREFIX + name.upper()):
             raw[name] = value

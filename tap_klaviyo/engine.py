@@ -26,6 +26,10 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 
+SLICE = 0.5
+"""Seconds after which a wait looks up."""
+
+
 class Closed(Exception):
     """The channel gives nothing any more."""
 
@@ -47,7 +51,9 @@ class Channel(Generic[Item]):
     def get(self) -> Item:
         """Takes the oldest item, waiting for one. Raises :class:`Closed`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._items))
+            # In slices: a signal that comes just as the wait begins is only seen when it ends.
+            while not self._changed.wait_for(lambda: self._closed or bool(self._items), SLICE):
+                pass
             if self._closed:
                 raise Closed
             return self._items.popleft()

@@ -10,9 +10,18 @@
 
 from __future__ import annotations
 
+LONGEST_MESSAGE = 1000
+
 
 class TapError(Exception):
-    """A fault whose message is one line that says what to do. Never holds a secret."""
+    """A fault whose message is one line that says what to do. Never holds a secret.
+
+    A message may quote what a file or a server says: line breaks in it become blanks, and a text
+    without end is cut.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split())[:LONGEST_MESSAGE])
 
 
 class ConfigError(TapError):

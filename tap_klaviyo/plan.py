@@ -114,7 +114,14 @@ class Planner:
         stream = table.selected.stream
         aliases = (table.selected.tap_stream_id, table.name, *stream.aliases)
         self._state.adopt(stream.name, aliases, table.metric_ids)
-        if self._state.mark(stream.name) is None:
+        mark = self._state.mark(stream.name)
+        if mark is not None and self._state.advance(stream.name, mark, latest=self._now):
+            logger.warning(
+                "Stream '%s': the state's bookmark lies in the future; it is brought back to the "
+                "start of this run.",
+                table.name,
+            )
+        if mark is None:
             # Everything is read from now on, so only what arrives after now can be late.
             self._state.note(stream.name, metrics=table.metric_ids, swept_at=self._now)
         else:
@@ -125,7 +132,7 @@ class Planner:
         if not interval or not self._config.sweep_window:
             return False
         swept_at = self._state.swept_at(stream)
-        return swept_at is None or self._now - swept_at >= interval
+        return swept_at is None or not 0 <= self._now - swept_at < interval
 
     def _timed(self, table: Table, metric_id: str) -> Lane:
         start = self._start(table, metric_id)
@@ -147,7 +154,7 @@ class Planner:
         start = mark - int(self._config.lookback_window.total_seconds())
         if table.sweeping:
             swept_at = self._state.swept_at(stream)
-            since = mark if swept_at is None else swept_at
+            since = mark if swept_at is None else min(swept_at, self._now)
             start = min(start, since - int(self._config.sweep_window.total_seconds()))
         return max(first, start)
 

@@ -31,7 +31,7 @@ from typing import Any
 
 from tap_klaviyo import jsonapi, report
 from tap_klaviyo.account import Metrics, read_metrics
-from tap_klaviyo.client import Body, Client
+from tap_klaviyo.client import Body, Client, circle
 from tap_klaviyo.config import Config
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.engine import Engine
@@ -75,7 +75,7 @@ class Reading:
     small: bool = False
 
 
-class Stopped(Exception):
+class Stopped(BaseException):
     """The run was stopped before it had read anything."""
 
 
@@ -259,7 +259,9 @@ class Run:
             return None
         if reading.latest is not None and times[0] < reading.latest:
             return None
-        return times[-1] if times[0] < times[-1] else None
+        window, at = reading.window, times[-1]
+        first = times[0] if reading.latest is None else reading.latest
+        return at if first < at and window.start < at < window.end else None
 
     def _cut(self, reading: Reading, at: int) -> None:
         kept, rest = Window(reading.window.start, at), Window(at, reading.window.end)
@@ -270,12 +272,7 @@ class Run:
         assert page.next_url is not None
         link = hash(page.next_url)
         if link in reading.links:
-            error = ApiError(
-                f"Klaviyo's pages of {reading.lane.table.query.path} lead in a circle. Run again; "
-                "if it stays so, report it to Klaviyo.",
-                status=200,
-            )
-            self._fail(reading, error)
+            self._fail(reading, circle(reading.lane.table.query.path))
             return
         reading.links.add(link)
         reading.url = page.next_url

@@ -1,0 +1,188 @@
+"""Whatever a server sends: an end, whole lines, and nothing worse than a fault in one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutations import edited, mangled
+from worlds import NOW, START, URL, Arrival, Message, World, Written, patience
+
+from sandbox import Answer
+from sandbox.answers import Request
+from tap_klaviyo.errors import TapError
+
+PATHS = {
+    "/api/events": ("open", "include=profile,metric&page[size]=5"),
+    "/api/metrics": ("open", ""),
+    "/api/campaigns": (
+        "campaigns",
+        "filter=equals(messages.channel,'email')&include=campaign-messages,tags",
+    ),
+    "/api/lists": ("lists", "include=tags"),
+    "/api/profiles": (
+        "global_exclusions",
+        "page[size]=5&additional-fields[profile]=subscriptions",
+    ),
+}
+"""For each path a stream that reads it, and the query of a page that is good."""
+
+MOST_REQUESTS = 2_000
+GIBIBYTE = 2**30
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Log lines of thousands of runs take longer than the runs."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def world(path: str) -> World:
+    """A world with some events, and a tap that reads a stream of this path."""
+    made = World(PATHS[path][0])
+    for day in range(12):
+        made.arrive(Arrival(0, (day + 1) * 86_400, "Opened Email", 2))
+    return made
+
+
+def good_page(path: str) -> dict[str, Any]:
+    """A page as the sandbox sends it, of no more than five resources."""
+    headers = {"Authorization": "Klaviyo-API-Key pk_sandbox", "revision": "2026-07-15"}
+    answer = world(path).api.answer(Request("GET", path, PATHS[path][1], headers))
+    document: dict[str, Any] = json.loads(answer.body)
+    return {
+        name: value[:5] if isinstance(value, list) else value for name, value in document.items()
+    }
+
+
+GOOD = {path: good_page(path) for path in PATHS}
+
+
+def sync_in_order(world: World, **settings: Any) -> Written:
+    """One run that comes to an end, as a success or with a fault in one line."""
+
+    def count(_: object, number: int) -> None:
+        assert number < MOST_REQUESTS, "goes round in circles"
+
+    with patience():
+        written = world.sync({}, on_request=count, **{"page_size": 5, **settings})
+    assert written.fault is None or isinstance(written.fault, TapError)
+    assert "\n" not in str(written.fault)
+    assert written.rest == b""
+    streams = {m["stream"] for m in written.messages if m["type"] == "SCHEMA"}
+    assert all(m["stream"] in streams for m in written.messages if m["type"] == "RECORD")
+    return written
+
+
+def answering(path: str, body: bytes) -> Callable[[Request, Answer], Answer]:
+    """Puts a body in place of every answer of a path."""
+
+    def spoil(request: Request, answer: Answer) -> Answer:
+        if request.path.rstrip("/") != path:
+            return answer
+        plain = {k: v for k, v in answer.headers.items() if k != "Content-Encoding"}
+        return replace(answer, status=200, body=body, headers=plain)
+
+    return spoil
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(max_examples=50)
+@given(data=st.data())
+def test_fuzzed_pages(path: str, data: st.DataObject) -> None:
+    """A page that has been tampered with ends in order, and costs no other stream."""
+    made = world(path)
+    body = json.dumps(data.draw(edited(GOOD[path]))).encode()
+    made.on_answer = answering(path, body)
+    sync_in_order(made)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_fuzzed_bytes_of_a_page(path: str, data: st.DataObject) -> None:
+    """A page with some of its bytes replaced ends in order."""
+    made = world(path)
+    made.on_answer = answering(path, data.draw(mangled(json.dumps(GOOD[path]).encode())))
+    sync_in_order(made)
+
+
+@pytest.mark.parametrize("fault", ["next_self", "next_loop"])
+@pytest.mark.parametrize("path", ["/api/metrics", "/api/events", "/api/lists"])
+def test_a_circle_of_pages(path: str, fault: str) -> None:
+    """A list whose pages lead in a circle ends the reading of it."""
+    made = world(path)
+    if path == "/api/metrics":
+        made.on_answer = paged_in_a_circle(fault)
+    else:
+        made.api.faults.add(fault, path=path, times=None)
+    assert isinstance(sync_in_order(made, concurrency=1).fault, TapError)
+
+
+def paged_in_a_circle(fault: str) -> Callable[[Request, Answer], Answer]:
+    """Gives the list of metrics a link to itself, or to itself by way of another page."""
+
+    def spoil(request: Request, answer: Answer) -> Answer:
+        there = (
+            "?page%5Bcursor%5D=2" if fault == "next_loop" and "cursor" not in request.query else ""
+        )
+        document = {**GOOD["/api/metrics"], "links": {"next": f"{URL}/api/metrics/{there}"}}
+        return answering("/api/metrics", json.dumps(document).encode())(request, answer)
+
+    return spoil
+
+
+@pytest.mark.parametrize("moment", [START - 100, NOW + 100], ids=["before", "after"])
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_server_that_ignores_the_filter(moment: int, concurrency: int) -> None:
+    """Events outside the window that was asked for do not hold the run for ever."""
+
+    def elsewhere(request: Request, answer: Answer) -> Answer:
+        if "/api/events" not in request.path:
+            return answer
+        document = json.loads(json.dumps(GOOD["/api/events"]))
+        for number, event in enumerate(document["data"]):
+            event["attributes"]["timestamp"] = moment + number
+        return answering("/api/events", json.dumps(document).encode())(request, answer)
+
+    made = world("/api/events")
+    made.on_answer = elsewhere
+    sync_in_order(made, concurrency=concurrency)
+
+
+def test_a_deep_page() -> None:
+    """Event properties nested ten deep are passed on as they came."""
+    deep: Any = "bottom"
+    for _ in range(10):
+        deep = {"inner": [deep]}
+    document = json.loads(json.dumps(GOOD["/api/events"]))
+    document["links"]["next"] = None
+    document["data"][0]["attributes"]["event_properties"] = deep
+    made = world("/api/events")
+    made.on_answer = answering("/api/events", json.dumps(document).encode())
+    assert deep in [m["record"].get("event_properties") for m in records(sync_in_order(made))]
+
+
+def test_a_huge_event() -> None:
+    """An event of 5 MB is a record like any other."""
+    document = json.loads(json.dumps(GOOD["/api/events"]))
+    document["links"]["next"] = None
+    document["data"][0]["attributes"]["event_properties"] = {"text": "x" * 5_000_000}
+    made = world("/api/events")
+    made.on_answer = answering("/api/events", json.dumps(document).encode())
+    written = sync_in_order(made)
+    assert written.fault is None
+    assert max(len(json.dumps(message)) for message in records(written)) > 5_000_000
+
+
+def records(written: Written) -> list[Message]:
+    """The records of a run."""
+    return [message for message in written.messages if message["type"] == "RECORD"]

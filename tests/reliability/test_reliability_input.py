@@ -1,0 +1,291 @@
+"""Whatever stands in a file of the user's: an exit code, a line for each fault, whole messages."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutations import JSON, edited, mangled
+from worlds import NOW, URL, Arrival, Message, Pipe, World, patience
+
+from tap_klaviyo import cli, discovery
+from tap_klaviyo.config import SETTINGS as SETTINGS_OF_THE_TAP
+from tap_klaviyo.messages import Writer
+from tap_klaviyo.state import METRICS, SWEPT
+from tap_klaviyo.sync import Run
+
+LEVELS = ("DEBUG ", "INFO ", "WARNING ", "ERROR ", "CRITICAL ")
+STREAMS = ("open", "lists")
+DAY = 86_400
+
+CONFIG = {"api_key": "pk_test", "start_date": "2026-08-10", "base_url": URL}
+STATE = {
+    "bookmarks": {
+        "open": {"timestamp": NOW - DAY, SWEPT: NOW - DAY, METRICS: ["M1"]},
+        "click": {"since": "2026-10-01T00:00:00Z"},
+    },
+    "currently_syncing": "open",
+}
+
+
+def catalog(*names: str) -> dict[str, Any]:
+    """The catalog with just these streams, each with few of its fields."""
+    entries = []
+    for entry in discovery.catalog()["streams"]:
+        if entry["stream"] in names:
+            fields = dict(list(entry["schema"]["properties"].items())[:6])
+            schema = {**entry["schema"], "properties": fields}
+            kept = [m for m in entry["metadata"] if len(m["breadcrumb"]) < 3]
+            entries.append({**entry, "schema": schema, "metadata": kept})
+    return {"streams": json.loads(json.dumps(entries))}
+
+
+@dataclass
+class Outcome:
+    """What a user sees of a command, and the messages that a target gets."""
+
+    code: int
+    messages: list[Message]
+    shown: str
+
+    @property
+    def faults(self) -> list[str]:
+        """The lines that say why it failed."""
+        return [line for line in self.shown.splitlines() if line.startswith("CRITICAL ")]
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Takes back what a command does to logging and signals."""
+    root, numbers = logging.getLogger(), (signal.SIGINT, signal.SIGTERM)
+    handlers, level = root.handlers[:], root.level
+    handlings = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        root.handlers, root.level = handlers, level
+        for number, handling in handlings.items():
+            signal.signal(number, handling)
+
+
+def run(arguments: list[str]) -> Outcome:
+    """Runs the command in a world of its own, and holds it to what is true of every run."""
+    world, pipe, shown = World(*STREAMS), Pipe(), io.StringIO()
+    world.api.key = "pk_test"
+    world.arrive(Arrival(0, 3 * DAY, "Opened Email", 5))
+    with (
+        patience(),
+        restored(),
+        world.mounted(),
+        redirect_stderr(shown),
+        patch("tap_klaviyo.cli.stdout", lambda: Writer(pipe)),
+        patch("tap_klaviyo.client.Client", world.client),
+        patch("tap_klaviyo.sync.Run", partial(Run, now=world.clock)),
+    ):
+        code = cli.main(arguments)
+    assert code in (0, 1)
+    assert "Traceback" not in shown.getvalue()
+    assert "fault of the tap" not in shown.getvalue(), shown.getvalue()
+    for line in shown.getvalue().splitlines():
+        assert line.startswith(LEVELS), line
+    *lines, rest = bytes(pipe.got).split(b"\n")
+    assert rest == b"", "half a line"
+    outcome = Outcome(code, [json.loads(line) for line in lines], shown.getvalue())
+    assert len(outcome.faults) == code
+    return outcome
+
+
+def run_with(folder: Path, **files: Any) -> Outcome:
+    """Runs the command with these files, bytes as they are and anything else as JSON."""
+    arguments = []
+    for role, content in {"config": CONFIG, "catalog": catalog(*STREAMS), **files}.items():
+        path = folder / f"{role}.json"
+        if isinstance(content, Path):
+            path = content
+        else:
+            raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+            path.write_bytes(raw)
+        arguments += [f"--{role}", str(path)]
+    return run(arguments)
+
+
+def deselected(document: dict[str, Any], stream: str, *place: str) -> dict[str, Any]:
+    """The catalog without a field of a stream, or without the stream."""
+    for entry in document["streams"]:
+        for item in entry["metadata"]:
+            if entry["stream"] == stream and item["breadcrumb"] == list(place):
+                item["metadata"]["selected"] = False
+    return document
+
+
+def config(**changes: Any) -> dict[str, Any]:
+    """The good config with some changes."""
+    return CONFIG | changes
+
+
+def state(**bookmarks: Any) -> dict[str, Any]:
+    """A state with just these bookmarks."""
+    return {"bookmarks": bookmarks}
+
+
+BROKEN: dict[str, tuple[bytes | Path | list[Any], str]] = {
+    "empty": (b"", "is not JSON"),
+    "blank": (b" \n", "is not JSON"),
+    "broken": (b'{"streams": [', "is not JSON"),
+    "two documents": (b"{}{}", "is not JSON"),
+    "not UTF-8": (b'{"a": "\xff"}', "is not JSON"),
+    "a lone surrogate": (b'{"a": "\\ud83d"}', "is not JSON"),
+    "deep": (b"[" * 100_000, "is not JSON"),
+    "a list": ([], "must hold a JSON object"),
+    "a number": (b"1", "must hold a JSON object"),
+    "a directory": (Path("/"), "cannot read /: Is a directory"),
+    "absent": (Path("/absent.json"), "cannot read /absent.json: No such file"),
+    "unreadable": (Path("/dev/null/config.json"), "cannot read /dev/null/config.json: Not a dir"),
+}
+
+
+@pytest.mark.parametrize("role", ["config", "catalog", "state"])
+@pytest.mark.parametrize(("content", "says"), BROKEN.values(), ids=BROKEN.keys())
+def test_broken_files(tmp_path: Path, role: str, content: Any, says: str) -> None:
+    """A file that is no JSON object ends the command with a line that names its role."""
+    outcome = run_with(tmp_path, **{role: content})
+    assert outcome.code == 1
+    assert outcome.faults[0].startswith(f"CRITICAL {role}: ")
+    assert says in outcome.faults[0]
+    assert not outcome.messages
+
+
+NO_DAY = "2026-02-30"
+FUTURE = NOW + 400 * DAY
+
+FILES: dict[str, tuple[dict[str, Any], int, str]] = {
+    "config: nothing in it": ({"config": {}}, 1, "api_key: expected"),
+    "config: an unknown key": ({"config": config(color="red")}, 0, "unknown setting 'color'"),
+    "config: a key with a line break": ({"config": config(**{"a\nb": 1})}, 0, "unknown setting"),
+    "config: wrong types": ({"config": config(start_date=[1])}, 1, "start_date: expected"),
+    "config: no such day": ({"config": config(start_date=NO_DAY)}, 1, "start_date: expected"),
+    "config: start after end": ({"config": config(end_date="2020-01-01")}, 1, "after start_date"),
+    "config: start in the future": (
+        {"config": config(start_date="2999-01-01")},
+        0,
+        "Read 27 records",
+    ),
+    "config: no worker": ({"config": config(concurrency=0)}, 1, "concurrency: expected"),
+    "config: too many workers": ({"config": config(concurrency=10**30)}, 1, "concurrency"),
+    "config: a huge text": ({"config": config(user_agent="x" * 5_000_000)}, 0, "Read"),
+    "state: empty object": ({"state": {}}, 0, "Read 32 records"),
+    "state: no bookmarks": ({"state": {"bookmarks": None}}, 0, "Read 32 records"),
+    "state: bookmarks a list": ({"state": {"bookmarks": []}}, 1, "'bookmarks' must be an object"),
+    "state: no such day": ({"state": state(open={"timestamp": NO_DAY})}, 1, "open.timestamp"),
+    "state: beyond all dates": ({"state": state(open={"timestamp": 10**30})}, 1, "open.timestamp"),
+    "state: a huge text": ({"state": state(open={"timestamp": "9" * 5_000_000})}, 1, "open.timest"),
+    "state: a name with a line break": ({"state": state(**{"a\nb": 1})}, 1, "must be an object"),
+    "state: a stream that is gone": ({"state": state(gone={"timestamp": 1})}, 0, "Read 32 records"),
+    "state: from the future": ({"state": state(open={"timestamp": FUTURE})}, 0, "future"),
+    "catalog: nothing in it": ({"catalog": {}}, 1, "'streams' must be an array"),
+    "catalog: no streams": ({"catalog": {"streams": []}}, 0, "No stream is selected"),
+    "catalog: none selected": (
+        {"catalog": deselected(catalog("lists"), "lists")},
+        0,
+        "No stream is selected",
+    ),
+    "catalog: a stream twice": (
+        {"catalog": {"streams": catalog("lists")["streams"] * 2}},
+        1,
+        "'lists' is selected twice",
+    ),
+    "catalog: an unknown stream": (
+        {
+            "catalog": {
+                "streams": [
+                    {**catalog("lists")["streams"][0], "stream": "x\ny", "tap_stream_id": "x\ny"}
+                ]
+            }
+        },
+        1,
+        "no such stream",
+    ),
+    "catalog: a key deselected": (
+        {"catalog": deselected(catalog("lists"), "lists", "properties", "id")},
+        0,
+        "Read",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "code", "says"), FILES.values(), ids=FILES.keys())
+def test_odd_files(tmp_path: Path, files: dict[str, Any], code: int, says: str) -> None:
+    """Each odd file has its outcome: refused in one line, or taken with a word of it."""
+    outcome = run_with(tmp_path, **files)
+    assert outcome.code == code, outcome.shown
+    assert says in outcome.shown
+    assert max(map(len, outcome.shown.splitlines())) < 2_000, "a line that nobody can read"
+
+
+def test_a_key_is_always_written(tmp_path: Path) -> None:
+    """A catalog that deselects the key gets records with the key."""
+    without_id = deselected(catalog("lists"), "lists", "properties", "id")
+    records = [m for m in run_with(tmp_path, catalog=without_id).messages if m["type"] == "RECORD"]
+    assert records
+    assert all(message["record"]["id"] for message in records)
+
+
+def test_a_state_from_the_future_comes_back(tmp_path: Path) -> None:
+    """A bookmark beyond the run's start is brought back to it."""
+    outcome = run_with(tmp_path, state=state(open={"timestamp": FUTURE}))
+    assert outcome.messages[-1]["value"]["bookmarks"]["open"]["timestamp"] <= NOW
+
+
+def test_a_sweep_of_the_future_is_due() -> None:
+    """What a clock that was wrong once wrote down does not put off sweeps until that day."""
+    world = World("open")
+    ahead = state(open={"timestamp": NOW - 60, SWEPT: FUTURE})
+    world.arrive(Arrival(0, 3 * DAY, "Opened Email"))
+    written = world.sync(ahead)
+    assert [m for m in written.messages if m["type"] == "RECORD"]
+    assert written.messages[-1]["value"]["bookmarks"]["open"][SWEPT] <= NOW
+
+
+SETTINGS = sorted(setting.name for setting in SETTINGS_OF_THE_TAP if setting.name != "api_key")
+FUZZED = {
+    "config": JSON
+    | edited(CONFIG)
+    | st.dictionaries(st.sampled_from(SETTINGS), JSON, max_size=3).map(lambda odd: CONFIG | odd),
+    "catalog": JSON | edited(catalog(*STREAMS)),
+    "state": JSON | edited(STATE),
+}
+
+
+@pytest.mark.parametrize("role", FUZZED)
+@settings(max_examples=150)
+@given(data=st.data())
+def test_fuzzed_documents(role: str, data: st.DataObject) -> None:
+    """Whatever JSON a file holds, the command ends in order."""
+    content = data.draw(FUZZED[role])
+    with tempfile.TemporaryDirectory() as folder:
+        run_with(Path(folder), **{role: json.dumps(content).encode()})
+
+
+@pytest.mark.parametrize(
+    ("role", "good"), [("config", CONFIG), ("catalog", catalog("lists")), ("state", STATE)]
+)
+@settings(max_examples=60)
+@given(data=st.data())
+def test_fuzzed_bytes(role: str, good: Any, data: st.DataObject) -> None:
+    """Whatever bytes a file holds, the command ends in order."""
+    content = data.draw(st.binary(max_size=200) | mangled(json.dumps(good).encode()))
+    with tempfile.TemporaryDirectory() as folder:
+        run_with(Path(folder), **{role: content})

@@ -1,0 +1,157 @@
+"""The key never leaves for another host, nor appears in any output."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from processes import TIMEOUT
+
+from tap_klaviyo import discovery
+
+CANARY = "pk_canary_0123456789abcdef"
+LIST = {"type": "list", "id": "L1", "attributes": {"name": "News"}}
+
+
+@dataclass
+class Shown:
+    """All that a command leaves behind."""
+
+    code: int
+    out: str
+    err: str
+
+    def assert_no_secret(self) -> None:
+        """The key is nowhere, in whole or in its telling part."""
+        assert CANARY not in self.out + self.err
+        assert "canary" not in self.out + self.err
+
+
+@pytest.fixture
+def tap(tmp_path: Path) -> Callable[..., Shown]:
+    """Runs the command at --debug with the canary for a key, on a server."""
+    entries = [e for e in discovery.catalog()["streams"] if e["tap_stream_id"] == "lists"]
+
+    def run(url: str, *more: str, **settings: Any) -> Shown:
+        settings = {"api_key": CANARY, "start_date": "2026-01-01", "base_url": url, **settings}
+        files = {"config": settings, "catalog": {"streams": entries}}
+        command = [sys.executable, "-m", "tap_klaviyo", "--debug", *more]
+        for role, content in files.items():
+            path = tmp_path / f"{role}.json"
+            path.write_text(json.dumps(content))
+            command += [f"--{role}", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
+        return Shown(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def page(next_url: str | None) -> bytes:
+    """A page of one list that links to another."""
+    return json.dumps({"data": [LIST], "links": {"next": next_url}}).encode()
+
+
+LINKS = {
+    "another port": "http://{there}/api/lists",
+    "another scheme": "https://{here}/api/lists",
+    "no scheme": "//{there}/api/lists",
+    "a user": "http://{here}@{there}/api/lists",
+    "a user and a password": "http://{host}:80@{there}/api/lists",
+    "a backslash": "http://{there}\\@{here}/api/lists",
+    "a fragment": "http://{there}#@{here}/api/lists",
+    "a question mark": "http://{there}?@{here}/api/lists",
+    "a blank": "http://{there} @{here}/api/lists",
+    "a tab": "http://{there}\t@{here}/api/lists",
+    "a dot": "http://{host}.:{port}/api/lists",
+    "a path that is a link": "/http://{there}/api/lists",
+}
+
+
+@pytest.mark.parametrize("link", LINKS.values(), ids=LINKS.keys())
+def test_a_link_to_elsewhere_is_not_followed(
+    serve: Callable[[], Any], tap: Callable[..., Shown], link: str
+) -> None:
+    """However a link is written, nothing is sent to another host; the stream ends instead."""
+    here, there = serve(), serve().answer(page(None))
+    place = urlsplit(there.url)
+    url = link.format(
+        here=urlsplit(here.url).netloc, there=place.netloc, host=place.hostname, port=place.port
+    )
+    here.answer(page(url)).answer(page(None))
+    shown = tap(here.url)
+    assert not there.requests
+    shown.assert_no_secret()
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_a_redirect_is_not_followed(
+    serve: Callable[[], Any], tap: Callable[..., Shown], status: str
+) -> None:
+    """A redirect to another host is a refusal."""
+    here, there = serve(), serve().answer(page(None))
+    here.answer(b"", status, Location=f"{there.url}/api/lists")
+    shown = tap(here.url)
+    assert shown.code == 1
+    assert not there.requests
+    shown.assert_no_secret()
+
+
+STATUSES = ["200 OK", "400 Bad", "401 No", "403 No", "404 No", "410 Gone", "422 Odd"]
+
+
+@pytest.mark.parametrize("mode", [[], ["--test"]], ids=["sync", "test"])
+@pytest.mark.parametrize("status", STATUSES)
+def test_nothing_shows_the_key(
+    serve: Callable[[], Any], tap: Callable[..., Shown], status: str, mode: list[str]
+) -> None:
+    """In records, states, logs and tracebacks the key does not appear, whatever the answer."""
+    here = serve().answer(page(None), status)
+    shown = tap(here.url, *mode)
+    assert CANARY in here.requests[0][1]["Authorization"]
+    assert shown.code == (0 if status.startswith("200") else 1)
+    shown.assert_no_secret()
+
+
+def test_a_server_that_repeats_the_key(serve: Callable[[], Any], tap: Callable[..., Shown]) -> None:
+    """What Klaviyo or a proxy says of a fault is quoted without the key."""
+    error = {"detail": f"Key {CANARY} is not good", "source": {"parameter": CANARY}}
+    here = serve().answer(json.dumps({"errors": [error]}).encode(), "403 No")
+    tap(here.url).assert_no_secret()
+
+
+def test_a_certificate_that_is_not_valid(
+    serve: Callable[[], Any], tap: Callable[..., Shown]
+) -> None:
+    """A server that speaks no TLS gets nothing, and is named without the key."""
+    here = serve().answer(page(None))
+    shown = tap(here.url.replace("http://", "https://"))
+    assert shown.code == 1
+    assert not here.requests
+    shown.assert_no_secret()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"start_date": "no"}, {"api_key": f"{CANARY} {CANARY}"}, {"api_key": [CANARY]}],
+    ids=["another setting", "a blank in it", "a list"],
+)
+def test_a_config_that_is_refused(tap: Callable[..., Shown], settings: dict[str, Any]) -> None:
+    """A config that cannot be used is told without what the key is."""
+    shown = tap("https://a.klaviyo.com", **settings)
+    assert shown.code == 1
+    shown.assert_no_secret()
+
+
+def test_discovery_knows_no_key(tap: Callable[..., Shown]) -> None:
+    """A catalog holds nothing of the config."""
+    shown = tap("https://a.klaviyo.com", "--discover")
+    assert shown.code == 0
+    assert json.loads(shown.out) == discovery.catalog()
+    shown.assert_no_secret()
