@@ -12,8 +12,10 @@ is the lowest mark of its lanes, and if it moved, a STATE line follows, always b
 speaks of.
 
 A window that turns out to hold more than it should, or that could use idle workers, is cut behind
-the last full second that has been read; the rest is planned anew. That is safe since events come
-sorted by time. Where a page is not sorted, the window is not cut.
+the last full second that has been read; the rest is planned anew. Where a page holds nothing but
+one second, whose events may go on for many pages, the window is cut behind that second: its reader
+walks on to there while others read the rest. That is safe since events come sorted by time. Where a
+page is not sorted, the window is not cut.
 
 A stream that Klaviyo refuses ends alone: the others go on, and the run fails when they are done.
 """
@@ -27,7 +29,8 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from itertools import compress
+from typing import Any, TypeGuard
 
 from tap_klaviyo import jsonapi, report
 from tap_klaviyo.account import Metrics, read_metrics
@@ -58,9 +61,9 @@ class Reading:
     """One window of one lane on its way, page by page.
 
     ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
-    which ``first`` and ``latest`` are the first and the last second. ``links`` are the pages
-    followed. ``doubtful`` means that the page came in a form that could not be read, ``small`` that
-    it is asked for in a small size.
+    which ``latest`` is the last second. ``cut`` means that pages may hold records from behind the
+    window, which are not this reader's. ``links`` are the pages followed. ``doubtful`` means that
+    the page came in a form that could not be read, ``small`` that it is asked for in a small size.
     """
 
     lane: Lane
@@ -68,8 +71,8 @@ class Reading:
     url: str
     pages: int = 0
     records: int = 0
-    first: int | None = None
     latest: int | None = None
+    cut: bool = False
     links: set[int] = field(default_factory=set)
     doubtful: bool = False
     small: bool = False
@@ -194,7 +197,7 @@ class Run:
         for lane in sorted(
             lanes, key=lambda lane: (lane.open > 0, lane.timed, -lane.timeline.waiting)
         ):
-            window = lane.timeline.take()
+            window = lane.timeline.take(self._engine.idle)
             if window is not None:
                 lane.open += 1
                 return Reading(lane, window, self._first_url(lane, window, self._page_size))
@@ -227,46 +230,50 @@ class Run:
     def _take_page(self, reading: Reading, page: Page) -> None:
         """Writes a page, and goes on with the next or ends the window."""
         reading.pages += 1
-        if reading.first is None and page.times:
-            reading.first = page.times[0]
         at = self._cut_point(reading, page)
-        records = page.records if at is None else page.records[: page.times.index(at)]
-        self._write_records(reading, page, records)
         if at is not None:
             self._cut(reading, at)
-        elif page.next_url:
+        records, more = _own(reading, page)
+        self._write_records(reading, page, records)
+        self._report_density(reading, page, len(records), more)
+        if more:
             self._follow(reading, page)
             return
         reading.lane.open -= 1
-        since = reading.first if at is not None else None
-        reading.lane.timeline.finish(reading.window, reading.records, since)
+        reading.lane.timeline.finish(reading.window, reading.records)
         self._advance(reading.lane.table)
 
     def _cut_point(self, reading: Reading, page: Page) -> int | None:
-        """The second at which to end the window, if it should end with this page.
+        """The second at which the window should end, if that is sooner than planned.
 
-        It is the last second of the page, whose events may go on in the next one; none of them may
-        have been written before.
+        It is the last second of the page, whose events may go on in the next one; or the one after
+        it if some of them have been written before.
         """
-        if not reading.lane.timed or not page.next_url or not page.times:
+        if not reading.lane.timed or not page.next_url or not _is_sorted(page.times):
+            return None
+        oldest, latest = page.times[0], page.times[-1]
+        if reading.latest is not None and oldest < reading.latest:
+            return None
+        window, timeline = reading.window, reading.lane.timeline
+        before = oldest if reading.latest is None else reading.latest
+        at = latest if max(before, window.start) < latest else latest + 1
+        if not window.start < at < window.end:
             return None
         others_idle = self._engine.idle > 1  # The worker that fetched this page is idle by now.
-        explored = reading.lane.timeline.explored
-        if reading.pages < GOAL_PAGES and explored and not others_idle:
-            return None
-        times = [moment for moment in page.times if moment is not None]
-        if len(times) < len(page.times) or times != sorted(times):
-            return None
-        if reading.latest is not None and times[0] < reading.latest:
-            return None
-        window, at = reading.window, times[-1]
-        first = times[0] if reading.latest is None else reading.latest
-        return at if first < at and window.start < at < window.end else None
+        if reading.pages >= GOAL_PAGES or (others_idle and timeline.worth_sharing(at, window.end)):
+            return at
+        return None
 
     def _cut(self, reading: Reading, at: int) -> None:
-        kept, rest = Window(reading.window.start, at), Window(at, reading.window.end)
-        reading.lane.timeline.give_back(rest)
-        reading.window = kept
+        reading.lane.timeline.give_back(Window(at, reading.window.end))
+        reading.window = Window(reading.window.start, at)
+        reading.cut = True
+
+    def _report_density(self, reading: Reading, page: Page, records: int, more: bool) -> None:
+        times = [moment for moment in page.times if moment is not None]
+        since = reading.window.start if reading.latest is None else reading.latest
+        upto = max(times, default=since) if more else reading.window.end
+        reading.lane.timeline.saw(Window(since, upto), records, min(times, default=None))
 
     def _follow(self, reading: Reading, page: Page) -> None:
         assert page.next_url is not None
@@ -355,3 +362,21 @@ class Run:
     def _write_state(self) -> None:
         unfinished = (table.name for table in self._tables if not table.finished)
         self._writer.state(self._state.document(next(unfinished, None)))
+
+
+def _own(reading: Reading, page: Page) -> tuple[list[Any], bool]:
+    """The records of a page that are for this reader to write, and whether more may follow."""
+    more = page.next_url is not None
+    if not reading.cut:
+        return page.records, more
+    end = reading.window.end
+    inside = [moment is None or moment < end for moment in page.times]
+    return list(compress(page.records, inside)), more and (
+        all(inside) or not _is_sorted(page.times)
+    )
+
+
+def _is_sorted(times: Sequence[int | None]) -> TypeGuard[Sequence[int]]:
+    """Whether all moments are known, there are some, and none comes before an older one."""
+    known = [moment for moment in times if moment is not None]
+    return bool(known) and len(known) == len(times) and known == sorted(known)

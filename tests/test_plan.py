@@ -54,7 +54,7 @@ def plan(configure: Callable[..., Config], select: Callable[..., Selected]) -> P
 
 def window(table: Table, lane: int = 0) -> Window | None:
     """The first window of a lane."""
-    return table.lanes[lane].timeline.take()
+    return table.lanes[lane].timeline.take(1)
 
 
 def test_first_run(plan: Plan) -> None:
@@ -170,7 +170,7 @@ def test_nothing_is_claimed_unread(plan: Plan) -> None:
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW, "metrics": ["A"]}
     table = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
     new = table.lanes[1].timeline
-    whole = new.take()
+    whole = new.take(1)
     assert whole is not None
     new.finish(whole, 0)
     assert table.mark <= NOW - 5
@@ -202,7 +202,7 @@ def test_finished(plan: Plan) -> None:
     table = plan("clicked_sms", BOTH_NAMES)
     for lane in table.lanes:
         assert not table.finished
-        whole = lane.timeline.take()
+        whole = lane.timeline.take(1)
         assert whole is not None
         lane.timeline.finish(whole, 0)
     assert table.finished
