@@ -16,14 +16,26 @@ from tools import check_schemas
 ROOT = Path(__file__).resolve().parent.parent
 
 FILES = sorted(file.name for file in (ROOT / "schemas").glob("*.json"))
-KEYS: dict[str, set[str]] = {file: {"id"} for file in FILES} | {
-    "global_exclusion.json": {"id", "email"},
-    "list_exclusion.json": {"list_id", "profile_id", "reason", "timestamp"},
-    "list_member.json": {"list_id", "profile_id"},
-    "predictive_analytics.json": set(),
-    "segment_member.json": {"segment_id", "profile_id"},
-    "subscriptions.json": set(),
+RECORD_KEYS = {
+    "campaign_values_report.json": "report start end campaign_id campaign_message_id send_channel",
+    "flow_series_report.json": "report date interval flow_id flow_message_id send_channel",
+    "flow_values_report.json": "report start end flow_id flow_message_id send_channel",
+    "form_series_report.json": "report date interval form_id",
+    "form_statistics.json": "",
+    "form_values_report.json": "report start end form_id",
+    "global_exclusion.json": "id email",
+    "list_exclusion.json": "list_id profile_id reason timestamp",
+    "list_member.json": "list_id profile_id",
+    "message_statistics.json": "",
+    "metric_aggregate.json": "report metric_id date interval dimensions_key",
+    "predictive_analytics.json": "",
+    "segment_member.json": "segment_id profile_id",
+    "segment_series_report.json": "report date interval segment_id",
+    "segment_statistics.json": "",
+    "segment_values_report.json": "report start end segment_id",
+    "subscriptions.json": "",
 }
+KEYS = {file: set(RECORD_KEYS.get(file, "id").split()) for file in FILES}
 KEYWORDS = {"type", "format", "description", "properties", "additionalProperties", "items"}
 TYPES = {"array", "boolean", "integer", "null", "number", "object", "string"}
 FREE_FORM = [
@@ -34,7 +46,14 @@ FREE_FORM = [
     ("segment.json", "definition"),
     ("template.json", "definition"),
     ("universal_content.json", "definition"),
+    ("any_event.json", "integration"),
+    ("catalog_item.json", "custom_metadata"),
+    ("catalog_variant.json", "custom_metadata"),
+    ("coupon.json", "monitor_configuration"),
+    ("custom_metric.json", "definition"),
     ("metric.json", "integration"),
+    ("metric_aggregate.json", "dimensions"),
+    ("object_record.json", "record_properties"),
     ("campaign_message.json", "kv_pairs"),
     ("campaign_message.json", "content.action_buttons[]"),
     ("subscriptions.json", "email.open_tracking.metadata"),
@@ -307,6 +326,27 @@ NULLABLE = ["null", "string"]
             {"type": ["null", "object"], "properties": {"$value": {"type": ["null", "number"]}}},
             "event_properties is object, should be free-form",
             id="attributes in a free-form object",
+        ),
+        pytest.param(
+            "campaign_values_report.json",
+            "text_message_roi",
+            None,
+            "text_message_roi is absent, should be number",
+            id="removed statistic",
+        ),
+        pytest.param(
+            "flow_series_report.json",
+            "variation",
+            None,
+            "variation is absent, should be string",
+            id="removed grouping",
+        ),
+        pytest.param(
+            "form_values_report.json",
+            "smiles",
+            {"type": ["null", "number"]},
+            "smiles is number, should be absent",
+            id="unknown statistic",
         ),
         pytest.param(
             "list_member.json",

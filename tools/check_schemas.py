@@ -19,11 +19,12 @@ than its models promise, for example of records that were deleted.
 
 from __future__ import annotations
 
+import ast
 import enum
 import json
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -127,8 +128,8 @@ def _bare(annotation: Any) -> Any:
 def wanted(row: Row) -> Kinds:
     """Return the kinds that the schema of a row has to have."""
     kinds: Kinds = {}
-    for model in row.models:
-        kinds |= _record_kinds(getattr(models, model))
+    for model in (getattr(models, name) for name in row.models):
+        kinds |= _choice_kinds(model, row.choices) if row.choices else _record_kinds(model)
     if row.only:
         kinds = {path: kinds[path] for path in row.only}
     for path, kind in row.ours.items():
@@ -151,6 +152,23 @@ def _record_kinds(model: type[BaseModel]) -> Kinds:
         for path, kind in kinds.items()
         if path in ("type", "id") or path.startswith("attributes.")
     }
+
+
+def _choice_kinds(model: type[BaseModel], choices: Mapping[str, str]) -> Kinds:
+    return {value: kind for name, kind in choices.items() for value in allowed_values(model, name)}
+
+
+def allowed_values(model: type[BaseModel], name: str) -> tuple[str, ...]:
+    """Return the values that the client admits in the list `name` of a model.
+
+    The client has them in a validator and nowhere else, which names them when it refuses a value.
+    """
+    try:
+        getattr(model, f"{name}_validate_enum")([""])
+    except ValueError as error:
+        values: tuple[str, ...] = ast.literal_eval(str(error).partition("must be one of ")[2])
+        return values
+    raise AssertionError(f"{model.__name__} admits anything in {name}")
 
 
 def _within(path: str, top: str) -> bool:
