@@ -219,6 +219,9 @@ class Run:
             reading.doubtful = True
             self._going_on.append(reading)
             return
+        except ApiError as error:
+            self._fail(reading, error)
+            return
         reading.doubtful = False
         if reading.small:
             self._shrink_pages()
