@@ -49,6 +49,9 @@ logger = logging.getLogger(__name__)
 COUNT_INTERVAL = 60
 """Seconds between two log lines that count a stream's records."""
 
+MAX_RESTARTS = 2
+"""How often one window may start again from its first page."""
+
 EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 """The form of ``time_extracted``."""
 
@@ -60,7 +63,7 @@ class Reading:
     ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
     which ``first`` and ``latest`` are the first and the last second. ``links`` are the pages
     followed. ``doubtful`` means that the page came in a form that could not be read, ``small`` that
-    it is asked for in a small size.
+    it is asked for in a small size. ``restarts`` counts how often the window had to begin again.
     """
 
     lane: Lane
@@ -73,6 +76,7 @@ class Reading:
     links: set[int] = field(default_factory=set)
     doubtful: bool = False
     small: bool = False
+    restarts: int = 0
 
 
 class Stopped(BaseException):
@@ -319,9 +323,13 @@ class Run:
             raise error
         table = reading.lane.table
         if self._can_shrink(reading, error):
-            reading.url = self._first_url(reading.lane, reading.window, EVENT_PAGE_SIZE_FALLBACK)
             reading.small = True
-            self._going_on.append(reading)
+            self._begin_again(reading)
+            return
+        if self._can_restart(reading, error):
+            logger.warning("Stream '%s': a window starts again: %s", table.name, error)
+            reading.restarts += 1
+            self._begin_again(reading)
             return
         reading.lane.open -= 1
         if table.fault is None:
@@ -338,6 +346,19 @@ class Run:
             and reading.lane.timed
             and self._asked_page_size > EVENT_PAGE_SIZE_FALLBACK
         )
+
+    def _can_restart(self, reading: Reading, error: ApiError) -> bool:
+        """Whether Klaviyo may just not take the cursor any more; a first page has none."""
+        return error.status == 400 and bool(reading.pages) and reading.restarts < MAX_RESTARTS
+
+    def _begin_again(self, reading: Reading) -> None:
+        """Reads a window from its first page; what was written of it comes twice."""
+        size = EVENT_PAGE_SIZE_FALLBACK if reading.small else self._page_size
+        reading.url = self._first_url(reading.lane, reading.window, size)
+        reading.pages = reading.records = 0
+        reading.first = reading.latest = None
+        reading.links.clear()
+        self._going_on.append(reading)
 
     def _shrink_pages(self) -> None:
         """Asks for small pages from now on, since large ones are refused."""
