@@ -303,14 +303,9 @@ class Run:
 
     def _advance(self, table: Table) -> None:
         """Moves the stream's bookmark as far as its lanes have come."""
-        selected = table.selected
         moved = table.finished
-        if selected.incremental and table.fault is None:
-            name = selected.stream.name
-            moved |= self._state.advance(name, table.mark, latest=self._started)
-            if table.finished:
-                swept_at = self._started if table.sweeping else None
-                self._state.note(name, metrics=table.metric_ids, swept_at=swept_at)
+        if table.selected.incremental and table.fault is None:
+            moved = self._planner.advance(table)
         self._progress.update(table.name, table.mark, table.records)
         if table.finished:
             self._progress.finish(table.name)

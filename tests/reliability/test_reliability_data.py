@@ -153,6 +153,35 @@ def test_nothing_is_missing(case: Case) -> None:
         assert due <= read[stream]
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_metric_that_joins_is_not_started_over(concurrency: int) -> None:
+    """Killed while it reads the history of a new metric, a run is gone on from where it was."""
+    options: dict[str, Any] = {"page_size": 2, "concurrency": concurrency}
+    kept = []
+    for last in range(20, 200, 40):
+        world = World("clicked_sms", lookback_window=0, sweep_window=0)
+        for arrival in [*spread(300, NEW), *spread(20, OLD)]:
+            world.arrive(arrival)
+        without_metrics(NEW)(world)
+        first = world.sync({}, **options)
+        with_metric(NEW)(world)
+        world.pass_time(HOUR)
+        world.arrive(Arrival(0, 60, OLD))
+        state = first.messages[-1]["value"]
+        killed = world.sync(state, Pipe(last, 0.5), **options)
+        state = killed.messages[killed.states[-1]]["value"] if killed.states else state
+        resumed = world.sync(state, **options)
+        written = first.messages + killed.messages + resumed.messages
+        assert ids(written)["clicked_sms"] == set(world.events)
+        twice = ids(killed.messages)["clicked_sms"] & ids(resumed.messages)["clicked_sms"]
+        assert len(twice) <= 2 * run_ahead(world, "clicked_sms", **options)
+        bookmark = resumed.messages[-1]["value"]["bookmarks"]["clicked_sms"]
+        assert len(bookmark["metrics"]) == 2
+        assert "joining" not in bookmark
+        kept.append(len(ids(killed.messages)["clicked_sms"]) - len(twice))
+    assert max(kept) > 50, "all that was read of the new metric is read again"
+
+
 def test_two_metrics_of_one_name() -> None:
     """A stream holds the events of both."""
     world = World("open")
