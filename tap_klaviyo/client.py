@@ -62,6 +62,9 @@ A real page of 1,000 events has 3 MB, twenty times less. Klaviyo lets an event h
 of ten is below it whatever the events are, and all that a page may be could not be held anyhow.
 """
 
+MAX_EMPTY = 1000
+"""Pages without a record, one after the other, that a list may have."""
+
 RETRYABLE_STATUS = frozenset({408, 500, 502, 503, 504, *range(520, 525)})
 
 
@@ -309,13 +312,30 @@ class Client:
         return ApiError(message, status, parameter)
 
 
-def circle(path: str) -> ApiError:
-    """What is wrong when a page's link leads to a page that was read before."""
-    return ApiError(
-        f"Klaviyo's pages of {path} lead in a circle. Run again; if it stays so, report it to "
-        "Klaviyo.",
-        status=200,
-    )
+class Trail:
+    """The way from page to page of one list, which may lead neither in a circle nor on for ever."""
+
+    def __init__(self) -> None:
+        self._followed: set[int] = set()
+        self._empty = 0
+
+    def follow(self, link: str, path: str, *, empty: bool) -> str:
+        """The ``link`` that a page of ``path`` gives; ``empty`` tells that the page held nothing.
+
+        Raises :class:`ApiError` if the link was followed before, or too many pages held nothing.
+        """
+        self._empty = self._empty + 1 if empty else 0
+        if hash(link) in self._followed:
+            fault = "lead in a circle"
+        elif self._empty > MAX_EMPTY:
+            fault = f"are empty and have no end: {MAX_EMPTY:,} in a row led to another one"
+        else:
+            self._followed.add(hash(link))
+            return link
+        raise ApiError(
+            f"Klaviyo's pages of {path} {fault}. Run again; if it stays so, report it to Klaviyo.",
+            status=200,
+        )
 
 
 def _too_large() -> ApiError:

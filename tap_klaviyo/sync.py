@@ -31,7 +31,7 @@ from typing import Any
 
 from tap_klaviyo import jsonapi, report
 from tap_klaviyo.account import Metrics, read_metrics
-from tap_klaviyo.client import Body, Client, circle
+from tap_klaviyo.client import Body, Client, Trail
 from tap_klaviyo.config import Config
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.engine import Engine
@@ -61,8 +61,8 @@ class Reading:
     """One window of one lane on its way, page by page.
 
     ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
-    which ``first`` and ``latest`` are the first and the last second. ``links`` are the pages
-    followed. ``doubtful`` means that the page came in a form that could not be read, ``small`` that
+    which ``first`` and ``latest`` are the first and the last second, ``trail`` is the way from page
+    to page. ``doubtful`` means that the page came in a form that could not be read, ``small`` that
     it is asked for in a small size. ``restarts`` counts how often the window had to begin again.
     """
 
@@ -73,7 +73,7 @@ class Reading:
     records: int = 0
     first: int | None = None
     latest: int | None = None
-    links: set[int] = field(default_factory=set)
+    trail: Trail = field(default_factory=Trail)
     doubtful: bool = False
     small: bool = False
     restarts: int = 0
@@ -277,12 +277,12 @@ class Run:
 
     def _follow(self, reading: Reading, page: Page) -> None:
         assert page.next_url is not None
-        link = hash(page.next_url)
-        if link in reading.links:
-            self._fail(reading, circle(reading.lane.table.query.path))
+        path, empty = reading.lane.table.query.path, not page.records and not page.unkeyed
+        try:
+            reading.url = reading.trail.follow(page.next_url, path, empty=empty)
+        except ApiError as error:
+            self._fail(reading, error)
             return
-        reading.links.add(link)
-        reading.url = page.next_url
         times = (moment for moment in page.times if moment is not None)
         reading.latest = max(times, default=reading.latest)
         self._going_on.append(reading)
@@ -352,7 +352,7 @@ class Run:
         reading.url = self._first_url(reading.lane, reading.window, size)
         reading.pages = reading.records = 0
         reading.first = reading.latest = None
-        reading.links.clear()
+        reading.trail = Trail()
         self._going_on.append(reading)
 
     def _shrink_pages(self) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
-from worlds import Arrival, World, ids, patience
+from worlds import URL, Arrival, World, ids, patience
 
+from sandbox import Answer
+from sandbox.answers import Request
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.sync import MAX_RESTARTS
 
@@ -69,6 +75,41 @@ def test_a_cursor_that_stays_refused(world: World, path: str, other: str) -> Non
     again = world.sync(written.messages[-1]["value"], page_size=5)
     assert again.fault is None
     assert ids(written.messages + again.messages) == complete(world, "open", "lists")
+
+
+def empty_at_first(path: str, count: float) -> Callable[[Request, Answer], Answer]:
+    """Puts ``count`` empty pages before a list, each with a link that was never seen before."""
+    numbers = itertools.count()
+
+    def spoil(request: Request, answer: Answer) -> Answer:
+        if request.path.rstrip("/") != path or (number := next(numbers)) >= count:
+            return answer
+        # What stands behind the # is not sent: the link is new, and leads to the same page.
+        link = f"{URL}{request.path}?{request.query}#{number}"
+        body = json.dumps({"data": [], "links": {"next": link}}).encode()
+        return replace(answer, body=body, headers={})
+
+    return spoil
+
+
+@pytest.mark.parametrize("path", ["/api/metrics", "/api/events", "/api/lists"])
+@pytest.mark.parametrize(
+    ("count", "good"), [(30, True), (31, False), (math.inf, False)], ids=["few", "many", "endless"]
+)
+def test_empty_pages_without_end(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, count: float, good: bool
+) -> None:
+    """A list may begin with empty pages; one that never comes to anything ends its stream."""
+    monkeypatch.setattr("tap_klaviyo.client.MAX_EMPTY", 30)
+    world.on_answer = empty_at_first(path, count)
+    written = world.sync({}, concurrency=1)
+    if good:
+        assert written.fault is None
+        assert ids(written.messages) == complete(world, "open", "lists")
+    else:
+        assert f"pages of {path} are empty and have no end" in str(written.fault)
+        other = "open" if path == "/api/lists" else "lists"
+        assert ids(written.messages) == complete(world, other)
 
 
 def test_a_refused_first_page(world: World) -> None:
