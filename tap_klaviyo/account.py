@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tap_klaviyo.client import Client, circle
+from tap_klaviyo.client import Client, Trail
 from tap_klaviyo.jsonapi import Query
 from tap_klaviyo.streams import STREAMS
 
@@ -55,13 +55,11 @@ def read_metrics(client: Client) -> Metrics:
     """All metrics of the account, every page. Raises what :meth:`Client.get` does."""
     found: list[Metric] = []
     url: str | None = QUERY.url((), page_size=None)
-    seen: set[str] = set()
+    trail = Trail()
     while url:
-        if url in seen:
-            raise circle(QUERY.path)
-        seen.add(url)
-        page, url = client.get(url, QUERY, lambda body: _parse(body.unpacked()))
+        page, following = client.get(url, QUERY, lambda body: _parse(body.unpacked()))
         found += page
+        url = following and trail.follow(following, QUERY.path, empty=not page)
     return Metrics(found)
 
 

@@ -3,7 +3,8 @@
 An incremental stream is read from its mark on, less the look-back that catches late events. Once a
 ``sweep_interval`` it is read from ``sweep_window`` before the last sweep instead, so that whatever
 came late by up to that much is found, however long the tap has not run. A metric that is new to a
-stream is read from ``start_date`` on.
+stream *joins* it: it is read from ``start_date`` on, with a mark of its own until it has come up to
+the stream's. So neither holds the other back if the run dies.
 """
 
 from __future__ import annotations
@@ -78,11 +79,15 @@ class Lane:
     filters: tuple[str, ...]
     timeline: Timeline
     timed: bool
+    metric_id: str = ""
     open: int = 0
 
 
 class Planner:
-    """Gives tables their lanes. ``now`` is the start of the run in Unix seconds."""
+    """Gives tables their lanes, and moves their bookmarks.
+
+    ``now`` is the start of the run in Unix seconds.
+    """
 
     def __init__(self, config: Config, state: State, now: int) -> None:
         self._config = config
@@ -108,6 +113,30 @@ class Planner:
         elif table.selected.incremental:
             self._prepare(table)
         table.lanes = [self._timed(table, identifier) for identifier in table.metric_ids]
+
+    def advance(self, table: Table) -> bool:
+        """Moves the bookmark of an incremental stream as far as its lanes have come.
+
+        Returns whether there is anything new to be said in a STATE.
+        """
+        stream = table.selected.stream.name
+        first = self._state.mark(stream) is None
+        covered: list[Lane] = []
+        joining: list[Lane] = []
+        for lane in table.lanes:
+            known = first or self._state.covers(stream, lane.metric_id)
+            (covered if known else joining).append(lane)
+        moved = table.finished
+        if covered:
+            mark = min(lane.timeline.mark for lane in covered)
+            moved |= self._state.advance(stream, mark, latest=self._now)
+        for lane in joining:
+            mark = lane.timeline.mark
+            moved |= self._state.join(stream, lane.metric_id, mark, latest=self._now)
+        if table.finished:
+            swept_at = self._now if table.sweeping else None
+            self._state.note(stream, metrics=table.metric_ids, swept_at=swept_at)
+        return moved
 
     def _prepare(self, table: Table) -> None:
         """Finds the bookmark of an incremental stream, or lays a first one down."""
@@ -142,7 +171,8 @@ class Planner:
         goal = GOAL_PAGES * page
         ahead = AHEAD * self._config.concurrency * goal
         timeline = Timeline(start, max(start, end), goal=goal, page=page, ahead=ahead)
-        return Lane(table, (jsonapi.equals("metric_id", metric_id),), timeline, timed=True)
+        filters = (jsonapi.equals("metric_id", metric_id),)
+        return Lane(table, filters, timeline, timed=True, metric_id=metric_id)
 
     def _start(self, table: Table, metric_id: str) -> int:
         first = int(self._config.start_date.timestamp())
@@ -151,8 +181,10 @@ class Planner:
         if mark is None or not table.selected.incremental:
             return first
         if not self._state.covers(stream, metric_id):
-            return first
-        start = mark - int(self._config.lookback_window.total_seconds())
+            mark = self._state.joining(stream, metric_id)
+            if mark is None:
+                return first
+        start = min(mark, self._now) - int(self._config.lookback_window.total_seconds())
         if table.sweeping:
             swept_at = self._state.swept_at(stream)
             since = mark if swept_at is None else min(swept_at, self._now)

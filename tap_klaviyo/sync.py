@@ -11,12 +11,6 @@ in windows of time. When a window is done, the lane's low-water mark may move; t
 is the lowest mark of its lanes, and if it moved, a STATE line follows, always behind the records it
 speaks of.
 
-A window that turns out to hold more than it should, or that could use idle workers, is cut behind
-the last full second that has been read; the rest is planned anew. Where a page holds nothing but
-one second, whose events may go on for many pages, the window is cut behind that second: its reader
-walks on to there while others read the rest. That is safe since events come sorted by time. Where a
-page is not sorted, the window is not cut.
-
 A stream that Klaviyo refuses ends alone: the others go on, and the run fails when they are done.
 """
 
@@ -27,21 +21,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import compress
-from typing import Any, TypeGuard
+from typing import Any
 
 from tap_klaviyo import jsonapi, report
 from tap_klaviyo.account import Metrics, read_metrics
-from tap_klaviyo.client import Body, Client, circle
+from tap_klaviyo.client import Body, Client
 from tap_klaviyo.config import Config
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.engine import Engine
 from tap_klaviyo.errors import ApiError
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.plan import GOAL_PAGES, Lane, Planner, Table
+from tap_klaviyo.plan import Lane, Planner, Table
 from tap_klaviyo.progress import Progress
+from tap_klaviyo.reading import Reading
 from tap_klaviyo.records import Page, Shaper
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import EVENT_PAGE_SIZE_FALLBACK
@@ -52,30 +45,11 @@ logger = logging.getLogger(__name__)
 COUNT_INTERVAL = 60
 """Seconds between two log lines that count a stream's records."""
 
+MAX_RESTARTS = 2
+"""How often one window may start again from its first page."""
+
 EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 """The form of ``time_extracted``."""
-
-
-@dataclass(eq=False)
-class Reading:
-    """One window of one lane on its way, page by page.
-
-    ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
-    which ``latest`` is the last second. ``cut`` means that pages may hold records from behind the
-    window, which are not this reader's. ``links`` are the pages followed. ``doubtful`` means that
-    the page came in a form that could not be read, ``small`` that it is asked for in a small size.
-    """
-
-    lane: Lane
-    window: Window
-    url: str
-    pages: int = 0
-    records: int = 0
-    latest: int | None = None
-    cut: bool = False
-    links: set[int] = field(default_factory=set)
-    doubtful: bool = False
-    small: bool = False
 
 
 class Stopped(BaseException):
@@ -222,6 +196,9 @@ class Run:
             reading.doubtful = True
             self._going_on.append(reading)
             return
+        except ApiError as error:
+            self._fail(reading, error)
+            return
         reading.doubtful = False
         if reading.small:
             self._shrink_pages()
@@ -229,69 +206,23 @@ class Run:
 
     def _take_page(self, reading: Reading, page: Page) -> None:
         """Writes a page, and goes on with the next or ends the window."""
-        reading.pages += 1
-        at = self._cut_point(reading, page)
-        if at is not None:
-            self._cut(reading, at)
-        records, more = _own(reading, page)
-        self._write_records(reading, page, records)
-        self._report_density(reading, page, len(records), more)
-        if more:
-            self._follow(reading, page)
+        # The worker that fetched this page is idle by now.
+        records, more = reading.take(page, others_idle=self._engine.idle > 1)
+        self._write_records(reading.lane.table, page, records)
+        if not more:
+            reading.finish()
+            self._advance(reading.lane.table)
             return
-        reading.lane.open -= 1
-        reading.lane.timeline.finish(reading.window, reading.records)
-        self._advance(reading.lane.table)
-
-    def _cut_point(self, reading: Reading, page: Page) -> int | None:
-        """The second at which the window should end, if that is sooner than planned.
-
-        It is the last second of the page, whose events may go on in the next one; or the one after
-        it if some of them have been written before.
-        """
-        if not reading.lane.timed or not page.next_url or not _is_sorted(page.times):
-            return None
-        oldest, latest = page.times[0], page.times[-1]
-        if reading.latest is not None and oldest < reading.latest:
-            return None
-        window, timeline = reading.window, reading.lane.timeline
-        before = oldest if reading.latest is None else reading.latest
-        at = latest if max(before, window.start) < latest else latest + 1
-        if not window.start < at < window.end:
-            return None
-        others_idle = self._engine.idle > 1  # The worker that fetched this page is idle by now.
-        if reading.pages >= GOAL_PAGES or (others_idle and timeline.worth_sharing(at, window.end)):
-            return at
-        return None
-
-    def _cut(self, reading: Reading, at: int) -> None:
-        reading.lane.timeline.give_back(Window(at, reading.window.end))
-        reading.window = Window(reading.window.start, at)
-        reading.cut = True
-
-    def _report_density(self, reading: Reading, page: Page, records: int, more: bool) -> None:
-        times = [moment for moment in page.times if moment is not None]
-        since = reading.window.start if reading.latest is None else reading.latest
-        upto = max(times, default=since) if more else reading.window.end
-        reading.lane.timeline.saw(Window(since, upto), records, min(times, default=None))
-
-    def _follow(self, reading: Reading, page: Page) -> None:
-        assert page.next_url is not None
-        link = hash(page.next_url)
-        if link in reading.links:
-            self._fail(reading, circle(reading.lane.table.query.path))
+        try:
+            reading.follow(page)
+        except ApiError as error:
+            self._fail(reading, error)
             return
-        reading.links.add(link)
-        reading.url = page.next_url
-        times = (moment for moment in page.times if moment is not None)
-        reading.latest = max(times, default=reading.latest)
         self._going_on.append(reading)
 
-    def _write_records(self, reading: Reading, page: Page, records: list[Any]) -> None:
-        table = reading.lane.table
+    def _write_records(self, table: Table, page: Page, records: list[Any]) -> None:
         extracted = datetime.fromtimestamp(self._now(), timezone.utc).strftime(EXTRACTED)
         self._writer.records(table.shaper.encode(records, extracted))
-        reading.records += len(records)
         table.records += len(records)
         table.repaired_pages += page.repaired
         table.notes += page.notes
@@ -303,14 +234,9 @@ class Run:
 
     def _advance(self, table: Table) -> None:
         """Moves the stream's bookmark as far as its lanes have come."""
-        selected = table.selected
         moved = table.finished
-        if selected.incremental and table.fault is None:
-            name = selected.stream.name
-            moved |= self._state.advance(name, table.mark, latest=self._started)
-            if table.finished:
-                swept_at = self._started if table.sweeping else None
-                self._state.note(name, metrics=table.metric_ids, swept_at=swept_at)
+        if table.selected.incremental and table.fault is None:
+            moved = self._planner.advance(table)
         self._progress.update(table.name, table.mark, table.records)
         if table.finished:
             self._progress.finish(table.name)
@@ -323,9 +249,13 @@ class Run:
             raise error
         table = reading.lane.table
         if self._can_shrink(reading, error):
-            reading.url = self._first_url(reading.lane, reading.window, EVENT_PAGE_SIZE_FALLBACK)
             reading.small = True
-            self._going_on.append(reading)
+            self._begin_again(reading)
+            return
+        if self._can_restart(reading, error):
+            logger.warning("Stream '%s': a window starts again: %s", table.name, error)
+            reading.restarts += 1
+            self._begin_again(reading)
             return
         reading.lane.open -= 1
         if table.fault is None:
@@ -342,6 +272,15 @@ class Run:
             and reading.lane.timed
             and self._asked_page_size > EVENT_PAGE_SIZE_FALLBACK
         )
+
+    def _can_restart(self, reading: Reading, error: ApiError) -> bool:
+        """Whether Klaviyo may just not take the cursor any more; a first page has none."""
+        return error.status == 400 and bool(reading.pages) and reading.restarts < MAX_RESTARTS
+
+    def _begin_again(self, reading: Reading) -> None:
+        size = EVENT_PAGE_SIZE_FALLBACK if reading.small else self._page_size
+        reading.begin_again(self._first_url(reading.lane, reading.window, size))
+        self._going_on.append(reading)
 
     def _shrink_pages(self) -> None:
         """Asks for small pages from now on, since large ones are refused."""
@@ -362,21 +301,3 @@ class Run:
     def _write_state(self) -> None:
         unfinished = (table.name for table in self._tables if not table.finished)
         self._writer.state(self._state.document(next(unfinished, None)))
-
-
-def _own(reading: Reading, page: Page) -> tuple[list[Any], bool]:
-    """The records of a page that are for this reader to write, and whether more may follow."""
-    more = page.next_url is not None
-    if not reading.cut:
-        return page.records, more
-    end = reading.window.end
-    inside = [moment is None or moment < end for moment in page.times]
-    return list(compress(page.records, inside)), more and (
-        all(inside) or not _is_sorted(page.times)
-    )
-
-
-def _is_sorted(times: Sequence[int | None]) -> TypeGuard[Sequence[int]]:
-    """Whether all moments are known, there are some, and none comes before an older one."""
-    known = [moment for moment in times if moment is not None]
-    return bool(known) and len(known) == len(times) and known == sorted(known)
