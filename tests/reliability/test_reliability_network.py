@@ -121,10 +121,10 @@ def test_a_name_that_nobody_knows(
 
 AUTHORITY = trustme.CA()
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
-CERTIFICATES: dict[str, trustme.LeafCert] = {
-    "of an unknown authority": trustme.CA().issue_cert("127.0.0.1"),
-    "of another host": AUTHORITY.issue_cert("elsewhere.example"),
-    "expired": AUTHORITY.issue_cert("127.0.0.1", not_after=LONG_AGO),
+CERTIFICATES: dict[str, tuple[trustme.LeafCert, str]] = {
+    "of an unknown authority": (trustme.CA().issue_cert("127.0.0.1"), "local issuer"),
+    "of another host": (AUTHORITY.issue_cert("elsewhere.example"), "not valid for '127.0.0.1'"),
+    "expired": (AUTHORITY.issue_cert("127.0.0.1", not_after=LONG_AGO), "has expired"),
 }
 
 
@@ -151,14 +151,16 @@ def test_an_authority_of_ones_own(configure: Configure, serve: Serve) -> None:
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize("certificate", CERTIFICATES.values(), ids=CERTIFICATES.keys())
+@pytest.mark.parametrize(("certificate", "why"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
 def test_a_certificate_that_is_not_good(
-    configure: Configure, serve: Serve, clock: Any, certificate: trustme.LeafCert
+    configure: Configure, serve: Serve, clock: Any, certificate: trustme.LeafCert, why: str
 ) -> None:
     """The request is not sent, nor tried again, and one line names the certificate."""
     server = serve(server_context(certificate)).answer(b"[1]")
     fault = refused(Client(configure(base_url=server.url, api_key=KEY)), TapError)
     assert fault.startswith(f"The certificate of {server.url} is not valid, so nothing was sent")
+    assert why in fault
+    assert "REQUESTS_CA_BUNDLE" in fault
     assert not server.requests
     assert not clock.slept
 
