@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 GOAL_PAGES = 8
 """Pages after which a window is cut, so that the mark can move."""
 
-AHEAD = 2
-"""Windows for each worker that may be read beyond the mark, while the oldest is being read."""
+AHEAD = 4
+"""Windows of that size for each worker that may be read beyond the mark."""
 
 UNKEYED_NAMED = 10
 """How many of the resources that could not be records are named."""
@@ -176,9 +176,10 @@ class Planner:
         start = self._start(table, metric_id)
         # What is too fresh to be asked for, or lies past end_date, is no part of the lane.
         end = self.end if start <= self._now - SETTLE else start
-        ahead = AHEAD * self._config.concurrency
-        goal = GOAL_PAGES * self._config.page_size
-        timeline = Timeline(start, max(start, end), goal=goal, ahead=ahead)
+        page = self._config.page_size
+        goal = GOAL_PAGES * page
+        ahead = AHEAD * self._config.concurrency * goal
+        timeline = Timeline(start, max(start, end), goal=goal, page=page, ahead=ahead)
         filters = (jsonapi.equals("metric_id", metric_id),)
         return Lane(table, filters, timeline, timed=True, metric_id=metric_id)
 
@@ -201,4 +202,4 @@ class Planner:
 
 
 def _whole(table: Table, variant: str) -> Lane:
-    return Lane(table, (variant,), Timeline(0, 1, goal=1, ahead=1), timed=False)
+    return Lane(table, (variant,), Timeline(0, 1, goal=1, page=1, ahead=1), timed=False)

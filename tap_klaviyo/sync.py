@@ -12,8 +12,10 @@ is the lowest mark of its lanes, and if it moved, a STATE line follows, always b
 speaks of.
 
 A window that turns out to hold more than it should, or that could use idle workers, is cut behind
-the last full second that has been read; the rest is planned anew. That is safe since events come
-sorted by time. Where a page is not sorted, the window is not cut.
+the last full second that has been read; the rest is planned anew. Where a page holds nothing but
+one second, whose events may go on for many pages, the window is cut behind that second: its reader
+walks on to there while others read the rest. That is safe since events come sorted by time. Where a
+page is not sorted, the window is not cut.
 
 A stream that Klaviyo refuses ends alone: the others go on, and the run fails when they are done.
 """
@@ -25,13 +27,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from tap_klaviyo import jsonapi, report
 from tap_klaviyo.account import Metrics, read_metrics
-from tap_klaviyo.client import Body, Client, Trail
+from tap_klaviyo.client import Body, Client
 from tap_klaviyo.config import Config
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.engine import Engine
@@ -39,6 +40,7 @@ from tap_klaviyo.errors import ApiError
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.plan import GOAL_PAGES, Lane, Planner, Table
 from tap_klaviyo.progress import Progress
+from tap_klaviyo.reading import Reading, is_sorted
 from tap_klaviyo.records import Page, Shaper
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import EVENT_PAGE_SIZE_FALLBACK
@@ -54,29 +56,6 @@ MAX_RESTARTS = 2
 
 EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 """The form of ``time_extracted``."""
-
-
-@dataclass(eq=False)
-class Reading:
-    """One window of one lane on its way, page by page.
-
-    ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
-    which ``first`` and ``latest`` are the first and the last second, ``trail`` is the way from page
-    to page. ``doubtful`` means that the page came in a form that could not be read, ``small`` that
-    it is asked for in a small size. ``restarts`` counts how often the window had to begin again.
-    """
-
-    lane: Lane
-    window: Window
-    url: str
-    pages: int = 0
-    records: int = 0
-    first: int | None = None
-    latest: int | None = None
-    trail: Trail = field(default_factory=Trail)
-    doubtful: bool = False
-    small: bool = False
-    restarts: int = 0
 
 
 class Stopped(BaseException):
@@ -198,7 +177,7 @@ class Run:
         for lane in sorted(
             lanes, key=lambda lane: (lane.open > 0, lane.timed, -lane.timeline.waiting)
         ):
-            window = lane.timeline.take()
+            window = lane.timeline.take(self._engine.idle)
             if window is not None:
                 lane.open += 1
                 return Reading(lane, window, self._first_url(lane, window, self._page_size))
@@ -234,46 +213,50 @@ class Run:
     def _take_page(self, reading: Reading, page: Page) -> None:
         """Writes a page, and goes on with the next or ends the window."""
         reading.pages += 1
-        if reading.first is None and page.times:
-            reading.first = page.times[0]
         at = self._cut_point(reading, page)
-        records = page.records if at is None else page.records[: page.times.index(at)]
-        self._write_records(reading, page, records)
         if at is not None:
             self._cut(reading, at)
-        elif page.next_url:
+        records, more = reading.own(page)
+        self._write_records(reading, page, records)
+        self._report_density(reading, page, len(records), more)
+        if more:
             self._follow(reading, page)
             return
         reading.lane.open -= 1
-        since = reading.first if at is not None else None
-        reading.lane.timeline.finish(reading.window, reading.records, since)
+        reading.lane.timeline.finish(reading.window, reading.records)
         self._advance(reading.lane.table)
 
     def _cut_point(self, reading: Reading, page: Page) -> int | None:
-        """The second at which to end the window, if it should end with this page.
+        """The second at which the window should end, if that is sooner than planned.
 
-        It is the last second of the page, whose events may go on in the next one; none of them may
-        have been written before.
+        It is the last second of the page, whose events may go on in the next one; or the one after
+        it if some of them have been written before.
         """
-        if not reading.lane.timed or not page.next_url or not page.times:
+        if not reading.lane.timed or not page.next_url or not is_sorted(page.times):
+            return None
+        oldest, latest = page.times[0], page.times[-1]
+        if reading.latest is not None and oldest < reading.latest:
+            return None
+        window, timeline = reading.window, reading.lane.timeline
+        before = oldest if reading.latest is None else reading.latest
+        at = latest if max(before, window.start) < latest else latest + 1
+        if not window.start < at < window.end:
             return None
         others_idle = self._engine.idle > 1  # The worker that fetched this page is idle by now.
-        explored = reading.lane.timeline.explored
-        if reading.pages < GOAL_PAGES and explored and not others_idle:
-            return None
-        times = [moment for moment in page.times if moment is not None]
-        if len(times) < len(page.times) or times != sorted(times):
-            return None
-        if reading.latest is not None and times[0] < reading.latest:
-            return None
-        window, at = reading.window, times[-1]
-        first = times[0] if reading.latest is None else reading.latest
-        return at if first < at and window.start < at < window.end else None
+        if reading.pages >= GOAL_PAGES or (others_idle and timeline.worth_sharing(at, window.end)):
+            return at
+        return None
 
     def _cut(self, reading: Reading, at: int) -> None:
-        kept, rest = Window(reading.window.start, at), Window(at, reading.window.end)
-        reading.lane.timeline.give_back(rest)
-        reading.window = kept
+        reading.lane.timeline.give_back(Window(at, reading.window.end))
+        reading.window = Window(reading.window.start, at)
+        reading.cut = True
+
+    def _report_density(self, reading: Reading, page: Page, records: int, more: bool) -> None:
+        times = [moment for moment in page.times if moment is not None]
+        since = reading.window.start if reading.latest is None else reading.latest
+        upto = max(times, default=since) if more else reading.window.end
+        reading.lane.timeline.saw(Window(since, upto), records, min(times, default=None))
 
     def _follow(self, reading: Reading, page: Page) -> None:
         assert page.next_url is not None
@@ -348,12 +331,11 @@ class Run:
 
     def _begin_again(self, reading: Reading) -> None:
         """Reads a window from its first page; what was written of it comes twice."""
+        lane, window = reading.lane, reading.window
         size = EVENT_PAGE_SIZE_FALLBACK if reading.small else self._page_size
-        reading.url = self._first_url(reading.lane, reading.window, size)
-        reading.pages = reading.records = 0
-        reading.first = reading.latest = None
-        reading.trail = Trail()
-        self._going_on.append(reading)
+        url = self._first_url(lane, window, size)
+        again = Reading(lane, window, url, small=reading.small, restarts=reading.restarts)
+        self._going_on.append(again)
 
     def _shrink_pages(self) -> None:
         """Asks for small pages from now on, since large ones are refused."""

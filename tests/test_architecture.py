@@ -15,7 +15,7 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"sync", "check"},
-    {"report"},
+    {"report", "reading"},
     {"plan"},
     {"account"},
     {"client", "engine", "messages", "progress", "records", "state", "about"},

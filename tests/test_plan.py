@@ -54,7 +54,7 @@ def plan(configure: Callable[..., Config], select: Callable[..., Selected]) -> P
 
 def window(table: Table, lane: int = 0) -> Window | None:
     """The first window of a lane."""
-    return table.lanes[lane].timeline.take()
+    return table.lanes[lane].timeline.take(1)
 
 
 def test_first_run(plan: Plan) -> None:
@@ -175,7 +175,7 @@ def test_bookmarks_while_a_metric_joins(
     planner = Planner(configure(**settings), state, NOW)
     planner.plan(table, BOTH_NAMES)
     for lane in table.lanes[:lanes]:
-        while (whole := lane.timeline.take()) is not None:
+        while (whole := lane.timeline.take(1)) is not None:
             lane.timeline.finish(whole, 0)
         assert planner.advance(table)
     assert not planner.advance(table) or table.finished
@@ -190,7 +190,7 @@ def test_the_only_metric_joins(configure: Callable[..., Config], plan: Plan) -> 
     assert planner.advance(table)
     assert state.mark("open") == NOW - DAY
     assert state.joining("open", "A") == START
-    whole = table.lanes[0].timeline.take()
+    whole = table.lanes[0].timeline.take(1)
     assert whole is not None
     table.lanes[0].timeline.finish(whole, 0)
     planner.advance(table)
@@ -245,7 +245,7 @@ def test_nothing_is_claimed_unread(plan: Plan) -> None:
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW, "metrics": ["A"]}
     table = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
     new = table.lanes[1].timeline
-    whole = new.take()
+    whole = new.take(1)
     assert whole is not None
     new.finish(whole, 0)
     assert table.mark <= NOW - 5
@@ -286,7 +286,7 @@ def test_finished(plan: Plan) -> None:
     table = plan("clicked_sms", BOTH_NAMES)
     for lane in table.lanes:
         assert not table.finished
-        whole = lane.timeline.take()
+        whole = lane.timeline.take(1)
         assert whole is not None
         lane.timeline.finish(whole, 0)
     assert table.finished
