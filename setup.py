@@ -46,6 +46,7 @@ setup(
             "pytest>=8,<10",
             "responses>=0.25,<1",
             "ruff>=0.8,<1",
+            "trustme>=1.2,<2",
             "types-jsonschema",
             "types-requests",
         ],

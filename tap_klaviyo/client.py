@@ -174,7 +174,8 @@ class Client:
         except requests.exceptions.SSLError as error:
             raise TapError(
                 f"The certificate of {self._config.base_url} is not valid, so nothing was sent: "
-                f"{_reason(error)}. Check base_url and any proxy in between."
+                f"{_reason(error)}. Check base_url. If a proxy in between has a certificate of its "
+                "own, name the file of its authority in REQUESTS_CA_BUNDLE."
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise RetryableError(

@@ -30,6 +30,9 @@ GOAL_PAGES = 8
 AHEAD = 4
 """Windows of that size for each worker that may be read beyond the mark."""
 
+UNKEYED_NAMED = 10
+"""How many of the resources that could not be records are named."""
+
 SETTLE = 10
 """Klaviyo may refuse (400) to look for events of the last seconds; the next run reads them."""
 
@@ -49,7 +52,13 @@ class Table:
     counted_at: float = 0.0
     repaired_pages: int = 0
     notes: Counter[str] = field(default_factory=Counter)
-    unkeyed: list[str] = field(default_factory=list)
+    unkeyed: int = 0
+    unkeyed_ids: list[str] = field(default_factory=list)
+
+    def leave_out(self, ids: list[str]) -> None:
+        """Counts resources that lack a key and so cannot be records; the first are remembered."""
+        self.unkeyed += len(ids)
+        self.unkeyed_ids += ids[: UNKEYED_NAMED - len(self.unkeyed_ids)]
 
     @property
     def name(self) -> str:

@@ -26,6 +26,7 @@ Schema = Mapping[str, Any]
 MISFIT = object()
 INT64 = range(-(2**63), 2**63)
 LONGEST_NUMBER = 400
+LONGEST_NAME = 100
 LARGEST = 10**300
 
 
@@ -55,7 +56,8 @@ def page(body: bytes, selected: Selected) -> Repaired:
         if all(_keyed(fixed, key) for key in ("id", *selected.keys)):
             data.append(fixed)
         else:
-            repaired.unkeyed.append(str(_dict(item).get("id")))
+            name = str(_dict(item).get("id"))[:LONGEST_NAME]
+            repaired.unkeyed.append(" ".join(name.split()))
     embedded = {i.type: i for i in stream.includes if i.property in properties}
     included = [
         _resource(

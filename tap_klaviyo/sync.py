@@ -226,7 +226,7 @@ class Run:
         table.records += len(records)
         table.repaired_pages += page.repaired
         table.notes += page.notes
-        table.unkeyed += page.unkeyed
+        table.leave_out(page.unkeyed)
         self._progress.update(table.name, table.mark, table.records)
         if self._now() - table.counted_at > COUNT_INTERVAL:
             report.count(table)

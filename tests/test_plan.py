@@ -272,6 +272,15 @@ def test_full_tables(plan: Plan, stream: str, lanes: int) -> None:
     assert all(window(table, index) for index in range(lanes))
 
 
+def test_what_cannot_be_a_record(plan: Plan) -> None:
+    """Resources without a key are counted, however many; only the first are remembered."""
+    table = plan("global_exclusions")
+    for number in range(1_000):
+        table.leave_out([f"P{number}", f"Q{number}"])
+    assert table.unkeyed == 2_000
+    assert table.unkeyed_ids == [f"{letter}{number}" for number in range(5) for letter in "PQ"]
+
+
 def test_finished(plan: Plan) -> None:
     """A stream is finished when all its lanes are, or when Klaviyo refuses it."""
     table = plan("clicked_sms", BOTH_NAMES)

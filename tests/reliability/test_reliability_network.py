@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from processes import as_before
 
-from tap_klaviyo.client import Body, Client
+from tap_klaviyo.cli import main
+from tap_klaviyo.client import MAX_TRIES, Body, Client
 from tap_klaviyo.config import Config
 from tap_klaviyo.errors import RetryableError, TapError
 from tap_klaviyo.jsonapi import Query
@@ -34,17 +40,136 @@ def refused(client: Client, kind: type[TapError]) -> str:
     return str(caught.value)
 
 
-def test_proxy(
-    configure: Configure, serve: Serve, clock: Any, monkeypatch: pytest.MonkeyPatch
+def a_closed_port() -> int:
+    """A port of this machine at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+PROXIES = {
+    "HTTPS_PROXY": ("https://klaviyo.invalid", "CONNECT klaviyo.invalid:443 HTTP/1."),
+    "https_proxy": ("https://klaviyo.invalid", "CONNECT klaviyo.invalid:443 HTTP/1."),
+    "ALL_PROXY": ("https://klaviyo.invalid", "CONNECT klaviyo.invalid:443 HTTP/1."),
+    "HTTP_PROXY": ("http://127.0.0.1:9", "GET http://127.0.0.1:9/api/lists HTTP/1."),
+}
+
+
+@pytest.mark.parametrize("variable", PROXIES)
+def test_a_proxy(
+    configure: Configure, serve: Serve, clock: Any, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """HTTPS_PROXY is honoured, and never sees the key."""
+    """A proxy of the environment is asked; the key does not reach it but inside TLS."""
+    base_url, line = PROXIES[variable]
     proxy = serve().answer(b"", "502 Bad Gateway")
-    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-    client = Client(configure(base_url="https://klaviyo.invalid", api_key=KEY))
+    monkeypatch.setenv(variable, proxy.url)
+    client = Client(configure(base_url=base_url, api_key=KEY), clock.time, clock.sleep)
     refused(client, RetryableError)
-    line, headers = proxy.requests[0]
-    assert line.startswith("CONNECT klaviyo.invalid:443")
-    assert KEY not in str(headers)
+    assert proxy.requests[0][0].startswith(line)
+    assert KEY not in str(proxy.requests) or variable == "HTTP_PROXY"
+
+
+@pytest.mark.parametrize(("exempt", "direct"), [("127.0.0.1", 1), ("elsewhere.example", 0)])
+def test_no_proxy(
+    configure: Configure, serve: Serve, monkeypatch: pytest.MonkeyPatch, exempt: str, direct: int
+) -> None:
+    """What NO_PROXY names is asked directly, anything else through the proxy."""
+    proxy, server = serve().answer(b"[0]"), serve().answer(b"[1]")
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", exempt)
+    client = Client(configure(base_url=server.url))
+    assert client.get("/api/lists", LISTS, parsed) == [direct]
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["a server", "a proxy"])
+def test_nobody_listens(
+    configure: Configure, clock: Any, monkeypatch: pytest.MonkeyPatch, proxied: bool
+) -> None:
+    """A connection that is refused is tried again, and then said."""
+    url = f"http://127.0.0.1:{a_closed_port()}"
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        url = "https://klaviyo.invalid"
+    fault = refused(Client(configure(base_url=url, api_key=KEY)), RetryableError)
+    assert "Connection refused" in fault
+    assert "Check the network" in fault
+    assert len(clock.slept) == MAX_TRIES - 1
+
+
+def test_a_name_that_nobody_knows(
+    clock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """If the host has no address the command ends with one line that says to check the network."""
+
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    config = {"api_key": KEY, "start_date": "2026-01-01", "base_url": "https://klaviyo.invalid"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with as_before():
+        assert main(["--config", str(tmp_path / "config.json")]) == 1
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    (line,) = (line for line in shown.err.splitlines() if line.startswith("CRITICAL"))
+    assert "klaviyo.invalid" in line
+    assert "Name or service not known" in line
+    assert "Check the network" in line
+    assert "Traceback" not in shown.err
+    assert len(clock.slept) == MAX_TRIES - 1
+
+
+AUTHORITY = trustme.CA()
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+CERTIFICATES: dict[str, tuple[trustme.LeafCert, str]] = {
+    "of an unknown authority": (trustme.CA().issue_cert("127.0.0.1"), "local issuer"),
+    "of another host": (AUTHORITY.issue_cert("elsewhere.example"), "not valid for '127.0.0.1'"),
+    "expired": (AUTHORITY.issue_cert("127.0.0.1", not_after=LONG_AGO), "has expired"),
+}
+
+
+def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    """What a server with this certificate needs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """REQUESTS_CA_BUNDLE names the authority of the tests."""
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+
+
+@pytest.mark.usefixtures("trusted")
+def test_an_authority_of_ones_own(configure: Configure, serve: Serve) -> None:
+    """REQUESTS_CA_BUNDLE is honoured: a certificate of an authority in it is good."""
+    server = serve(server_context(AUTHORITY.issue_cert("127.0.0.1"))).answer(b"[1]")
+    client = Client(configure(base_url=server.url))
+    assert client.get("/api/lists", LISTS, parsed) == [1]
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(("certificate", "why"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
+def test_a_certificate_that_is_not_good(
+    configure: Configure, serve: Serve, clock: Any, certificate: trustme.LeafCert, why: str
+) -> None:
+    """The request is not sent, nor tried again, and one line names the certificate."""
+    server = serve(server_context(certificate)).answer(b"[1]")
+    fault = refused(Client(configure(base_url=server.url, api_key=KEY)), TapError)
+    assert fault.startswith(f"The certificate of {server.url} is not valid, so nothing was sent")
+    assert why in fault
+    assert "REQUESTS_CA_BUNDLE" in fault
+    assert not server.requests
+    assert not clock.slept
+
+
+def test_no_authority_is_trusted_by_itself(configure: Configure, serve: Serve) -> None:
+    """Without REQUESTS_CA_BUNDLE the authority of the tests is as unknown as any."""
+    server = serve(server_context(AUTHORITY.issue_cert("127.0.0.1"))).answer(b"[1]")
+    refused(Client(configure(base_url=server.url, api_key=KEY)), TapError)
+    assert not server.requests
 
 
 @pytest.mark.parametrize(
