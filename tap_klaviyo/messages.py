@@ -78,6 +78,10 @@ class Writer:
         """A STATE message; everything it speaks of has been written before."""
         self._write({"type": "STATE", "value": value})
 
+    def activate_version(self, stream: str, version: int) -> None:
+        """An ACTIVATE_VERSION message: whatever has another version is no more."""
+        self._write({"type": "ACTIVATE_VERSION", "stream": stream, "version": version})
+
     def text(self, text: str) -> None:
         """What a mode other than sync prints, such as the catalog."""
         self.records(text.encode() + b"\n")

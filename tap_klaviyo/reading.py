@@ -70,7 +70,6 @@ class Reading:
 
     def finish(self) -> None:
         """All of the window has been written."""
-        self.lane.open -= 1
         self.lane.timeline.finish(self.window, self.records)
 
     def begin_again(self, url: str) -> None:

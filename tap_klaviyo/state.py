@@ -103,7 +103,7 @@ class State:
         covered = [metric for metric in metrics if first or self.covers(stream, metric)]
         others = {metric: self.joining(stream, metric) for metric in metrics}
         joining = {m: mark for m, mark in others.items() if mark is not None and m not in covered}
-        noted: dict[str, Any] = {METRICS: covered}
+        noted: dict[str, Any] = {METRICS: covered} if metrics else {}
         if swept_at is not None:
             noted[SWEPT] = swept_at
         self._write(stream, {**noted, JOINING: joining})

@@ -22,9 +22,9 @@ DAY, HOUR = 86_400, 3_600
 START = 1_767_225_600  # 2026-01-01T00:00:00Z, the start_date
 NOW = START + 100 * DAY
 
-OPENED = Metrics([Metric("A", "Opened Email", own=True)])
+OPENED = Metrics([Metric("A", "Opened Email", "Klaviyo")])
 BOTH_NAMES = Metrics(
-    [Metric("A", "Clicked SMS", own=True), Metric("B", "Clicked Text Message", own=True)]
+    [Metric("A", "Clicked SMS", "Klaviyo"), Metric("B", "Clicked Text Message", "Klaviyo")]
 )
 
 Plan = Callable[..., Table]
@@ -267,9 +267,10 @@ def test_missing_metric(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
 def test_full_tables(plan: Plan, stream: str, lanes: int) -> None:
     """A full-table stream is one window for each of its variants, without a filter on time."""
     table = plan(stream)
-    assert [lane.timed for lane in table.lanes] == [False] * lanes
-    assert len({lane.filters for lane in table.lanes}) == lanes
-    assert all(window(table, index) for index in range(lanes))
+    assert not table.lanes
+    assert [lane.timed for lane in table.fresh] == [False] * lanes
+    assert len({lane.filters for lane in table.fresh}) == lanes
+    assert all(lane.timeline.take(1) for lane in table.fresh)
 
 
 def test_what_cannot_be_a_record(plan: Plan) -> None:
