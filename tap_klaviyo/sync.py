@@ -11,12 +11,6 @@ in windows of time. When a window is done, the lane's low-water mark may move; t
 is the lowest mark of its lanes, and if it moved, a STATE line follows, always behind the records it
 speaks of.
 
-A window that turns out to hold more than it should, or that could use idle workers, is cut behind
-the last full second that has been read; the rest is planned anew. Where a page holds nothing but
-one second, whose events may go on for many pages, the window is cut behind that second: its reader
-walks on to there while others read the rest. That is safe since events come sorted by time. Where a
-page is not sorted, the window is not cut.
-
 A stream that Klaviyo refuses ends alone: the others go on, and the run fails when they are done.
 """
 
@@ -38,9 +32,9 @@ from tap_klaviyo.discovery import Selected
 from tap_klaviyo.engine import Engine
 from tap_klaviyo.errors import ApiError
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.plan import GOAL_PAGES, Lane, Planner, Table
+from tap_klaviyo.plan import Lane, Planner, Table
 from tap_klaviyo.progress import Progress
-from tap_klaviyo.reading import Reading, is_sorted
+from tap_klaviyo.reading import Reading
 from tap_klaviyo.records import Page, Shaper
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import EVENT_PAGE_SIZE_FALLBACK
@@ -212,69 +206,23 @@ class Run:
 
     def _take_page(self, reading: Reading, page: Page) -> None:
         """Writes a page, and goes on with the next or ends the window."""
-        reading.pages += 1
-        at = self._cut_point(reading, page)
-        if at is not None:
-            self._cut(reading, at)
-        records, more = reading.own(page)
-        self._write_records(reading, page, records)
-        self._report_density(reading, page, len(records), more)
-        if more:
-            self._follow(reading, page)
+        # The worker that fetched this page is idle by now.
+        records, more = reading.take(page, others_idle=self._engine.idle > 1)
+        self._write_records(reading.lane.table, page, records)
+        if not more:
+            reading.finish()
+            self._advance(reading.lane.table)
             return
-        reading.lane.open -= 1
-        reading.lane.timeline.finish(reading.window, reading.records)
-        self._advance(reading.lane.table)
-
-    def _cut_point(self, reading: Reading, page: Page) -> int | None:
-        """The second at which the window should end, if that is sooner than planned.
-
-        It is the last second of the page, whose events may go on in the next one; or the one after
-        it if some of them have been written before.
-        """
-        if not reading.lane.timed or not page.next_url or not is_sorted(page.times):
-            return None
-        oldest, latest = page.times[0], page.times[-1]
-        if reading.latest is not None and oldest < reading.latest:
-            return None
-        window, timeline = reading.window, reading.lane.timeline
-        before = oldest if reading.latest is None else reading.latest
-        at = latest if max(before, window.start) < latest else latest + 1
-        if not window.start < at < window.end:
-            return None
-        others_idle = self._engine.idle > 1  # The worker that fetched this page is idle by now.
-        if reading.pages >= GOAL_PAGES or (others_idle and timeline.worth_sharing(at, window.end)):
-            return at
-        return None
-
-    def _cut(self, reading: Reading, at: int) -> None:
-        reading.lane.timeline.give_back(Window(at, reading.window.end))
-        reading.window = Window(reading.window.start, at)
-        reading.cut = True
-
-    def _report_density(self, reading: Reading, page: Page, records: int, more: bool) -> None:
-        times = [moment for moment in page.times if moment is not None]
-        since = reading.window.start if reading.latest is None else reading.latest
-        upto = max(times, default=since) if more else reading.window.end
-        reading.lane.timeline.saw(Window(since, upto), records, min(times, default=None))
-
-    def _follow(self, reading: Reading, page: Page) -> None:
-        assert page.next_url is not None
-        path, empty = reading.lane.table.query.path, not page.records and not page.unkeyed
         try:
-            reading.url = reading.trail.follow(page.next_url, path, empty=empty)
+            reading.follow(page)
         except ApiError as error:
             self._fail(reading, error)
             return
-        times = (moment for moment in page.times if moment is not None)
-        reading.latest = max(times, default=reading.latest)
         self._going_on.append(reading)
 
-    def _write_records(self, reading: Reading, page: Page, records: list[Any]) -> None:
-        table = reading.lane.table
+    def _write_records(self, table: Table, page: Page, records: list[Any]) -> None:
         extracted = datetime.fromtimestamp(self._now(), timezone.utc).strftime(EXTRACTED)
         self._writer.records(table.shaper.encode(records, extracted))
-        reading.records += len(records)
         table.records += len(records)
         table.repaired_pages += page.repaired
         table.notes += page.notes
@@ -330,12 +278,9 @@ class Run:
         return error.status == 400 and bool(reading.pages) and reading.restarts < MAX_RESTARTS
 
     def _begin_again(self, reading: Reading) -> None:
-        """Reads a window from its first page; what was written of it comes twice."""
-        lane, window = reading.lane, reading.window
         size = EVENT_PAGE_SIZE_FALLBACK if reading.small else self._page_size
-        url = self._first_url(lane, window, size)
-        again = Reading(lane, window, url, small=reading.small, restarts=reading.restarts)
-        self._going_on.append(again)
+        reading.begin_again(self._first_url(reading.lane, reading.window, size))
+        self._going_on.append(reading)
 
     def _shrink_pages(self) -> None:
         """Asks for small pages from now on, since large ones are refused."""

@@ -348,12 +348,13 @@ def _check_reread(
 def run_ahead(world: World, stream: str, concurrency: int, page_size: int) -> int:
     """The most events of one metric that may have been written beyond the bookmark.
 
-    So many windows, each of which ends with the first page after its goal that is not all of one
-    second.
+    What may be taken ahead, and a window more; and of each open window what it holds beyond its
+    goal, since it ends with the first page after that which is not all of one second.
     """
     seconds = Counter(e.timestamp for e in world.events.values() if e.stream == stream)
     densest = max(seconds.values(), default=0)
-    return (AHEAD * concurrency + 1) * ((GOAL_PAGES + 1) * page_size + densest)
+    taken = (AHEAD * concurrency + 1) * GOAL_PAGES * page_size
+    return taken + (concurrency + 1) * (page_size + densest)
 
 
 def _marks(world: World, state: Mapping[str, Any]) -> dict[str, int]:

@@ -135,9 +135,9 @@ def test_a_metric_that_joins_is_not_started_over(concurrency: int) -> None:
     """Killed while it reads the history of a new metric, a run is gone on from where it was."""
     options: dict[str, Any] = {"page_size": 2, "concurrency": concurrency}
     kept = []
-    for last in range(20, 260, 40):
+    for last in range(20, 520, 100):
         world = World("clicked_sms", lookback_window=0, sweep_window=0)
-        for arrival in [*spread(300, NEW), *spread(20, OLD)]:
+        for arrival in [*spread(900, NEW), *spread(20, OLD)]:
             world.arrive(arrival)
         world.hide(NEW)
         first = world.sync({}, **options)
