@@ -83,10 +83,10 @@ def page(body: bytes, selected: Selected, parent: str = "") -> Repaired:
 
 
 def _loads(body: bytes) -> Any:
-    """JSON as leniently as can be: odd bytes, raw control characters, huge numbers."""
+    """JSON as leniently as can be: odd bytes, raw control characters, huge numbers, a BOM."""
     try:
         return json.loads(
-            body.decode("utf-8", errors="replace"),
+            body.decode("utf-8-sig", errors="replace"),
             strict=False,
             parse_int=_integer,
             parse_float=_float,

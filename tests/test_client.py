@@ -149,6 +149,7 @@ def test_blamed_parameter(client: Client) -> None:
     "fault",
     [
         requests.ConnectionError("refused,\non two lines"),
+        requests.ConnectTimeout("slow"),
         requests.ReadTimeout("slow"),
         ConnectionResetError(104, "reset"),
     ],

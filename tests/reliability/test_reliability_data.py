@@ -67,8 +67,8 @@ def delete_behind_the_cursor(world: World, number: int) -> None:
 CASES: dict[str, Case] = {
     "nothing at all": Case(),
     "one event": Case(history=[Arrival(0, DAY, OPENED)]),
-    "5,000 events in one second": Case(
-        history=[Arrival(0, 5 * DAY, OPENED, 5_000), *spread(20)], settings={"page_size": 200}
+    "50,000 events in one second": Case(
+        history=[Arrival(0, 5 * DAY, OPENED, 50_000), *spread(20)], settings={"page_size": 1000}
     ),
     "a burst at the bookmark's second": Case(
         history=[Arrival(0, 0, OPENED, 30)], news=[Arrival(0, HOUR, OPENED, 30)]

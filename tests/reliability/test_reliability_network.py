@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import trustme
 from processes import as_before
+from worlds import Arrival, World, ids
 
 from tap_klaviyo.cli import main
-from tap_klaviyo.client import MAX_TRIES, Body, Client
+from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Body, Client
 from tap_klaviyo.config import Config
 from tap_klaviyo.errors import RetryableError, TapError
 from tap_klaviyo.jsonapi import Query
@@ -197,3 +198,19 @@ def test_silent_server(configure: Configure, clock: Any) -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         client = Client(configure(base_url=url, request_timeout=0.01))
         refused(client, RetryableError)
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "seconds"),
+    [("silence", {"seconds": 30.0}, 30), ("drip", {"pieces": 20, "seconds": 20.0}, 400)],
+)
+def test_a_slow_answer(fault: str, options: dict[str, float], seconds: int) -> None:
+    """An answer that does not come in time is asked for again; the run does not wait for more."""
+    world = World("open")
+    world.arrive(Arrival(0, 7200, "Opened Email", 20))
+    world.api.faults.add(fault, path="/api/events", times=3, **options)
+    written = world.sync({}, request_timeout=30, concurrency=1)
+    assert world.struck == 3
+    assert written.fault is None
+    assert ids(written.messages)["open"] == set(world.events)
+    assert world.now - written.started < 3 * (seconds + MAX_PAUSE)

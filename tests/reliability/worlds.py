@@ -233,7 +233,7 @@ class World:
             fault: BaseException | None = None
             try:
                 run.sync()
-            except (TapError, Killed, MemoryError) as error:
+            except (TapError, Killed, MemoryError, RuntimeError) as error:
                 fault = error
         *lines, rest = bytes(pipe.got).split(b"\n")
         return Written(started, [json.loads(line) for line in lines], rest, fault, settings)
