@@ -5,22 +5,37 @@ import random
 import threading
 import time
 from collections.abc import Collection as Container
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from sandbox.events import NOBODY, Event, EventLog, Row
+from sandbox.events import NOBODY, Event, EventLog, Row, iso
 from sandbox.filters import Condition
+from sandbox.memberships import Memberships, member
 from sandbox.paging import Selection
 from sandbox.resources import Collection, Resource, identifier
 from sandbox.rules import Endpoint
-from sandbox.seeding.mailings import make_campaigns, make_flows, make_lists, make_tags
-from sandbox.seeding.metrics import Naming, make_metrics
-from sandbox.seeding.people import make_profiles, suppress
-from sandbox.seeding.story import Story
+from sandbox.seeding.assembly import assemble
+from sandbox.seeding.metrics import Naming
+from sandbox.seeding.people import suppress
 
-_FEWEST_PROFILES, _MOST_PROFILES, _EVENTS_PER_PROFILE = 640, 25_000, 8
 _LATE = (3600, 7 * 86_400)
+_DELETED = 8  # of the profiles, so that some events have lost theirs
+_UPDATED = ("updated", "updated_at")
+_GROUPS = ("list", "segment")
+
+# What goes with a resource when it is deleted, by its relationships.
+_OWNS = {
+    "campaign": ("campaign-messages",),
+    "catalog-item": ("variants",),
+    "coupon": ("coupon-codes",),
+    "flow": ("flow-actions",),
+    "flow-action": ("flow-messages",),
+    "form": ("form-versions",),
+    "metric": ("metric-properties",),
+    "object-type": ("schema-versions", "object-records", "object-ingestion-logs"),
+    "profile": ("push-tokens",),
+}
 
 
 class Source(Protocol):
@@ -39,9 +54,16 @@ class Account:
     every change.
     """
 
-    def __init__(self, log: EventLog, collections: dict[str, Collection], seed: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        collections: dict[str, Collection],
+        seed: int,
+        members: Memberships | None = None,
+    ) -> None:
         self.log = log
         self.collections = collections
+        self.memberships = members or Memberships()
         self.lock = threading.RLock()
         self.version = 0
         self._rng = random.Random(f"{seed}/changes")
@@ -68,40 +90,35 @@ class Account:
         """
         moment = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
         moment = moment.replace(microsecond=0)
-
-        def rng(part: str) -> random.Random:
-            return random.Random(f"{seed}/{part}")
-
-        tags, flows = make_tags(rng("tags")), make_flows(rng("flows"), moment)
-        lists = make_lists(rng("lists"), moment, tags, flows)
-        roles = make_metrics(rng("metrics"), naming, without, moment)
-        roles["order"][0].relations["flow-triggers"] = [flows[1]]
-        metrics = [metric for metrics in roles.values() for metric in metrics]
-        campaigns = make_campaigns(rng("campaigns"), moment, days, lists, tags, odd_dates=odd_dates)
-        count = min(_MOST_PROFILES, max(_FEWEST_PROFILES, events // _EVENTS_PER_PROFILE))
-        profiles = make_profiles(rng("profiles"), count, [one.id for one in lists], moment)
-        log = EventLog(seed, metrics, profiles, [])
-        story = Story(rng("story"), log, roles, campaigns, flows, moment, days, tame=tame)
-        story.write(events)
-        account = cls(
-            log,
-            {
-                "account": Collection([_account_record(rng("account"))]),
-                "campaign": Collection(campaigns),
-                "list": Collection(lists),
-                "metric": Collection(metrics),
-                "profile": Collection(profiles),
-            },
+        whole = assemble(
             seed,
+            events,
+            naming,
+            moment,
+            days,
+            without=without,
+            odd_dates=odd_dates,
+            tame=tame,
         )
-        for profile in profiles[:: count // 8]:
+        account = cls(whole.log, whole.collections, seed, whole.members)
+        profiles = whole.log.profiles
+        for profile in profiles[:: len(profiles) // _DELETED]:
             if not suppressed(profile):
-                account.remove("profile", profile.id)
+                account.remove("profile", profile.id, moment=moment)
         return account
 
-    def source(self, kind: str) -> Source:
-        """Where the records of a type are listed from."""
-        return self.log if kind == "event" else self.collections[kind]
+    def source(self, endpoint: Endpoint, id: str | None) -> Source:
+        """Where an endpoint's records are listed from; `id` is that in its path.
+
+        Raises KeyError if there is nothing of that id.
+        """
+        if endpoint.kind == "event":
+            return self.log
+        if endpoint.parent:
+            return Collection(self._children(endpoint.parent, id or "", endpoint.via))
+        if endpoint.single:
+            return Collection([self.collections[endpoint.kind][id or ""]])
+        return self.collections[endpoint.kind]
 
     # What happens to the account.
 
@@ -156,6 +173,32 @@ class Account:
             self.collections[kind][id].change(**attributes)
             self.version += 1
 
+    def update(self, kind: str, id: str, *, now: float | None = None, **attributes: Any) -> None:
+        """Set attributes of a resource as its owner would: what tells of its last change moves.
+
+        `now` is in Unix seconds and stands for the clock. Raises KeyError for an unknown resource.
+        """
+        with self.lock:
+            known = self.collections[kind][id].attributes
+            moved = {name: _written(now) for name in _UPDATED if name in known}
+            self.change(kind, id, **moved, **attributes)
+
+    def join(self, group_id: str, profile_id: str, *, timestamp: float | None = None) -> None:
+        """A profile joins a list or segment, at a moment in Unix seconds or now; again, if need be.
+
+        Raises KeyError for an unknown group or profile.
+        """
+        with self.lock:
+            profile = self.collections["profile"][profile_id]
+            self.memberships.join(self._group(group_id), {profile.id: _seconds(timestamp)})
+            self.version += 1
+
+    def leave(self, group_id: str, profile_id: str, *, timestamp: float | None = None) -> None:
+        """A profile leaves a list or segment. Raises KeyError if it is not a member."""
+        with self.lock:
+            self.memberships.leave(self._group(group_id), {profile_id: _seconds(timestamp)})
+            self.version += 1
+
     def add_list(self, name: str, moment: datetime | None = None) -> str:
         """Make a list; returns its id."""
         made = (moment or datetime.now(timezone.utc)).replace(microsecond=0).isoformat()
@@ -171,10 +214,21 @@ class Account:
             self.version += 1
         return resource.id
 
-    def remove(self, kind: str, id: str) -> None:
-        """Delete a campaign, list, metric or profile; its events stay. Raises KeyError."""
+    def remove(self, kind: str, id: str, *, moment: datetime | None = None) -> None:
+        """Delete a resource with all that belongs to it, at a moment or now; its events stay.
+
+        Raises KeyError for an unknown one.
+        """
         with self.lock:
-            self.collections[kind].remove(id)
+            resource = self.collections[kind].remove(id)
+            for relation in _OWNS.get(kind, ()):
+                for child in resource.related(relation):
+                    if child.id in self.collections.get(child.kind, ()):
+                        self.remove(child.kind, child.id)
+                    child.deleted = True
+            if kind == "profile":
+                seconds = _seconds(moment.timestamp() if moment else None)
+                self.memberships.forget(id, self._groups(), seconds)
             self.version += 1
 
     # The truth.
@@ -210,6 +264,23 @@ class Account:
         """Ids of all living resources of a type."""
         with self.lock:
             return [resource.id for resource in self.collections[kind]]
+
+    def ids_under(self, kind: str, id: str, relation: str) -> list[str]:
+        """Ids of all that a resource relates to and that still exists, such as a flow's actions.
+
+        Raises KeyError for an unknown resource.
+        """
+        with self.lock:
+            return [child.id for child in self._children(kind, id, relation)]
+
+    def members(self, group_id: str) -> dict[str, str]:
+        """The members of a list or segment by id, and when each joined (ISO 8601).
+
+        Raises KeyError for an unknown group.
+        """
+        with self.lock:
+            joined = self.memberships.of(self._group(group_id))
+            return {id: iso(moment) for id, moment in joined.items()}
 
     def campaign_ids(
         self, channels: Container[str] | None = None, archived: bool | None = None
@@ -249,6 +320,24 @@ class Account:
                 for metric in self.collections["metric"]
             ]
 
+    def _children(self, kind: str, id: str, relation: str) -> list[Resource]:
+        parent = self.collections[kind][id]
+        if relation == "profiles":
+            profiles = self.collections["profile"]
+            joined = self.memberships.of(parent)
+            return [member(profiles[id], moment) for id, moment in joined.items()]
+        return [child for child in parent.related(relation) if not child.deleted]
+
+    def _groups(self) -> Iterator[Resource]:
+        for kind in _GROUPS:
+            yield from self.collections.get(kind, ())
+
+    def _group(self, id: str) -> Resource:
+        for kind in _GROUPS:
+            if id in self.collections[kind]:
+                return self.collections[kind][id]
+        raise KeyError(id)
+
     def _metric_number(self, wanted: str) -> int:
         for number, metric in enumerate(self.log.metrics):
             named = _owner(metric) == "Klaviyo" and (
@@ -276,31 +365,10 @@ def _owner(metric: Resource) -> str | None:
     return integration["name"] if integration else None
 
 
-def _account_record(rng: random.Random) -> Resource:
-    public = identifier(rng, 6)
-    return Resource(
-        "account",
-        public,
-        {
-            "test_account": True,
-            "contact_information": {
-                "default_sender_name": "The shop",
-                "default_sender_email": "shop@example.com",
-                "website_url": "https://shop.example.com",
-                "organization_name": "The shop",
-                "street_address": {
-                    "address1": "1 Main Street",
-                    "address2": None,
-                    "city": "Amsterdam",
-                    "region": None,
-                    "country": "NL",
-                    "zip": "1012 AB",
-                },
-            },
-            "industry": "Software / SaaS",
-            "timezone": "Europe/Amsterdam",
-            "preferred_currency": "EUR",
-            "public_api_key": public,
-            "locale": "en-US",
-        },
-    )
+def _seconds(timestamp: float | None) -> int:
+    """A moment in Unix seconds; the clock's without one."""
+    return int(time.time() if timestamp is None else timestamp)
+
+
+def _written(timestamp: float | None) -> str:
+    return iso(_seconds(timestamp))

@@ -17,6 +17,7 @@ class Request:
     path: str
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
     def header(self, name: str) -> str | None:
         """A header's value."""

@@ -6,21 +6,19 @@ transport, be called from several threads, and run on a clock of its own.
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any
+from urllib.parse import unquote
 
 from sandbox.account import Account
-from sandbox.answers import MEDIA_TYPE, Answer, Place, Refusal, Request
-from sandbox.documents import Shape, Writer
-from sandbox.events import Event
+from sandbox.answers import MEDIA_TYPE, Answer, Refusal, Request
+from sandbox.endpoints import ENDPOINTS
 from sandbox.faults import Faults
 from sandbox.kinds import KINDS
 from sandbox.limits import Limits
-from sandbox.paging import Cursor, Key, Selection
-from sandbox.query import Query, pairs_of, read
-from sandbox.resources import Resource
-from sandbox.rules import ENDPOINTS, RETIRED, REVISION, REVISIONS, Endpoint, Tier
+from sandbox.listing import Listing
+from sandbox.query import pairs_of, read
+from sandbox.rules import RETIRED, REVISION, REVISIONS, Endpoint, Tier
 
 try:
     from isal import isal_zlib as zlib
@@ -28,7 +26,7 @@ except ImportError:  # Not on every platform; it only takes less time.
     import zlib  # type: ignore[no-redef]
 
 KEY = "pk_sandbox"
-_SELECTIONS_KEPT = 256
+_PLACE_OF_ID = 3
 _SCHEME = "Klaviyo-API-Key"
 _OPT_OUT = "X-Klaviyo-Revision-Fall-Forward-Opt-Out"
 _GZIP = 16 + zlib.MAX_WBITS
@@ -59,9 +57,7 @@ class Api:
         self._scopes = scopes
         self._clock = clock
         self._limits = None if limits is None else Limits(limits, clock)
-        self._writer = Writer(self.url)
-        self._selections: dict[object, Selection[Any]] = {}
-        self._selected_of = account.version
+        self._listing = Listing(account, self.url)
 
     def answer(self, request: Request) -> Answer:
         """Answer one request, as an account without faults would, and then spoil the answer."""
@@ -79,7 +75,8 @@ class Api:
 
     def _answer(self, request: Request) -> Answer:
         path = request.path.rstrip("/")
-        endpoint = ENDPOINTS.get(path)
+        template, id = _template(path)
+        endpoint = ENDPOINTS.get(template)
         if endpoint is None:
             raise Refusal(404, "not_found", "Not found.", f"The path {request.path} was not found.")
         if request.method != "GET":
@@ -89,15 +86,15 @@ class Api:
             )
         self._authenticate(request)
         _check_revision(request)
-        headers = self._limits.take(_buckets(path, endpoint, request)) if self._limits else {}
+        headers = self._limits.take(_buckets(template, endpoint, request)) if self._limits else {}
         try:
-            self._permit(KINDS[endpoint.kind].scope)
+            self._permit(KINDS[endpoint.kind].scope, *endpoint.scopes)
             query = read(endpoint, request.query, path=path, now=self._clock())
-            for kind, relation in endpoint.kinds().items():
-                if relation in query.include:
+            for kind, relations in endpoint.kinds().items():
+                if relations.intersection(query.include):
                     self._permit(KINDS[kind].scope)
             with self.account.lock:
-                return replace(self._list(path, endpoint, query), headers=headers)
+                return replace(self._listing.answer(path, id, endpoint, query), headers=headers)
         except Refusal as refusal:
             refusal.headers.update(headers)
             raise
@@ -115,65 +112,21 @@ class Api:
                 401, "authentication_failed", "Incorrect authentication credentials.", detail
             )
 
-    def _permit(self, scope: str) -> None:
-        if self._scopes is not None and scope not in self._scopes:
-            title = "You do not have permission to perform this action."
-            detail = f"The API key is missing the required scope '{scope}'."
-            raise Refusal(403, "permission_denied", title, detail)
+    def _permit(self, *scopes: str) -> None:
+        for scope in scopes:
+            if self._scopes is not None and scope not in self._scopes:
+                title = "You do not have permission to perform this action."
+                detail = f"The API key is missing the required scope '{scope}'."
+                raise Refusal(403, "permission_denied", title, detail)
 
-    def _list(self, path: str, endpoint: Endpoint, query: Query) -> Answer:
-        """One page of a collection."""
-        selection = self._selection(path, endpoint, query)
-        page = selection.page(query.cursor, selection.hi if query.size is None else query.size)
-        shape = Shape(query.fields.get(endpoint.kind), query.additional, frozenset(query.include))
-        rows: Sequence[Any] = page.rows
-        if endpoint.kind == "event":
-            rows = [self.account.log.event(row) for row in page.rows]
-            data = self._writer.events(rows, shape)
-        else:
-            data = self._writer.resources(rows, shape)
-        included = self._included(endpoint, query, rows) if query.include else None
 
-        def url(query_string: str) -> str:
-            return f"{self.url}{path}/" + (f"?{query_string}" if query_string else "")
-
-        def neighbour(direction: str, key: Key | None) -> str | None:
-            return None if key is None else url(query.at(Cursor(direction, key, query.fingerprint)))
-
-        links = {
-            "self": url(query.own),
-            "prev": neighbour("prev", page.prev),
-            "next": neighbour("next", page.next),
-        }
-        here = query.cursor or Cursor("next", None, query.fingerprint)
-        again = url(query.at(replace(here, salt=here.salt + 1)))
-        place = Place(url(query.own), url(query.first), again, query.fingerprint)
-        body = self._writer.document(data, included, links)
-        return Answer(200, body, records=len(data), place=place)
-
-    def _included(
-        self, endpoint: Endpoint, query: Query, rows: Sequence[Event | Resource]
-    ) -> list[bytes]:
-        """The related resources of a page that still exist, each once."""
-        written: list[bytes] = []
-        for name in query.include:
-            kind = KINDS[endpoint.kind].relationships[name].kind
-            found = dict.fromkeys(other for row in rows for other in row.related(name))
-            living = [other for other in found if not other.deleted]
-            written += self._writer.resources(living, Shape(query.fields.get(kind)))
-        return written
-
-    def _selection(self, path: str, endpoint: Endpoint, query: Query) -> Selection[Any]:
-        """Filtering and sorting are done once for all pages, until the account changes."""
-        if self._selected_of != self.account.version or len(self._selections) > _SELECTIONS_KEPT:
-            self._selections.clear()
-            self._selected_of = self.account.version
-        wanted = (path, query.conditions, query.sort)
-        if wanted not in self._selections:
-            source = self.account.source(endpoint.kind)
-            selected = source.select(endpoint, query.conditions, query.sort)
-            self._selections[wanted] = selected
-        return self._selections[wanted]
+def _template(path: str) -> tuple[str, str | None]:
+    """A path with `{id}` in the place of an id, and the id."""
+    parts = path.split("/")
+    if len(parts) <= _PLACE_OF_ID:
+        return path, None
+    id, parts[_PLACE_OF_ID] = unquote(parts[_PLACE_OF_ID]), "{id}"
+    return "/".join(parts), id
 
 
 def _check_revision(request: Request) -> None:

@@ -46,11 +46,13 @@ class Writer:
         links: Mapping[str, str | None],
     ) -> bytes:
         """A whole collection document; `included` is left out if None."""
-        # Joined once: to copy megabytes takes longer than to write them.
-        parts = [b'{"data":[', *_separated(data), b"]"]
-        if included is not None:
-            parts += [b',"included":[', *_separated(included), b"]"]
-        return b"".join([*parts, b',"links":', dumps(links), b"}"])
+        return _document([b"[", *_separated(data), b"]"], included, links)
+
+    def single(
+        self, data: bytes | None, included: Iterable[bytes] | None, links: Mapping[str, str | None]
+    ) -> bytes:
+        """A whole document about one resource or, if None, about none."""
+        return _document([data or b"null"], included, links)
 
     def resources(self, resources: Sequence[Resource], shape: Shape) -> list[bytes]:
         """Resources other than events; what has been written is kept with them."""
@@ -121,6 +123,16 @@ class Writer:
 
     def _home(self, kind: str, id: str) -> str:
         return f"{self._url}/api/{KINDS[kind].path}/{id}/"
+
+
+def _document(
+    data: Iterable[bytes], included: Iterable[bytes] | None, links: Mapping[str, str | None]
+) -> bytes:
+    # Joined once: to copy megabytes takes longer than to write them.
+    parts = [b'{"data":', *data]
+    if included is not None:
+        parts += [b',"included":[', *_separated(included), b"]"]
+    return b"".join([*parts, b',"links":', dumps(links), b"}"])
 
 
 def _links(home: str, name: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The account's events, in columns, so that millions of them fit into memory."""
 
+import json
 import math
 from array import array
 from bisect import bisect_left, insort
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sandbox.answers import invalid
 from sandbox.filters import Condition
@@ -31,6 +32,12 @@ class Payload:
 
     rest: bytes | None
     message: Resource | None = None
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """The properties, read anew; none for null."""
+        found: dict[str, Any] = json.loads(b"{" + self.rest) if self.rest else {}
+        return found
 
 
 class Event(NamedTuple):
@@ -73,8 +80,11 @@ class Event(NamedTuple):
             return []
         related = {
             "event": [Resource("event", self.id, {})],
+            message.kind: [message],
             "campaign": message.related("campaign"),
-            "campaign-message": [message],
+            "flow": [
+                flow for action in message.related("flow-action") for flow in action.related("flow")
+            ],
         }
         return [Resource("attribution", f"{self.id:0>32}", {}, related)]
 
@@ -182,6 +192,10 @@ class EventLog:
         """The number of a payload that suits a metric: that of its first event, or any."""
         order = self._order_of.get(metric)
         return self._payloads[order[0] & _POSITION] if order else 0
+
+    def properties(self, position: int) -> dict[str, Any]:
+        """The event properties that the event at a position shares with others."""
+        return self.payloads[self._payloads[position]].properties
 
     def _matches(self, packed: int, conditions: Sequence[Condition]) -> bool:
         event = self.event(packed)

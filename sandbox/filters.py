@@ -59,10 +59,12 @@ TYPES: Mapping[str, Callable[[Value], bool]] = {
     "strings": lambda value: isinstance(value, str) or _is_list_of(str, value),
     "datetime": lambda value: isinstance(value, datetime),
     "integer": lambda value: type(value) is int,
+    "seconds": lambda value: type(value) is int,
     "boolean": lambda value: isinstance(value, bool),
     "relation": lambda value: value is None,
 }
 
+MOMENTS = frozenset({"datetime", "seconds"})
 LOWER_BOUNDS = frozenset({"greater-than", "greater-or-equal"})
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -71,6 +73,8 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ),
     "any": lambda actual, wanted: actual in wanted,
     "contains": lambda actual, wanted: wanted in actual,
+    "starts-with": str.startswith,
+    "ends-with": str.endswith,
     "greater-than": operator.gt,
     "greater-or-equal": operator.ge,
     "less-than": operator.lt,

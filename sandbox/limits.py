@@ -1,4 +1,4 @@
-"""Klaviyo's rate limits: a burst window of a second and a steady window of a minute, both fixed."""
+"""Klaviyo's rate limits: fixed windows of a second (burst), a minute (steady), rarely of a day."""
 
 import math
 import threading
@@ -30,7 +30,7 @@ class _Window:
 
 
 class Limits:
-    """Counts requests by bucket; every bucket has the two windows of its tier.
+    """Counts requests by bucket; every bucket has the windows of its tier.
 
     `share` scales all limits (1.0 is Klaviyo's), `clock` gives Unix seconds. Safe to use from
     several threads.
@@ -38,7 +38,7 @@ class Limits:
 
     def __init__(self, share: float, clock: Callable[[], float]) -> None:
         self._share, self._clock = share, clock
-        self._buckets: dict[str, tuple[_Window, _Window]] = {}
+        self._buckets: dict[str, list[_Window]] = {}
         self._lock = threading.Lock()
 
     def take(self, buckets: Iterable[tuple[str, Tier]]) -> dict[str, str]:
@@ -66,12 +66,14 @@ class Limits:
             "RateLimit-Reset": str(steady.wait(now)),
         }
 
-    def _windows(self, name: str, tier: Tier) -> tuple[_Window, _Window]:
+    def _windows(self, name: str, tier: Tier) -> list[_Window]:
         if name not in self._buckets:
-            burst, steady = (
-                max(1, int(allowed * self._share)) for allowed in (tier.burst, tier.steady)
-            )
-            self._buckets[name] = (_Window(1, burst), _Window(60, steady))
+            lengths = {1: tier.burst, 60: tier.steady, 86_400: tier.daily}
+            self._buckets[name] = [
+                _Window(seconds, max(1, int(allowed * self._share)))
+                for seconds, allowed in lengths.items()
+                if allowed is not None
+            ]
         return self._buckets[name]
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl, quote
 
 from sandbox.answers import invalid
-from sandbox.filters import LOWER_BOUNDS, Condition, FilterError, parse
+from sandbox.filters import LOWER_BOUNDS, MOMENTS, Condition, FilterError, parse
 from sandbox.paging import Cursor
 from sandbox.rules import Endpoint
 
@@ -144,10 +144,12 @@ def _conditions(endpoint: Endpoint, text: str | None, now: float) -> tuple[Condi
     except FilterError as error:
         raise invalid("filter", str(error)) from error
     used = {condition.field for condition in conditions}
-    if endpoint.required_filter and endpoint.required_filter not in used:
-        raise invalid("filter", f"A filter on '{endpoint.required_filter}' is required.")
+    if endpoint.required and not endpoint.required & used:
+        wanted = " or ".join(f"'{name}'" for name in sorted(endpoint.required))
+        raise invalid("filter", f"A filter on {wanted} is required.")
     for condition in conditions:
-        if condition.operator in LOWER_BOUNDS and _seconds(condition) > now:
+        moment = endpoint.filters[condition.field].type in MOMENTS
+        if moment and condition.operator in LOWER_BOUNDS and _seconds(condition) > now:
             raise invalid("filter", f"The lower bound of '{condition.field}' is in the future.")
     if refused := endpoint.check(conditions):
         raise invalid("filter", refused)

@@ -56,6 +56,9 @@ class Collection:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def __contains__(self, id: object) -> bool:
+        return id in self._by_id
+
     def __getitem__(self, id: str) -> Resource:
         return self._by_id[id]
 

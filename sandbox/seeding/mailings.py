@@ -1,21 +1,14 @@
-"""The account's lists, tags, flows and campaigns with their messages."""
+"""The account's lists, tags, and campaigns with their messages."""
 
 import random
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.resources import Resource, identifier, ulid
+from sandbox.seeding.draws import any_uuid, iso
 
 _TAGS = ("vip", "sale", "news", "Frühling", "日本", "test-group")
-_FLOWS = (
-    ("Welcome series", "Added to List"),
-    ("Abandoned cart", "Metric"),
-    ("Birthday", "Date Based"),
-    ("Price drop", "Price Drop"),
-    ("Draft of a flow", "Unconfigured"),
-)
 _SUBJECTS = ("Hi", "New in: spring 🌷", "50% off — today", "Für dich", "最新情報", 'It\'s "back"')
 _OFTEN = {1: 10, 3: 16, 6: 9}  # sending hours (UTC) by weekday: Tuesday, Thursday, Sunday
 _SENT = ("Sent", "Sent", "Sent", "Sent", "Variations Sent", "Cancelled: No Recipients")
@@ -29,27 +22,7 @@ def quiet(moment: datetime, now: datetime) -> bool:
 
 def make_tags(rng: random.Random) -> list[Resource]:
     """Tags."""
-    return [Resource("tag", _uuid(rng), {"name": name}) for name in _TAGS]
-
-
-def make_flows(rng: random.Random, now: datetime) -> list[Resource]:
-    """Flows, live ones and a draft."""
-    created = (now - timedelta(days=500)).replace(microsecond=0).isoformat()
-    return [
-        Resource(
-            "flow",
-            identifier(rng, 6),
-            {
-                "name": name,
-                "status": "draft" if trigger == "Unconfigured" else "live",
-                "archived": False,
-                "created": created,
-                "updated": created,
-                "trigger_type": trigger,
-            },
-        )
-        for name, trigger in _FLOWS
-    ]
+    return [Resource("tag", any_uuid(rng), {"name": name}) for name in _TAGS]
 
 
 def make_lists(
@@ -103,6 +76,19 @@ def make_campaigns(
     return campaigns
 
 
+def illustrate(
+    campaigns: Iterable[Resource], templates: Sequence[Resource], images: Sequence[Resource]
+) -> None:
+    """Give e-mails their templates and pushes their images, but for a few."""
+    for number, campaign in enumerate(campaigns):
+        channel = campaign.hidden["messages"]["channel"]
+        shown = {"email": ("template", templates), "mobile_push": ("image", images)}.get(channel)
+        for message in campaign.related("campaign-messages"):
+            if shown and number % 8:
+                relation, made = shown
+                message.relations[relation] = [made[number % len(made)]]
+
+
 def _moments(now: datetime, days: float) -> Iterator[datetime]:
     """When campaigns were sent, going back in time: a weekly rhythm without the quiet months."""
     start = now - timedelta(days=days)
@@ -152,9 +138,9 @@ class _Draft:
                 "tracking_options": self._tracking_options(),
                 "send_strategy": self._send_strategy(),
                 "created_at": created.isoformat(),
-                "scheduled_at": None if self.unsent == "Draft" else _iso(scheduled),
-                "updated_at": _iso(updated),
-                "send_time": None if self.unsent else _iso(self.sent),
+                "scheduled_at": None if self.unsent == "Draft" else iso(scheduled),
+                "updated_at": iso(updated),
+                "send_time": None if self.unsent else iso(self.sent),
             },
             hidden={"messages": {"channel": self.channel}},
         )
@@ -181,7 +167,7 @@ class _Draft:
         return options
 
     def _send_strategy(self) -> dict[str, Any]:
-        moment = _iso(self.sent)
+        moment = iso(self.sent)
         strategies: tuple[dict[str, Any], ...] = (
             {"method": "static", "datetime": moment, "options": {"is_local": False}},
             {
@@ -199,7 +185,7 @@ class _Draft:
 
     def _message(self, campaign: Resource, label: str) -> Resource:
         made = campaign.attributes["created_at"]
-        times = [{"datetime": _iso(self.sent), "is_local": False}]
+        times = [{"datetime": iso(self.sent), "is_local": False}]
         attributes = {
             "definition": {"channel": self.channel, **self._content(label)},
             "send_times": None if self.unsent else times,
@@ -248,11 +234,3 @@ class _Draft:
                 "play_sound": True,
             },
         }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.replace(microsecond=0).isoformat()
-
-
-def _uuid(rng: random.Random) -> str:
-    return str(uuid.UUID(int=rng.getrandbits(128), version=4))

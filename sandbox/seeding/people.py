@@ -161,7 +161,13 @@ def _push_token(rng: random.Random, profile: Resource) -> Resource:
             "environment": rng.choice(("debug", "release")),
         },
     }
-    return Resource("push-token", identifier(rng, 12), attributes, {"profile": [profile]})
+    return Resource(
+        "push-token",
+        identifier(rng, 12),
+        attributes,
+        {"profile": [profile]},
+        hidden={"profile": {"id": profile.id}},
+    )
 
 
 def _location(rng: random.Random, number: int) -> dict[str, Any]:

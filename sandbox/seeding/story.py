@@ -1,8 +1,9 @@
 """What happened in the account: events with the rhythm of a shop that writes to its customers.
 
-E-mails go out in bursts, opens follow within hours and clicks within minutes; the rest comes by
-day more than by night. One event in a few hundred arrives late, lies in the future, or has lost
-its profile or its properties, unless the account is `tame`; a few are of no metric in any case.
+Messages go out in bursts, opens follow within hours and clicks within minutes; the rest comes by
+day more than by night. One message in eight is that of a flow instead of a campaign. One event in a
+few hundred arrives late, lies in the future, or has lost its profile or its properties, unless the
+account is `tame`; a few are of no metric in any case.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 from sandbox.events import NOBODY, EventLog, Payload, Row
 from sandbox.resources import Resource
+from sandbox.seeding.flows import TOLD
 from sandbox.seeding.mailings import quiet
 
 # Parts of all events, in thousandths.
@@ -45,6 +47,7 @@ _IN_QUIET_MONTHS = 0.15
 _DOMAINS = ("gmail.com", "icloud.com", "example.org", "пример.example")
 _LATEST = 17 * 86_400
 _NO_PROPERTIES = 0
+_ONE_OF_A_FLOW_IN = 8
 
 
 class _Happening(NamedTuple):
@@ -73,6 +76,13 @@ class Story:
         self._rng, self._log, self._now = rng, log, now
         self._tame = tame
         self._campaigns, self._flows = campaigns, flows
+        # What is sent: the messages of campaigns, and those of flows after them.
+        self._messages = [one.related("campaign-messages")[0] for one in campaigns]
+        self._of_flows: dict[str, list[int]] = {}
+        for message in _sent_by(flows):
+            channel = message.attributes["channel"]
+            self._of_flows.setdefault(channel, []).append(len(self._messages))
+            self._messages.append(message)
         self._end = int(now.timestamp())
         self._start = self._end - int(days * 86_400)
         numbers = {metric.id: number for number, metric in enumerate(log.metrics)}
@@ -158,7 +168,7 @@ class Story:
                 timestamp,
                 metrics[number * len(metrics) // len(happenings)],
                 profile,
-                self._payload(role, campaign),
+                self._payload(role, self._message(profile, campaign)),
             )
             yield (timestamp, row) if self._tame else self._odd(row, ahead=number == ahead)
 
@@ -200,41 +210,39 @@ class Story:
             season = _IN_QUIET_MONTHS if quiet(moment, self._now) else 1.0
             yield day * season * _BY_WEEKDAY[moment.weekday()]
 
-    def _payload(self, role: str, campaign: int) -> int:
+    def _message(self, profile: int, campaign: int) -> int:
+        """The number of what a profile was sent: for most, the campaign's message."""
+        if campaign == NOBODY or (7 * profile + campaign) % _ONE_OF_A_FLOW_IN:
+            return campaign
+        sent = self._of_flows[self._campaigns[campaign].hidden["messages"]["channel"]]
+        return sent[campaign % len(sent)]
+
+    def _payload(self, role: str, message: int) -> int:
         """The number of a payload, written on first use and shared from then on."""
         variant = self._rng.randrange(64 if role.startswith("order") else len(_DOMAINS))
-        key = (role, campaign, variant)
+        key = (role, message, variant)
         if key not in self._written:
             self._written[key] = len(self._log.payloads)
-            self._log.payloads.append(self._compose(role, campaign, variant))
+            self._log.payloads.append(self._compose(role, message, variant))
         return self._written[key]
 
-    def _compose(self, role: str, campaign: int, variant: int) -> Payload:
-        sender = self._campaigns[campaign] if campaign != NOBODY else None
-        message = sender.related("campaign-messages")[0] if sender else None
+    def _compose(self, role: str, number: int, variant: int) -> Payload:
+        message = self._messages[number] if number != NOBODY else None
         if role.startswith("order"):
             properties = self._about_order(variant)
         elif role in _ON_SITE:
             properties = _about_page(variant)
         else:
-            properties = self._about_message(sender, message, variant)
+            properties = self._about_message(message, variant)
         if "click" in role:
             properties["URL"] = f"https://shop.example.com/p/{variant}?utm_medium=email&q=a+b"
         rest = json.dumps(properties, ensure_ascii=False, separators=(",", ":"))[1:]
         return Payload(rest.encode(), message if role == "order" else None)
 
-    def _about_message(
-        self, campaign: Resource | None, message: Resource | None, variant: int
-    ) -> dict[str, Any]:
+    def _about_message(self, message: Resource | None, variant: int) -> dict[str, Any]:
         known: dict[str, Any] = {"$flow": self._flows[variant % 2].id, "$message": f"FmS{variant}"}
-        if campaign and message:
-            content = message.attributes["definition"].get("content", {})
-            known = {
-                "Campaign Name": campaign.attributes["name"],
-                "Subject": content.get("subject") or content.get("body"),
-                "$message": message.id,
-                "$_cohort$message_send_cohort": f"{_seconds(campaign.attributes['created_at'])}:x",
-            }
+        if message:
+            known = _ABOUT[message.kind](message)
         return known | {
             "Email Domain": _DOMAINS[variant],
             "Inbox Provider": "Gmail" if variant < 2 else "Other 📮",
@@ -260,6 +268,38 @@ class Story:
             "Billing Address": {"City": "São Paulo", "Zip": None, "Lines": ["1 Main Street"]},
             "note": 'He said "now"\nand left\t— ok',
         }
+
+
+def _sent_by(flows: Sequence[Resource]) -> Iterator[Resource]:
+    for flow in flows[: len(TOLD)]:
+        for action in flow.related("flow-actions"):
+            yield from action.related("flow-messages")
+
+
+def _about_campaign(message: Resource) -> dict[str, Any]:
+    (campaign,) = message.related("campaign")
+    content = message.attributes["definition"].get("content", {})
+    return {
+        "Campaign Name": campaign.attributes["name"],
+        "Subject": content.get("subject") or content.get("body"),
+        "$message": message.id,
+        "$_cohort$message_send_cohort": f"{_seconds(campaign.attributes['created_at'])}:x",
+    }
+
+
+def _about_flow(message: Resource) -> dict[str, Any]:
+    (action,) = message.related("flow-action")
+    (flow,) = action.related("flow")
+    definition = message.attributes["definition"]
+    return {
+        "Campaign Name": definition["name"],
+        "Subject": definition.get("subject_line") or definition.get("body"),
+        "$flow": flow.id,
+        "$message": message.id,
+    }
+
+
+_ABOUT = {"campaign-message": _about_campaign, "flow-message": _about_flow}
 
 
 def _about_page(variant: int) -> dict[str, Any]:

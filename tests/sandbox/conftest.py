@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from asking import NOW, Asking
+from klaviyo_api import KlaviyoAPI
 
-from sandbox import Account, Api
+from sandbox import Account, Api, Sandbox
 
 AskingWith = Callable[..., Asking]
 
@@ -46,3 +47,10 @@ def ask(account: Account, asking_with: AskingWith) -> Asking:
 def metric_id(account: Account) -> str:
     """The id of the metric of received e-mails."""
     return next(one["id"] for one in account.metrics() if one["name"] == "Received Email")
+
+
+@pytest.fixture(scope="session")
+def client(account: Account) -> Iterator[KlaviyoAPI]:
+    """Klaviyo's own client, bound for a sandbox that no test changes."""
+    with Sandbox(account) as box:
+        yield KlaviyoAPI(box.key, max_retries=1, test_host=box.url)

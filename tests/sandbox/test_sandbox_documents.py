@@ -175,18 +175,21 @@ def test_profile_filter(ask: Asking) -> None:
     assert all(one == wanted for one in found)
 
 
-def test_attributions(ask: Asking) -> None:
-    """An order that followed a campaign is attributed to it."""
+def test_attributions(ask: Asking, account: Account) -> None:
+    """An order that followed a message is attributed to it, and to its campaign or its flow."""
     pages = ask.pages("/api/events", include="attributions", page__size="1000")
     found = [one for page in pages for one in page.document["included"]]
-    assert found
-    campaigns = set()
-    for archived in ("true", "false"):
-        text = f"{EMAIL},equals(archived,{archived})"
-        campaigns |= set(ask.ids("/api/campaigns", filter=text))
+    attributed: dict[str, set[str]] = {"campaign": set(), "flow": set()}
     for attribution in found:
         assert "attributes" not in attribution
-        assert attribution["relationships"]["campaign"]["data"]["id"] in campaigns
+        data = {name: one.get("data") for name, one in attribution["relationships"].items()}
+        (kind,) = [kind for kind in attributed if data[kind]]
+        relation = {"campaign": "campaign-messages", "flow": "flow-actions"}[kind]
+        assert data[kind]["id"] in account.ids(kind)
+        assert data[f"{kind}-message"]
+        assert account.ids_under(kind, data[kind]["id"], relation)
+        attributed[kind].add(data[kind]["id"])
+    assert all(attributed.values())
 
 
 @pytest.mark.parametrize(

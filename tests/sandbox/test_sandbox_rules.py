@@ -203,7 +203,9 @@ def test_scopes(
         assert asking_with(account, scopes=every)(url).status == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/segments", "/api/events/x", "/api/Events"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/letters", "/api/events/x", "/api/Events", "/api/lists/x/y/z"]
+)
 def test_unknown_paths(ask: Asking, path: str) -> None:
     """There is nothing elsewhere."""
     reply = ask(path)
