@@ -22,12 +22,12 @@ from typing import Any
 import msgspec
 
 from sandbox import Account, Sandbox
-from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams import DEFAULT
 
 SEEDING = 300.0
 """Seconds that an account may take to be made, and any other request to a stage."""
 
-METRICS = {stream.name: stream.metrics for stream in STREAMS if stream.metrics}
+METRICS = {stream.name: stream.metrics for stream in DEFAULT if stream.metrics}
 """The streams of events, and the names of the metrics that they are made of."""
 
 

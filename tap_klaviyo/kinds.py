@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 PARENT = "{parent}"
 """Stands for the id of a parent in a path or a filter."""
@@ -125,3 +126,82 @@ class Stream:
         """The properties that are in each record, whatever is selected."""
         replication_key = (self.replication_key,) if self.replication_key else ()
         return tuple(dict.fromkeys((*self.keys, *replication_key)))
+
+
+PROFILE = Include("profile", "profile", "profile", "profiles:read", "profile_id")
+METRIC = Include("metric", "metric", "metric", "metrics:read", "metric_id")
+
+
+def events(
+    name: str,
+    *metrics: str,
+    aliases: tuple[str, ...] = (),
+    integration: str = Stream.integration,
+    selected_by_default: bool = True,
+) -> Stream:
+    """A row for the events of one metric; ``metrics`` are its names, oldest first, or its id."""
+    return Stream(
+        name=name,
+        schema="event",
+        description=f"Events of the metric {metrics[-1]}." if metrics else "Events.",
+        path="/api/events",
+        type="event",
+        scopes=("events:read",),
+        tier="XL",
+        page_size=1000,
+        sort="timestamp",
+        cut=Cut("timestamp", iso=False),
+        replication_key="timestamp",
+        metrics=metrics,
+        integration=integration,
+        includes=(PROFILE, METRIC),
+        selected_by_default=selected_by_default,
+        aliases=aliases,
+    )
+
+
+def listed(
+    name: str, schema: str, description: str, tier: str, size: int | None, scope: str, **more: Any
+) -> Stream:
+    """A row for the list of which name and schema tell the path and the type."""
+    given = {"path": f"/api/{name.replace('_', '-')}", "type": schema.replace("_", "-")}
+    row = {**given, "scopes": (scope,), "tier": tier, "page_size": size, **more}
+    return Stream(name, schema, description, selected_by_default=False, **row)
+
+
+def children(
+    name: str, schema: str, description: str, tier: str, size: int | None, scope: str, **more: Any
+) -> Stream:
+    """A row for the lists below the records of another stream, which ``parent`` names."""
+    above = more["parent"].stream.replace("_", "-")
+    path = f"/api/{above}/{PARENT}/{name.replace('_', '-')}"
+    return listed(name, schema, description, tier, size, scope, **{"path": path, **more})
+
+
+def members(name: str, schema: str, groups: str, group_id: str) -> Stream:
+    """A row for the profiles that belong to each of ``groups``."""
+    return children(
+        name,
+        schema,
+        f"Who belongs to which of the {groups}, and since when.",
+        "L",
+        100,
+        "profiles:read",
+        path=f"/api/{groups}/{PARENT}/profiles",
+        type="profile",
+        keys=(group_id, "profile_id"),
+        scopes=(f"{groups}:read", "profiles:read"),
+        parent=Parent(groups, group_id),
+        id_property="profile_id",
+        sort="joined_group_at",
+        cut=Cut("joined_group_at"),
+        replication_key="joined_group_at",
+        incremental_by_default=False,
+    )
+
+
+def id_of(
+    property: str, relationship: str, type: str = "", scope: str = "", **more: Any
+) -> Include:
+    """The id of a related resource, and nothing else of it."""
+    return Include("", relationship, type or relationship, scope, property, **more)

@@ -8,44 +8,29 @@ and a schema.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import product
 
-from tap_klaviyo.kinds import Cut, Include, Source, Stream
+from tap_klaviyo.kinds import (
+    METRIC,
+    PARENT,
+    PROFILE,
+    Cut,
+    Include,
+    Parent,
+    Source,
+    Stream,
+    children,
+    events,
+    id_of,
+    listed,
+    members,
+)
 
 EVENT_PAGE_SIZE_FALLBACK = 200
 """The most events a page could hold before Klaviyo's revision 2026-01-15."""
 
-_PROFILE = Include("profile", "profile", "profile", "profiles:read", "profile_id")
-_METRIC = Include("metric", "metric", "metric", "metrics:read", "metric_id")
 _TAGS = Include("tags", "tags", "tag", "tags:read")
-
-
-def events(
-    name: str,
-    *metrics: str,
-    aliases: tuple[str, ...] = (),
-    integration: str = Stream.integration,
-    selected_by_default: bool = True,
-) -> Stream:
-    """A row for the events of one metric; ``metrics`` are its names, oldest first, or its id."""
-    return Stream(
-        name=name,
-        schema="event",
-        description=f"Events of the metric {metrics[-1]}.",
-        path="/api/events",
-        type="event",
-        scopes=("events:read",),
-        tier="XL",
-        page_size=1000,
-        sort="timestamp",
-        cut=Cut("timestamp", iso=False),
-        replication_key="timestamp",
-        metrics=metrics,
-        integration=integration,
-        includes=(_PROFILE, _METRIC),
-        selected_by_default=selected_by_default,
-        aliases=aliases,
-    )
 
 
 _EVENTS = (
@@ -59,12 +44,7 @@ _EVENTS = (
     events("subscribe_list", "Subscribed to List"),
     events("unsub_list", "Unsubscribed from List"),
     events("update_email_preferences", "Updated Email Preferences"),
-    events(
-        "clicked_sms",
-        "Clicked SMS",
-        "Clicked Text Message",
-        aliases=("clicked_text_message",),
-    ),
+    events("clicked_sms", "Clicked SMS", "Clicked Text Message", aliases=("clicked_text_message",)),
     events(
         "consented_to_receive",
         "Consented to Receive SMS",
@@ -91,17 +71,9 @@ _EVENTS = (
         aliases=("received_automated_response_text_message",),
     ),
     events(
-        "received_sms",
-        "Received SMS",
-        "Received Text Message",
-        aliases=("received_text_message",),
+        "received_sms", "Received SMS", "Received Text Message", aliases=("received_text_message",)
     ),
-    events(
-        "sent_sms",
-        "Sent SMS",
-        "Sent Text Message",
-        aliases=("sent_text_message",),
-    ),
+    events("sent_sms", "Sent SMS", "Sent Text Message", aliases=("sent_text_message",)),
     events(
         "unsubscribed_from_sms",
         "Unsubscribed from SMS",
@@ -182,7 +154,289 @@ _ASKED_FOR = (
     ),
 )
 
-STREAMS: tuple[Stream, ...] = (*_EVENTS, *_ASKED_FOR)
+
+_ATTRIBUTED = {
+    "event_id": "event",
+    "attributed_event_id": "attributed-event",
+    "campaign_id": "campaign",
+    "campaign_message_id": "campaign-message",
+    "flow_id": "flow",
+    "flow_message_id": "flow-message",
+    "flow_message_variation_id": "flow-message-variation",
+}
+
+_FURTHER = (
+    events("subscribed_to_email", "Subscribed to Email Marketing", selected_by_default=False),
+    events(
+        "subscribed_to_text_message_transactional",
+        "Subscribed to Text Messaging Transactional",
+        selected_by_default=False,
+    ),
+    events(
+        "unsubscribed_from_text_message_transactional",
+        "Unsubscribed from Text Messaging Transactional",
+        selected_by_default=False,
+    ),
+    replace(
+        events("events", selected_by_default=False),
+        schema="any_event",
+        description="Events of all metrics, whoever sent them, and what they are attributed to.",
+        includes=(
+            PROFILE,
+            replace(METRIC, lifted={"metric_name": "name", "integration": "integration"}),
+            Include("attributions", "attributions", "attribution", references=_ATTRIBUTED),
+        ),
+        fields_not_by_default=("attributions",),
+    ),
+    listed(
+        "profiles",
+        "person",
+        "Profiles, again whenever they change.",
+        "L",
+        100,
+        "profiles:read",
+        type="profile",
+        sort="updated",
+        cut=Cut("updated", lower="greater-than"),
+        replication_key="updated",
+        additional=("subscriptions", "predictive_analytics"),
+        slow={"predictive_analytics": "M"},
+        fields_not_by_default=("predictive_analytics",),
+    ),
+    listed(
+        "list_exclusions",
+        "list_exclusion",
+        "Whom a list may not write to: a record for each exclusion of a profile.",
+        "L",
+        100,
+        "profiles:read",
+        path="/api/profiles",
+        type="profile",
+        keys=("list_id", "profile_id", "reason", "timestamp"),
+        sort=f"{_EXCLUSION}.timestamp",
+        variants=(
+            f"equals({_EXCLUSION}.list_id,{PARENT}),"
+            f"greater-or-equal({_EXCLUSION}.timestamp,{_ANY_TIME})",
+        ),
+        parent=Parent("lists", "list_id"),
+        rows=_EXCLUSION,
+        id_property="profile_id",
+        sources={name: Source(f"{_EXCLUSION}.{name}") for name in ("reason", "timestamp")},
+        additional=("subscriptions",),
+    ),
+    listed(
+        "push_tokens",
+        "push_token",
+        "Devices that take push messages.",
+        "M",
+        100,
+        "push-tokens:read",
+        scopes=("push-tokens:read", "profiles:read"),
+        includes=(id_of("profile_id", "profile", id_asked=True),),
+    ),
+    listed(
+        "segments",
+        "segment",
+        "Segments with their definition and tags.",
+        "L",
+        10,
+        "segments:read",
+        includes=(_TAGS,),
+    ),
+    members("list_members", "list_member", "lists", "list_id"),
+    members("segment_members", "segment_member", "segments", "segment_id"),
+    listed(
+        "tags",
+        "tag_record",
+        "Tags and the group of each.",
+        "S",
+        50,
+        "tags:read",
+        type="tag",
+        includes=(id_of("tag_group_id", "tag-group", id_asked=True),),
+    ),
+    listed("tag_groups", "tag_group", "Groups of tags.", "S", 25, "tags:read"),
+    children(
+        "campaign_messages",
+        "campaign_message_record",
+        "Messages of campaigns, each with its template.",
+        "M",
+        None,
+        "campaigns:read",
+        type="campaign-message",
+        parent=Parent("campaigns", "campaign_id"),
+        includes=(
+            id_of("template_id", "template", scope="templates:read", id_asked=True),
+            id_of("image_id", "image", scope="images:read", id_asked=True),
+        ),
+        sources=_IN_DEFINITION,
+    ),
+    listed(
+        "flows",
+        "flow",
+        "Flows, live and archived, with their tags.",
+        "S",
+        50,
+        "flows:read",
+        variants=("equals(archived,false)", "equals(archived,true)"),
+        includes=(_TAGS,),
+    ),
+    children(
+        "flow_actions",
+        "flow_action",
+        "Steps of flows.",
+        "S",
+        50,
+        "flows:read",
+        parent=Parent("flows", "flow_id"),
+    ),
+    children(
+        "flow_messages",
+        "flow_message",
+        "Messages that flows send.",
+        "S",
+        50,
+        "flows:read",
+        parent=Parent("flow_actions", "flow_action_id"),
+        includes=(id_of("template_id", "template"),),
+    ),
+    listed(
+        "templates",
+        "template",
+        "Templates of emails.",
+        "L",
+        10,
+        "templates:read",
+        additional=("definition",),
+        fields_not_by_default=("definition",),
+    ),
+    listed(
+        "universal_content",
+        "universal_content",
+        "Blocks that templates share.",
+        "L",
+        100,
+        "templates:read",
+        path="/api/template-universal-content",
+        type="template-universal-content",
+    ),
+    listed("images", "image", "Uploaded images.", "M", 100, "images:read"),
+    listed("forms", "form", "Sign-up forms.", "S", 100, "forms:read"),
+    children(
+        "form_versions",
+        "form_version",
+        "Versions of sign-up forms.",
+        "S",
+        100,
+        "forms:read",
+        parent=Parent("forms", "form_id"),
+    ),
+    listed("web_feeds", "web_feed", "Feeds that templates use.", "XS", 20, "web-feeds:read"),
+    listed(
+        "reviews",
+        "review",
+        "Reviews of products.",
+        "M",
+        100,
+        "reviews:read",
+        sort="created",
+        cut=Cut("created", upper="less-or-equal"),
+        includes=(id_of("item_id", "item", "catalog-item"),),
+    ),
+    listed("catalog_items", "catalog_item", "Products.", "XL", 100, "catalogs:read"),
+    listed(
+        "catalog_variants",
+        "catalog_variant",
+        "Variants of products, such as sizes.",
+        "XL",
+        100,
+        "catalogs:read",
+        includes=(id_of("item_id", "item", "catalog-item"),),
+    ),
+    listed(
+        "catalog_categories",
+        "catalog_category",
+        "Categories of products.",
+        "XL",
+        100,
+        "catalogs:read",
+    ),
+    listed("coupons", "coupon", "Coupons.", "L", 100, "coupons:read"),
+    listed(
+        "coupon_codes",
+        "coupon_code",
+        "Codes of coupons, and who has them.",
+        "XL",
+        100,
+        "coupon-codes:read",
+        variants=(f"equals(coupon.id,{PARENT})",),
+        parent=Parent("coupons", "coupon_id"),
+        includes=(id_of("profile_id", "profile"),),
+    ),
+    listed("accounts", "account", "The account itself.", "XS", None, "accounts:read"),
+    listed("metrics", "metric", "Metrics: the kinds of events.", "M", None, "metrics:read"),
+    children(
+        "metric_properties",
+        "metric_property",
+        "Properties that events of a metric have, with samples.",
+        "XS",
+        None,
+        "metrics:read",
+        parent=Parent("metrics", "metric_id"),
+        additional=("sample_values",),
+    ),
+    listed(
+        "custom_metrics",
+        "custom_metric",
+        "Metrics that the account has made of others.",
+        "S",
+        None,
+        "metrics:read",
+    ),
+    listed(
+        "mapped_metrics",
+        "mapped_metric",
+        "Which metric stands for revenue, for orders and so on.",
+        "S",
+        None,
+        "metrics:read",
+        includes=(
+            id_of("metric_id", "metric", id_asked=True),
+            id_of("custom_metric_id", "custom-metric", id_asked=True),
+        ),
+    ),
+    listed("webhooks", "webhook", "Webhooks.", "XS", None, "webhooks:read"),
+    listed(
+        "tracking_settings",
+        "tracking_setting",
+        "Parameters that links in messages get.",
+        "M",
+        1,
+        "tracking-settings:read",
+    ),
+    listed(
+        "data_sources",
+        "data_source",
+        "Where custom objects come from.",
+        "S",
+        100,
+        "custom-objects:read",
+    ),
+    listed(
+        "object_types", "object_type", "Types of custom objects.", "S", None, "custom-objects:read"
+    ),
+    children(
+        "object_records",
+        "object_record",
+        "Custom objects.",
+        "S",
+        100,
+        "custom-objects:read",
+        parent=Parent("object_types", "object_type_id"),
+    ),
+)
+
+STREAMS: tuple[Stream, ...] = (*_EVENTS, *_ASKED_FOR, *_FURTHER)
 
 
 def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:
@@ -191,3 +445,4 @@ def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:
 
 
 BY_NAME = by_name(STREAMS)
+DEFAULT = tuple(stream for stream in STREAMS if stream.selected_by_default)

@@ -17,7 +17,7 @@ from singer.catalog import Catalog
 from tap_klaviyo import discovery
 from tap_klaviyo.discovery import Selected, read_catalog
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams import DEFAULT, STREAMS
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = discovery.catalog()["streams"]
@@ -77,10 +77,12 @@ def test_entries(stream: Any) -> None:
     assert set(metadata) == {(), *places(found["schema"])}
     top = metadata[()]
     assert top["inclusion"] == "available"
-    assert top["selected-by-default"] is True
+    assert top["selected-by-default"] is stream.selected_by_default
     assert top["table-key-properties"] == found["key_properties"] == list(stream.keys)
-    assert top["forced-replication-method"] == found["replication_method"]
-    assert top.get("valid-replication-keys", []) == [stream.replication_key][: bool(stream.metrics)]
+    forced = found["replication_method"] if stream.incremental_by_default else None
+    assert top.get("forced-replication-method") == forced
+    keys = [stream.replication_key] if stream.replication_key else []
+    assert top.get("valid-replication-keys", []) == keys
     automatic = {place for place, item in metadata.items() if item.get("inclusion") == "automatic"}
     wanted = {*stream.keys, *([stream.replication_key] if stream.replication_key else [])}
     assert automatic == {("properties", name) for name in wanted}
@@ -88,10 +90,10 @@ def test_entries(stream: Any) -> None:
 
 
 def test_singer_reads_the_catalog(tmp_path: Path) -> None:
-    """The reference library loads the catalog and finds all 21 streams in it."""
+    """The reference library loads the catalog and finds all streams in it."""
     path = tmp_path / "catalog.json"
     path.write_text(discovery.catalog_text())
-    assert len(Catalog.load(path).streams) == 21
+    assert len(Catalog.load(path).streams) == len(STREAMS)
 
 
 def test_schemas_are_self_contained() -> None:
@@ -101,9 +103,10 @@ def test_schemas_are_self_contained() -> None:
 
 
 def test_defaults() -> None:
-    """An untouched catalog selects all streams, and all fields but the expensive one."""
+    """An untouched catalog selects the main streams, and all fields but the expensive one."""
     chosen = {selected.name: selected for selected in read_catalog(discovery.catalog())}
-    assert list(chosen) == [stream.name for stream in STREAMS]
+    assert list(chosen) == [stream.name for stream in DEFAULT]
+    assert len(chosen) == 21
     assert "predictive_analytics" not in chosen["global_exclusions"].schema["properties"]
     assert chosen["open"].schema == entry("open")["schema"]
     assert chosen["open"].incremental

@@ -13,10 +13,11 @@ from sandbox.server import Sandbox
 from tap_klaviyo import config, discovery
 from tap_klaviyo.client import Client
 from tap_klaviyo.errors import TapError
+from tap_klaviyo.kinds import Stream
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.progress import Progress
 from tap_klaviyo.state import State
-from tap_klaviyo.streams import STREAMS, Stream
+from tap_klaviyo.streams import DEFAULT
 from tap_klaviyo.sync import Run
 
 Message = dict[str, Any]
@@ -118,4 +119,4 @@ def catalog_of(*names: str) -> dict[str, Any]:
 NOW = 1_793_534_400
 """2026-11-01T12:00:00Z, the start of a first run."""
 
-EVENT_STREAMS = [stream.name for stream in STREAMS if stream.metrics]
+EVENT_STREAMS = [stream.name for stream in DEFAULT if stream.metrics]
