@@ -7,7 +7,7 @@ ENVS := .envs
 PEERS := $(ENVS)/singer-io/ready $(ENVS)/airbyte/ready
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-integration check format generate bench soak clean
+.PHONY: help demo test test-integration check format generate bench soak constraints audit clean
 
 help:  ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -40,6 +40,13 @@ bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Measures the tap besi
 soak: $(VENV)/dev  ## Random faults and kills for an hour; MINUTES=5 and SEED=1 if you like
 	PYTHONPATH=. $(BIN)/python tests/reliability/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
+constraints: $(ENVS)/uv/ready  ## Pins all that the tap needs anew, for every Python and system at once
+	$(ENVS)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+		--custom-compile-command "make constraints" --output-file constraints.txt setup.py
+
+audit: $(ENVS)/pip-audit/ready  ## Asks PyPI whether anything in constraints.txt is known to be vulnerable
+	$(ENVS)/pip-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+
 clean:  ## Removes all that was made
 	rm -rf $(VENV) $(ENVS) .demo build dist *.egg-info
 
@@ -61,6 +68,12 @@ $(ENVS)/target-jsonl/ready:
 	@echo "Setting up target-jsonl in an environment of its own ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python $(PIP_INSTALL) target-jsonl==0.1.4
+	@touch $@
+
+$(ENVS)/uv/ready $(ENVS)/pip-audit/ready:
+	@echo "Setting up $(notdir $(@D)) in an environment of its own ..."
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) $(notdir $(@D))
 	@touch $@
 
 $(ENVS)/singer-io/ready: PACKAGE = tap-klaviyo==1.1.5

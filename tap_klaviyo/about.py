@@ -40,7 +40,7 @@ def facts() -> dict[str, Any]:
                 "replication_method": stream.replication_method,
                 "replication_key": stream.replication_key or None,
                 "key_properties": list(stream.keys),
-                "scopes": sorted({stream.scope, *(i.scope for i in stream.includes)}),
+                "scopes": sorted({*stream.scopes, *(i.scope for i in stream.includes if i.scope)}),
                 "metrics": list(stream.metrics),
             }
             for stream in STREAMS

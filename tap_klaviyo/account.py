@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from tap_klaviyo.client import Client, circle
+from tap_klaviyo.client import Client, Trail
 from tap_klaviyo.jsonapi import Query
 from tap_klaviyo.streams import STREAMS
 
-OWN_INTEGRATION = "klaviyo"
 QUERY = Query(
     path="/api/metrics",
     parameters={"fields[metric]": "name,integration"},
@@ -22,11 +21,11 @@ QUERY = Query(
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric; ``own`` tells whether it is Klaviyo's own and not another integration's."""
+    """One metric and the name of the integration that it belongs to."""
 
     id: str
     name: str
-    own: bool
+    integration: str
 
 
 class Metrics:
@@ -35,19 +34,28 @@ class Metrics:
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = tuple(metrics)
 
-    def ids(self, names: Iterable[str]) -> list[str]:
-        """The ids of Klaviyo's own metrics with one of the ``names``, whatever their case.
+    def ids(self, names: Iterable[str], integration: str) -> list[str]:
+        """The ids of the metrics that have one of the ``names``, or it for an id.
 
-        A metric may be renamed, or exist under its old and its new name, or twice under one.
+        Letter case of a name does not count. Only those of ``integration`` count, unless that is
+        empty. A metric may be renamed, or exist under its old and its new name, or twice under one.
         """
+        names = tuple(names)
         wanted = {name.casefold() for name in names}
-        matching = (m.id for m in self._metrics if m.own and m.name.casefold() in wanted)
+        matching = (
+            metric.id
+            for metric in self._metrics
+            if (metric.name.casefold() in wanted or metric.id in names)
+            and integration.casefold() in ("", metric.integration.casefold())
+        )
         return list(dict.fromkeys(matching))
 
     def stream_names(self) -> dict[str, str]:
         """The stream to which each metric id belongs, for those that belong to one."""
         return {
-            identifier: stream.name for stream in STREAMS for identifier in self.ids(stream.metrics)
+            identifier: stream.name
+            for stream in STREAMS
+            for identifier in self.ids(stream.metrics, stream.integration)
         }
 
 
@@ -55,13 +63,11 @@ def read_metrics(client: Client) -> Metrics:
     """All metrics of the account, every page. Raises what :meth:`Client.get` does."""
     found: list[Metric] = []
     url: str | None = QUERY.url((), page_size=None)
-    seen: set[str] = set()
+    trail = Trail()
     while url:
-        if url in seen:
-            raise circle(QUERY.path)
-        seen.add(url)
-        page, url = client.get(url, QUERY, lambda body: _parse(body.unpacked()))
+        page, following = client.get(url, QUERY, lambda body: _parse(body.unpacked()))
         found += page
+        url = following and trail.follow(following, QUERY.path, empty=not page)
     return Metrics(found)
 
 
@@ -83,5 +89,5 @@ def _metric(item: Any) -> Metric:
     return Metric(
         id=str(item["id"]),
         name=" ".join(str(attributes.get("name") or "").split()),
-        own=str(owner).casefold() == OWN_INTEGRATION,
+        integration=str(owner or ""),
     )

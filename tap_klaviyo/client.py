@@ -55,6 +55,16 @@ PIECE = 2**18
 GZIP = 31
 """What zlib calls a window of 32 KB in gzip's wrapping."""
 
+MAX_BODY = 2**26
+"""The most bytes of an answer, as it comes and unpacked: 64 MiB.
+
+A real page of 1,000 events has 3 MB, twenty times less. Klaviyo lets an event have 5 MB, so a page
+of ten is below it whatever the events are, and all that a page may be could not be held anyhow.
+"""
+
+MAX_EMPTY = 1000
+"""Pages without a record, one after the other, that a list may have."""
+
 RETRYABLE_STATUS = frozenset({408, 500, 502, 503, 504, *range(520, 525)})
 
 
@@ -70,11 +80,23 @@ class Body:
     gzipped: bool
 
     def unpacked(self) -> bytes:
-        """The body as text in bytes. Raises ValueError if it is no gzip after all."""
+        """The body as text in bytes.
+
+        Raises ValueError if it is no gzip after all, :class:`ApiError` if it unpacks to more than
+        ``MAX_BODY``; no more than that is ever unpacked.
+        """
+        if not self.gzipped:
+            return self.raw
+        unpacking = zlib.decompressobj(wbits=GZIP)
         try:
-            return zlib.decompress(self.raw, wbits=GZIP) if self.gzipped else self.raw
+            text: bytes = unpacking.decompress(self.raw, MAX_BODY + 1)
         except zlib.error as error:  # type: ignore[misc]  # isal declares no type for it
             raise ValueError(str(error)) from error
+        if len(text) > MAX_BODY:
+            raise _too_large()
+        if not unpacking.eof:
+            raise ValueError("its gzip ends too early")
+        return text
 
 
 class _Key(requests.auth.AuthBase):
@@ -152,7 +174,8 @@ class Client:
         except requests.exceptions.SSLError as error:
             raise TapError(
                 f"The certificate of {self._config.base_url} is not valid, so nothing was sent: "
-                f"{_reason(error)}. Check base_url and any proxy in between."
+                f"{_reason(error)}. Check base_url. If a proxy in between has a certificate of its "
+                "own, name the file of its authority in REQUESTS_CA_BUNDLE."
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise RetryableError(
@@ -203,7 +226,11 @@ class Client:
 
     def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
         """The body as it comes: a server that only drips never runs into a socket's timeout."""
+        size = 0
         while piece := response.raw.read1(PIECE, decode_content=False):
+            size += len(piece)
+            if size > MAX_BODY:
+                raise _too_large()
             yield piece
             if self._clock() > deadline:
                 raise requests.exceptions.ReadTimeout("the answer takes too long")
@@ -286,11 +313,36 @@ class Client:
         return ApiError(message, status, parameter)
 
 
-def circle(path: str) -> ApiError:
-    """What is wrong when a page's link leads to a page that was read before."""
+class Trail:
+    """The way from page to page of one list, which may lead neither in a circle nor on for ever."""
+
+    def __init__(self) -> None:
+        self._followed: set[int] = set()
+        self._empty = 0
+
+    def follow(self, link: str, path: str, *, empty: bool) -> str:
+        """The ``link`` that a page of ``path`` gives; ``empty`` tells that the page held nothing.
+
+        Raises :class:`ApiError` if the link was followed before, or too many pages held nothing.
+        """
+        self._empty = self._empty + 1 if empty else 0
+        if hash(link) in self._followed:
+            fault = "lead in a circle"
+        elif self._empty > MAX_EMPTY:
+            fault = f"are empty and have no end: {MAX_EMPTY:,} in a row led to another one"
+        else:
+            self._followed.add(hash(link))
+            return link
+        raise ApiError(
+            f"Klaviyo's pages of {path} {fault}. Run again; if it stays so, report it to Klaviyo.",
+            status=200,
+        )
+
+
+def _too_large() -> ApiError:
     return ApiError(
-        f"Klaviyo's pages of {path} lead in a circle. Run again; if it stays so, report it to "
-        "Klaviyo.",
+        f"An answer of Klaviyo's is larger than {MAX_BODY // 2**20} MiB. If it is a page of "
+        "events, set page_size to a smaller number; if that does not help, report it to Klaviyo.",
         status=200,
     )
 
@@ -298,7 +350,7 @@ def circle(path: str) -> ApiError:
 def _said(body: Body) -> tuple[str, str]:
     try:
         return error_detail(body.unpacked())
-    except ValueError:
+    except (ValueError, ApiError):
         return "", ""
 
 

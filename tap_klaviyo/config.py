@@ -113,6 +113,11 @@ def _share(value: Any) -> float:
     return share
 
 
+def _switch(value: Any) -> bool:
+    known = {"true": True, "false": False}
+    return value if isinstance(value, bool) else known[_text(value).lower()]
+
+
 def _revision(value: Any) -> str:
     text = _text(value)
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", text):
@@ -207,6 +212,13 @@ class Config:
         "an ISO 8601 duration such as PT10M, or seconds",
         "The longest wait that Klaviyo may ask for (Retry-After); beyond it the run ends.",
         "PT10M",
+    )
+    activate_version: bool = _setting(
+        _switch,
+        "true or false",
+        "Sends ACTIVATE_VERSION behind a stream that was read whole, so that a target which knows "
+        "that message drops the rows that are no more.",
+        False,
     )
     user_agent: str = _setting(
         _text,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.streams import BY_NAME, STREAMS, Stream
+from tap_klaviyo.kinds import Stream
+from tap_klaviyo.streams import STREAMS, by_name
 
 Schema = dict[str, Any]
 Breadcrumb = tuple[str, ...]
@@ -47,14 +48,14 @@ def _resolve(node: Any) -> Any:
     return merged
 
 
-def catalog() -> dict[str, Any]:
-    """The catalog of all streams, in the order of the registry. Needs no network."""
-    return {"streams": [_entry(stream) for stream in STREAMS]}
+def catalog(streams: Sequence[Stream] = STREAMS) -> dict[str, Any]:
+    """The catalog of ``streams``, in their order. Needs no network."""
+    return {"streams": [_entry(stream) for stream in streams]}
 
 
-def catalog_text() -> str:
+def catalog_text(streams: Sequence[Stream] = STREAMS) -> str:
     """The catalog as ``--discover`` prints it and ``catalog.json`` holds it."""
-    return json.dumps(catalog(), indent=2, ensure_ascii=False)
+    return json.dumps(catalog(streams), indent=2, ensure_ascii=False)
 
 
 def _entry(stream: Stream) -> dict[str, Any]:
@@ -81,8 +82,9 @@ def _stream_metadata(stream: Stream) -> dict[str, Any]:
         "inclusion": "available",
         "selected-by-default": stream.selected_by_default,
         "table-key-properties": list(stream.keys),
-        "forced-replication-method": stream.replication_method,
     }
+    if stream.incremental_by_default:
+        metadata["forced-replication-method"] = stream.replication_method
     if stream.replication_key:
         metadata["valid-replication-keys"] = [stream.replication_key]
     return metadata
@@ -90,16 +92,12 @@ def _stream_metadata(stream: Stream) -> dict[str, Any]:
 
 def _field_metadata(stream: Stream, place: Breadcrumb) -> dict[str, Any]:
     name = place[1]
-    if len(place) == 2 and name in _automatic(stream):
+    if len(place) == 2 and name in stream.automatic:
         return {"inclusion": "automatic", "selected-by-default": True}
     return {
         "inclusion": "available",
         "selected-by-default": len(place) > 2 or name not in stream.fields_not_by_default,
     }
-
-
-def _automatic(stream: Stream) -> set[str]:
-    return {*stream.keys, stream.replication_key}
 
 
 def _places(schema: Schema, parent: Breadcrumb = ()) -> Iterator[Breadcrumb]:
@@ -131,30 +129,50 @@ class Selected:
         """Whether the stream is read from its bookmark on."""
         return self.replication_method == "INCREMENTAL"
 
+    @property
+    def timed(self) -> bool:
+        """Whether the stream is read in windows of time.
 
-def names_metrics(document: Mapping[str, Any]) -> bool:
+        Where records without a date may exist, only an incremental run does without them.
+        """
+        return self.stream.cut is not None and (
+            self.incremental or self.stream.incremental_by_default
+        )
+
+
+def unseen(stream: Stream) -> Selected:
+    """A stream of which nothing is wanted but the ids, as its children need them."""
+    properties = load_schema(stream.schema)["properties"]
+    schema = {"type": "object", "properties": {"id": properties["id"]}}
+    return Selected(stream, stream.name, schema, ("id",), "FULL_TABLE", stream.name)
+
+
+def names_metrics(document: Mapping[str, Any], streams: Sequence[Stream] = STREAMS) -> bool:
     """Whether a catalog calls streams by what may be metric ids, as singer-io's tap does."""
-    entries = document.get("streams")
+    entries, known = document.get("streams"), by_name(streams)
     return isinstance(entries, list) and any(
         isinstance(entry, dict)
-        and not {str(entry.get("tap_stream_id")), str(entry.get("stream"))} & BY_NAME.keys()
+        and not {str(entry.get("tap_stream_id")), str(entry.get("stream"))} & known.keys()
         for entry in entries
     )
 
 
 def read_catalog(
-    document: Mapping[str, Any], metric_names: Mapping[str, str] | None = None
+    document: Mapping[str, Any],
+    metric_names: Mapping[str, str] | None = None,
+    streams: Sequence[Stream] = STREAMS,
 ) -> list[Selected]:
-    """The selected streams of a catalog, in its order.
+    """The selected ones of ``streams``, in the order of a catalog.
 
     A catalog of singer-io's tap is understood: its ``tap_stream_id`` is a metric id, and
     ``metric_names`` may tell which of our streams an id belongs to. Raises :class:`ConfigError`
     for whatever cannot be done as the catalog asks.
     """
+    known = by_name(streams)
     entries = document.get("streams")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError("catalog: 'streams' must be an array of objects.")
-    chosen = [_read_entry(entry, metric_names or {}) for entry in entries]
+    chosen = [_read_entry(entry, metric_names or {}, known) for entry in entries]
     selected = [selection for selection in chosen if selection is not None]
     seen: set[str] = set()
     for selection in selected:
@@ -166,13 +184,15 @@ def read_catalog(
     return selected
 
 
-def _read_entry(entry: Mapping[str, Any], metric_names: Mapping[str, str]) -> Selected | None:
+def _read_entry(
+    entry: Mapping[str, Any], metric_names: Mapping[str, str], known: Mapping[str, Stream]
+) -> Selected | None:
     identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
     name = str(entry.get("stream") or identifier)
     metadata = _metadata_map(entry, name)
     top = {**_legacy_selected(entry), **metadata.get((), {})}
-    stream = BY_NAME.get(identifier) or BY_NAME.get(name)
-    stream = stream or BY_NAME.get(metric_names.get(identifier, ""))
+    stream = known.get(identifier) or known.get(name)
+    stream = stream or known.get(metric_names.get(identifier, ""))
     if not _is_selected(top, default=stream is not None and stream.selected_by_default):
         return None
     if stream is None:
@@ -188,7 +208,7 @@ def _read_entry(entry: Mapping[str, Any], metric_names: Mapping[str, str]) -> Se
     return Selected(
         stream=stream,
         name=name,
-        schema=_Selection(name, metadata, _automatic(stream) | set(keys)).of(schema, listed),
+        schema=_Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed),
         keys=keys,
         replication_method=_replication_method(entry, top, stream, name),
         tap_stream_id=identifier,
@@ -230,7 +250,7 @@ def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...
     keys = entry.get("key_properties")
     if not keys:
         return stream.keys
-    possible = ("id", *stream.keys)
+    possible = (stream.id_property, *stream.keys)
     if not isinstance(keys, list) or not all(key in possible for key in keys):
         raise ConfigError(f"catalog: stream '{name}' cannot be keyed by {keys!r}.")
     return tuple(keys)

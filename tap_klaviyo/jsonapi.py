@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tap_klaviyo.streams import Source, Stream
+from tap_klaviyo.kinds import PARENT, Cut, Include, Source, Stream
 
 OWN_PROPERTIES = frozenset({"id", "type"})
 """What every resource has beside its attributes."""
@@ -33,44 +34,64 @@ class Query:
     scopes: tuple[str, ...]
     tier: str
 
-    def url(self, filters: Iterable[str], page_size: int | None) -> str:
-        """Path and query, percent-encoded; ``page_size`` None leaves it to Klaviyo."""
-        terms = ",".join(term for term in filters if term)
+    def url(self, filters: Iterable[str], page_size: int | None, parent: str = "") -> str:
+        """Path and query, percent-encoded; ``page_size`` None leaves it to Klaviyo.
+
+        ``parent`` is the id that a child's path or filters have a place for.
+        """
+        terms = ",".join(term for term in filters if term).replace(PARENT, json.dumps(parent))
         size = {"page[size]": str(page_size)} if page_size else {}
         given = {"filter": terms, **self.parameters, **size}
         pairs = {name: value for name, value in given.items() if value}
-        return f"{self.path}?{urlencode(pairs, quote_via=quote)}" if pairs else self.path
+        path = self.path.replace(PARENT, quote(parent, safe=""))
+        return f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path
 
 
 def query(stream: Stream, schema: Mapping[str, Any]) -> Query:
-    """The query for the selected properties: what nobody selected is not asked for.
-
-    The id of a related resource needs no ``include``: Klaviyo's events name their profile and
-    metric by id in any case.
-    """
+    """The query for the selected properties: what nobody selected is not asked for."""
     selected = schema["properties"]
-    embedded = [include for include in stream.includes if include.property in selected]
-    related = {
-        name for include in stream.includes for name in (include.property, include.id_property)
-    }
-    attributes = _attributes(selected.keys() - related, stream.sources)
+    asked = [include for include in stream.includes if _is_asked(include, selected)]
+    attributes = _attributes(selected.keys() - _not_attributes(stream), stream.sources)
     parameters = {
-        "include": ",".join(include.relationship for include in embedded),
+        "include": ",".join(include.relationship for include in asked),
         f"fields[{stream.type}]": _fieldset(attributes),
         f"additional-fields[{stream.type}]": ",".join(
             name for name in stream.additional if name in attributes
         ),
         "sort": stream.sort,
     }
-    for include in embedded:
-        parts = schema["properties"][include.property]["items"]["properties"]
+    for include in asked:
+        embedded = selected.get(include.property, {}).get("items", {}).get("properties", {})
+        lifted = [name for prop, name in include.lifted.items() if prop in selected]
+        parts = [*(embedded.keys() - include.references.keys()), *lifted]
         parameters[f"fields[{include.type}]"] = _fieldset(_attributes(parts, include.sources))
+    scopes = (*stream.scopes, *(include.scope for include in asked if include.scope))
     return Query(
         path=stream.path,
         parameters={name: value for name, value in parameters.items() if value},
-        scopes=tuple(dict.fromkeys((stream.scope, *(include.scope for include in embedded)))),
+        scopes=tuple(dict.fromkeys(scopes)),
         tier=next((stream.slow[name] for name in attributes if name in stream.slow), stream.tier),
     )
+
+
+def _is_asked(include: Include, selected: Mapping[str, Any]) -> bool:
+    """Whether a related resource is needed: Klaviyo's events name theirs by id in any case."""
+    return (
+        include.property in selected
+        or (include.id_asked and include.id_property in selected)
+        or not selected.keys().isdisjoint(include.lifted)
+    )
+
+
+def _not_attributes(stream: Stream) -> set[str]:
+    """The properties of a stream's records that are no attributes of its resources."""
+    related = {
+        name
+        for include in stream.includes
+        for name in (include.property, include.id_property, *include.lifted)
+    }
+    parent = {stream.parent.property} if stream.parent else set()
+    return {*related, *(parent - stream.sources.keys()), stream.id_property}
 
 
 def _attributes(properties: Iterable[str], sources: Mapping[str, Source]) -> list[str]:
@@ -89,9 +110,18 @@ def equals(field: str, value: str) -> str:
     return f"equals({field},{json.dumps(value)})"
 
 
-def between(field: str, start: int, end: int) -> tuple[str, str]:
-    """The filter for ``start <= field < end`` on a field of Unix seconds."""
-    return f"greater-or-equal({field},{start})", f"less-than({field},{end})"
+def between(cut: Cut, start: int, end: int) -> tuple[str, str]:
+    """The filters for ``start <= field < end``, in Unix seconds.
+
+    Where Klaviyo's only operators take in less or more than that, more it is.
+    """
+    start -= cut.lower == "greater-than"
+    low, high = (_date(start), _date(end)) if cut.iso else (start, end)
+    return f"{cut.lower}({cut.field},{low})", f"{cut.upper}({cut.field},{high})"
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 _URL = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?/[!-\[\]-~]*", re.I)

@@ -6,6 +6,7 @@ target never waits for half a page, and nothing is left to be written when a pro
 
 from __future__ import annotations
 
+import select
 from collections.abc import Mapping, Sequence
 from io import FileIO
 from typing import Any, Protocol
@@ -21,13 +22,17 @@ class Output(Protocol):
     """Something that takes bytes, perhaps not all at once, and says how many."""
 
     def write(self, data: memoryview, /) -> int | None:
-        """The number of bytes taken."""
+        """The number of bytes taken; None if it takes none now and does not wait either."""
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
 
 
 class Writer:
     """Writes messages to ``out``, an unbuffered file. For one thread.
 
-    A closed pipe raises BrokenPipeError, a full disk :class:`TapError`.
+    A closed pipe raises BrokenPipeError, a full disk :class:`TapError`. A full pipe is waited for,
+    even if somebody who shares it has made it one that does not wait.
     """
 
     def __init__(self, out: Output) -> None:
@@ -56,7 +61,11 @@ class Writer:
         rest = memoryview(lines)
         try:
             while rest:
-                rest = rest[self._out.write(rest) or 0 :]
+                taken = self._out.write(rest)
+                if taken is None:
+                    select.select([], [self._out], [])
+                else:
+                    rest = rest[taken:]
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -68,6 +77,10 @@ class Writer:
     def state(self, value: Mapping[str, Any]) -> None:
         """A STATE message; everything it speaks of has been written before."""
         self._write({"type": "STATE", "value": value})
+
+    def activate_version(self, stream: str, version: int) -> None:
+        """An ACTIVATE_VERSION message: whatever has another version is no more."""
+        self._write({"type": "ACTIVATE_VERSION", "stream": stream, "version": version})
 
     def text(self, text: str) -> None:
         """What a mode other than sync prints, such as the catalog."""

@@ -3,13 +3,15 @@
 An incremental stream is read from its mark on, less the look-back that catches late events. Once a
 ``sweep_interval`` it is read from ``sweep_window`` before the last sweep instead, so that whatever
 came late by up to that much is found, however long the tap has not run. A metric that is new to a
-stream is read from ``start_date`` on.
+stream *joins* it: it is read from ``start_date`` on, with a mark of its own until it has come up to
+the stream's. So neither holds the other back if the run dies.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tap_klaviyo import jsonapi
@@ -26,8 +28,11 @@ logger = logging.getLogger(__name__)
 GOAL_PAGES = 8
 """Pages after which a window is cut, so that the mark can move."""
 
-AHEAD = 2
-"""Windows for each worker that may be read beyond the mark, while the oldest is being read."""
+AHEAD = 4
+"""Windows of that size for each worker that may be read beyond the mark."""
+
+UNKEYED_NAMED = 10
+"""How many of the resources that could not be records are named."""
 
 SETTLE = 10
 """Klaviyo may refuse (400) to look for events of the last seconds; the next run reads them."""
@@ -35,12 +40,24 @@ SETTLE = 10
 
 @dataclass
 class Table:
-    """One selected stream in this run, with its lanes and what has happened to it."""
+    """One stream in this run, with its lanes and what has happened to it.
+
+    ``lanes`` are the timed ones; another waits in ``fresh`` until it is begun, and is forgotten
+    when it is done. ``unfinished`` counts these. The ids of the records are what ``children`` are
+    made of; a table that is ``unseen`` is there for nothing else.
+    """
 
     selected: Selected
     query: jsonapi.Query
     shaper: Shaper
+    unseen: bool = False
+    parent: Table | None = None
+    children: list[Table] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
+    fresh: deque[Lane] = field(default_factory=deque)
+    unfinished: int = 0
+    open: int = 0
+    parents: set[str] = field(default_factory=set)
     metric_ids: list[str] = field(default_factory=list)
     sweeping: bool = False
     fault: TapError | None = None
@@ -48,7 +65,13 @@ class Table:
     counted_at: float = 0.0
     repaired_pages: int = 0
     notes: Counter[str] = field(default_factory=Counter)
-    unkeyed: list[str] = field(default_factory=list)
+    unkeyed: int = 0
+    unkeyed_ids: list[str] = field(default_factory=list)
+
+    def leave_out(self, ids: list[str]) -> None:
+        """Counts resources that lack a key and so cannot be records; the first are remembered."""
+        self.unkeyed += len(ids)
+        self.unkeyed_ids += ids[: UNKEYED_NAMED - len(self.unkeyed_ids)]
 
     @property
     def name(self) -> str:
@@ -61,9 +84,17 @@ class Table:
         return min((lane.timeline.mark for lane in self.lanes), default=0)
 
     @property
+    def complete(self) -> bool:
+        """Whether all lanes are known: a child has one for each record of its parent."""
+        return self.parent is None or self.parent.finished
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to do for this stream."""
-        return self.fault is not None or all(lane.timeline.finished for lane in self.lanes)
+        if self.fault is not None:
+            return True
+        done = not self.unfinished and all(lane.timeline.finished for lane in self.lanes)
+        return done and self.complete
 
 
 @dataclass(eq=False)
@@ -71,18 +102,23 @@ class Lane:
     """One pass over a stream: the filters that make it, and its way through time.
 
     ``timed`` lanes ask for one window of time after the other. Another lane is one window whose
-    bounds mean nothing.
+    bounds mean nothing. ``parent`` is the id of the record whose children the lane reads.
     """
 
     table: Table
     filters: tuple[str, ...]
     timeline: Timeline
     timed: bool
+    metric_id: str = ""
+    parent: str = ""
     open: int = 0
 
 
 class Planner:
-    """Gives tables their lanes. ``now`` is the start of the run in Unix seconds."""
+    """Gives tables their lanes, and moves their bookmarks.
+
+    ``now`` is the start of the run in Unix seconds.
+    """
 
     def __init__(self, config: Config, state: State, now: int) -> None:
         self._config = config
@@ -92,22 +128,74 @@ class Planner:
         self.end = min(end, now)
 
     def plan(self, table: Table, metrics: Metrics) -> None:
-        """Sets the lanes of ``table``; none if the account has no metric for it."""
+        """Sets the lanes of ``table``; none if the account has no metric for it.
+
+        The lanes of a child come with its parents.
+        """
         stream = table.selected.stream
-        if not stream.metrics:
-            table.lanes = [_whole(table, variant) for variant in stream.variants]
-            return
-        table.metric_ids = metrics.ids(stream.metrics)
-        if not table.metric_ids:
-            names = " or ".join(f"'{name}'" for name in stream.metrics)
-            logger.warning(
-                "Stream '%s' is empty: the account has no metric of Klaviyo's own named %s.",
-                table.name,
-                names,
-            )
-        elif table.selected.incremental:
+        if stream.metrics:
+            table.metric_ids = metrics.ids(stream.metrics, stream.integration)
+            if not table.metric_ids:
+                names = " or ".join(f"'{name}'" for name in stream.metrics)
+                owner = stream.integration.capitalize()
+                logger.warning(
+                    "Stream '%s' is empty: the account has no metric%s named %s.",
+                    table.name,
+                    f" of {owner}'s own" if owner else "",
+                    names,
+                )
+                return
+        if table.selected.incremental:
             self._prepare(table)
-        table.lanes = [self._timed(table, identifier) for identifier in table.metric_ids]
+        if stream.parent:
+            return
+        for metric_id in table.metric_ids or ("",):
+            for variant in stream.variants:
+                self._add(table, variant, metric_id=metric_id)
+
+    def adopt(self, table: Table, parents: Iterable[str]) -> None:
+        """Sets a lane for each of ``parents`` that is new to a child, for each of its variants."""
+        for parent in parents:
+            if parent not in table.parents:
+                table.parents.add(parent)
+                for variant in table.selected.stream.variants:
+                    self._add(table, variant, parent=parent)
+
+    def _add(self, table: Table, variant: str, metric_id: str = "", parent: str = "") -> None:
+        metric = (jsonapi.equals("metric_id", metric_id),) if metric_id else ()
+        filters = (*metric, *((variant,) if variant else ()))
+        if table.selected.timed:
+            timeline = self._timeline(table, metric_id)
+            table.lanes.append(Lane(table, filters, timeline, True, metric_id, parent))
+            return
+        timeline = Timeline(0, 1, goal=1, page=1, ahead=1)
+        table.fresh.append(Lane(table, filters, timeline, False, metric_id, parent))
+        table.unfinished += 1
+
+    def advance(self, table: Table) -> bool:
+        """Moves the bookmark of an incremental stream as far as its lanes have come.
+
+        Returns whether there is anything new to be said in a STATE.
+        """
+        stream = table.selected.stream.name
+        first = self._state.mark(stream) is None
+        covered: list[Lane] = []
+        joining: list[Lane] = []
+        for lane in table.lanes:
+            alone = first or not lane.metric_id
+            known = alone or self._state.covers(stream, lane.metric_id)
+            (covered if known else joining).append(lane)
+        moved = table.finished
+        if covered and table.complete:
+            mark = min(lane.timeline.mark for lane in covered)
+            moved |= self._state.advance(stream, mark, latest=self._now)
+        for lane in joining:
+            mark = lane.timeline.mark
+            moved |= self._state.join(stream, lane.metric_id, mark, latest=self._now)
+        if table.finished:
+            swept_at = self._now if table.sweeping else None
+            self._state.note(stream, metrics=table.metric_ids, swept_at=swept_at)
+        return moved
 
     def _prepare(self, table: Table) -> None:
         """Finds the bookmark of an incremental stream, or lays a first one down."""
@@ -134,30 +222,31 @@ class Planner:
         swept_at = self._state.swept_at(stream)
         return swept_at is None or not 0 <= self._now - swept_at < interval
 
-    def _timed(self, table: Table, metric_id: str) -> Lane:
+    def _timeline(self, table: Table, metric_id: str) -> Timeline:
         start = self._start(table, metric_id)
         # What is too fresh to be asked for, or lies past end_date, is no part of the lane.
-        end = self.end if start <= self._now - SETTLE else start
-        ahead = AHEAD * self._config.concurrency
-        goal = GOAL_PAGES * self._config.page_size
-        timeline = Timeline(start, max(start, end), goal=goal, ahead=ahead)
-        return Lane(table, (jsonapi.equals("metric_id", metric_id),), timeline, timed=True)
+        last = self.end if table.selected.stream.replication_key else self._now
+        end = last if start <= self._now - SETTLE else start
+        size = self._config.page_size
+        page = min(table.selected.stream.page_size or size, size)
+        goal = GOAL_PAGES * page
+        ahead = AHEAD * self._config.concurrency * goal
+        return Timeline(start, max(start, end), goal=goal, page=page, ahead=ahead)
 
     def _start(self, table: Table, metric_id: str) -> int:
-        first = int(self._config.start_date.timestamp())
+        replicated = table.selected.stream.replication_key
+        first = int(self._config.start_date.timestamp()) if replicated else 0
         stream = table.selected.stream.name
         mark = self._state.mark(stream)
         if mark is None or not table.selected.incremental:
             return first
-        if not self._state.covers(stream, metric_id):
-            return first
-        start = mark - int(self._config.lookback_window.total_seconds())
+        if metric_id and not self._state.covers(stream, metric_id):
+            mark = self._state.joining(stream, metric_id)
+            if mark is None:
+                return first
+        start = min(mark, self._now) - int(self._config.lookback_window.total_seconds())
         if table.sweeping:
             swept_at = self._state.swept_at(stream)
             since = mark if swept_at is None else min(swept_at, self._now)
             start = min(start, since - int(self._config.sweep_window.total_seconds()))
         return max(first, start)
-
-
-def _whole(table: Table, variant: str) -> Lane:
-    return Lane(table, (variant,), Timeline(0, 1, goal=1, ahead=1), timed=False)

@@ -19,48 +19,35 @@ Streams whose rows name ``sources`` move values about, which only the slow way d
 
 from __future__ import annotations
 
-import codecs
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Annotated, Any, Union
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeAlias, Union
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from tap_klaviyo import repair
+from tap_klaviyo.compiled import Schema, attributes_struct, is_clean
 from tap_klaviyo.discovery import Selected
-from tap_klaviyo.jsonapi import OWN_PROPERTIES
-from tap_klaviyo.streams import Include
-
-Schema = Mapping[str, Any]
-
-_INTEGER = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_SCALARS: dict[str, tuple[Any, ...]] = {
-    "string": (str,),
-    "integer": (_INTEGER,),
-    "number": (_INTEGER, float),
-    "boolean": (bool,),
-    "null": (None,),
-}
-_FIRST_BYTES = {"object": b"{", "array": b"[", "null": b"n"}
-"""How a free-form value of a kind begins in JSON."""
+from tap_klaviyo.kinds import PARENT, Include, Stream
 
 
 @dataclass
 class Page:
     """One page of records.
 
-    ``records`` are opaque, for :meth:`Shaper.encode`; ``times`` their replication values in Unix
-    seconds, empty if the stream has none. ``next_url`` is Klaviyo's link to the next page.
-    ``notes`` counts, by text, what the slow way had to change, and ``repaired`` tells whether the
-    page took it because it did not fit. ``unkeyed`` are the ids of resources that lack a key
-    property and so cannot be records.
+    ``records`` are opaque, for :meth:`Shaper.encode`; ``ids`` are those of their resources;
+    ``times`` what they are sorted by, in Unix seconds, empty if the stream is not cut by time.
+    ``next_url`` is Klaviyo's link to the next page. ``notes`` counts, by text, what the slow way
+    had to change, and ``repaired`` tells whether the page took it because it did not fit.
+    ``unkeyed`` are the ids of resources that lack a key property and so cannot be records.
     """
 
     records: list[Any]
+    ids: list[str]
     times: list[int | None]
     next_url: str | None
     notes: Counter[str] = field(default_factory=Counter)
@@ -74,86 +61,106 @@ class Shaper:
     def __init__(self, selected: Selected) -> None:
         stream, properties = selected.stream, selected.schema["properties"]
         self._selected = selected
-        self._moves = bool(stream.sources) or any(i.sources for i in stream.includes)
-        related = {
-            **{i.property: _embedded(i) for i in stream.includes},
-            **{i.id_property: _related_id(i) for i in stream.includes},
-        }
+        moved = stream.sources or stream.rows or any(i.sources for i in stream.includes)
+        self._moves = bool(moved)
+        self._included = _included(stream.includes, properties)
+        related = _getters(stream, self._included)
         self._getters = [related[name] for name in properties if name in related]
         own = {name: child for name, child in properties.items() if name not in related}
         further = [name for name in properties if name in related]
-        self._resource = _Resource(stream.type, own, further)
-        self._included = {
-            i.type: _Resource(i.type, properties[i.property]["items"]["properties"])
-            for i in stream.includes
-            if i.property in properties
-        }
+        self._resource = _Resource(stream.type, own, further, stream.id_property)
         self._decoder = msgspec.json.Decoder(
             _document_type(self._resource, self._included, stream.includes)
         )
         self._encoder = msgspec.json.Encoder()
-        self._time = self._resource.field_of(stream.replication_key)
+        self._time = self._resource.field_of(stream.cut.field) if stream.cut else ""
         self._message = msgspec.defstruct(
             "Message",
-            [("stream", str), ("record", Any), ("time_extracted", str)],
+            [
+                ("stream", str),
+                ("record", Any),
+                ("time_extracted", str),
+                ("version", int | UnsetType, UNSET),
+            ],
             tag_field="type",
             tag="RECORD",
             gc=False,
         )
 
-    def page(self, body: bytes) -> Page:
-        """The records of one page. Raises ValueError if ``body`` is no page of Klaviyo's at all."""
+    def page(self, body: bytes, parent: str = "") -> Page:
+        """The records of one page, which are children of ``parent`` if their stream has one.
+
+        Raises ValueError if ``body`` is no page of Klaviyo's at all.
+        """
         body = body.strip()
-        if not self._moves and _is_clean(body):
+        if not self._moves and is_clean(body):
             try:
-                return self._page(self._decoder.decode(body))
+                return self._page(self._decoder.decode(body), parent)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass  # Whatever is wrong, the slow way finds out and says so.
-        repaired = repair.page(body, self._selected)
-        page = self._page(self._decoder.decode(repaired.body))
+        repaired = repair.page(body, self._selected, parent)
+        page = self._page(self._decoder.decode(repaired.body), parent)
         page.notes, page.unkeyed = repaired.notes, repaired.unkeyed
         page.repaired = not self._moves
         return page
 
-    def encode(self, records: Iterable[Any], time_extracted: str) -> bytes:
-        """The RECORD lines of ``records``, in one call."""
+    def encode(
+        self, records: Iterable[Any], time_extracted: str, version: int | None = None
+    ) -> bytes:
+        """The RECORD lines of ``records``, in one call; ``version`` is that of their table."""
         message, name = self._message, self._selected.name
+        versioned = UNSET if version is None else version
         return self._encoder.encode_lines(
-            [message(name, record, time_extracted) for record in records]
+            [message(name, record, time_extracted, versioned) for record in records]
         )
 
-    def _page(self, document: Any) -> Page:
-        encode = self._encoder.encode
+    def _page(self, document: Any, parent: str) -> Page:
         found = {kind: _Found(resource) for kind, resource in self._included.items()}
         for item in document.included if found else ():
-            kind = item.__struct_config__.tag
-            # Encoded here once, however many records embed it.
-            found[kind][item.id] = Raw(encode(self._included[kind].shape(item)))
+            found[item.__struct_config__.tag].add(item, self._encoder)
         shape, getters = self._resource.shape, self._getters
+        context = {PARENT: parent, **found}
         records = [
-            shape(item, [get(item.relationships, found) for get in getters])
+            shape(item, [get(item.relationships, context) for get in getters])
             for item in document.data
         ]
+        ids = [item.id for item in document.data]
         name = self._time
-        times = [getattr(item.attributes, name) or None for item in document.data] if name else []
-        return Page(records, times, document.links.next)
+        times = [_second(getattr(item.attributes, name)) for item in document.data] if name else []
+        return Page(records, ids, times, document.links.next)
+
+
+def _second(moment: Any) -> int | None:
+    """Unix seconds of what a list is sorted by, which may be missing."""
+    if type(moment) is datetime:
+        return int(moment.timestamp())
+    return moment or None
 
 
 class _Resource:
     """The Structs of one resource type: what is decoded and what is written.
 
     ``properties`` are its own, the attributes and perhaps id and type; ``further`` names what a
-    record holds after them.
+    record holds after them. ``aside`` are attributes that are decoded for others to use.
     """
 
     def __init__(
-        self, kind: str, properties: Mapping[str, Schema], further: Iterable[str] = ()
+        self,
+        kind: str,
+        properties: Mapping[str, Schema],
+        further: Iterable[str] = (),
+        id_property: str = "id",
+        aside: Mapping[str, Schema] = MappingProxyType({}),
     ) -> None:
-        self._names = [name for name in properties if name not in OWN_PROPERTIES]
-        self.attributes_type = _struct({name: properties[name] for name in self._names})
-        own = [name for name in ("type", "id") if name in properties]
-        self._identity = _IDENTITIES[tuple(own)](kind)
-        names = [*own, *self._names, *further]
+        identity = ("type", id_property)
+        self._names = [name for name in properties if name not in identity]
+        self._shown = len(self._names)
+        decoded = {**aside, **properties}
+        self._names += [name for name in aside if name not in properties]
+        self.attributes_type = attributes_struct({name: decoded[name] for name in self._names})
+        own = [name for name in identity if name in properties]
+        self._identity = _IDENTITIES["type" in own, id_property in own](kind)
+        names = [*own, *self._names[: self._shown], *further]
         self._record = msgspec.defstruct(
             "Record",
             [(f"f{index}", Any, UNSET) for index in range(len(names))],
@@ -167,7 +174,7 @@ class _Resource:
 
     def shape(self, item: Any, further: Iterable[Any] = ()) -> Any:
         """A decoded resource as a record, with the values of what is ``further``."""
-        values = msgspec.structs.astuple(item.attributes)
+        values = msgspec.structs.astuple(item.attributes)[: self._shown]
         return self._record(*self._identity(item.id), *values, *further)
 
     def stub(self, identifier: str) -> Any:
@@ -175,31 +182,95 @@ class _Resource:
         return self._record(*self._identity(identifier))
 
 
-_IDENTITIES: dict[tuple[str, ...], Callable[[str], Callable[[str], tuple[str, ...]]]] = {
-    (): lambda kind: lambda identifier: (),
-    ("id",): lambda kind: lambda identifier: (identifier,),
-    ("type",): lambda kind: lambda identifier: (kind,),
-    ("type", "id"): lambda kind: lambda identifier: (kind, identifier),
+class _Included(_Resource):
+    """The Structs of a related resource, which may tell its own relations by id."""
+
+    def __init__(self, include: Include, properties: Mapping[str, Schema]) -> None:
+        items = properties.get(include.property, {}).get("items", {})
+        embedded = items.get("properties", {})
+        references = {p: r for p, r in include.references.items() if p in embedded}
+        super().__init__(
+            include.type,
+            {name: child for name, child in embedded.items() if name not in references},
+            references,
+            aside={
+                attribute: properties[name]
+                for name, attribute in include.lifted.items()
+                if name in properties
+            },
+        )
+        self.relationships_type = _relationships(references.values())
+        self._getters = [_reference_id(relationship) for relationship in references.values()]
+
+    def embed(self, item: Any) -> Any:
+        """A decoded resource as it stands beside a record."""
+        return self.shape(item, [get(item.relationships) for get in self._getters])
+
+
+def _included(
+    includes: Iterable[Include], properties: Mapping[str, Schema]
+) -> dict[str, _Included]:
+    """The related resources whose attributes are wanted, by type."""
+    return {
+        include.type: _Included(include, properties)
+        for include in includes
+        if include.property in properties or not properties.keys().isdisjoint(include.lifted)
+    }
+
+
+_IDENTITIES: dict[tuple[bool, bool], Callable[[str], Callable[[str], tuple[str, ...]]]] = {
+    (False, False): lambda kind: lambda identifier: (),
+    (False, True): lambda kind: lambda identifier: (identifier,),
+    (True, False): lambda kind: lambda identifier: (kind,),
+    (True, True): lambda kind: lambda identifier: (kind, identifier),
 }
-"""For each selection of a resource's own properties, their values from type and id."""
+"""Whether a resource's type is selected, and its id: their values from type and id."""
 
 
 class _Found(dict[str, Any]):
-    """The resources of one type that a page includes, by id; a stub for one that it lacks."""
+    """The resources of one type that a page includes, by id, encoded; a stub for what it lacks.
 
-    def __init__(self, resource: _Resource) -> None:
+    ``attributes`` holds what was decoded of each.
+    """
+
+    def __init__(self, resource: _Included) -> None:
         super().__init__()
         self._resource = resource
+        self.attributes: dict[str, Any] = {}
+
+    def add(self, item: Any, encoder: msgspec.json.Encoder) -> None:
+        """Takes in a resource: encoded here once, however many records embed it."""
+        self[item.id] = Raw(encoder.encode(self._resource.embed(item)))
+        self.attributes[item.id] = item.attributes
 
     def __missing__(self, identifier: str) -> Any:
         return self._resource.stub(identifier)
 
 
-def _embedded(include: Include) -> Callable[[Any, Mapping[str, _Found]], list[Any]]:
-    """Reads the resources that a relation refers to: an array, empty if there is none."""
-    name, kind = _relation_field(include), include.type
+_Getter: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
+"""Reads a property of a record from its relationships and from what its page includes, by type."""
 
-    def get(relationships: Any, found: Mapping[str, _Found]) -> list[Any]:
+
+def _getters(stream: Stream, included: Mapping[str, _Included]) -> dict[str, _Getter]:
+    """For each property that is no attribute of its resource, what reads it."""
+    getters: dict[str, _Getter] = {stream.parent.property: _parent} if stream.parent else {}
+    for include in stream.includes:
+        getters[include.property] = _embedded(include)
+        getters[include.id_property] = _related_id(include)
+        for name in include.lifted:
+            getters[name] = _lifted(include, included.get(include.type), name)
+    return getters
+
+
+def _parent(relationships: Any, found: Mapping[str, Any]) -> Any:
+    return found[PARENT]
+
+
+def _embedded(include: Include) -> _Getter:
+    """Reads the resources that a relation refers to: an array, empty if there is none."""
+    name, kind = _field_name(include.relationship), include.type
+
+    def get(relationships: Any, found: Mapping[str, Any]) -> list[Any]:
         data, known = getattr(relationships, name).data, found[kind]
         if data is None:
             return []
@@ -208,19 +279,32 @@ def _embedded(include: Include) -> Callable[[Any, Mapping[str, _Found]], list[An
     return get
 
 
-def _related_id(include: Include) -> Callable[[Any, Mapping[str, _Found]], str | None]:
-    """Reads the id that a to-one relation refers to."""
-    name = _relation_field(include)
+def _lifted(include: Include, resource: _Included | None, name: str) -> _Getter:
+    """Reads one attribute of the resource that a to-one relation refers to."""
+    relation, kind = _field_name(include.relationship), include.type
+    attribute = resource.field_of(include.lifted[name]) if resource else ""
 
-    def get(relationships: Any, found: Mapping[str, _Found]) -> str | None:
-        data = getattr(relationships, name).data
-        return getattr(data, "id", None)
+    def get(relationships: Any, found: Mapping[str, Any]) -> Any:
+        data = getattr(relationships, relation).data
+        attributes = found[kind].attributes.get(getattr(data, "id", None))
+        return getattr(attributes, attribute, None)
 
     return get
 
 
-def _relation_field(include: Include) -> str:
-    return include.relationship.replace("-", "_")
+def _related_id(include: Include) -> _Getter:
+    """Reads the id that a to-one relation refers to."""
+    read = _reference_id(include.relationship)
+    return lambda relationships, found: read(relationships)
+
+
+def _reference_id(relationship: str) -> Callable[[Any], str | None]:
+    name = _field_name(relationship)
+    return lambda relationships: getattr(getattr(relationships, name).data, "id", None)
+
+
+def _field_name(relationship: str) -> str:
+    return relationship.replace("-", "_")
 
 
 class _Reference(msgspec.Struct, gc=False):
@@ -235,21 +319,26 @@ class _Links(msgspec.Struct, gc=False):
     next: str | None = None
 
 
+def _relationships(names: Iterable[str]) -> Any:
+    """The Struct of the relations with these names."""
+    fields = {_field_name(name): name for name in names}
+    return msgspec.defstruct(
+        "Relationships",
+        [(field, _Relation, _default(_Relation)) for field in fields],
+        rename=fields,
+        gc=False,
+    )
+
+
 def _document_type(
-    resource: _Resource, included: Mapping[str, _Resource], includes: Iterable[Include]
+    resource: _Resource, included: Mapping[str, _Included], includes: Iterable[Include]
 ) -> Any:
     """The Struct of a whole page, from the Structs of its resources.
 
     None of them can be part of a cycle, so Python's garbage collector need not look at thousands of
     them a page: that would take an eighth of the time.
     """
-    relations = [(i, _relation_field(i)) for i in includes]
-    relationships = msgspec.defstruct(
-        "Relationships",
-        [(name, _Relation, msgspec.field(default_factory=_Relation)) for _, name in relations],
-        rename={name: include.relationship for include, name in relations},
-        gc=False,
-    )
+    relationships = _relationships(include.relationship for include in includes)
     item = msgspec.defstruct(
         "Item",
         [
@@ -262,7 +351,11 @@ def _document_type(
     embedded = [
         msgspec.defstruct(
             "Included",
-            [("id", str), ("attributes", part.attributes_type, _default(part.attributes_type))],
+            [
+                ("id", str),
+                ("attributes", part.attributes_type, _default(part.attributes_type)),
+                ("relationships", part.relationships_type, _default(part.relationships_type)),
+            ],
             tag_field="type",
             tag=kind,
             gc=False,
@@ -282,102 +375,3 @@ def _document_type(
 
 def _default(factory: Any) -> Any:
     return msgspec.field(default_factory=factory)
-
-
-def _struct(properties: Mapping[str, Schema]) -> Any:
-    """A Struct of ``properties``, fields f0, f1 and so on, that checks what types cannot say."""
-    names = {f"f{index}": name for index, name in enumerate(properties)}
-    types = {name: _type(properties[source]) for name, source in names.items()}
-    checks = [
-        (name, check)
-        for name, source in names.items()
-        if (check := _check(properties[source])) is not None
-    ]
-
-    def check_all(self: Any) -> None:
-        for name, check in checks:
-            if not check(getattr(self, name)):
-                raise ValueError(names[name])
-
-    return msgspec.defstruct(
-        "Attributes",
-        [
-            (name, types[name])
-            if _required(properties[source])
-            else (name, types[name] | UnsetType, UNSET)
-            for name, source in names.items()
-        ],
-        rename=names,
-        kw_only=True,
-        namespace={"__post_init__": check_all} if checks else {},
-        gc=False,
-    )
-
-
-def _kinds(schema: Schema) -> list[str]:
-    kinds = schema["type"]
-    return kinds if isinstance(kinds, list) else [kinds]
-
-
-def _required(schema: Schema) -> bool:
-    return "null" not in _kinds(schema)
-
-
-def _is_free(schema: Schema) -> bool:
-    """Whether a value of the schema is passed on as it came."""
-    kinds = _kinds(schema)
-    return ("object" in kinds and not schema.get("properties")) or (
-        "array" in kinds and not schema.get("items")
-    )
-
-
-def _type(schema: Schema) -> Any:
-    """The msgspec type that accepts what the schema does; ``Raw`` for what is free-form."""
-    if _is_free(schema):
-        return Raw
-    return Union[tuple(part for kind in _kinds(schema) for part in _types(kind, schema))]
-
-
-def _types(kind: str, schema: Schema) -> tuple[Any, ...]:
-    if kind == "object":
-        return (_struct(schema["properties"]),)
-    if kind == "array":
-        return (list[_type(schema["items"])],)  # type: ignore[misc]
-    if kind == "string" and schema.get("format") == "date-time":
-        return (datetime,)
-    return _SCALARS[kind]
-
-
-def _check(schema: Schema) -> Callable[[Any], bool] | None:
-    """What the schema demands of a decoded value beyond its type, if anything."""
-    if _is_free(schema):
-        first = b"".join(_FIRST_BYTES[kind] for kind in _kinds(schema))
-        return lambda value: value is UNSET or memoryview(value)[0] in first
-    if schema.get("format") == "date-time":
-        return lambda value: type(value) is not datetime or value.tzinfo is timezone.utc
-    return None
-
-
-def _is_clean(body: bytes) -> bool:
-    """Whether slices of the page may be copied as they are."""
-    return b"\n" not in body and b"\r" not in body and not _NUL.search(body) and _is_utf8(body)
-
-
-_NUL = re.compile(rb"\\u0000")
-
-
-def _is_utf8(body: bytes) -> bool:
-    if body.isascii():
-        return True
-    # In pieces: as a whole, one emoji would make every character take four bytes.
-    decode = codecs.getincrementaldecoder("utf-8")().decode
-    try:
-        for start in range(0, len(body), _PIECE):
-            decode(body[start : start + _PIECE])
-        decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-_PIECE = 32_768

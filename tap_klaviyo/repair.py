@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from tap_klaviyo.discovery import Selected
-from tap_klaviyo.streams import Source
+from tap_klaviyo.kinds import Source, Stream
 from tap_klaviyo.times import parse_utc
 
 Schema = Mapping[str, Any]
@@ -26,6 +26,7 @@ Schema = Mapping[str, Any]
 MISFIT = object()
 INT64 = range(-(2**63), 2**63)
 LONGEST_NUMBER = 400
+LONGEST_NAME = 100
 LARGEST = 10**300
 
 
@@ -38,8 +39,8 @@ class Repaired:
     unkeyed: list[str] = field(default_factory=list)
 
 
-def page(body: bytes, selected: Selected) -> Repaired:
-    """The page ``body`` made to fit the schema of ``selected``.
+def page(body: bytes, selected: Selected, parent: str = "") -> Repaired:
+    """The page ``body``, of the children of ``parent``, made to fit the schema of ``selected``.
 
     Raises ValueError if it is no page at all: not JSON, or without an array of ``data``.
     """
@@ -49,13 +50,17 @@ def page(body: bytes, selected: Selected) -> Repaired:
         raise ValueError("no array of data in the answer")
     document = _cleansed(document, repaired.notes)
     stream, properties = selected.stream, selected.schema["properties"]
+    given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
+    keys = ("id", *(key for key in selected.keys if key not in given_by_page))
     data = []
-    for item in document["data"]:
-        fixed = _resource(_dict(item), properties, stream.sources, repaired.notes)
-        if all(_keyed(fixed, key) for key in ("id", *selected.keys)):
+    given = [row for item in document["data"] for row in _rows(_dict(item), stream, parent)]
+    for item in given:
+        fixed = _resource(item, properties, stream.sources, repaired.notes)
+        if all(_keyed(fixed, key) for key in keys):
             data.append(fixed)
         else:
-            repaired.unkeyed.append(str(_dict(item).get("id")))
+            name = str(item.get("id"))[:LONGEST_NAME]
+            repaired.unkeyed.append(" ".join(name.split()))
     embedded = {i.type: i for i in stream.includes if i.property in properties}
     included = [
         _resource(
@@ -78,10 +83,10 @@ def page(body: bytes, selected: Selected) -> Repaired:
 
 
 def _loads(body: bytes) -> Any:
-    """JSON as leniently as can be: odd bytes, raw control characters, huge numbers."""
+    """JSON as leniently as can be: odd bytes, raw control characters, huge numbers, a BOM."""
     try:
         return json.loads(
-            body.decode("utf-8", errors="replace"),
+            body.decode("utf-8-sig", errors="replace"),
             strict=False,
             parse_int=_integer,
             parse_float=_float,
@@ -171,14 +176,39 @@ def _resource(
     }
 
 
+def _rows(item: dict[str, Any], stream: Stream, parent: str) -> list[dict[str, Any]]:
+    """A resource as often as there are rows in it, each time with one of them for all."""
+    if not stream.rows:
+        return [item]
+    attributes, path = _dict(item.get("attributes")), stream.rows.split(".")
+    of_parent = stream.parent.property if stream.parent else ""
+    rows = (row for row in _list(_at(attributes, path)) if isinstance(row, dict))
+    return [
+        {**item, "attributes": _with(attributes, path, row)}
+        for row in rows
+        if not of_parent or str(row.get(of_parent)) == parent
+    ]
+
+
+def _at(attributes: Any, path: Sequence[str]) -> Any:
+    for step in path:
+        attributes = _dict(attributes).get(step)
+    return attributes
+
+
+def _with(attributes: Any, path: Sequence[str], value: Any) -> Any:
+    if not path:
+        return value
+    first, *rest = path
+    return {**attributes, first: _with(attributes[first], rest, value)}
+
+
 def _keyed(item: Mapping[str, Any], key: str) -> bool:
     return (item[key] if key in ("id", "type") else item["attributes"].get(key)) is not None
 
 
 def _find(attributes: Mapping[str, Any], source: Source) -> Any:
-    value: Any = attributes
-    for step in source.path.split("."):
-        value = _dict(value).get(step)
+    value = _at(attributes, source.path.split("."))
     if not source.latest:
         return value
     entries = [entry for entry in _list(value) if isinstance(entry, dict)]

@@ -12,9 +12,6 @@ from tap_klaviyo.plan import Table
 
 logger = logging.getLogger(__name__)
 
-UNKEYED_NAMED = 10
-"""How many of the resources that could not be records a warning names."""
-
 
 def count(table: Table) -> None:
     """Singer's metric of the records written for a stream so far."""
@@ -39,10 +36,10 @@ def summary(tables: Sequence[Table], seconds: float) -> None:
             logger.warning(
                 "Stream '%s': %d left out, without a value for the key %s: %s%s",
                 table.name,
-                len(table.unkeyed),
+                table.unkeyed,
                 " or ".join(table.selected.keys),
-                ", ".join(table.unkeyed[:UNKEYED_NAMED]),
-                ", …" if len(table.unkeyed) > UNKEYED_NAMED else ".",
+                ", ".join(table.unkeyed_ids),
+                ", …" if table.unkeyed > len(table.unkeyed_ids) else ".",
             )
 
 

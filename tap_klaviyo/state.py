@@ -4,7 +4,9 @@ The document is ``{"bookmarks": {"receive": {"timestamp": 1767225600, "swept_at"
 "currently_syncing": null}``. ``timestamp`` is the low-water mark of a stream: every event before it
 has been written. ``swept_at`` is the start of the last run that swept the stream for events that
 came very late. Both are Unix seconds. ``metrics`` are the ids of the metrics that the mark speaks
-of: one that is new to the stream has a history yet to be read. What the document holds beyond that
+of. One that is new to the stream has a history yet to be read: until that has come up to the
+stream's mark, the metric has a mark of its own, ``"joining": {"<metric id>": 1767225600}``, so that
+a run that dies meanwhile does not read it from the start again. What the document holds beyond that
 is kept as it is.
 
 States of singer-io's tap-klaviyo are read too: ``{"bookmarks": {"<metric id or stream>": {"since":
@@ -25,6 +27,7 @@ from tap_klaviyo.times import parse_utc
 MARK = "timestamp"
 SWEPT = "swept_at"
 METRICS = "metrics"
+JOINING = "joining"
 LEGACY_MARK = "since"
 MAX_SECONDS = 253_402_300_799  # the last second of the year 9999
 
@@ -83,12 +86,27 @@ class State:
         known = self._bookmarks[stream].get(METRICS)
         return known is None or metric_id in known
 
+    def joining(self, stream: str, metric_id: str) -> int | None:
+        """The mark of a metric that the mark of ``stream`` does not speak of; None if it has none.
+
+        It is Unix seconds, as the stream's.
+        """
+        mark = (self._bookmarks.get(stream) or {}).get(JOINING, {}).get(metric_id)
+        return _seconds(mark, f"{stream}.{JOINING}.{metric_id}")
+
     def note(self, stream: str, *, metrics: Iterable[str], swept_at: int | None = None) -> None:
-        """Remembers the ``metrics`` that the mark speaks of and, if given, a sweep."""
-        noted: dict[str, Any] = {METRICS: sorted(metrics)}
+        """Remembers that ``stream`` has just these ``metrics`` and, if given, a sweep.
+
+        The mark goes on to speak of those that it spoke of; of all if there is no mark yet.
+        """
+        first, metrics = self.mark(stream) is None, sorted(metrics)
+        covered = [metric for metric in metrics if first or self.covers(stream, metric)]
+        others = {metric: self.joining(stream, metric) for metric in metrics}
+        joining = {m: mark for m, mark in others.items() if mark is not None and m not in covered}
+        noted: dict[str, Any] = {METRICS: covered} if metrics else {}
         if swept_at is not None:
             noted[SWEPT] = swept_at
-        self._bookmarks[stream] = {**(self._bookmarks.get(stream) or {}), **noted}
+        self._write(stream, {**noted, JOINING: joining})
 
     def advance(self, stream: str, mark: int, *, latest: int) -> bool:
         """Moves the mark of ``stream`` forward, never back and never past ``latest``.
@@ -100,7 +118,25 @@ class State:
         mark = min(mark if known is None else max(mark, known), latest)
         if mark == known:
             return False
-        self._bookmarks[stream] = {**(self._bookmarks.get(stream) or {}), MARK: mark}
+        self._write(stream, {MARK: mark})
+        return True
+
+    def join(self, stream: str, metric_id: str, mark: int, *, latest: int) -> bool:
+        """Moves the mark of a metric that joins ``stream``, as :meth:`advance` does the stream's.
+
+        When it has come up to the mark of the stream, that speaks of the metric too from then on.
+        """
+        bookmark = self._bookmarks[stream]
+        known = self.joining(stream, metric_id)
+        mark = min(mark if known is None else max(mark, known), latest)
+        if mark == known:
+            return False
+        joining = {**bookmark.get(JOINING, {}), metric_id: mark}
+        covered = bookmark[METRICS]
+        if mark >= (self.mark(stream) or 0):
+            del joining[metric_id]
+            covered = sorted({*covered, metric_id})
+        self._write(stream, {METRICS: covered, JOINING: joining})
         return True
 
     def document(self, currently_syncing: str | None) -> dict[str, Any]:
@@ -110,6 +146,13 @@ class State:
             "bookmarks": dict(self._bookmarks),
             "currently_syncing": currently_syncing,
         }
+
+    def _write(self, stream: str, changes: Mapping[str, Any]) -> None:
+        """Puts ``changes`` into the bookmark of ``stream``; what became empty there is left out."""
+        changed = {**(self._bookmarks.get(stream) or {}), **changes}
+        if not changed.get(JOINING):
+            changed.pop(JOINING, None)
+        self._bookmarks[stream] = changed
 
 
 def _from_flat(document: dict[str, Any]) -> dict[str, Any]:
@@ -133,6 +176,11 @@ def _check(name: str, bookmark: Any) -> None:
         isinstance(metrics, list) and all(isinstance(identifier, str) for identifier in metrics)
     ):
         raise ConfigError(f"state: bookmarks.{name}.{METRICS} must be an array of metric ids.")
+    joining = bookmark.get(JOINING, {})
+    if not isinstance(joining, dict):
+        raise ConfigError(f"state: bookmarks.{name}.{JOINING} must be an object.")
+    for metric, mark in joining.items():
+        _seconds(mark, f"{name}.{JOINING}.{metric}")
 
 
 def _without_legacy(bookmark: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,205 +1,154 @@
 """The registry: one row of data per stream.
 
 A row says where a stream's records come from and what they are; nothing else in the tap knows a
-stream by name. A stream of a kind that exists here is added with a row and a schema.
+stream by name. A stream of a kind that exists (see :mod:`tap_klaviyo.kinds`) is added with a row
+and a schema.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from itertools import product
+
+from tap_klaviyo.kinds import Cut, Include, Source, Stream
 
 EVENT_PAGE_SIZE_FALLBACK = 200
 """The most events a page could hold before Klaviyo's revision 2026-01-15."""
 
-
-@dataclass(frozen=True)
-class Source:
-    """Where in a resource's attributes the value of a record's property stands.
-
-    ``path`` is dotted. With ``latest`` the value at ``path`` is an array of objects with a
-    ``timestamp`` each, and the property is the ``latest`` attribute of the newest of them.
-    """
-
-    path: str
-    latest: str = ""
+_PROFILE = Include("profile", "profile", "profile", "profiles:read", "profile_id")
+_METRIC = Include("metric", "metric", "metric", "metrics:read", "metric_id")
+_TAGS = Include("tags", "tags", "tag", "tags:read")
 
 
-@dataclass(frozen=True)
-class Include:
-    """A related resource, asked for with ``include`` and embedded in each record as an array.
-
-    ``property`` holds it in the record, ``id_property`` its id alone (for a to-one relation).
-    ``scope`` is what the key needs to see it.
-    """
-
-    property: str
-    relationship: str
-    type: str
-    scope: str
-    id_property: str = ""
-    sources: Mapping[str, Source] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Stream:
-    """One stream: what it is called, where it is read, what a record holds.
-
-    ``variants`` are filters, one pass for each; the stream is the union of the passes. ``metrics``
-    are the names of the Klaviyo metric whose events the stream holds, oldest first, each of which
-    is a pass too. A stream with a ``replication_key`` is read in windows of time.
-    ``additional`` names the attributes that Klaviyo gives only on request. ``tier`` is the
-    endpoint's rate limit, ``slow`` the tier that holds when an attribute is asked for. ``aliases``
-    are the stream's names in the catalogs of singer-io's tap.
-    """
-
-    name: str
-    schema: str
-    description: str
-    path: str
-    type: str
-    keys: tuple[str, ...]
-    scope: str
-    tier: str
-    page_size: int | None = None
-    sort: str = ""
-    replication_key: str = ""
-    metrics: tuple[str, ...] = ()
-    variants: tuple[str, ...] = ("",)
-    includes: tuple[Include, ...] = ()
-    sources: Mapping[str, Source] = field(default_factory=dict)
-    additional: tuple[str, ...] = ()
-    slow: Mapping[str, str] = field(default_factory=dict)
-    selected_by_default: bool = True
-    fields_not_by_default: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def replication_method(self) -> str:
-        """What Singer calls the way the stream is read unless the user overrides it."""
-        return "INCREMENTAL" if self.replication_key else "FULL_TABLE"
-
-
-def _events(name: str, *metrics: str, aliases: tuple[str, ...] = ()) -> Stream:
-    """A row for the events of one metric; ``metrics`` are its names, oldest first."""
+def events(
+    name: str,
+    *metrics: str,
+    aliases: tuple[str, ...] = (),
+    integration: str = Stream.integration,
+    selected_by_default: bool = True,
+) -> Stream:
+    """A row for the events of one metric; ``metrics`` are its names, oldest first, or its id."""
     return Stream(
         name=name,
         schema="event",
         description=f"Events of the metric {metrics[-1]}.",
         path="/api/events",
         type="event",
-        keys=("id",),
-        scope="events:read",
+        scopes=("events:read",),
         tier="XL",
+        page_size=1000,
         sort="timestamp",
+        cut=Cut("timestamp", iso=False),
         replication_key="timestamp",
         metrics=metrics,
-        includes=(
-            Include("profile", "profile", "profile", "profiles:read", "profile_id"),
-            Include("metric", "metric", "metric", "metrics:read", "metric_id"),
-        ),
+        integration=integration,
+        includes=(_PROFILE, _METRIC),
+        selected_by_default=selected_by_default,
         aliases=aliases,
     )
 
 
-_TAGS = Include("tags", "tags", "tag", "tags:read")
-_MESSAGES = Include(
-    "campaign-messages",
-    "campaign-messages",
-    "campaign-message",
-    "campaigns:read",
-    sources={
-        name: Source(f"definition.{name}")
-        for name in (
-            "label",
-            "channel",
-            "content",
-            "render_options",
-            "notification_type",
-            "kv_pairs",
-            "options",
-        )
-    },
-)
-_SUPPRESSION = "subscriptions.email.marketing.suppression"
-
-STREAMS: tuple[Stream, ...] = (
-    _events("receive", "Received Email"),
-    _events("click", "Clicked Email"),
-    _events("open", "Opened Email"),
-    _events("bounce", "Bounced Email"),
-    _events("dropped_email", "Dropped Email"),
-    _events("mark_as_spam", "Marked Email as Spam"),
-    _events("unsubscribe", "Unsubscribed", "Unsubscribed from Email Marketing"),
-    _events("subscribe_list", "Subscribed to List"),
-    _events("unsub_list", "Unsubscribed from List"),
-    _events("update_email_preferences", "Updated Email Preferences"),
-    _events(
+_EVENTS = (
+    events("receive", "Received Email"),
+    events("click", "Clicked Email"),
+    events("open", "Opened Email"),
+    events("bounce", "Bounced Email"),
+    events("dropped_email", "Dropped Email"),
+    events("mark_as_spam", "Marked Email as Spam"),
+    events("unsubscribe", "Unsubscribed", "Unsubscribed from Email Marketing"),
+    events("subscribe_list", "Subscribed to List"),
+    events("unsub_list", "Unsubscribed from List"),
+    events("update_email_preferences", "Updated Email Preferences"),
+    events(
         "clicked_sms",
         "Clicked SMS",
         "Clicked Text Message",
         aliases=("clicked_text_message",),
     ),
-    _events(
+    events(
         "consented_to_receive",
         "Consented to Receive SMS",
         "Subscribed to SMS Marketing",
         "Subscribed to Text Messaging Marketing",
         aliases=("subscribed_to_sms", "subscribed_to_text_message"),
     ),
-    _events(
+    events(
         "failed_to_deliver",
         "Failed to Deliver SMS",
         "Failed to Deliver Text Message",
         aliases=("failed_to_deliver_text_message",),
     ),
-    _events(
+    events(
         "failed_to_deliver_automated_response",
         "Failed to Deliver Automated Response SMS",
         "Failed to Deliver Automated Response Text Message",
         aliases=("failed_to_deliver_automated_response_text_message",),
     ),
-    _events(
+    events(
         "received_automated_response",
         "Received Automated Response SMS",
         "Received Automated Response Text Message",
         aliases=("received_automated_response_text_message",),
     ),
-    _events(
+    events(
         "received_sms",
         "Received SMS",
         "Received Text Message",
         aliases=("received_text_message",),
     ),
-    _events(
+    events(
         "sent_sms",
         "Sent SMS",
         "Sent Text Message",
         aliases=("sent_text_message",),
     ),
-    _events(
+    events(
         "unsubscribed_from_sms",
         "Unsubscribed from SMS",
         "Unsubscribed from SMS Marketing",
         "Unsubscribed from Text Messaging Marketing",
         aliases=("unsubscribed_from_text_message",),
     ),
+)
+
+_DEFINED = (
+    "label",
+    "channel",
+    "content",
+    "render_options",
+    "notification_type",
+    "kv_pairs",
+    "options",
+)
+_IN_DEFINITION = {name: Source(f"definition.{name}") for name in _DEFINED}
+_SUPPRESSION = "subscriptions.email.marketing.suppression"
+_EXCLUSION = "subscriptions.email.marketing.list_suppressions"
+_ANY_TIME = "1970-01-01T00:00:00Z"
+
+_ASKED_FOR = (
     Stream(
         name="campaigns",
         schema="campaign",
         description="Campaigns of all channels, live and archived, with messages and tags.",
         path="/api/campaigns",
         type="campaign",
-        keys=("id",),
-        scope="campaigns:read",
+        scopes=("campaigns:read",),
         tier="M",
         page_size=100,
         variants=tuple(
             f"equals(messages.channel,'{channel}'),equals(archived,{archived})"
             for channel, archived in product(("email", "sms", "mobile_push"), ("false", "true"))
         ),
-        includes=(_MESSAGES, _TAGS),
+        includes=(
+            Include(
+                "campaign-messages",
+                "campaign-messages",
+                "campaign-message",
+                "campaigns:read",
+                sources=_IN_DEFINITION,
+            ),
+            _TAGS,
+        ),
     ),
     Stream(
         name="lists",
@@ -207,9 +156,7 @@ STREAMS: tuple[Stream, ...] = (
         description="Lists with their tags.",
         path="/api/lists",
         type="list",
-        keys=("id",),
-        scope="lists:read",
-        tier="L",
+        scopes=("lists:read",),
         page_size=10,
         includes=(_TAGS,),
     ),
@@ -220,11 +167,10 @@ STREAMS: tuple[Stream, ...] = (
         path="/api/profiles",
         type="profile",
         keys=("email",),
-        scope="profiles:read",
-        tier="L",
+        scopes=("profiles:read",),
         page_size=100,
         sort=f"{_SUPPRESSION}.timestamp",
-        variants=(f"greater-or-equal({_SUPPRESSION}.timestamp,1970-01-01T00:00:00Z)",),
+        variants=(f"greater-or-equal({_SUPPRESSION}.timestamp,{_ANY_TIME})",),
         sources={
             "suppressions": Source(_SUPPRESSION),
             "reason": Source(_SUPPRESSION, latest="reason"),
@@ -236,7 +182,12 @@ STREAMS: tuple[Stream, ...] = (
     ),
 )
 
-BY_NAME: dict[str, Stream] = {
-    name: stream for stream in STREAMS for name in (stream.name, *stream.aliases)
-}
-"""Every stream under its own name and under each of its aliases."""
+STREAMS: tuple[Stream, ...] = (*_EVENTS, *_ASKED_FOR)
+
+
+def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:
+    """Every stream under its own name and under each of its aliases."""
+    return {name: stream for stream in streams for name in (stream.name, *stream.aliases)}
+
+
+BY_NAME = by_name(STREAMS)

@@ -13,13 +13,17 @@ one of these states:
 The low-water mark is the oldest second that is not done. Windows may finish in any order; only the
 mark is ever promised to anybody, since a run that dies starts again from there.
 
-A reader that finds its window to hold too much *cuts* it: it keeps the part that it has read to the
-last record and gives the rest back. A cut costs nothing, while a window that holds less than a page
-costs a request all the same. So windows are planned wider than they should be, from the density of
-what was read lately, and readers cut them to size.
+A reader can *cut* its window: it keeps a first part and gives the rest back to wait. A cut costs
+nothing where a page ends, while each window that comes to its end costs a page that is not full. So
+windows are planned few and wide, and cut where they turn out too wide, or readers too few.
 
-Windows are taken from the oldest on, and none is taken more than ``ahead`` windows beyond the mark,
-so that a run that dies has only that much to read again.
+What waits is shared out evenly among the readers that are idle, by time, since nobody can know
+where the records lie: those of a campaign all fall into a few seconds, with nothing for days before
+and after. Only when enough pages have been read for their density to mean something are windows
+kept to a size, so that the oldest part of a long timeline is read first.
+
+Windows are taken from the oldest on, and none is taken once ``ahead`` records beyond the mark are
+open or done, so that a run that dies has only that much to read again.
 
 Nothing here knows of threads: one thread, the one that writes, owns every timeline.
 """
@@ -32,8 +36,14 @@ from typing import NamedTuple
 GENEROSITY = 4
 """By how much a window is planned wider than the goal: readers cut it."""
 
-MEMORY = 0.75
-"""What the density of one window weighs beside that of the next."""
+NARROWEST = 2
+"""Pages below which nothing is shared out any more."""
+
+TRUSTED = 8
+"""Pages after which the density seen is trusted."""
+
+MEMORY = 0.99
+"""What the density that a page has shown weighs beside that of the next."""
 
 
 class Window(NamedTuple):
@@ -46,18 +56,20 @@ class Window(NamedTuple):
 class Timeline:
     """What of ``[start, end)`` waits, is open and is done.
 
-    ``goal`` is the number of records at which a reader cuts its window, ``ahead`` how many windows
-    may be open or done beyond the mark.
+    ``goal`` is the number of records at which a reader cuts its window, ``page`` that of a full
+    page, ``ahead`` how many records may be open or done beyond the mark.
     """
 
-    def __init__(self, start: int, end: int, *, goal: int, ahead: int) -> None:
+    def __init__(self, start: int, end: int, *, goal: int, page: int, ahead: int) -> None:
         self.start = start
         self.end = end
         self._goal = goal
+        self._narrowest = NARROWEST * page
         self._ahead = ahead
         self._waiting = [Window(start, end)] if start < end else []
         self._open: list[int] = []
-        self._done_beyond: list[int] = []
+        self._done_beyond: dict[int, int] = {}
+        self._sights = 0
         self._records = self._seconds = 0.0
 
     @property
@@ -71,58 +83,66 @@ class Timeline:
         return not self._waiting and not self._open
 
     @property
-    def explored(self) -> bool:
-        """Whether anything is known of how dense the records lie."""
-        return self._records > 0
-
-    @property
     def waiting(self) -> float:
         """About how many records wait, at the density seen; 0 as long as none is known."""
-        if not self.explored:
-            return 0.0
-        seconds = sum(window.end - window.start for window in self._waiting)
-        return seconds * self._records / self._seconds
+        return self._expected(self._seconds_waiting)
 
-    def take(self) -> Window | None:
-        """The oldest waiting window, as wide as the density seen suggests; None if none may go.
+    def worth_sharing(self, start: int, end: int) -> bool:
+        """Whether ``[start, end)`` may hold enough for more than one reader."""
+        return not self._records or self._expected(end - start) > self._narrowest
+
+    def take(self, readers: int) -> Window | None:
+        """The oldest waiting window for one of ``readers`` idle readers; None if none may go.
 
         With no density known the whole of what waits is one window.
         """
         if not self._waiting or not self._may_take():
             return None
+        width = self._width(readers)
         window = self._waiting.pop(0)
-        width = self._width()
-        if width is not None and width * 3 // 2 < window.end - window.start:
+        if width * 3 // 2 < window.end - window.start:
             self._waiting.insert(0, Window(window.start + width, window.end))
             window = Window(window.start, window.start + width)
         bisect.insort(self._open, window.start)
         return window
 
-    def _width(self) -> int | None:
-        if not self.explored:
-            return None
-        return max(1, int(GENEROSITY * self._goal * self._seconds / self._records))
-
-    def _may_take(self) -> bool:
-        return (
-            len(self._open) + len(self._done_beyond) < self._ahead
-            or self._waiting[0].start == self.mark
-        )
-
     def give_back(self, rest: Window) -> None:
         """A reader cut its window: ``rest`` waits again."""
         bisect.insort(self._waiting, rest)
 
-    def finish(self, window: Window, records: int, since: int | None = None) -> None:
-        """A window, or what a cut left of it, is done.
+    def saw(self, part: Window, records: int, first: int | None) -> None:
+        """A page has shown that ``part`` holds ``records``, the oldest in the second ``first``.
 
-        It held ``records``, in the seconds from ``since`` on if that is given: of a window that was
-        cut, nothing is known of how dense the time before its first record is meant to be.
+        Before the first record of all there may be years in which the account did not exist; they
+        say nothing of how dense the records lie.
         """
-        self._open.remove(window.start)
-        self._done_beyond.append(window.start)
-        mark = self.mark
-        self._done_beyond = [start for start in self._done_beyond if start > mark]
-        start = window.start if since is None else since
+        start = first if first is not None and part.start == self.start else part.start
+        self._sights += 1
         self._records = self._records * MEMORY + records
-        self._seconds = self._seconds * MEMORY + max(1, window.end - start)
+        self._seconds = self._seconds * MEMORY + max(1, part.end - start)
+
+    def finish(self, window: Window, records: int) -> None:
+        """A window, or what a cut left of it, is done. It held ``records``."""
+        self._open.remove(window.start)
+        self._done_beyond[window.start] = records
+        mark = self.mark
+        self._done_beyond = {at: held for at, held in self._done_beyond.items() if at > mark}
+
+    @property
+    def _seconds_waiting(self) -> int:
+        return sum(window.end - window.start for window in self._waiting)
+
+    def _expected(self, seconds: int) -> float:
+        return seconds * self._records / self._seconds if self._records else 0.0
+
+    def _width(self, readers: int) -> int:
+        seconds = self._seconds_waiting
+        parts = max(1, min(readers, self.waiting // self._narrowest))
+        width = seconds / parts
+        if self._records and self._sights >= TRUSTED:
+            width = min(width, GENEROSITY * self._goal * self._seconds / self._records)
+        return max(1, round(width))
+
+    def _may_take(self) -> bool:
+        beyond = sum(self._done_beyond.values()) + len(self._open) * self._goal
+        return beyond < self._ahead or self._waiting[0].start == self.mark

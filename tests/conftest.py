@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -76,9 +77,9 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's own settings or proxies reach a test."""
+    """Nobody's own settings, proxies or certificates reach a test."""
     for name in list(os.environ):
-        if name.startswith(ENVIRONMENT_PREFIX) or name.lower().endswith("_proxy"):
+        if name.startswith(ENVIRONMENT_PREFIX) or name.lower().endswith(("_proxy", "_ca_bundle")):
             monkeypatch.delenv(name)
 
 
@@ -121,11 +122,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[], Server]]:
-    """Starts servers, each on a free port, and stops them in the end."""
+def serve() -> Iterator[Callable[..., Server]]:
+    """Starts servers, each on a free port, and stops them in the end.
+
+    One that is given a ``context`` speaks TLS.
+    """
     started: list[ThreadingHTTPServer] = []
 
-    def start() -> Server:
+    def start(context: ssl.SSLContext | None = None) -> Server:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.requests.append((self.requestline, dict(self.headers)))
@@ -139,7 +143,10 @@ def serve() -> Iterator[Callable[[], Server]]:
                 """Keeps stderr clean."""
 
         listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server = Server(f"http://127.0.0.1:{listening.server_port}")
+        if context is not None:
+            listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        scheme = "http" if context is None else "https"
+        server = Server(f"{scheme}://127.0.0.1:{listening.server_port}")
         threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         started.append(listening)
         return server

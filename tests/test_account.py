@@ -47,8 +47,8 @@ def test_every_page(configure: Configure) -> None:
     responses.get(URL, json=second, match=[responses.matchers.query_param_matcher({"p": ""})])
     responses.get(URL, json=first)
     metrics = read_metrics(Client(configure()))
-    assert metrics.ids(["Opened Email"]) == ["A", "C"]
-    assert metrics.ids(["Clicked Email"]) == []
+    assert metrics.ids(["Opened Email"], "klaviyo") == ["A", "C"]
+    assert metrics.ids(["Clicked Email"], "klaviyo") == []
     assert len(responses.calls) == 2
 
 
@@ -59,30 +59,30 @@ def test_every_page(configure: Configure) -> None:
 def test_odd_integrations(configure: Configure, integration: Any) -> None:
     """A metric whose integration is not clearly Klaviyo's own is not ours."""
     responses.get(URL, json=page(metric("A", "Opened Email", integration)))
-    assert read_metrics(Client(configure())).ids(["Opened Email"]) == []
+    assert read_metrics(Client(configure())).ids(["Opened Email"], "klaviyo") == []
 
 
 def test_union_of_names() -> None:
     """A renamed metric is found by its old name, its new one, or both."""
     metrics = Metrics(
         [
-            Metric("A", "Clicked Text Message", own=True),
-            Metric("B", "Clicked SMS", own=True),
-            Metric("C", "Clicked Text Message", own=True),
-            Metric("D", "Clicked SMS", own=False),
+            Metric("A", "Clicked Text Message", integration="Klaviyo"),
+            Metric("B", "Clicked SMS", integration="Klaviyo"),
+            Metric("C", "Clicked Text Message", integration="Klaviyo"),
+            Metric("D", "Clicked SMS", integration="Shopify"),
         ]
     )
-    assert sorted(metrics.ids(BY_NAME["clicked_sms"].metrics)) == ["A", "B", "C"]
+    assert sorted(metrics.ids(BY_NAME["clicked_sms"].metrics, "klaviyo")) == ["A", "B", "C"]
 
 
 def test_stream_names() -> None:
     """Each of Klaviyo's own metrics that a stream is made of leads to that stream."""
     metrics = Metrics(
         [
-            Metric("A", "Opened Email", own=True),
-            Metric("B", "Subscribed to SMS Marketing", own=True),
-            Metric("C", "Placed Order", own=True),
-            Metric("D", "Clicked Email", own=False),
+            Metric("A", "Opened Email", integration="Klaviyo"),
+            Metric("B", "Subscribed to SMS Marketing", integration="Klaviyo"),
+            Metric("C", "Placed Order", integration="Klaviyo"),
+            Metric("D", "Clicked Email", integration="Shopify"),
         ]
     )
     assert metrics.stream_names() == {"A": "open", "B": "consented_to_receive"}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tap_klaviyo import jsonapi
 from tap_klaviyo.discovery import Selected
+from tap_klaviyo.kinds import Cut
 
 Select = Callable[..., Selected]
 
@@ -32,7 +33,8 @@ def parameters(url: str) -> dict[str, str]:
 def test_events_query(select: Select) -> None:
     """Events are asked for with their profile and metric, sorted by time, in one filter."""
     query = query_of(select("open"))
-    filters = (jsonapi.equals("metric_id", "Mt1"), *jsonapi.between("timestamp", 10, 20))
+    window = jsonapi.between(Cut("timestamp", iso=False), 10, 20)
+    filters = (jsonapi.equals("metric_id", "Mt1"), *window)
     url = query.url(filters, 1000)
     assert urlsplit(url).path == "/api/events"
     asked = parameters(url)

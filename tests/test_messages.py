@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 from collections.abc import Callable
+from io import FileIO
 
 import pytest
 from typing_extensions import Buffer
 
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.messages import Writer
+
+TIMEOUT = 10.0
 
 
 class Hesitant(io.BytesIO):
@@ -65,6 +70,59 @@ def test_lines() -> None:
     lines = out.getvalue().splitlines()
     assert lines[1:3] == [b'{"type":"RECORD"}'] * 2
     assert lines[-2:] == [b"{", b"}"]
+
+
+class Impatient(FileIO):
+    """The end of a pipe that does not wait; it counts the writes of which nothing was taken."""
+
+    def __init__(self, number: int) -> None:
+        os.set_blocking(number, False)
+        super().__init__(number, "wb")
+        self.refused = 0
+        self.full = threading.Event()
+
+    def write(self, data: Buffer) -> int:
+        """As a file does."""
+        taken: int | None = super().write(data)
+        if taken is None:
+            self.refused += 1
+            self.full.set()
+        return taken  # type: ignore[return-value]  # None, as of every raw file
+
+
+def test_a_pipe_that_does_not_wait() -> None:
+    """A full pipe that refuses to wait is waited for, neither given up nor asked all the time."""
+    line = b"x" * 2_000_000 + b"\n"
+    source, sink = os.pipe()
+    pieces: list[bytes] = []
+    with Impatient(sink) as out:
+
+        def read() -> None:
+            out.full.wait(TIMEOUT)
+            while piece := os.read(source, 2**16):
+                pieces.append(piece)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        Writer(out).records(line)
+    reader.join(TIMEOUT)
+    os.close(source)
+    assert b"".join(pieces) == line
+    assert 0 < out.refused <= len(pieces) + 1
+
+
+def test_a_pipe_that_does_not_wait_and_is_closed() -> None:
+    """A target that goes while its pipe is full is told to the caller all the same."""
+    source, sink = os.pipe()
+    with Impatient(sink) as out:
+
+        def close() -> None:
+            out.full.wait(TIMEOUT)
+            os.close(source)
+
+        threading.Thread(target=close, daemon=True).start()
+        with pytest.raises(BrokenPipeError):
+            Writer(out).records(b"x" * 2_000_000)
 
 
 def test_closed_pipe() -> None:

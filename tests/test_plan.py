@@ -22,9 +22,9 @@ DAY, HOUR = 86_400, 3_600
 START = 1_767_225_600  # 2026-01-01T00:00:00Z, the start_date
 NOW = START + 100 * DAY
 
-OPENED = Metrics([Metric("A", "Opened Email", own=True)])
+OPENED = Metrics([Metric("A", "Opened Email", "Klaviyo")])
 BOTH_NAMES = Metrics(
-    [Metric("A", "Clicked SMS", own=True), Metric("B", "Clicked Text Message", own=True)]
+    [Metric("A", "Clicked SMS", "Klaviyo"), Metric("B", "Clicked Text Message", "Klaviyo")]
 )
 
 Plan = Callable[..., Table]
@@ -54,7 +54,7 @@ def plan(configure: Callable[..., Config], select: Callable[..., Selected]) -> P
 
 def window(table: Table, lane: int = 0) -> Window | None:
     """The first window of a lane."""
-    return table.lanes[lane].timeline.take()
+    return table.lanes[lane].timeline.take(1)
 
 
 def test_first_run(plan: Plan) -> None:
@@ -123,6 +123,81 @@ def test_new_metric(plan: Plan) -> None:
     assert table.metric_ids == ["A", "B"]
 
 
+@pytest.mark.parametrize(
+    ("joining", "swept_at", "start"),
+    [
+        (NOW - 9 * DAY, NOW, NOW - 9 * DAY - HOUR),
+        (START + 60, NOW, START),
+        (NOW + DAY, NOW, NOW - HOUR),
+        (NOW - 9 * DAY, NOW - 3 * DAY, NOW - 10 * DAY),
+    ],
+    ids=["look-back", "start_date", "of the future", "sweep"],
+)
+def test_joining_metric(plan: Plan, joining: int, swept_at: int, start: int) -> None:
+    """A metric that joined in a run that died goes on from its own mark, as a stream does."""
+    bookmark = {
+        "timestamp": NOW - DAY,
+        "swept_at": swept_at,
+        "metrics": ["A"],
+        "joining": {"B": joining},
+    }
+    assert window(plan("clicked_sms", BOTH_NAMES, bookmark), 1) == (start, NOW)
+
+
+JOINED: dict[str, tuple[dict[str, Any], int, dict[str, Any]]] = {
+    "both to their ends": ({}, 2, {"timestamp": NOW, "metrics": ["A", "B"]}),
+    "the old one alone": (
+        {},
+        1,
+        {"timestamp": NOW, "metrics": ["A"], "joining": {"B": START}},
+    ),
+    "up to an end before the mark": (
+        {"end_date": "2026-02-01"},
+        2,
+        {"timestamp": NOW - DAY, "metrics": ["A"], "joining": {"B": START + 31 * DAY}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "lanes", "bookmark"), JOINED.values(), ids=JOINED.keys())
+def test_bookmarks_while_a_metric_joins(
+    configure: Callable[..., Config],
+    select: Callable[..., Selected],
+    settings: dict[str, Any],
+    lanes: int,
+    bookmark: dict[str, Any],
+) -> None:
+    """The stream's mark goes on without the metric, and speaks of it when that has come up."""
+    selected = select("clicked_sms")
+    table = Table(selected, jsonapi.query(selected.stream, selected.schema), Shaper(selected))
+    before = {"timestamp": NOW - DAY, "swept_at": NOW, "metrics": ["A"]}
+    state = State({"bookmarks": {"clicked_sms": before}})
+    planner = Planner(configure(**settings), state, NOW)
+    planner.plan(table, BOTH_NAMES)
+    for lane in table.lanes[:lanes]:
+        while (whole := lane.timeline.take(1)) is not None:
+            lane.timeline.finish(whole, 0)
+        assert planner.advance(table)
+    assert not planner.advance(table) or table.finished
+    assert state.document(None)["bookmarks"]["clicked_sms"] == {"swept_at": NOW, **bookmark}
+
+
+def test_the_only_metric_joins(configure: Callable[..., Config], plan: Plan) -> None:
+    """Where the metric that the mark speaks of is gone, the mark waits for the one that joins."""
+    state = State({"bookmarks": {"open": {"timestamp": NOW - DAY, "metrics": ["gone"]}}})
+    table = plan(state=state)
+    planner = Planner(configure(), state, NOW)
+    assert planner.advance(table)
+    assert state.mark("open") == NOW - DAY
+    assert state.joining("open", "A") == START
+    whole = table.lanes[0].timeline.take(1)
+    assert whole is not None
+    table.lanes[0].timeline.finish(whole, 0)
+    planner.advance(table)
+    planner.advance(table)
+    assert state.document(None)["bookmarks"]["open"]["metrics"] == ["A"]
+
+
 def test_foreign_state(plan: Plan) -> None:
     """A bookmark under a metric's id, as singer-io's tap leaves it, is gone on from."""
     state = State({"bookmarks": {"A": {"since": "2026-04-01T00:00:00Z"}}})
@@ -170,7 +245,7 @@ def test_nothing_is_claimed_unread(plan: Plan) -> None:
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW, "metrics": ["A"]}
     table = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
     new = table.lanes[1].timeline
-    whole = new.take()
+    whole = new.take(1)
     assert whole is not None
     new.finish(whole, 0)
     assert table.mark <= NOW - 5
@@ -192,9 +267,19 @@ def test_missing_metric(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
 def test_full_tables(plan: Plan, stream: str, lanes: int) -> None:
     """A full-table stream is one window for each of its variants, without a filter on time."""
     table = plan(stream)
-    assert [lane.timed for lane in table.lanes] == [False] * lanes
-    assert len({lane.filters for lane in table.lanes}) == lanes
-    assert all(window(table, index) for index in range(lanes))
+    assert not table.lanes
+    assert [lane.timed for lane in table.fresh] == [False] * lanes
+    assert len({lane.filters for lane in table.fresh}) == lanes
+    assert all(lane.timeline.take(1) for lane in table.fresh)
+
+
+def test_what_cannot_be_a_record(plan: Plan) -> None:
+    """Resources without a key are counted, however many; only the first are remembered."""
+    table = plan("global_exclusions")
+    for number in range(1_000):
+        table.leave_out([f"P{number}", f"Q{number}"])
+    assert table.unkeyed == 2_000
+    assert table.unkeyed_ids == [f"{letter}{number}" for number in range(5) for letter in "PQ"]
 
 
 def test_finished(plan: Plan) -> None:
@@ -202,7 +287,7 @@ def test_finished(plan: Plan) -> None:
     table = plan("clicked_sms", BOTH_NAMES)
     for lane in table.lanes:
         assert not table.finished
-        whole = lane.timeline.take()
+        whole = lane.timeline.take(1)
         assert whole is not None
         lane.timeline.finish(whole, 0)
     assert table.finished

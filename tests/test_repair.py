@@ -283,13 +283,14 @@ def test_free_form_both_ways(shape: Shape, value: bytes) -> None:
         ("open", {"attributes": {}}, "None"),
         ("open", {"id": None}, "None"),
         ("open", {"id": ["E1"]}, "['E1']"),
+        ("global_exclusions", {"id": "a\nb" + "c" * 5_000}, "a b" + "c" * 97),
         ("global_exclusions", {"id": "P1", "attributes": {"email": None}}, "P1"),
         ("global_exclusions", {"id": "P1", "attributes": {}}, "P1"),
         ("global_exclusions", {"id": "P1"}, "P1"),
     ],
 )
 def test_without_a_key(shape: Shape, name: str, resource: Any, unkeyed: str) -> None:
-    """What lacks its key property cannot be a record and is reported by its id."""
+    """What lacks its key property cannot be a record and is reported by its id, in a short line."""
     records, page = shape(name, resource)
     assert records == []
     assert page.unkeyed == [unkeyed]

@@ -21,11 +21,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=8,
 )
+KEYS = ["timestamp", "since", "swept_at", "metrics", "joining"]
 NAMES = st.sampled_from(["receive", "click", "Mt0001", "currently_syncing"])
 BOOKMARKS = st.dictionaries(
     NAMES,
     JSON
-    | st.dictionaries(st.sampled_from(["timestamp", "since", "swept_at", "metrics"]), JSON)
+    | st.dictionaries(st.sampled_from(KEYS), JSON)
     | st.sampled_from([{"since": "2026-01-01"}, {"timestamp": JAN, "metrics": ["Mt0001"]}]),
 )
 DOCUMENTS = (
@@ -144,6 +145,47 @@ def test_advance(known: int | None, mark: int, latest: int, expected: int) -> No
     assert state.mark("receive") == expected
 
 
+@pytest.mark.parametrize(
+    ("known", "mark", "latest", "joining", "covered"),
+    [
+        (None, JAN, FEB, JAN, False),
+        (JAN, JAN + 1, FEB, JAN + 1, False),
+        (JAN + 5, JAN, FEB, JAN + 5, False),
+        (JAN, FEB - 1, FEB, None, True),
+        (JAN, FEB, FEB - 1, None, True),
+        (JAN, FEB, JAN + 3, JAN + 3, False),
+    ],
+    ids=["first", "forward", "never back", "come up", "beyond", "never past the start"],
+)
+def test_a_metric_that_joins(
+    known: int | None, mark: int, latest: int, joining: int | None, covered: bool
+) -> None:
+    """A new metric has a mark of its own until it has come up to the stream's, a second ago."""
+    document = bookmarks(receive={"timestamp": FEB - 1, "metrics": ["Mt1"]})
+    state = State(document)
+    if known is not None:
+        assert state.join("receive", "Mt2", known, latest=FEB)
+    assert state.join("receive", "Mt2", mark, latest=latest) is (known != joining)
+    again = State(state.document(None))
+    assert again.joining("receive", "Mt2") == joining
+    assert again.covers("receive", "Mt2") is covered
+    assert again.mark("receive") == FEB - 1
+    assert ("joining" in again.document(None)["bookmarks"]["receive"]) is not covered
+
+
+def test_what_joins_is_not_covered_before_its_time() -> None:
+    """A stream that is finished while a metric still joins keeps that metric's mark."""
+    state = State(bookmarks(receive={"timestamp": FEB, "metrics": ["Mt1", "Mt8"]}))
+    for metric in ("Mt2", "Mt9"):
+        state.join("receive", metric, JAN, latest=FEB)
+    state.note("receive", metrics=["Mt1", "Mt2", "Mt3"])
+    assert state.document(None)["bookmarks"]["receive"] == {
+        "timestamp": FEB,
+        "metrics": ["Mt1"],
+        "joining": {"Mt2": JAN},
+    }
+
+
 def test_keeps_what_it_does_not_know() -> None:
     """What another version or a person wrote into the state stays there."""
     document = {"bookmarks": {"receive": {"timestamp": JAN, "note": [1]}, "x": {"y": 1}}, "z": 1}
@@ -185,6 +227,8 @@ def test_copies() -> None:
         (bookmarks(receive={"timestamp": JAN, "swept_at": []}), "bookmarks.receive.swept_at"),
         (bookmarks(receive={"metrics": "Mt1"}), "bookmarks.receive.metrics"),
         (bookmarks(receive={"metrics": [1]}), "bookmarks.receive.metrics"),
+        (bookmarks(receive={"joining": ["Mt1"]}), "bookmarks.receive.joining"),
+        (bookmarks(receive={"joining": {"Mt1": "x"}}), "bookmarks.receive.joining.Mt1"),
         ({"receive": 1767225600}, "'receive'"),
         ({"receive": {"timestamp": JAN}}, "'receive'"),
         ({"value": {"bookmarks": {}}}, "'value'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -14,22 +15,25 @@ START = 1_000
 class Readers(RuleBasedStateMachine):
     """Readers take, cut and finish windows of one timeline in any order.
 
-    The model keeps a book of every second: how often it was done, and who has it open.
+    The model keeps a book of every second: how often it was done, and who has it open. A window
+    holds no more than the goal, as it would be cut there.
     """
 
     @initialize(
         length=st.integers(min_value=0, max_value=300),
         goal=st.integers(min_value=1, max_value=100),
-        ahead=st.integers(min_value=1, max_value=5),
+        page=st.integers(min_value=1, max_value=20),
+        windows=st.integers(min_value=1, max_value=5),
     )
-    def begin(self, length: int, goal: int, ahead: int) -> None:
+    def begin(self, length: int, goal: int, page: int, windows: int) -> None:
         """Everything waits."""
-        self.ahead = ahead
-        self.timeline = Timeline(START, START + length, goal=goal, ahead=ahead)
+        self.goal = goal
+        self.ahead = goal * windows
+        self.timeline = Timeline(START, START + length, goal=goal, page=page, ahead=self.ahead)
         self.end = START + length
         self.times_done = dict.fromkeys(range(START, self.end), 0)
         self.open: list[Window] = []
-        self.finished: list[Window] = []
+        self.finished: dict[Window, int] = {}
         self.last_mark = START
 
     def oldest_not_done(self) -> int:
@@ -37,15 +41,16 @@ class Readers(RuleBasedStateMachine):
         return next((second for second, times in self.times_done.items() if not times), self.end)
 
     def beyond(self) -> int:
-        """How many windows are open, or done beyond the mark."""
+        """How many records are done beyond the mark, with those that open windows may hold."""
         mark = self.timeline.mark
-        return len(self.open) + sum(window.start > mark for window in self.finished)
+        done = sum(records for window, records in self.finished.items() if window.start > mark)
+        return done + len(self.open) * self.goal
 
-    @rule()
-    def take(self) -> None:
+    @rule(readers=st.integers(min_value=1, max_value=40))
+    def take(self, readers: int) -> None:
         """A reader asks for a window."""
         before = self.beyond()
-        window = self.timeline.take()
+        window = self.timeline.take(readers)
         if window is None:
             # Somebody else must be at work: otherwise nobody could ever go on.
             assert self.open or self.timeline.finished
@@ -57,8 +62,8 @@ class Readers(RuleBasedStateMachine):
         self.open.append(window)
 
     @precondition(lambda self: any(window.end - window.start > 1 for window in self.open))
-    @rule(data=st.data(), records=st.integers(min_value=0, max_value=10_000))
-    def cut(self, data: st.DataObject, records: int) -> None:
+    @rule(data=st.data())
+    def cut(self, data: st.DataObject) -> None:
         """A reader keeps the first part of its window and gives the rest back."""
         wide = [window for window in self.open if window.end - window.start > 1]
         window = data.draw(st.sampled_from(wide))
@@ -68,14 +73,20 @@ class Readers(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), records=st.integers(min_value=0, max_value=10_000))
-    def finish(self, data: st.DataObject, records: int) -> None:
-        """A reader is done with its window."""
+    def see(self, data: st.DataObject, records: int) -> None:
+        """A page shows how many records a window holds."""
         window = data.draw(st.sampled_from(self.open))
-        self._finish(window, records)
+        self.timeline.saw(window, records, window.start if records else None)
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), share=st.floats(min_value=0, max_value=1))
+    def finish(self, data: st.DataObject, share: float) -> None:
+        """A reader is done with its window."""
+        self._finish(data.draw(st.sampled_from(self.open)), int(self.goal * share))
 
     def _finish(self, window: Window, records: int) -> None:
         self.open.remove(window)
-        self.finished.append(window)
+        self.finished[window] = records
         for second in range(*window):
             self.times_done[second] += 1
         self.timeline.finish(window, records)
@@ -89,15 +100,15 @@ class Readers(RuleBasedStateMachine):
 
     @invariant()
     def run_ahead_is_bounded(self) -> None:
-        """No more windows are in hand beyond the mark than allowed, the mark's own apart."""
-        assert self.beyond() <= self.ahead + 1
+        """No more records are in hand beyond the mark than allowed, the mark's own apart."""
+        assert self.beyond() <= self.ahead + self.goal
 
     def teardown(self) -> None:
         """From any state the rest can be read, and then each second was done exactly once."""
         if not hasattr(self, "timeline"):
             return
         for _ in range(10_000):
-            if (window := self.timeline.take()) is not None:
+            if (window := self.timeline.take(1)) is not None:
                 self.open.append(window)
             elif self.open:
                 self._finish(self.open[-1], 0)
@@ -112,91 +123,127 @@ TestReaders = Readers.TestCase
 TestReaders.settings = settings(max_examples=100)
 
 
-def dense(per_second: int, *, goal: int = 100, ahead: int = 4) -> tuple[Timeline, Window]:
-    """A timeline whose first window was cut after 10 seconds, and the next window."""
-    timeline = Timeline(0, 100_000, goal=goal, ahead=ahead)
-    first = timeline.take()
-    assert first == (0, 100_000)
-    timeline.give_back(Window(10, 100_000))
+def seen(per_second: int, *, end: int = 100_000, pages: int = 8, **sizes: int) -> Timeline:
+    """A timeline of which the first 10 seconds are done and were ``pages`` of some density."""
+    timeline = Timeline(0, end, **{"goal": 100, "page": 10, "ahead": 1_000, **sizes})
+    assert timeline.take(1) == (0, end)
+    timeline.give_back(Window(10, end))
+    for _ in range(pages):
+        timeline.saw(Window(0, 10), per_second * 10, 0)
     timeline.finish(Window(0, 10), per_second * 10)
-    following = timeline.take()
-    assert following is not None
-    return timeline, following
+    return timeline
 
 
 def test_nothing_to_read() -> None:
     """A span without a second is finished from the start."""
-    timeline = Timeline(5, 5, goal=1, ahead=1)
-    assert timeline.take() is None
+    timeline = Timeline(5, 5, goal=1, page=1, ahead=1)
+    assert timeline.take(1) is None
     assert timeline.finished
     assert timeline.mark == 5
 
 
 def test_unknown_density() -> None:
-    """As long as nothing is known, all that waits is one window."""
-    assert Timeline(0, 100, goal=1, ahead=4).take() == (0, 100)
+    """As long as nothing is known, all that waits is one window, however many readers are idle."""
+    assert Timeline(0, 100, goal=1, page=1, ahead=4).take(30) == (0, 100)
 
 
 def test_width_follows_density() -> None:
-    """After a cut, windows are four times as wide as holds the goal at the density seen."""
-    timeline, following = dense(per_second=5)
-    assert following == (10, 90)
-    assert timeline.take() == (90, 170)
+    """A window is at most four times as wide as holds the goal at the density seen."""
+    timeline = seen(per_second=5)
+    assert timeline.take(1) == (10, 90)
+    assert timeline.take(1) == (90, 170)
+
+
+def test_first_pages_are_not_trusted() -> None:
+    """As long as few pages are known, what waits is shared out by time, however dense they were."""
+    timeline = seen(per_second=5_000, end=1_010, pages=1)
+    assert [timeline.take(readers) for readers in (10, 9)] == [(10, 110), (110, 210)]
+
+
+def test_idle_readers_share_what_waits() -> None:
+    """What may hold a few pages is shared evenly among the readers that are idle."""
+    timeline = seen(per_second=1, end=210)
+    taken = [timeline.take(readers) for readers in (4, 3, 2, 1)]
+    assert taken == [(10, 60), (60, 110), (110, 160), (160, 210)]
+
+
+def test_little_is_not_shared() -> None:
+    """Nobody gets a part that would hold less than two pages."""
+    timeline = seen(per_second=1, end=60)
+    assert timeline.take(30) == (10, 35)
+
+
+@pytest.mark.parametrize(("seconds", "worth"), [(20, False), (21, True)])
+def test_what_is_worth_sharing(seconds: int, worth: bool) -> None:
+    """What may hold more than two pages is worth a second reader."""
+    assert seen(per_second=1).worth_sharing(500, 500 + seconds) is worth
+
+
+def test_the_unknown_is_worth_sharing() -> None:
+    """Where no density is known, anything may be there."""
+    assert Timeline(0, 100, goal=1, page=1, ahead=4).worth_sharing(0, 1)
 
 
 def test_time_before_the_first_record_is_no_sign_of_quiet() -> None:
-    """The density of a cut window is that from its first record on."""
-    timeline = Timeline(0, 100_000, goal=100, ahead=4)
-    timeline.take()
-    timeline.give_back(Window(5_000, 100_000))
-    timeline.finish(Window(0, 5_000), 50, since=4_990)
-    assert timeline.take() == (5_000, 5_080)
-    assert timeline.waiting == 5 * (100_000 - 5_080)
+    """Years before the account existed do not count into the density."""
+    timeline = Timeline(0, 100_000, goal=100, page=10, ahead=1_000)
+    timeline.take(1)
+    timeline.saw(Window(0, 5_000), 50, 4_990)
+    assert timeline.worth_sharing(5_000, 5_005)
+    assert not timeline.worth_sharing(5_000, 5_004)
 
 
 def test_a_second_is_never_cut() -> None:
     """However dense a burst is, a window holds a second at least."""
-    _, following = dense(per_second=50_000)
-    assert following == (10, 11)
+    assert seen(per_second=50_000).take(1) == (10, 11)
 
 
 def test_no_crumbs() -> None:
     """A rest that is hardly wider than a window goes with it."""
-    timeline = Timeline(0, 130, goal=100, ahead=4)
-    timeline.take()
-    timeline.give_back(Window(10, 130))
-    timeline.finish(Window(0, 10), 40)
-    assert timeline.take() == (10, 130)
+    assert seen(per_second=5, end=130).take(1) == (10, 130)
 
 
 def test_quiet_times_widen() -> None:
-    """An empty window makes the next ones wider."""
-    timeline, following = dense(per_second=5)
-    timeline.finish(following, 0)
-    wider = timeline.take()
+    """What an empty page has shown makes the next windows wider."""
+    timeline = seen(per_second=5)
+    assert timeline.take(1) == (10, 90)
+    timeline.saw(Window(10, 90), 0, None)
+    wider = timeline.take(1)
     assert wider is not None
-    assert wider.end - wider.start > 4 * (following.end - following.start)
+    assert wider.end - wider.start > 80
 
 
 def test_bursts_narrow() -> None:
-    """A window that turns out dense makes the next ones narrower."""
-    timeline, following = dense(per_second=5)
-    timeline.finish(following, 100_000)
-    narrower = timeline.take()
+    """What a dense page has shown makes the next windows narrower."""
+    timeline = seen(per_second=5)
+    timeline.take(1)
+    timeline.saw(Window(10, 11), 100_000, 10)
+    narrower = timeline.take(1)
     assert narrower is not None
     assert narrower.end - narrower.start < 2
 
 
 def test_run_ahead() -> None:
-    """A slow oldest window lets only so many others go ahead of it, done or not."""
-    timeline, oldest = dense(per_second=5, ahead=3)
-    second, third = timeline.take(), timeline.take()
-    assert second is not None
-    assert third is not None
-    assert timeline.take() is None
+    """A slow oldest window lets only so many records go ahead of it, done or not."""
+    timeline = seen(per_second=5, ahead=300)
+    oldest, second, third = (timeline.take(1) for _ in range(3))
+    assert oldest
+    assert second
+    assert third
+    assert timeline.take(1) is None
     timeline.finish(second, 100)
-    assert timeline.take() is None
+    assert timeline.take(1) is None
     assert timeline.mark == oldest.start
     timeline.finish(oldest, 100)
     assert timeline.mark == third.start
-    assert timeline.take() is not None
+    assert timeline.take(1) is not None
+
+
+def test_empty_time_is_no_run_ahead() -> None:
+    """However much empty time was read beyond the mark, more may be read."""
+    timeline = seen(per_second=5, ahead=200)
+    timeline.take(1)
+    for _ in range(50):
+        window = timeline.take(1)
+        assert window is not None
+        timeline.finish(window, 0)

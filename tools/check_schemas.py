@@ -1,7 +1,7 @@
 """Compare `schemas/` with the models of Klaviyo's official Python client.
 
     pip install klaviyo-api==24.0.0
-    python tools/check_schemas.py
+    python -m tools.check_schemas
 
 prints one line per difference and exits 1, or says that all agree and exits 0. That version of
 the client speaks revision 2026-07-15 of the API.
@@ -19,12 +19,12 @@ than its models promise, for example of records that were deleted.
 
 from __future__ import annotations
 
+import ast
 import enum
 import json
 import sys
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -33,93 +33,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from openapi_client import models
 from pydantic import BaseModel
 
+from tools.schema_rows import ROWS, Row
+
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
 Schema = dict[str, Any]
 Kinds = dict[str, str]
 
-
-@dataclass(frozen=True)
-class Row:
-    """What one schema file describes.
-
-    `models` are classes of the client; the schema has the attributes of all of them. A class of
-    resources stands for `type`, `id` and what is in its `attributes`.
-    `keys` are the attributes that may not be null.
-    `ours` maps a path to what the schema has there instead of the model's kind: for attributes
-    that the tap adds, moves or leaves out (None), and for those the client declares too vaguely.
-    Besides the kinds it knows the name of another schema file, for an embedded record, and
-    `union`, for an object whose attributes the client does not tell because they come in several
-    combinations; what is below a union is not compared.
-    """
-
-    models: tuple[str, ...]
-    keys: tuple[str, ...] = ("id",)
-    ours: Mapping[str, str | None] = field(default_factory=dict)
-
-
-# The client declares both as `Any`; Klaviyo documents a number or a string.
-COORDINATES = {"location.latitude": "number|string", "location.longitude": "number|string"}
-TAGS = {"tags": "array", "tags[]": "tag.json"}
-
-ROWS: Mapping[str, Row] = {
-    "campaign.json": Row(
-        ("CampaignResponseObjectResource",),
-        ours={
-            "send_options": "union",
-            "send_strategy": "union",
-            "tracking_options": "union",
-            "campaign-messages": "array",
-            "campaign-messages[]": "campaign_message.json",
-            **TAGS,
-        },
-    ),
-    "campaign_message.json": Row(
-        ("CampaignMessageResponseObjectResource",),
-        ours={
-            # The attributes of the definition stand where the definition stood.
-            "definition": None,
-            "channel": "string",
-            "content": "union",
-            "kv_pairs": "free-form",
-            "label": "string",
-            "notification_type": "string",
-            "options": "union",
-            "render_options": "union",
-        },
-    ),
-    "event.json": Row(
-        ("EventResponseObjectResource",),
-        ours={
-            "metric": "array",
-            "metric[]": "metric.json",
-            "metric_id": "string",
-            "profile": "array",
-            "profile[]": "profile.json",
-            "profile_id": "string",
-        },
-    ),
-    "global_exclusion.json": Row(
-        ("ProfileResponsePluralConversationsObjectResourceExtended", "EmailMarketingSuppression"),
-        keys=("id", "email"),
-        ours={
-            "suppressions": "array",
-            "suppressions[]": "object",
-            "suppressions[].reason": "string",
-            "suppressions[].timestamp": "date-time",
-            **COORDINATES,
-        },
-    ),
-    "list.json": Row(("ListListResponseObjectResource",), ours=TAGS),
-    "metric.json": Row(
-        ("MetricResponseObjectResource",),
-        ours={"created": "date-time", "updated": "date-time"},  # plain strings in the client
-    ),
-    "predictive_analytics.json": Row(("PredictiveAnalytics",), keys=()),
-    "profile.json": Row(("ProfileResponseObjectResource",), ours=COORDINATES),
-    "subscriptions.json": Row(("Subscriptions",), keys=()),
-    "tag.json": Row(("TagResponseObjectResource",)),
-}
 
 SCALARS = {
     bool: "boolean",
@@ -208,8 +128,10 @@ def _bare(annotation: Any) -> Any:
 def wanted(row: Row) -> Kinds:
     """Return the kinds that the schema of a row has to have."""
     kinds: Kinds = {}
-    for model in row.models:
-        kinds |= _record_kinds(getattr(models, model))
+    for model in (getattr(models, name) for name in row.models):
+        kinds |= _choice_kinds(model, row.choices) if row.choices else _record_kinds(model)
+    if row.only:
+        kinds = {path: kinds[path] for path in row.only}
     for path, kind in row.ours.items():
         kinds = {other: kinds[other] for other in kinds if not _within(other, path)}
         if kind is None:
@@ -230,6 +152,23 @@ def _record_kinds(model: type[BaseModel]) -> Kinds:
         for path, kind in kinds.items()
         if path in ("type", "id") or path.startswith("attributes.")
     }
+
+
+def _choice_kinds(model: type[BaseModel], choices: Mapping[str, str]) -> Kinds:
+    return {value: kind for name, kind in choices.items() for value in allowed_values(model, name)}
+
+
+def allowed_values(model: type[BaseModel], name: str) -> tuple[str, ...]:
+    """Return the values that the client admits in the list `name` of a model.
+
+    The client has them in a validator and nowhere else, which names them when it refuses a value.
+    """
+    try:
+        getattr(model, f"{name}_validate_enum")([""])
+    except ValueError as error:
+        values: tuple[str, ...] = ast.literal_eval(str(error).partition("must be one of ")[2])
+        return values
+    raise AssertionError(f"{model.__name__} admits anything in {name}")
 
 
 def _within(path: str, top: str) -> bool:

@@ -13,7 +13,8 @@ from processes import DENSITY, METRIC, Command, Lines, running, shop
 from tap_klaviyo.plan import AHEAD, GOAL_PAGES
 
 EVENTS, PAGE_SIZE, CONCURRENCY = 20_000, 100, 2
-RUN_AHEAD = (AHEAD * CONCURRENCY + 1) * ((GOAL_PAGES + 1) * PAGE_SIZE + DENSITY)
+RUN_AHEAD = (AHEAD * CONCURRENCY + 1) * GOAL_PAGES * PAGE_SIZE
+RUN_AHEAD += (CONCURRENCY + 1) * (PAGE_SIZE + DENSITY)
 """The most events that a kill may cost: so many windows may be open or done beyond the mark."""
 
 MOST_BYTES = 9_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import select
 import signal
@@ -196,3 +197,17 @@ def comes_about(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         select.select([], [], [], 0.02)
     return True
+
+
+@contextlib.contextmanager
+def as_before() -> Iterator[None]:
+    """Takes back what a command does to logging and signals."""
+    root, numbers = logging.getLogger(), (signal.SIGINT, signal.SIGTERM)
+    handlers, level = root.handlers[:], root.level
+    handlings = {number: signal.getsignal(number) for number in numbers}
+    try:
+        yield
+    finally:
+        root.handlers, root.level = handlers, level
+        for number, handling in handlings.items():
+            signal.signal(number, handling)

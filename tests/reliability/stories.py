@@ -47,6 +47,9 @@ OPTIONS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
 }
 """What a fault may be asked with beside its name."""
 
+JOINING = "Clicked Text Message"
+"""The metric that joins a stream of another one."""
+
 ENDLESS = frozenset({"next_self", "next_loop", "empty_page"})
 """Faults that must not strike for ever: a server that never ends a list cannot be read."""
 
@@ -102,10 +105,14 @@ class Sync:
 
 @dataclass(frozen=True)
 class Story:
-    """What was there before the first run, and the runs."""
+    """What was there before the first run, and the runs.
+
+    A second metric of one stream is in the account only from the run of the number ``joins`` on.
+    """
 
     history: tuple[Arrival, ...]
     syncs: tuple[Sync, ...]
+    joins: int = 0
 
 
 @dataclass
@@ -176,6 +183,7 @@ STORIES = st.builds(
     Story,
     st.lists(HISTORY, min_size=5, max_size=40).map(tuple),
     st.lists(SYNCS, min_size=1, max_size=5).map(tuple),
+    st.integers(0, 4),
 )
 
 
@@ -196,43 +204,44 @@ class Reader:
             for stream, found in ids(written.messages[: confirmed[-1]]).items():
                 self.rows[stream] |= found
 
-    def missing(self, stream: str, before: float, started: float, lateness: int) -> set[str]:
-        """What a run begun at ``started`` owed of a stream before a moment, and is not here.
+    def missing(self, metric: str, before: float, started: float, lateness: int) -> set[str]:
+        """What a run begun at ``started`` owed of a metric before a moment, and is not here.
 
         An event that came later than ``lateness`` after it happened is not owed.
         """
         owed = {
             event.id
             for event in self._world.events.values()
-            if event.stream == stream
+            if event.metric == metric
             and START <= event.timestamp < before
             and event.arrived <= started
             and (event.arrived <= NOW or int(event.arrived) - event.timestamp <= lateness)
         }
-        return owed - self.rows[stream]
+        return owed - self.rows[METRICS[metric]]
 
     def _check_states(self, written: Written) -> None:
-        marks = _marks(self.state)
+        marks = _marks(self._world, self.state)
         before = {stream: set(found) for stream, found in self.rows.items()}
         try:
             for message in written.messages:
                 if message["type"] == "RECORD":
                     self.rows[message["stream"]].add(message["record"]["id"])
                 elif message["type"] == "STATE":
-                    self._check_marks(marks, _marks(message["value"]), written.started)
-                    marks = _marks(message["value"])
+                    moved = _marks(self._world, message["value"])
+                    self._check_marks(marks, moved, written.started)
+                    marks = moved
         finally:
             self.rows = before
 
     def _check_marks(
         self, marks: Mapping[str, int], moved: Mapping[str, int], started: float
     ) -> None:
-        for stream, mark in moved.items():
-            assert mark <= started, f"the bookmark of {stream} is in the future"
-            assert mark >= marks.get(stream, 0), f"the bookmark of {stream} went back"
-            if mark != marks.get(stream):
-                missing = self.missing(stream, mark, started, LOOKBACK)
-                assert not missing, f"a STATE speaks of {missing} of {stream}, not yet written"
+        for metric, mark in moved.items():
+            assert mark <= started, f"the bookmark of {metric} is in the future"
+            assert mark >= marks.get(metric, 0), f"the bookmark of {metric} went back"
+            if mark != marks.get(metric):
+                missing = self.missing(metric, mark, started, LOOKBACK)
+                assert not missing, f"a STATE speaks of {missing} of {metric}, not yet written"
         assert marks.keys() <= moved.keys(), "a bookmark was forgotten"
 
 
@@ -243,7 +252,10 @@ def tell(story: Story) -> Figures:
         world.arrive(arrival)
     reader, figures = Reader(world), Figures()
     before: tuple[Written, dict[str, Any]] | None = None
-    for sync in story.syncs:
+    world.hide(JOINING)
+    for number, sync in enumerate(story.syncs):
+        if number >= story.joins:
+            world.show(JOINING)
         state = reader.state
         written = _run(world, sync, state)
         _check_form(written)
@@ -255,6 +267,7 @@ def tell(story: Story) -> Figures:
         again = not sync.forgets and not any(t.name == "unsorted" for t in sync.troubles)
         before = (written, reader.state) if again else None
         world.pass_time(sync.pause)
+    world.show(JOINING)
     for pause, lateness in ((0, LOOKBACK), (DAY + HOUR, SWEEP)):
         world.api.faults.clear()
         world.pass_time(pause)
@@ -262,9 +275,9 @@ def tell(story: Story) -> Figures:
         assert written.fault is None, written.fault
         reader.take(written, 0)
         figures.counts["runs"] += 1
-        for stream in STREAMS:
-            missing = reader.missing(stream, int(written.started), written.started, lateness)
-            assert not missing, f"lost: {missing} of {stream}"
+        for metric in METRICS:
+            missing = reader.missing(metric, int(written.started), written.started, lateness)
+            assert not missing, f"lost: {missing} of {metric}"
     figures.counts["events"] += len(world.events)
     figures.counts["faults"] += world.struck
     return figures
@@ -321,13 +334,13 @@ def _check_reread(
     world: World, before: Written, after: Written, state: dict[str, Any], figures: Figures
 ) -> None:
     """A resumed run repeats no more than what may be open or done beyond the mark."""
-    marks = _marks(state)
-    for stream in STREAMS:
-        mark = marks.get(stream, START)
-        read = ids(before.messages)[stream] & ids(after.messages)[stream]
-        beyond = [id for id in read if world.events[id].timestamp >= mark]
-        lanes = sum(name == stream for name in METRICS.values())
-        assert len(beyond) <= lanes * run_ahead(world, stream, **before.settings)
+    marks = _marks(world, state)
+    for metric, stream in METRICS.items():
+        mark = marks.get(metric, START)
+        both = ids(before.messages)[stream] & ids(after.messages)[stream]
+        read = [world.events[id] for id in both if world.events[id].metric == metric]
+        beyond = [event for event in read if event.timestamp >= mark]
+        assert len(beyond) <= run_ahead(world, stream, **before.settings)
         figures.counts["reread"] += len(read)
         figures.most_reread = max(figures.most_reread, len(beyond))
 
@@ -335,14 +348,22 @@ def _check_reread(
 def run_ahead(world: World, stream: str, concurrency: int, page_size: int) -> int:
     """The most events of one metric that may have been written beyond the bookmark.
 
-    So many windows, each of which ends with the first page after its goal that is not all of one
-    second.
+    What may be taken ahead, and a window more; and of each open window what it holds beyond its
+    goal, since it ends with the first page after that which is not all of one second.
     """
     seconds = Counter(e.timestamp for e in world.events.values() if e.stream == stream)
     densest = max(seconds.values(), default=0)
-    return (AHEAD * concurrency + 1) * ((GOAL_PAGES + 1) * page_size + densest)
+    taken = (AHEAD * concurrency + 1) * GOAL_PAGES * page_size
+    return taken + (concurrency + 1) * (page_size + densest)
 
 
-def _marks(state: Mapping[str, Any]) -> dict[str, int]:
-    bookmarks: dict[str, Message] = state.get("bookmarks", {})
-    return {name: b["timestamp"] for name, b in bookmarks.items() if "timestamp" in b}
+def _marks(world: World, state: Mapping[str, Any]) -> dict[str, int]:
+    """The second up to which a state speaks of each metric of which it speaks."""
+    found = {}
+    for metric, stream in METRICS.items():
+        bookmark: Message = state.get("bookmarks", {}).get(stream, {})
+        marks = dict.fromkeys(bookmark.get("metrics", ()), bookmark.get("timestamp"))
+        mark = {**bookmark.get("joining", {}), **marks}.get(world.metric_id(metric))
+        if mark is not None:
+            found[metric] = mark
+    return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,11 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from isal import isal_zlib
 from mutations import edited, mangled
 from worlds import NOW, START, URL, Arrival, Message, World, Written, patience
 
 from sandbox import Answer
 from sandbox.answers import Request
+from tap_klaviyo.client import GZIP, MAX_BODY, Body
 from tap_klaviyo.errors import TapError
 
 PATHS = {
@@ -34,7 +39,6 @@ PATHS = {
 """For each path a stream that reads it, and the query of a page that is good."""
 
 MOST_REQUESTS = 2_000
-GIBIBYTE = 2**30
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +49,9 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def world(path: str) -> World:
-    """A world with some events, and a tap that reads a stream of this path."""
-    made = World(PATHS[path][0])
+def world(path: str, *more: str) -> World:
+    """A world with some events, and a tap that reads a stream of this path, and more streams."""
+    made = World(PATHS[path][0], *more)
     for day in range(12):
         made.arrive(Arrival(0, (day + 1) * 86_400, "Opened Email", 2))
     return made
@@ -181,6 +185,70 @@ def test_a_huge_event() -> None:
     written = sync_in_order(made)
     assert written.fault is None
     assert max(len(json.dumps(message)) for message in records(written)) > 5_000_000
+
+
+LIBRARIES = pytest.mark.parametrize("library", [isal_zlib, zlib], ids=["isal", "zlib"])
+GZIPPED = gzip.compress(b"{}")
+
+
+@LIBRARIES
+@pytest.mark.parametrize("raw", [b"", b"no gzip", GZIPPED[:-1], GZIPPED[:9], GZIPPED[:-2] + b"??"])
+def test_damaged_gzip(monkeypatch: pytest.MonkeyPatch, library: Any, raw: bytes) -> None:
+    """What is no gzip, or only the beginning of one, is known for that by either library."""
+    monkeypatch.setattr("tap_klaviyo.client.zlib", library)
+    assert Body(GZIPPED, gzipped=True).unpacked() == b"{}"
+    with pytest.raises(ValueError, match=r"."):
+        Body(raw, gzipped=True).unpacked()
+
+
+@LIBRARIES
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+@pytest.mark.parametrize(("excess", "good"), [(0, True), (1, False)], ids=["just", "not"])
+def test_the_largest_answer(
+    monkeypatch: pytest.MonkeyPatch, library: Any, encoding: str, excess: int, good: bool
+) -> None:
+    """An answer may be as large as the limit, as it comes and unpacked, and not a byte larger."""
+    body = json.dumps({**GOOD["/api/events"], "links": {"next": None}}).encode()
+    monkeypatch.setattr("tap_klaviyo.client.zlib", library)
+    monkeypatch.setattr("tap_klaviyo.client.MAX_BODY", len(body) - excess)
+
+    def spoil(request: Request, answer: Answer) -> Answer:
+        if request.path.rstrip("/") != "/api/events":
+            return answer
+        packed = gzip.compress(body) if encoding == "gzip" else body
+        return replace(answer, body=packed, headers={"Content-Encoding": encoding})
+
+    made = world("/api/events")
+    made.on_answer = spoil
+    written = sync_in_order(made)
+    assert (written.fault is None) is good
+    assert bool(records(written)) is good
+
+
+@pytest.mark.parametrize("path", ["/api/events", "/api/metrics", "/api/campaigns"])
+def test_a_gzip_bomb(path: str) -> None:
+    """An answer that unpacks to a gigabyte costs its stream, one request and bounded memory."""
+    made = world(path, "lists")
+    packing = zlib.compressobj(1, wbits=GZIP)
+    bomb = b"".join(packing.compress(bytes(MAX_BODY)) for _ in range(16)) + packing.flush()
+
+    def spoil(request: Request, answer: Answer) -> Answer:
+        if request.path.rstrip("/") != path:
+            return answer
+        asked.append(request)
+        return replace(answer, body=bomb, headers={"Content-Encoding": "gzip"})
+
+    asked: list[Request] = []
+    made.on_answer = spoil
+    tracemalloc.start()
+    written = sync_in_order(made)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "larger than 64 MiB" in str(written.fault)
+    assert "set page_size to a smaller number" in str(written.fault)
+    assert len(asked) == 1 or path == "/api/campaigns"
+    assert most < 4 * MAX_BODY
+    assert {message["stream"] for message in records(written)} == {"lists"}
 
 
 def records(written: Written) -> list[Message]:

@@ -14,7 +14,7 @@ from worlds import METRICS, NOW, Arrival, Pipe, World, Written, ids
 
 from sandbox import Answer
 from sandbox.answers import Request
-from sandbox.resources import Collection, Resource
+from sandbox.resources import Resource
 from tap_klaviyo.sync import Run
 
 OPENED, OLD, NEW = "Opened Email", "Clicked SMS", "Clicked Text Message"
@@ -50,29 +50,6 @@ def spread(count: int, metric: str = OPENED) -> list[Arrival]:
     return [Arrival(0, 60 * number + 120, metric) for number in range(count)]
 
 
-def without_metrics(*names: str) -> Callable[[World], None]:
-    """Takes metrics out of the account."""
-
-    def change(world: World) -> None:
-        metrics = world.account.collections["metric"]
-        kept = [m for m in metrics if m.attributes["name"] not in names]
-        world.account.collections["metric"] = Collection(kept)
-        world.account.version += 1
-
-    return change
-
-
-def with_metric(name: str) -> Callable[[World], None]:
-    """Puts a metric of the account back."""
-
-    def change(world: World) -> None:
-        found = next(m for m in world.account.log.metrics if m.attributes["name"] == name)
-        world.account.collections["metric"].add(found)
-        world.account.version += 1
-
-    return change
-
-
 def insert_around_the_cursor(world: World, number: int) -> None:
     """With each of the first pages, an event comes behind the cursor and one ahead of it."""
     if number < 9:
@@ -90,8 +67,8 @@ def delete_behind_the_cursor(world: World, number: int) -> None:
 CASES: dict[str, Case] = {
     "nothing at all": Case(),
     "one event": Case(history=[Arrival(0, DAY, OPENED)]),
-    "5,000 events in one second": Case(
-        history=[Arrival(0, 5 * DAY, OPENED, 5_000), *spread(20)], settings={"page_size": 200}
+    "50,000 events in one second": Case(
+        history=[Arrival(0, 5 * DAY, OPENED, 50_000), *spread(20)], settings={"page_size": 1000}
     ),
     "a burst at the bookmark's second": Case(
         history=[Arrival(0, 0, OPENED, 30)], news=[Arrival(0, HOUR, OPENED, 30)]
@@ -103,16 +80,16 @@ CASES: dict[str, Case] = {
     "of the future until it comes": Case(history=[Arrival(0, -30 * 60, OPENED, 3), *spread(20)]),
     "a metric that appears between runs": Case(
         history=[*spread(20, OLD), *spread(20, NEW)],
-        before=without_metrics(NEW),
-        between=with_metric(NEW),
+        before=lambda world: world.hide(NEW),
+        between=lambda world: world.show(NEW),
     ),
     "a metric that disappears between runs": Case(
-        history=[*spread(20, OLD), *spread(20, NEW)], between=without_metrics(OLD)
+        history=[*spread(20, OLD), *spread(20, NEW)], between=lambda world: world.hide(OLD)
     ),
     "a stream whose first metric appears between runs": Case(
         history=spread(20, OLD),
-        before=without_metrics(OLD, NEW),
-        between=with_metric(OLD),
+        before=lambda world: world.hide(OLD, NEW),
+        between=lambda world: world.show(OLD),
     ),
     "events inserted around the cursor": Case(
         history=spread(60), meanwhile=insert_around_the_cursor
@@ -151,6 +128,35 @@ def test_nothing_is_missing(case: Case) -> None:
             if e.stream == stream and e.timestamp < second.started
         }
         assert due <= read[stream]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_metric_that_joins_is_not_started_over(concurrency: int) -> None:
+    """Killed while it reads the history of a new metric, a run is gone on from where it was."""
+    options: dict[str, Any] = {"page_size": 2, "concurrency": concurrency}
+    kept = []
+    for last in range(20, 520, 100):
+        world = World("clicked_sms", lookback_window=0, sweep_window=0)
+        for arrival in [*spread(900, NEW), *spread(20, OLD)]:
+            world.arrive(arrival)
+        world.hide(NEW)
+        first = world.sync({}, **options)
+        world.show(NEW)
+        world.pass_time(HOUR)
+        world.arrive(Arrival(0, 60, OLD))
+        state = first.messages[-1]["value"]
+        killed = world.sync(state, Pipe(last, 0.5), **options)
+        state = killed.messages[killed.states[-1]]["value"] if killed.states else state
+        resumed = world.sync(state, **options)
+        written = first.messages + killed.messages + resumed.messages
+        assert ids(written)["clicked_sms"] == set(world.events)
+        twice = ids(killed.messages)["clicked_sms"] & ids(resumed.messages)["clicked_sms"]
+        assert len(twice) <= 2 * run_ahead(world, "clicked_sms", **options)
+        bookmark = resumed.messages[-1]["value"]["bookmarks"]["clicked_sms"]
+        assert len(bookmark["metrics"]) == 2
+        assert "joining" not in bookmark
+        kept.append(len(ids(killed.messages)["clicked_sms"]) - len(twice))
+    assert max(kept) > 50, "all that was read of the new metric is read again"
 
 
 def test_two_metrics_of_one_name() -> None:

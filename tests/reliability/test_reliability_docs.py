@@ -13,7 +13,7 @@ DOCUMENT = (HERE.parent.parent / "docs" / "reliability.md").read_text()
 PROMISES = re.findall(r"^(\d)\. \*\*(.+?)(?=^\d\. |^And )", DOCUMENT, re.M | re.S)
 TESTS = {
     node.name
-    for path in HERE.glob("test_*.py")
+    for path in HERE.parent.rglob("test_*.py")
     for node in ast.walk(ast.parse(path.read_text()))
     if isinstance(node, ast.FunctionDef)
 }

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import JSON, edited, mangled
+from processes import as_before
 from worlds import NOW, URL, Arrival, Message, Pipe, World, patience
 
 from tap_klaviyo import cli, discovery
@@ -67,20 +65,6 @@ class Outcome:
         return [line for line in self.shown.splitlines() if line.startswith("CRITICAL ")]
 
 
-@contextmanager
-def restored() -> Iterator[None]:
-    """Takes back what a command does to logging and signals."""
-    root, numbers = logging.getLogger(), (signal.SIGINT, signal.SIGTERM)
-    handlers, level = root.handlers[:], root.level
-    handlings = {number: signal.getsignal(number) for number in numbers}
-    try:
-        yield
-    finally:
-        root.handlers, root.level = handlers, level
-        for number, handling in handlings.items():
-            signal.signal(number, handling)
-
-
 def run(arguments: list[str]) -> Outcome:
     """Runs the command in a world of its own, and holds it to what is true of every run."""
     world, pipe, shown = World(*STREAMS), Pipe(), io.StringIO()
@@ -88,7 +72,7 @@ def run(arguments: list[str]) -> Outcome:
     world.arrive(Arrival(0, 3 * DAY, "Opened Email", 5))
     with (
         patience(),
-        restored(),
+        as_before(),
         world.mounted(),
         redirect_stderr(shown),
         patch("tap_klaviyo.cli.stdout", lambda: Writer(pipe)),

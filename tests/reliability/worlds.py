@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import io
 import json
-import random
 import signal
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -26,6 +25,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from workers import Workers
 
 from sandbox import Account, Answer, Api, Request
 from sandbox.events import EventLog
@@ -36,7 +36,6 @@ from tap_klaviyo.errors import TapError
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.progress import Progress
 from tap_klaviyo.state import State
-from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.sync import Run
 
 NOW = 1_793_534_400
@@ -91,62 +90,12 @@ class Pipe(io.RawIOBase):
         return len(data)
 
 
-class Workers:
-    """The engine without threads: tasks are done, and results given, in an order of its own.
-
-    Every third ``order`` starves what is oldest for as long as there is anything newer.
-    """
-
-    def __init__(self, workers: int, work: Callable[[Any], Any], order: int) -> None:
-        self._workers = workers
-        self._work = work
-        self._starving = order % 3 == 0
-        self._random = random.Random(order)
-        self._tasks: list[Any] = []
-        self._results: list[tuple[Any, Any]] = []
-        self._age: dict[Any, int] = {}
-        self._stopped = False
-
-    @property
-    def idle(self) -> int:
-        """How many workers have nothing to do."""
-        return self._workers - len(self._tasks) - len(self._results)
-
-    def run(self, next_task: Callable[[], Any]) -> Generator[tuple[Any, Any], None, None]:
-        """As the engine's own."""
-        while not self._stopped:
-            while self.idle and (task := next_task()) is not None:
-                self._tasks.append(task)
-                self._age.setdefault(task, -len(self._age))
-            if not self._tasks and not self._results:
-                return
-            while self._tasks and (not self._results or self._random.random() < 0.5):
-                task = self._take(self._tasks, lambda task: self._age[task])
-                self._results.append((task, self._result(task)))
-            if not self._stopped:
-                yield self._take(self._results, lambda result: self._age[result[0]])
-
-    def stop(self) -> None:
-        """Ends :meth:`run` at its next wait."""
-        self._stopped = True
-
-    def _take(self, waiting: list[Any], age: Callable[[Any], int]) -> Any:
-        chosen = min(waiting, key=age) if self._starving else self._random.choice(waiting)
-        waiting.remove(chosen)
-        return chosen
-
-    def _result(self, task: Any) -> Any:
-        try:
-            return self._work(task)
-        except Exception as error:
-            return error
-
-
 @dataclass(frozen=True)
 class Happened:
     """An event as the account knows it; ``arrived`` is when Klaviyo heard of it."""
 
     id: str
+    metric: str
     stream: str
     timestamp: int
     arrived: float
@@ -209,8 +158,28 @@ class World:
             arrival.metric, timestamps=[seconds] * arrival.count, now=self.now
         )
         for event in made:
-            happened = Happened(event.id, METRICS[arrival.metric], seconds, self.now)
+            metric = arrival.metric
+            happened = Happened(event.id, metric, METRICS[metric], seconds, self.now)
             self.events[event.id] = happened
+
+    def hide(self, *metrics: str) -> None:
+        """The account has no metrics of these names, for now."""
+        kept = [
+            m for m in self.account.collections["metric"] if m.attributes["name"] not in metrics
+        ]
+        self.account.collections["metric"] = Collection(kept)
+        self.account.version += 1
+
+    def show(self, metric: str) -> None:
+        """The account has a metric that was hidden."""
+        if self.metric_id(metric) not in self.account.ids("metric"):
+            found = next(m for m in self.account.log.metrics if m.attributes["name"] == metric)
+            self.account.collections["metric"].add(found)
+            self.account.version += 1
+
+    def metric_id(self, name: str) -> str:
+        """The id of a metric."""
+        return next(m.id for m in self.account.log.metrics if m.attributes["name"] == name)
 
     def delete(self, id: str) -> None:
         """An event is gone, as if it had never been."""
@@ -264,7 +233,7 @@ class World:
             fault: BaseException | None = None
             try:
                 run.sync()
-            except (TapError, Killed, MemoryError) as error:
+            except (TapError, Killed, MemoryError, RuntimeError) as error:
                 fault = error
         *lines, rest = bytes(pipe.got).split(b"\n")
         return Written(started, [json.loads(line) for line in lines], rest, fault, settings)
@@ -375,11 +344,6 @@ def empty_account() -> Account:
 def _selection(streams: tuple[str, ...]) -> list[discovery.Selected]:
     entries = [e for e in discovery.catalog()["streams"] if e["tap_stream_id"] in streams]
     return discovery.read_catalog({"streams": entries})
-
-
-def names(stream: str) -> tuple[str, ...]:
-    """The metrics of a stream."""
-    return BY_NAME[stream].metrics
 
 
 def ids(messages: list[Message]) -> dict[str, set[str]]:

@@ -1,0 +1,127 @@
+"""What a row of the registry can say of a stream: where it is read, how, and what a record holds.
+
+The kinds of stream, all of them data: a plain list; one pass for each of several filters
+(``variants``); a list read in windows of time (``cut``); events of metrics (``metrics``); the
+children of another stream's records (``parent``); rows that stand in an array of a resource
+(``rows``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PARENT = "{parent}"
+"""Stands for the id of a parent in a path or a filter."""
+
+OWN_METRICS = "klaviyo"
+"""The integration to which Klaviyo's own metrics belong."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where in a resource's attributes the value of a record's property stands.
+
+    ``path`` is dotted. With ``latest`` the value at ``path`` is an array of objects with a
+    ``timestamp`` each, and the property is the ``latest`` attribute of the newest of them.
+    """
+
+    path: str
+    latest: str = ""
+
+
+@dataclass(frozen=True)
+class Include:
+    """A related resource: its id, a few of its attributes, or all of it beside each record.
+
+    ``property`` holds it in the record as an array, ``id_property`` the id alone, ``lifted`` maps
+    properties to attributes; the last two are for a to-one relation. Klaviyo tells the id without
+    being asked for the resource if not ``id_asked``. ``references`` maps properties of the embedded
+    resource to its own to-one relations. ``scope`` is what the key needs to see the resource.
+    """
+
+    property: str
+    relationship: str
+    type: str
+    scope: str = ""
+    id_property: str = ""
+    id_asked: bool = False
+    lifted: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a list is cut into windows: by the date ``field``, which is a property of the record too.
+
+    The filters take Unix seconds, or dates if ``iso``. ``lower`` and ``upper`` are the operators
+    that Klaviyo offers for the field; a window is asked for so that both its ends are in it.
+    """
+
+    field: str
+    iso: bool = True
+    lower: str = "greater-or-equal"
+    upper: str = "less-than"
+
+
+@dataclass(frozen=True)
+class Parent:
+    """The stream whose records' ids are put for ``{parent}``, and the property that holds them."""
+
+    stream: str
+    property: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream: what it is called, where it is read, what a record holds.
+
+    ``variants`` are filters, one pass for each; the stream is the union of the passes. ``metrics``
+    are the names, or the id, of the metric whose events the stream holds, oldest first, each of
+    which is a pass too; they belong to ``integration``, or to any if that is empty. ``rows`` is the
+    dotted path of an array, each element of which is a record. A stream with a ``replication_key``
+    can be read incrementally. ``id_property`` holds the resource's id. ``additional`` names the
+    attributes that Klaviyo gives only on request. ``tier`` is the endpoint's rate limit, ``slow``
+    the tier that holds when an attribute is asked for. ``aliases`` are the stream's names in the
+    catalogs of singer-io's tap.
+    """
+
+    name: str
+    schema: str
+    description: str
+    path: str
+    type: str
+    keys: tuple[str, ...] = ("id",)
+    scopes: tuple[str, ...] = ()
+    tier: str = "L"
+    page_size: int | None = None
+    sort: str = ""
+    cut: Cut | None = None
+    replication_key: str = ""
+    incremental_by_default: bool = True
+    metrics: tuple[str, ...] = ()
+    integration: str = OWN_METRICS
+    variants: tuple[str, ...] = ("",)
+    parent: Parent | None = None
+    rows: str = ""
+    id_property: str = "id"
+    includes: tuple[Include, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    additional: tuple[str, ...] = ()
+    slow: Mapping[str, str] = field(default_factory=dict)
+    selected_by_default: bool = True
+    fields_not_by_default: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def replication_method(self) -> str:
+        """What Singer calls the way the stream is read unless the user overrides it."""
+        by_default = self.replication_key and self.incremental_by_default
+        return "INCREMENTAL" if by_default else "FULL_TABLE"
+
+    @property
+    def automatic(self) -> tuple[str, ...]:
+        """The properties that are in each record, whatever is selected."""
+        replication_key = (self.replication_key,) if self.replication_key else ()
+        return tuple(dict.fromkeys((*self.keys, *replication_key)))

@@ -1,0 +1,216 @@
+"""The network between the tap and Klaviyo: what it may do, over real sockets on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from processes import as_before
+from worlds import Arrival, World, ids
+
+from tap_klaviyo.cli import main
+from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Body, Client
+from tap_klaviyo.config import Config
+from tap_klaviyo.errors import RetryableError, TapError
+from tap_klaviyo.jsonapi import Query
+
+KEY = "pk_0123456789abcdef"
+LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
+Configure = Callable[..., Config]
+Serve = Callable[..., Any]
+
+
+def parsed(body: Body) -> Any:
+    """A body as JSON."""
+    return json.loads(body.unpacked())
+
+
+def refused(client: Client, kind: type[TapError]) -> str:
+    """The line in which a request to the lists fails; the key is not in it."""
+    with pytest.raises(kind) as caught:
+        client.get("/api/lists", LISTS, parsed)
+    assert "\n" not in str(caught.value)
+    assert KEY not in str(caught.value)
+    return str(caught.value)
+
+
+def a_closed_port() -> int:
+    """A port of this machine at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+PROXIES = {
+    "HTTPS_PROXY": ("https://klaviyo.invalid", "CONNECT klaviyo.invalid:443 HTTP/1."),
+    "https_proxy": ("https://klaviyo.invalid", "CONNECT klaviyo.invalid:443 HTTP/1."),
+    "ALL_PROXY": ("https://klaviyo.invalid", "CONNECT klaviyo.invalid:443 HTTP/1."),
+    "HTTP_PROXY": ("http://127.0.0.1:9", "GET http://127.0.0.1:9/api/lists HTTP/1."),
+}
+
+
+@pytest.mark.parametrize("variable", PROXIES)
+def test_a_proxy(
+    configure: Configure, serve: Serve, clock: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """A proxy of the environment is asked; the key does not reach it but inside TLS."""
+    base_url, line = PROXIES[variable]
+    proxy = serve().answer(b"", "502 Bad Gateway")
+    monkeypatch.setenv(variable, proxy.url)
+    client = Client(configure(base_url=base_url, api_key=KEY), clock.time, clock.sleep)
+    refused(client, RetryableError)
+    assert proxy.requests[0][0].startswith(line)
+    assert KEY not in str(proxy.requests) or variable == "HTTP_PROXY"
+
+
+@pytest.mark.parametrize(("exempt", "direct"), [("127.0.0.1", 1), ("elsewhere.example", 0)])
+def test_no_proxy(
+    configure: Configure, serve: Serve, monkeypatch: pytest.MonkeyPatch, exempt: str, direct: int
+) -> None:
+    """What NO_PROXY names is asked directly, anything else through the proxy."""
+    proxy, server = serve().answer(b"[0]"), serve().answer(b"[1]")
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", exempt)
+    client = Client(configure(base_url=server.url))
+    assert client.get("/api/lists", LISTS, parsed) == [direct]
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["a server", "a proxy"])
+def test_nobody_listens(
+    configure: Configure, clock: Any, monkeypatch: pytest.MonkeyPatch, proxied: bool
+) -> None:
+    """A connection that is refused is tried again, and then said."""
+    url = f"http://127.0.0.1:{a_closed_port()}"
+    if proxied:
+        monkeypatch.setenv("HTTPS_PROXY", url)
+        url = "https://klaviyo.invalid"
+    fault = refused(Client(configure(base_url=url, api_key=KEY)), RetryableError)
+    assert "Connection refused" in fault
+    assert "Check the network" in fault
+    assert len(clock.slept) == MAX_TRIES - 1
+
+
+def test_a_name_that_nobody_knows(
+    clock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """If the host has no address the command ends with one line that says to check the network."""
+
+    def unknown(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    config = {"api_key": KEY, "start_date": "2026-01-01", "base_url": "https://klaviyo.invalid"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with as_before():
+        assert main(["--config", str(tmp_path / "config.json")]) == 1
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    (line,) = (line for line in shown.err.splitlines() if line.startswith("CRITICAL"))
+    assert "klaviyo.invalid" in line
+    assert "Name or service not known" in line
+    assert "Check the network" in line
+    assert "Traceback" not in shown.err
+    assert len(clock.slept) == MAX_TRIES - 1
+
+
+AUTHORITY = trustme.CA()
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+CERTIFICATES: dict[str, tuple[trustme.LeafCert, str]] = {
+    "of an unknown authority": (trustme.CA().issue_cert("127.0.0.1"), "local issuer"),
+    "of another host": (AUTHORITY.issue_cert("elsewhere.example"), "not valid for '127.0.0.1'"),
+    "expired": (AUTHORITY.issue_cert("127.0.0.1", not_after=LONG_AGO), "has expired"),
+}
+
+
+def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    """What a server with this certificate needs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """REQUESTS_CA_BUNDLE names the authority of the tests."""
+    AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
+
+
+@pytest.mark.usefixtures("trusted")
+def test_an_authority_of_ones_own(configure: Configure, serve: Serve) -> None:
+    """REQUESTS_CA_BUNDLE is honoured: a certificate of an authority in it is good."""
+    server = serve(server_context(AUTHORITY.issue_cert("127.0.0.1"))).answer(b"[1]")
+    client = Client(configure(base_url=server.url))
+    assert client.get("/api/lists", LISTS, parsed) == [1]
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize(("certificate", "why"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
+def test_a_certificate_that_is_not_good(
+    configure: Configure, serve: Serve, clock: Any, certificate: trustme.LeafCert, why: str
+) -> None:
+    """The request is not sent, nor tried again, and one line names the certificate."""
+    server = serve(server_context(certificate)).answer(b"[1]")
+    fault = refused(Client(configure(base_url=server.url, api_key=KEY)), TapError)
+    assert fault.startswith(f"The certificate of {server.url} is not valid, so nothing was sent")
+    assert why in fault
+    assert "REQUESTS_CA_BUNDLE" in fault
+    assert not server.requests
+    assert not clock.slept
+
+
+def test_no_authority_is_trusted_by_itself(configure: Configure, serve: Serve) -> None:
+    """Without REQUESTS_CA_BUNDLE the authority of the tests is as unknown as any."""
+    server = serve(server_context(AUTHORITY.issue_cert("127.0.0.1"))).answer(b"[1]")
+    refused(Client(configure(base_url=server.url, api_key=KEY)), TapError)
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[1",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n[1",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n[1]\r\n0\r\n\r\n",
+        b"no HTTP at all\r\n\r\n",
+        b"",
+    ],
+    ids=["short", "chunk cut", "chunk odd", "no HTTP", "closed"],
+)
+def test_broken_answers(configure: Configure, serve: Serve, clock: Any, broken: bytes) -> None:
+    """An answer that breaks off is asked for again, and told if it always does."""
+    server = serve().answer_raw(broken).answer(b"[1]")
+    assert Client(configure(base_url=server.url)).get("/api/lists", LISTS, parsed) == [1]
+    server.answers = [broken]
+    refused(Client(configure(base_url=server.url)), RetryableError)
+
+
+def test_silent_server(configure: Configure, clock: Any) -> None:
+    """A server that never answers is given up after request_timeout, each time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        client = Client(configure(base_url=url, request_timeout=0.01))
+        refused(client, RetryableError)
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "seconds"),
+    [("silence", {"seconds": 30.0}, 30), ("drip", {"pieces": 20, "seconds": 20.0}, 400)],
+)
+def test_a_slow_answer(fault: str, options: dict[str, float], seconds: int) -> None:
+    """An answer that does not come in time is asked for again; the run does not wait for more."""
+    world = World("open")
+    world.arrive(Arrival(0, 7200, "Opened Email", 20))
+    world.api.faults.add(fault, path="/api/events", times=3, **options)
+    written = world.sync({}, request_timeout=30, concurrency=1)
+    assert world.struck == 3
+    assert written.fault is None
+    assert ids(written.messages)["open"] == set(world.events)
+    assert world.now - written.started < 3 * (seconds + MAX_PAUSE)
