@@ -4,10 +4,10 @@ import math
 import random
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Collection as Container
-from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sandbox.events import NOBODY, Event, EventLog, Row, iso
 from sandbox.filters import Condition
@@ -18,6 +18,8 @@ from sandbox.rules import Endpoint
 from sandbox.seeding.assembly import assemble
 from sandbox.seeding.metrics import Naming
 from sandbox.seeding.people import suppress
+
+Made = TypeVar("Made")
 
 _LATE = (3600, 7 * 86_400)
 _DELETED = 8  # of the profiles, so that some events have lost theirs
@@ -66,6 +68,8 @@ class Account:
         self.memberships = members or Memberships()
         self.lock = threading.RLock()
         self.version = 0
+        self._derived: dict[object, Any] = {}
+        self._derived_of = self.version
         self._rng = random.Random(f"{seed}/changes")
 
     @classmethod
@@ -119,6 +123,17 @@ class Account:
         if endpoint.single:
             return Collection([self.collections[endpoint.kind][id or ""]])
         return self.collections[endpoint.kind]
+
+    def derived(self, key: object, make: Callable[[], Made]) -> Made:
+        """Something made of all that the account holds, kept until the account changes."""
+        with self.lock:
+            if self._derived_of != self.version:
+                self._derived.clear()
+                self._derived_of = self.version
+            if key not in self._derived:
+                self._derived[key] = make()
+            found: Made = self._derived[key]
+            return found
 
     # What happens to the account.
 

@@ -63,7 +63,8 @@ class Answer:
 class Refusal(Exception):
     """An answer other than 200: HTTP status, Klaviyo's error code, title and detail.
 
-    `parameter` names the query parameter at fault; without one the source points at the document.
+    `parameter` names the query parameter at fault; without one the source points at the document,
+    or by `pointer` at a part of it.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Refusal(Exception):
         detail: str,
         *,
         parameter: str | None = None,
+        pointer: str = "/data/",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -81,7 +83,7 @@ class Refusal(Exception):
         self.code = code
         self.title = title
         self.detail = detail
-        self.source = {"parameter": parameter} if parameter else {"pointer": "/data/"}
+        self.source = {"parameter": parameter} if parameter else {"pointer": pointer}
         self.headers = dict(headers or {})
 
     def document(self) -> bytes:
@@ -102,3 +104,8 @@ class Refusal(Exception):
 def invalid(parameter: str, detail: str) -> Refusal:
     """The 400 for a query parameter that the API does not allow."""
     return Refusal(400, "invalid", "Invalid input.", detail, parameter=parameter)
+
+
+def unfit(pointer: str, detail: str) -> Refusal:
+    """The 400 for a part of a body that the API does not allow, by its JSON pointer."""
+    return Refusal(400, "invalid", "Invalid input.", detail, pointer=pointer)

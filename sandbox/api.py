@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 from urllib.parse import unquote
 
+from sandbox import reports
 from sandbox.account import Account
 from sandbox.answers import MEDIA_TYPE, Answer, Refusal, Request
 from sandbox.endpoints import ENDPOINTS
@@ -18,6 +19,7 @@ from sandbox.kinds import KINDS
 from sandbox.limits import Limits
 from sandbox.listing import Listing
 from sandbox.query import pairs_of, read
+from sandbox.reports import POSTS
 from sandbox.rules import RETIRED, REVISION, REVISIONS, Endpoint, Tier
 
 try:
@@ -76,28 +78,41 @@ class Api:
     def _answer(self, request: Request) -> Answer:
         path = request.path.rstrip("/")
         template, id = _template(path)
-        endpoint = ENDPOINTS.get(template)
-        if endpoint is None:
+        endpoint, post = ENDPOINTS.get(template), POSTS.get(path)
+        if endpoint is None and post is None:
             raise Refusal(404, "not_found", "Not found.", f"The path {request.path} was not found.")
-        if request.method != "GET":
+        allowed = "GET" if endpoint else "POST"
+        if request.method != allowed:
             detail = f'Method "{request.method}" not allowed.'
-            raise Refusal(
-                405, "method_not_allowed", "Method not allowed.", detail, headers={"Allow": "GET"}
-            )
+            headers = {"Allow": allowed}
+            raise Refusal(405, "method_not_allowed", "Method not allowed.", detail, headers=headers)
         self._authenticate(request)
         _check_revision(request)
-        headers = self._limits.take(_buckets(template, endpoint, request)) if self._limits else {}
+        buckets = _buckets(template, endpoint, request) if endpoint else [(path, POSTS[path].tier)]
+        headers = self._limits.take(buckets) if self._limits else {}
         try:
-            self._permit(KINDS[endpoint.kind].scope, *endpoint.scopes)
-            query = read(endpoint, request.query, path=path, now=self._clock())
-            for kind, relations in endpoint.kinds().items():
-                if relations.intersection(query.include):
-                    self._permit(KINDS[kind].scope)
-            with self.account.lock:
-                return replace(self._listing.answer(path, id, endpoint, query), headers=headers)
+            if endpoint:
+                answer = self._get(path, id, endpoint, request)
+            else:
+                answer = self._post(path, request)
+            return replace(answer, headers=headers)
         except Refusal as refusal:
             refusal.headers.update(headers)
             raise
+
+    def _get(self, path: str, id: str | None, endpoint: Endpoint, request: Request) -> Answer:
+        self._permit(KINDS[endpoint.kind].scope, *endpoint.scopes)
+        query = read(endpoint, request.query, path=path, now=self._clock())
+        for kind, relations in endpoint.kinds().items():
+            if relations.intersection(query.include):
+                self._permit(KINDS[kind].scope)
+        with self.account.lock:
+            return self._listing.answer(path, id, endpoint, query)
+
+    def _post(self, path: str, request: Request) -> Answer:
+        self._permit(POSTS[path].scope)
+        with self.account.lock:
+            return reports.answer(self.account, self.url, path, request, self._clock())
 
     def _authenticate(self, request: Request) -> None:
         scheme, _, key = (request.header("Authorization") or "").partition(" ")

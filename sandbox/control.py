@@ -64,6 +64,10 @@ def _truth(box: "Sandbox", _: dict[str, Any]) -> Any:
         "lists": account.list_ids(),
         "profiles": account.ids("profile"),
         "suppressed_profiles": account.suppressed_profiles(),
+        "ids": {kind: account.ids(kind) for kind in account.collections},
+        "members": {
+            id: account.members(id) for kind in ("list", "segment") for id in account.ids(kind)
+        },
     }
 
 

@@ -82,11 +82,14 @@ class Event(NamedTuple):
             "event": [Resource("event", self.id, {})],
             message.kind: [message],
             "campaign": message.related("campaign"),
-            "flow": [
-                flow for action in message.related("flow-action") for flow in action.related("flow")
-            ],
+            "flow": flows_of(message),
         }
         return [Resource("attribution", f"{self.id:0>32}", {}, related)]
+
+
+def flows_of(message: Resource) -> list[Resource]:
+    """The flow that a message belongs to; empty for that of a campaign."""
+    return [flow for action in message.related("flow-action") for flow in action.related("flow")]
 
 
 class Row(NamedTuple):
@@ -192,6 +195,15 @@ class EventLog:
         """The number of a payload that suits a metric: that of its first event, or any."""
         order = self._order_of.get(metric)
         return self._payloads[order[0] & _POSITION] if order else 0
+
+    def row(self, position: int) -> Row:
+        """What is stored of the event at a position."""
+        return Row(
+            self._timestamps[position],
+            self._metrics[position],
+            self._profiles[position],
+            self._payloads[position],
+        )
 
     def properties(self, position: int) -> dict[str, Any]:
         """The event properties that the event at a position shares with others."""

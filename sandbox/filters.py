@@ -73,6 +73,8 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ),
     "any": lambda actual, wanted: actual in wanted,
     "contains": lambda actual, wanted: wanted in actual,
+    "contains-all": lambda actual, wanted: set(wanted) <= _every(actual),
+    "contains-any": lambda actual, wanted: not _every(actual).isdisjoint(wanted),
     "starts-with": str.startswith,
     "ends-with": str.endswith,
     "greater-than": operator.gt,
@@ -80,6 +82,9 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "less-than": operator.lt,
     "less-or-equal": operator.le,
 }
+
+
+_OF_LISTS = frozenset({"any", "contains-all", "contains-any"})
 
 
 def parse(text: str, allowed: Mapping[str, Field]) -> tuple[Condition, ...]:
@@ -148,6 +153,10 @@ def instant(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
+def _every(actual: Any) -> set[Any]:
+    return set(actual) if isinstance(actual, list) else {actual}
+
+
 def _is_list_of(kind: type, value: Value) -> bool:
     return isinstance(value, tuple) and len(value) > 0 and all(type(item) is kind for item in value)
 
@@ -160,7 +169,7 @@ def _check(condition: Condition, allowed: Mapping[str, Field]) -> None:
         raise FilterError(
             f"'{condition.operator}' is not an allowed operator for '{condition.field}'."
         )
-    if condition.operator == "any":
+    if condition.operator in _OF_LISTS:
         fits = isinstance(condition.value, tuple) and all(map(TYPES[field.type], condition.value))
     else:
         fits = TYPES[field.type](condition.value)

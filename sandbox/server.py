@@ -43,6 +43,7 @@ class Seen:
     sent: int = 0
     ended: float = 0.0
     fault: str | None = None
+    body: str = ""
 
 
 class Sandbox:
@@ -131,7 +132,11 @@ class Sandbox:
             return await control.handle(self, request)
         seen = self._see(request, path, query)
         try:
-            answer = self._api.answer(Request(request.method, path, query, dict(request.headers)))
+            body = await request.read()
+            seen.body = body.decode("utf-8", "replace")
+            answer = self._api.answer(
+                Request(request.method, path, query, dict(request.headers), body)
+            )
             seen.status, seen.fault = answer.status, answer.fault
             await asyncio.sleep(self._latency + self._latency_per_record * answer.records)
             response, seen.sent = await wire.send(request, answer)

@@ -13,6 +13,7 @@ from sandbox.seeding import contents, flows, groups, mailings, objects, settings
 from sandbox.seeding.metrics import Naming, make_metrics
 from sandbox.seeding.people import make_profiles
 from sandbox.seeding.story import Story
+from sandbox.seeding.visits import visit
 
 _FEWEST_PROFILES, _MOST_PROFILES, _EVENTS_PER_PROFILE = 640, 25_000, 8
 
@@ -78,6 +79,8 @@ def assemble(
         "added_to_cart": {"custom-metric": [customs[0]]},
         "refunded_sales": {},
     }
+    forms = contents.make_forms(rng("forms"), now)
+    visit(rng("visits"), forms, profiles, now, days)
     account = settings.make_account(rng("account"))
     webhooks, topics = settings.make_webhooks(rng("webhooks"), now)
     sources = objects.make_sources(rng("data sources"))
@@ -98,7 +101,7 @@ def assemble(
         templates,
         contents.make_universal_contents(rng("universal contents"), now),
         images,
-        contents.make_forms(rng("forms"), now),
+        forms,
         contents.make_web_feeds(rng("web feeds"), now),
         items,
         variants,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from sandbox import Api, Request
+from sandbox.answers import MEDIA_TYPE
 from sandbox.api import KEY
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -47,6 +48,16 @@ class Asking:
             {_parameter(name): value for name, value in query.items()}, quote_via=quote
         )
         answer = self.api.answer(Request("GET", parts.path, string, headers or HEADERS))
+        return Reply(answer.status, json.loads(answer.body), dict(answer.headers))
+
+    def post(
+        self, url: str, kind: str, headers: dict[str, str] | None = None, **attributes: Any
+    ) -> Reply:
+        """The answer to a body of a type with these attributes."""
+        parts = urlsplit(url)
+        body = json.dumps({"data": {"type": kind, "attributes": attributes}}).encode()
+        headers = {**HEADERS, "Content-Type": MEDIA_TYPE, **(headers or {})}
+        answer = self.api.answer(Request("POST", parts.path, parts.query, headers, body))
         return Reply(answer.status, json.loads(answer.body), dict(answer.headers))
 
     def pages(self, path: str, **query: str) -> Iterator[Reply]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from asking import Asking
+from asking import NOW, Asking
 
 from sandbox import Account
 from sandbox.endpoints import ENDPOINTS
@@ -258,3 +258,17 @@ def test_limits_are_shared(account: Account, asking_with: Callable[..., Asking])
     ask = asking_with(account, limits=1.0)
     paths = [f"/api/flows/{id}/flow-actions" for id in account.ids("flow")[:4]]
     assert [ask(path).status for path in paths] == [200, 200, 200, 429]
+
+
+def test_same_documents(asking_with: Callable[..., Asking]) -> None:
+    """The same seed and moment give the same account, whatever is read of it."""
+    one, other = (asking_with(Account.seeded(3, events=200, now=NOW)) for _ in range(2))
+    needed = {
+        "/api/campaigns": "equals(messages.channel,'email')",
+        "/api/coupon-codes": "equals(coupon.id,'COUPON-1')",
+    }
+    for path, endpoint in ENDPOINTS.items():
+        query = {"filter": needed[path]} if path in needed else {}
+        if endpoint.includes:
+            query["include"] = ",".join(sorted(endpoint.includes))
+        assert one(path, **query).document == other(path, **query).document, path

@@ -75,6 +75,18 @@ def test_log(changing: Account) -> None:
     assert box.key not in repr(box.requests)
 
 
+def test_bodies(changing: Account) -> None:
+    """A body arrives with its request, and is in the log."""
+    kind = "segment-values-report"
+    attributes = {"statistics": ["total_members"], "timeframe": {"key": "last_7_days"}}
+    body = json.dumps({"data": {"type": kind, "attributes": attributes}})
+    headers = {**HEADERS, "Content-Type": "application/vnd.api+json"}
+    with Sandbox(changing) as box:
+        reply = requests.post(f"{box.url}/api/{kind}s", body, headers=headers, timeout=TIMEOUT)
+    assert reply.json()["data"]["attributes"]["results"]
+    assert [(seen.method, seen.body) for seen in box.requests] == [("POST", body)]
+
+
 def test_latency(changing: Account) -> None:
     """Answers take their time, and more for every record; others are served meanwhile."""
     with Sandbox(changing, latency=0.2, latency_per_record=0.02) as box:
@@ -175,6 +187,9 @@ def test_control(box: Sandbox, changing: Account) -> None:
     }
     assert truth["suppressed_profiles"] == changing.suppressed_profiles()
     assert sorted(truth["campaigns"]) == sorted(changing.campaign_ids())
+    assert truth["ids"]["flow"] == changing.ids("flow")
+    segment = changing.ids("segment")[0]
+    assert truth["members"][segment] == changing.members(segment)
 
     assert post("faults", {"add": [{"name": "status", "times": None}]}).json() == {"added": 1}
     assert _get(box, "/api/lists").status_code == 503

@@ -1,0 +1,326 @@
+"""Reports, held against the events, members and visits that they tell of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from asking import NOW, Asking, Reply
+from klaviyo_api import KlaviyoAPI
+from official import method
+
+from sandbox import Account
+from sandbox.reports.table import REPORTS
+
+YEAR = {"start": "2025-12-01T00:00:00Z", "end": "2026-11-30T00:00:00Z"}
+WEEK = {"key": "last_7_days"}
+MONEY = ("conversions", "conversion_value", "conversion_uniques")
+COUNTS = {
+    "recipients": ["Received Email", "Received Text Message"],
+    "opens": ["Opened Email"],
+    "clicks": ["Clicked Email", "Clicked Text Message"],
+    "bounced": ["Bounced Email"],
+    "failed": ["Failed to Deliver Text Message"],
+    "unsubscribes": [
+        "Unsubscribed from Email Marketing",
+        "Unsubscribed from Text Messaging Marketing",
+    ],
+    "spam_complaints": ["Marked Email as Spam"],
+}
+
+
+@pytest.fixture
+def order(account: Account) -> str:
+    """The id of the metric of orders."""
+    return next(one["id"] for one in account.metrics() if one["name"] == "Placed Order")
+
+
+def _pages(ask: Asking, kind: str, **attributes: Any) -> Iterator[Reply]:
+    """All pages of a report; a page of one has the body of the first."""
+    url = f"/api/{kind}s"
+    while url:
+        reply = ask.post(url, kind, **attributes)
+        assert reply.status == 200, reply.document
+        yield reply
+        url = reply.document["links"]["next"]
+
+
+def _results(ask: Asking, kind: str, **attributes: Any) -> list[dict[str, Any]]:
+    return [
+        row
+        for page in _pages(ask, kind, **attributes)
+        for row in page.document["data"]["attributes"]["results"]
+    ]
+
+
+def _counted(account: Account, names: list[str]) -> Counter[str]:
+    """How many events of Klaviyo's metrics there are of each message."""
+    found = Counter[str]()
+    for metric in account.collections["metric"]:
+        owner = metric.attributes["integration"]
+        if owner and owner["name"] == "Klaviyo" and metric.attributes["name"] in names:
+            for position in account.log.positions(metric):
+                found[account.log.properties(position).get("$message", "")] += 1
+    return found
+
+
+@pytest.mark.parametrize("kind", ["campaign", "flow"])
+def test_messages(ask: Asking, account: Account, order: str, kind: str) -> None:
+    """The numbers of every message are those of the events that name it."""
+    rows = _results(
+        ask,
+        f"{kind}-values-report",
+        statistics=[*COUNTS, *MONEY, "delivered"],
+        timeframe=YEAR,
+        conversion_metric_id=order,
+    )
+    told = {row["groupings"][f"{kind}_message_id"]: row["statistics"] for row in rows}
+    assert len(told) == len(rows) >= 4
+    for statistic, names in COUNTS.items():
+        counted = _counted(account, names)
+        known = {message: counted[message] for message in told}
+        assert {message: one[statistic] for message, one in told.items()} == known, statistic
+    for one in told.values():
+        assert one["delivered"] == one["recipients"] - one["bounced"] - one["failed"]
+        assert one["conversion_uniques"] <= one["conversions"]
+
+
+def test_conversions(ask: Asking, account: Account, order: str) -> None:
+    """What campaigns and flows have brought together is what the attributed orders were worth."""
+    told = [
+        row["statistics"]
+        for kind in ("campaign", "flow")
+        for row in _results(
+            ask,
+            f"{kind}-values-report",
+            statistics=list(MONEY),
+            timeframe=YEAR,
+            conversion_metric_id=order,
+        )
+    ]
+    metric = account.collections["metric"][order]
+    payloads = [
+        account.log.payloads[account.log.row(position).payload]
+        for position in account.log.positions(metric)
+    ]
+    worth = [float(one.properties["$value"]) for one in payloads if one.message]
+    assert sum(one["conversions"] for one in told) == len(worth)
+    assert sum(one["conversion_value"] for one in told) == pytest.approx(sum(worth))
+
+
+def test_rates(ask: Asking, order: str) -> None:
+    """Rates are parts of a whole, and 0 of nothing."""
+    rows = _results(
+        ask,
+        "campaign-values-report",
+        statistics=["opens_unique", "delivered", "open_rate", "clicks_unique", "click_rate",
+                    "click_to_open_rate", "bounced", "recipients", "bounce_rate"],
+        timeframe=YEAR,
+        conversion_metric_id=order,
+    )  # fmt: skip
+    for one in (row["statistics"] for row in rows):
+        for rate, part, whole in (
+            ("open_rate", "opens_unique", "delivered"),
+            ("click_rate", "clicks_unique", "delivered"),
+            ("click_to_open_rate", "clicks_unique", "opens_unique"),
+            ("bounce_rate", "bounced", "recipients"),
+        ):
+            assert one[rate] == pytest.approx(one[part] / one[whole] if one[whole] else 0)
+    assert any(row["statistics"]["open_rate"] > 0 for row in rows)
+
+
+def test_a_campaign_belongs_to_its_day(ask: Asking, account: Account, order: str) -> None:
+    """All that came of a campaign is told of the day of its sending, in the account's zone."""
+    body = {"statistics": ["recipients", "opens"], "conversion_metric_id": order}
+    whole = _results(ask, "campaign-values-report", timeframe=YEAR, **body)
+    row = max(whole, key=lambda row: row["statistics"]["recipients"])
+    campaign = account.collections["campaign"][row["groupings"]["campaign_id"]]
+    day = datetime.fromisoformat(campaign.attributes["send_time"]).date().isoformat()
+    frame = {"start": f"{day}T00:00:00+09:00", "end": f"{day}T23:59:59.999999-05:00"}
+    assert row in _results(ask, "campaign-values-report", timeframe=frame, **body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "statistics"),
+    [
+        ("flow", ["recipients", "opens", "conversions"]),
+        ("form", ["viewed_form", "submits"]),
+        ("segment", ["members_added", "members_removed", "net_members_changed"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("interval", "key"),
+    [("hourly", "last_7_days"), ("daily", "last_30_days"), ("weekly", "last_90_days"),
+     ("monthly", "last_3_months")],
+)  # fmt: skip
+def test_series(
+    ask: Asking, order: str, kind: str, statistics: list[str], interval: str, key: str
+) -> None:
+    """The intervals of a series together make the value."""
+    body: dict[str, Any] = {"statistics": statistics, "timeframe": {"key": key}}
+    if kind == "flow":
+        body["conversion_metric_id"] = order
+    series = f"{kind}-series-report"
+    length = len(
+        next(_pages(ask, series, interval=interval, **body)).document["data"]["attributes"][
+            "date_times"
+        ]
+    )
+    summed = {
+        tuple(row["groupings"].values()): {
+            name: sum(values) for name, values in row["statistics"].items()
+        }
+        for row in _results(ask, series, interval=interval, **body)
+        if all(len(values) == length for values in row["statistics"].values())
+    }
+    values = {
+        tuple(row["groupings"].values()): row["statistics"]
+        for row in _results(ask, f"{kind}-values-report", **body)
+    }
+    assert summed == values
+    assert summed
+
+
+def test_segments(ask: Asking, account: Account) -> None:
+    """A segment has as many members as are in it, and as many as joined without those who left."""
+    rows = _results(
+        ask,
+        "segment-values-report",
+        statistics=["total_members", "members_added", "members_removed"],
+        timeframe=YEAR,
+    )
+    totals = {row["groupings"]["segment_id"]: row["statistics"]["total_members"] for row in rows}
+    assert totals == {id: len(account.members(id)) for id in account.ids("segment")}
+    assert any(row["statistics"]["members_removed"] for row in rows)
+
+
+def test_forms(ask: Asking, account: Account) -> None:
+    """The versions of a form together make the form, and are what visitors did."""
+    body = {"statistics": ["viewed_form", "submits"], "timeframe": YEAR}
+    forms = {
+        row["groupings"]["form_id"]: row["statistics"]["submits"]
+        for row in _results(ask, "form-values-report", **body)
+    }
+    summed = Counter[str]()
+    rows = _results(ask, "form-values-report", **body, group_by=["form_id", "form_version_id"])
+    for row in rows:
+        summed[row["groupings"]["form_id"]] += row["statistics"]["submits"]
+    assert forms == dict(summed)
+    assert len(rows) > len(forms)
+    for form in account.collections["form"]:
+        visits = [one for version in form.related("form-versions")
+                  for one in version.hidden["visits"]]  # fmt: skip
+        assert forms.get(form.id, 0) == sum(visit.what == "submit" for visit in visits)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "grouping", "wanted"),
+    [
+        ("campaign", "equals(send_channel,'sms')", "send_channel", {"sms"}),
+        ("campaign", "contains-any(send_channel,['sms','email'])", "send_channel",
+         {"sms", "email"}),
+        ("flow", "and(equals(flow_message_id,'FmS0'),equals(send_channel,'email'))",
+         "flow_message_id", {"FmS0"}),
+    ],
+)  # fmt: skip
+def test_filters(
+    ask: Asking, order: str, kind: str, text: str, grouping: str, wanted: set[str]
+) -> None:
+    """A filter chooses rows by what they can be grouped by."""
+    rows = _results(
+        ask,
+        f"{kind}-values-report",
+        statistics=["recipients"],
+        timeframe=YEAR,
+        conversion_metric_id=order,
+        filter=text,
+    )
+    assert {row["groupings"][grouping] for row in rows} == wanted
+
+
+def test_filter_by_tag(ask: Asking, account: Account, order: str) -> None:
+    """A tag chooses the campaigns that have it, among others."""
+    tag = next(one for one in account.collections["tag"] if one.attributes["name"] == "vip")
+    rows = _results(
+        ask,
+        "campaign-values-report",
+        statistics=["recipients"],
+        timeframe=YEAR,
+        conversion_metric_id=order,
+        filter=f"contains-all(tag_id,['{tag.id}'])",
+        group_by=["campaign_id", "campaign_message_id", "tag_name"],
+    )
+    assert rows
+    assert all("vip" in row["groupings"]["tag_name"] for row in rows)
+
+
+def test_pages(ask: Asking, order: str) -> None:
+    """Pages hold every row once; a cursor belongs to the body that it was made for."""
+    body: dict[str, Any] = {"timeframe": YEAR, "conversion_metric_id": order}
+    pages = list(_pages(ask, "campaign-values-report", statistics=["opens"], **body))
+    rows = [row for page in pages for row in page.document["data"]["attributes"]["results"]]
+    messages = [row["groupings"]["campaign_message_id"] for row in rows]
+    assert len(pages) > 1
+    assert len(messages) == len(set(messages))
+    for page in pages:
+        pointers = page.document["data"]["relationships"]["campaigns"]["data"]
+        results = page.document["data"]["attributes"]["results"]
+        assert [one["id"] for one in pointers] == list(
+            dict.fromkeys(row["groupings"]["campaign_id"] for row in results)
+        )
+    again = pages[0].document["links"]["next"]
+    refused = ask.post(again, "campaign-values-report", statistics=["clicks"], **body)
+    assert (refused.status, refused.error["detail"]) == (400, "Invalid cursor provided.")
+
+
+def test_future(asking_with: Callable[..., Asking], changing: Account) -> None:
+    """What happens after a report shows in the next one: its numbers are of that moment."""
+    ask = asking_with(changing)
+    order = next(one["id"] for one in changing.metrics() if one["name"] == "Placed Order")
+    body: dict[str, Any] = {
+        "statistics": ["opens"],
+        "timeframe": YEAR,
+        "conversion_metric_id": order,
+    }
+
+    def opens() -> int:
+        return sum(
+            row["statistics"]["opens"]
+            for kind in ("campaign", "flow")
+            for row in _results(ask, f"{kind}-values-report", **body)
+        )
+
+    before = opens()
+    changing.arrive("Opened Email", 5, now=NOW.timestamp())
+    assert opens() == before + 5
+
+
+CLIENT: list[tuple[str, str, dict[str, Any]]] = [
+    ("Reporting.query_campaign_values", "campaign-values-report", {"conversion": True}),
+    ("Reporting.query_flow_series", "flow-series-report", {"conversion": True}),
+    ("Reporting.query_flow_values", "flow-values-report", {"conversion": True}),
+    ("Reporting.query_form_series", "form-series-report", {}),
+    ("Reporting.query_form_values", "form-values-report", {}),
+    ("Reporting.query_segment_series", "segment-series-report", {}),
+    ("Reporting.query_segment_values", "segment-values-report", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "needs"), CLIENT)
+def test_client(
+    client: KlaviyoAPI, order: str, name: str, kind: str, needs: dict[str, Any]
+) -> None:
+    """Klaviyo's own client asks for every statistic and reads the answer."""
+    report = next(one for one in REPORTS.values() if one.type == kind)
+    attributes: dict[str, Any] = {"statistics": [*report.statistics], "timeframe": WEEK}
+    attributes |= {"interval": "daily"} if "series" in kind else {}
+    attributes |= {"conversion_metric_id": order} if needs else {}
+    answer = method(client, name)({"data": {"type": kind, "attributes": attributes}})
+    assert answer.data.type == kind
+    for row in answer.data.attributes.results:
+        assert row.statistics.keys() == {*report.statistics}
+    if "series" in kind:
+        assert len(answer.data.attributes.date_times) == 7
