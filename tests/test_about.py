@@ -35,7 +35,7 @@ def test_json() -> None:
     assert {name for name, setting in settings.items() if setting["secret"]} == {"api_key"}
     assert settings["page_size"]["default"] == 1000
     streams = {stream["name"]: stream for stream in known["streams"]}
-    assert len(streams) == 21
+    assert len(streams) == len(STREAMS)
     assert streams["open"]["replication_key"] == "timestamp"
     assert streams["open"]["scopes"] == ["events:read", "metrics:read", "profiles:read"]
     assert streams["lists"]["replication_method"] == "FULL_TABLE"
