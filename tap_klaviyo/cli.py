@@ -16,8 +16,10 @@ from contextlib import contextmanager, nullcontext, suppress
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import TapError
+from tap_klaviyo.kinds import Stream
 from tap_klaviyo.messages import stdout
 
+PREFIX = "TAP_KLAVIYO_"
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_EXIT = 128
 """What a shell adds to a signal's number for an exit code."""
@@ -99,11 +101,22 @@ def _run(options: argparse.Namespace) -> int:
         stdout().text(about(options.format))
     elif options.discover:
         from tap_klaviyo.discovery import catalog_text
+        from tap_klaviyo.streams import STREAMS
 
-        stdout().text(catalog_text())
+        stdout().text(catalog_text([*STREAMS, *_own_streams(options)]))
     else:
         return _sync(options)
     return 0
+
+
+def _own_streams(options: argparse.Namespace) -> Sequence[Stream]:
+    """The streams that the settings add to the catalog; to look is not free, so only if need be."""
+    given = options.config and os.path.exists(options.config)
+    if not given and not any(name.startswith(PREFIX) for name in os.environ):
+        return ()
+    from tap_klaviyo import config
+
+    return config.own_streams(options.config if given else None)
 
 
 def _sync(options: argparse.Namespace) -> int:
@@ -114,6 +127,7 @@ def _sync(options: argparse.Namespace) -> int:
     from tap_klaviyo.client import Client
     from tap_klaviyo.progress import watched
     from tap_klaviyo.state import State
+    from tap_klaviyo.streams import STREAMS
     from tap_klaviyo.sync import Run, Stopped
 
     _logger(options)
@@ -121,10 +135,13 @@ def _sync(options: argparse.Namespace) -> int:
     document = config.read_object(options.catalog, "catalog") if options.catalog else None
     state = State(config.read_object(options.state, "state") if options.state else {})
     client = Client(settings)
+    streams = [*STREAMS, *settings.metric_streams]
     names = {}
-    if document is not None and discovery.names_metrics(document):
+    if document is not None and discovery.names_metrics(document, streams):
         names = read_metrics(client).stream_names()
-    selection = discovery.read_catalog(discovery.catalog() if document is None else document, names)
+    if document is None:
+        document = discovery.catalog(streams)
+    selection = discovery.read_catalog(document, names, streams)
     if options.test:
         with nullcontext() if options.debug else _without_requests():
             check(client, selection)

@@ -24,6 +24,8 @@ import pendulum
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.jsonapi import origin
+from tap_klaviyo.kinds import Stream, events
+from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.times import parse_utc
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,10 @@ logger = logging.getLogger(__name__)
 ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 REQUIRED = object()
+STREAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+METRIC_CHOICE = {"metric", "integration"}
+FAULTS = (ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError)
+"""What a parser may raise for what a user wrote."""
 
 
 class Secret:
@@ -116,6 +122,28 @@ def _share(value: Any) -> float:
 def _switch(value: Any) -> bool:
     known = {"true": True, "false": False}
     return value if isinstance(value, bool) else known[_text(value).lower()]
+
+
+def _table(value: Any) -> dict[str, Any]:
+    """An object, or the text of one: the environment knows nothing but texts."""
+    table = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(table, dict):
+        raise ValueError(value)
+    return table
+
+
+def _metric_streams(value: Any) -> tuple[Stream, ...]:
+    """Streams of events, each of a metric that the user names."""
+    return tuple(_metric_stream(name, choice) for name, choice in _table(value).items())
+
+
+def _metric_stream(name: str, choice: Any) -> Stream:
+    chosen = {"metric": choice} if isinstance(choice, str) else _table(choice)
+    if not STREAM_NAME.fullmatch(name) or name in BY_NAME or chosen.keys() - METRIC_CHOICE:
+        raise ValueError(name)
+    integration = chosen.get("integration")
+    owner = "" if integration is None else _text(integration)
+    return events(name, _text(chosen["metric"]), integration=owner)
 
 
 def _revision(value: Any) -> str:
@@ -220,6 +248,14 @@ class Config:
         "that message drops the rows that are no more.",
         False,
     )
+    metric_streams: tuple[Stream, ...] = _setting(
+        _metric_streams,
+        'an object such as {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}, '
+        "with new names of small letters, digits and underscores",
+        "Streams of your own: the events of a metric by its name, by its id, or by its name and "
+        "integration.",
+        {},
+    )
     user_agent: str = _setting(
         _text,
         "a text",
@@ -243,20 +279,34 @@ class Config:
 SETTINGS = dataclasses.fields(Config)
 
 
+def own_streams(path: str | None, environment: Mapping[str, str] = os.environ) -> list[Stream]:
+    """The streams that the settings add, whatever else is in them: a catalog needs no key."""
+    raw = _read(path, environment)
+    (setting,) = (setting for setting in SETTINGS if setting.name == "metric_streams")
+    try:
+        return list(_value(setting, raw.get(setting.name)))
+    except FAULTS:
+        raise ConfigError(f"config: {_expected(setting)}.") from None
+
+
 def load(path: str | None, environment: Mapping[str, str] = os.environ) -> Config:
     """The settings of the file at ``path``, overridden by ``TAP_KLAVIYO_...`` variables.
 
     Raises :class:`ConfigError` with every fault found, each with its setting and what is expected.
     An unknown setting is a warning, since a newer or older tap may know it.
     """
-    raw = read_object(path, "config") if path else {}
-    known = {setting.name for setting in SETTINGS}
-    for name in sorted(raw.keys() - known):
+    raw = _read(path, environment)
+    for name in sorted(raw.keys() - {setting.name for setting in SETTINGS}):
         logger.warning("config: unknown setting %r is ignored.", name)
-    for name in known:
-        if value := environment.get(ENVIRONMENT_PREFIX + name.upper()):
-            raw[name] = value
     return parse(raw)
+
+
+def _read(path: str | None, environment: Mapping[str, str]) -> dict[str, Any]:
+    raw = read_object(path, "config") if path else {}
+    for setting in SETTINGS:
+        if value := environment.get(ENVIRONMENT_PREFIX + setting.name.upper()):
+            raw[setting.name] = value
+    return raw
 
 
 def parse(raw: Mapping[str, Any]) -> Config:
@@ -266,14 +316,18 @@ def parse(raw: Mapping[str, Any]) -> Config:
     for setting in SETTINGS:
         try:
             values[setting.name] = _value(setting, raw.get(setting.name))
-        except (ValueError, OverflowError, TypeError, LookupError, AttributeError):
-            faults.append(f"{setting.name}: expected {setting.metadata['expected']}")
+        except FAULTS:
+            faults.append(_expected(setting))
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
         faults.append("end_date: expected a moment after start_date")
     if faults:
         raise ConfigError(f"config: {'; '.join(faults)}.")
     return Config(**values)
+
+
+def _expected(setting: dataclasses.Field[Any]) -> str:
+    return f"{setting.name}: expected {setting.metadata['expected']}"
 
 
 def _value(setting: dataclasses.Field[Any], written: Any) -> Any:

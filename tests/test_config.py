@@ -54,6 +54,8 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("quota_share", 1, 1.0),
     ("request_timeout", 0.5, 0.5),
     ("request_timeout", "30", 30.0),
+    ("activate_version", "true", True),
+    ("activate_version", False, False),
     ("user_agent", "tap (data@example.com)", "tap (data@example.com)"),
     ("revision", "2025-10-15", "2025-10-15"),
     ("revision", "2026-07-15.pre", "2026-07-15.pre"),
@@ -77,6 +79,8 @@ BAD: dict[str, list[Any]] = {
     "concurrency": [0, 65, -1, "", 10**400],
     "quota_share": [0, -1, 1.01, "NaN", "half", True],
     "request_timeout": [0, -1, 1e9, "NaN", False],
+    "metric_streams": [[], "x", 1, {"a b": "X"}, {"open": "X"}, {"x": 1}, {"x": {"name": "X"}}],
+    "activate_version": ["yes", 1, [], ""],
     "user_agent": ["", " ", 1, "tap\r\nX-Evil: 1"],
     "revision": ["", "latest", "2026-7-15", 20260715],
     "base_url": [
@@ -230,3 +234,22 @@ def test_unreadable_files(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     message = fault_of(lambda: config.read_object(str(path), "state"))
     assert message.startswith(f"state: cannot read {path}: ")
+
+
+def test_metric_streams(file: Callable[[bytes], str]) -> None:
+    """Streams of the user's own may be named by metric, or by metric and integration."""
+    written = {"viewed": "Viewed Product", "order": {"metric": "Order", "integration": "Shopify"}}
+    for form in (written, json.dumps(written)):
+        streams = config.parse({**REQUIRED, "metric_streams": form}).metric_streams
+        assert [(s.name, s.metrics, s.integration) for s in streams] == [
+            ("viewed", ("Viewed Product",), ""),
+            ("order", ("Order",), "Shopify"),
+        ]
+
+
+def test_a_catalog_needs_no_key(file: Callable[[bytes], str]) -> None:
+    """The streams of the user's own are known from a file that has nothing else in it."""
+    path = file(b'{"metric_streams": {"viewed": "Viewed Product"}}')
+    assert [stream.name for stream in config.own_streams(path, {})] == ["viewed"]
+    with pytest.raises(ConfigError, match="metric_streams: expected"):
+        config.own_streams(file(b'{"metric_streams": []}'), {})

@@ -240,39 +240,6 @@ def test_any_value(select: Select, data: st.DataObject) -> None:
     assert len(page.times) == (len(found) if selected.stream.cut else 0)
 
 
-KEYS: dict[str, Document] = {
-    "global_exclusions": {"email": "jo@example.com"},
-    "list_exclusions": {
-        "subscriptions": {
-            "email": {
-                "marketing": {
-                    "list_suppressions": [
-                        {"list_id": "01P", "reason": "R", "timestamp": "2026-01-01T00:00:00Z"},
-                        {"list_id": "01Q", "reason": "R", "timestamp": "2026-01-01T00:00:00Z"},
-                    ]
-                }
-            }
-        }
-    },
-}
-"""Attributes without which a resource of a stream is no record."""
-
-
-@pytest.mark.parametrize("name", [stream.name for stream in STREAMS])
-def test_every_stream(select: Select, name: str) -> None:
-    """Every stream shapes an empty page, and a resource of which only the key is known."""
-    selected = select(name)
-    shaper = Shaper(selected)
-    page = shaper.page(packed({"data": [{"id": "01A", "attributes": KEYS.get(name, {})}]}), "01P")
-    (record,) = records(shaper, page, selected)
-    assert record[selected.stream.id_property] == "01A"
-    assert record.get("type", selected.stream.type) == selected.stream.type
-    assert all(record[key] is not None for key in selected.keys)
-    if selected.stream.parent:
-        assert record[selected.stream.parent.property] == "01P"
-    assert shaper.encode(shaper.page(b'{"data":[]}').records, EXTRACTED) == b""
-
-
 PROFILE: Document = {
     "type": "profile",
     "id": "X",

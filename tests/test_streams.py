@@ -1,0 +1,51 @@
+"""Every stream of the registry can be shaped, whatever kind it is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tap_klaviyo.discovery import Selected
+from tap_klaviyo.records import Shaper
+from tap_klaviyo.streams import STREAMS
+
+Select = Callable[..., Selected]
+Document = dict[str, Any]
+EXTRACTED = "2026-01-01T00:00:00.000000Z"
+
+KEYS: dict[str, Document] = {
+    "global_exclusions": {"email": "jo@example.com"},
+    "list_exclusions": {
+        "subscriptions": {
+            "email": {
+                "marketing": {
+                    "list_suppressions": [
+                        {"list_id": "01P", "reason": "R", "timestamp": "2026-01-01T00:00:00Z"},
+                        {"list_id": "01Q", "reason": "R", "timestamp": "2026-01-01T00:00:00Z"},
+                    ]
+                }
+            }
+        }
+    },
+}
+"""Attributes without which a resource of a stream is no record."""
+
+
+@pytest.mark.parametrize("name", [stream.name for stream in STREAMS])
+def test_every_stream(select: Select, name: str) -> None:
+    """Every stream shapes an empty page, and a resource of which only the key is known."""
+    selected = select(name)
+    shaper = Shaper(selected)
+    resource = {"id": "01A", "attributes": KEYS.get(name, {})}
+    page = shaper.page(json.dumps({"data": [resource]}).encode(), "01P")
+    (line,) = shaper.encode(page.records, EXTRACTED).splitlines()
+    record = json.loads(line)["record"]
+    assert record[selected.stream.id_property] == "01A"
+    assert record.get("type", selected.stream.type) == selected.stream.type
+    assert all(record[key] is not None for key in selected.keys)
+    if selected.stream.parent:
+        assert record[selected.stream.parent.property] == "01P"
+    assert shaper.encode(shaper.page(b'{"data":[]}').records, EXTRACTED) == b""
