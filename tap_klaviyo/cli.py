@@ -150,8 +150,10 @@ def _sync(options: argparse.Namespace) -> int:
     received: list[int] = []
 
     def stop(number: int, _frame: object) -> None:
+        # Asked first: a second signal may come at any line, and must not hide this one.
+        first = not received
         received.append(number)
-        if len(received) == 1:
+        if first:
             run.stop()
 
     for number in STOPPING_SIGNALS:

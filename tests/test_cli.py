@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 from tap_klaviyo import __version__, discovery
 from tap_klaviyo.cli import main
+from tap_klaviyo.messages import Writer
 
 KEY = "pk_0123456789abcdef"
 LISTS = {"data": [{"type": "list", "id": "L1", "attributes": {"name": "News"}}], "links": {}}
@@ -226,3 +228,39 @@ def test_broken_pipe() -> None:
         process.stdout.close()
         assert process.wait(TIMEOUT) == 1
         assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+def test_a_signal_amid_another(
+    serve: Callable[[], Any],
+    write: Callable[[str, Any], str],
+    monkeypatch: pytest.MonkeyPatch,
+    line: int,
+) -> None:
+    """Whichever line the handling of a signal is at when another comes, the run is stopped."""
+    klaviyo = serve()
+    more = {**LISTS, "links": {"next": f"{klaviyo.url}/api/lists?page%5Bcursor%5D=2"}}
+    klaviyo.answer(json.dumps(more).encode()).answer(json.dumps(LISTS).encode())
+    written, lines = Writer.records, iter(range(1, 100))
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        handler = signal.getsignal(signal.SIGTERM)
+        if frame.f_code is not getattr(handler, "__code__", None):
+            return None
+        if event == "line" and next(lines) == line:
+            signal.raise_signal(signal.SIGINT)
+        return trace
+
+    def write_and_stop(writer: Writer, data: bytes) -> None:
+        written(writer, data)
+        if b'"RECORD"' in data:
+            sys.settrace(trace)
+            signal.raise_signal(signal.SIGTERM)
+            sys.settrace(None)
+
+    monkeypatch.setattr(Writer, "records", write_and_stop)
+    config = write("config.json", config_for(klaviyo.url))
+    code = main(["-c", config, "--catalog", write("catalog.json", lists_only())])
+    assert code in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+    assert len(klaviyo.requests) == 1
+    assert next(lines) > line
