@@ -1,4 +1,4 @@
-"""The registry: one row of data per stream.
+"""The registry: one row of data per stream, by area.
 
 A row says where a stream's records come from and what they are; nothing else in the tap knows a
 stream by name. A stream of a kind that exists (see :mod:`tap_klaviyo.kinds`) is added with a row
@@ -7,21 +7,18 @@ and a schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from itertools import product
 
+from tap_klaviyo.events import EVENTS
 from tap_klaviyo.kinds import (
-    METRIC,
     PARENT,
-    PROFILE,
     Cut,
     Include,
     Parent,
     Source,
     Stream,
     children,
-    events,
     id_of,
     listed,
     members,
@@ -30,107 +27,25 @@ from tap_klaviyo.kinds import (
 EVENT_PAGE_SIZE_FALLBACK = 200
 """The most events a page could hold before Klaviyo's revision 2026-01-15."""
 
-_TAGS = Include("tags", "tags", "tag", "tags:read")
-
-
-_EVENTS = (
-    events("receive", "Received Email"),
-    events("click", "Clicked Email"),
-    events("open", "Opened Email"),
-    events("bounce", "Bounced Email"),
-    events("dropped_email", "Dropped Email"),
-    events("mark_as_spam", "Marked Email as Spam"),
-    events("unsubscribe", "Unsubscribed", "Unsubscribed from Email Marketing"),
-    events("subscribe_list", "Subscribed to List"),
-    events("unsub_list", "Unsubscribed from List"),
-    events("update_email_preferences", "Updated Email Preferences"),
-    events("clicked_sms", "Clicked SMS", "Clicked Text Message", aliases=("clicked_text_message",)),
-    events(
-        "consented_to_receive",
-        "Consented to Receive SMS",
-        "Subscribed to SMS Marketing",
-        "Subscribed to Text Messaging Marketing",
-        aliases=("subscribed_to_sms", "subscribed_to_text_message"),
-    ),
-    events(
-        "failed_to_deliver",
-        "Failed to Deliver SMS",
-        "Failed to Deliver Text Message",
-        aliases=("failed_to_deliver_text_message",),
-    ),
-    events(
-        "failed_to_deliver_automated_response",
-        "Failed to Deliver Automated Response SMS",
-        "Failed to Deliver Automated Response Text Message",
-        aliases=("failed_to_deliver_automated_response_text_message",),
-    ),
-    events(
-        "received_automated_response",
-        "Received Automated Response SMS",
-        "Received Automated Response Text Message",
-        aliases=("received_automated_response_text_message",),
-    ),
-    events(
-        "received_sms", "Received SMS", "Received Text Message", aliases=("received_text_message",)
-    ),
-    events("sent_sms", "Sent SMS", "Sent Text Message", aliases=("sent_text_message",)),
-    events(
-        "unsubscribed_from_sms",
-        "Unsubscribed from SMS",
-        "Unsubscribed from SMS Marketing",
-        "Unsubscribed from Text Messaging Marketing",
-        aliases=("unsubscribed_from_text_message",),
-    ),
-)
-
-_DEFINED = (
-    "label",
-    "channel",
-    "content",
-    "render_options",
-    "notification_type",
-    "kv_pairs",
-    "options",
-)
-_IN_DEFINITION = {name: Source(f"definition.{name}") for name in _DEFINED}
 _SUPPRESSION = "subscriptions.email.marketing.suppression"
 _EXCLUSION = "subscriptions.email.marketing.list_suppressions"
 _ANY_TIME = "1970-01-01T00:00:00Z"
 
-_ASKED_FOR = (
-    Stream(
-        name="campaigns",
-        schema="campaign",
-        description="Campaigns of all channels, live and archived, with messages and tags.",
-        path="/api/campaigns",
-        type="campaign",
-        scopes=("campaigns:read",),
-        tier="M",
-        page_size=100,
-        variants=tuple(
-            f"equals(messages.channel,'{channel}'),equals(archived,{archived})"
-            for channel, archived in product(("email", "sms", "mobile_push"), ("false", "true"))
-        ),
-        includes=(
-            Include(
-                "campaign-messages",
-                "campaign-messages",
-                "campaign-message",
-                "campaigns:read",
-                sources=_IN_DEFINITION,
-            ),
-            _TAGS,
-        ),
-    ),
-    Stream(
-        name="lists",
-        schema="list",
-        description="Lists with their tags.",
-        path="/api/lists",
-        type="list",
-        scopes=("lists:read",),
-        page_size=10,
-        includes=(_TAGS,),
+_PEOPLE = (
+    listed(
+        "profiles",
+        "person",
+        "Profiles, again whenever they change.",
+        "L",
+        100,
+        "profiles:read",
+        type="profile",
+        sort="updated",
+        cut=Cut("updated", lower="greater-than"),
+        replication_key="updated",
+        additional=("subscriptions", "predictive_analytics"),
+        slow={"predictive_analytics": "M"},
+        fields_not_by_default=("predictive_analytics",),
     ),
     Stream(
         name="global_exclusions",
@@ -148,57 +63,6 @@ _ASKED_FOR = (
             "reason": Source(_SUPPRESSION, latest="reason"),
             "timestamp": Source(_SUPPRESSION, latest="timestamp"),
         },
-        additional=("subscriptions", "predictive_analytics"),
-        slow={"predictive_analytics": "M"},
-        fields_not_by_default=("predictive_analytics",),
-    ),
-)
-
-
-_ATTRIBUTED = {
-    "event_id": "event",
-    "attributed_event_id": "attributed-event",
-    "campaign_id": "campaign",
-    "campaign_message_id": "campaign-message",
-    "flow_id": "flow",
-    "flow_message_id": "flow-message",
-    "flow_message_variation_id": "flow-message-variation",
-}
-
-_FURTHER = (
-    events("subscribed_to_email", "Subscribed to Email Marketing", selected_by_default=False),
-    events(
-        "subscribed_to_text_message_transactional",
-        "Subscribed to Text Messaging Transactional",
-        selected_by_default=False,
-    ),
-    events(
-        "unsubscribed_from_text_message_transactional",
-        "Unsubscribed from Text Messaging Transactional",
-        selected_by_default=False,
-    ),
-    replace(
-        events("events", selected_by_default=False),
-        schema="any_event",
-        description="Events of all metrics, whoever sent them, and what they are attributed to.",
-        includes=(
-            PROFILE,
-            replace(METRIC, lifted={"metric_name": "name", "integration": "integration"}),
-            Include("attributions", "attributions", "attribution", references=_ATTRIBUTED),
-        ),
-        fields_not_by_default=("attributions",),
-    ),
-    listed(
-        "profiles",
-        "person",
-        "Profiles, again whenever they change.",
-        "L",
-        100,
-        "profiles:read",
-        type="profile",
-        sort="updated",
-        cut=Cut("updated", lower="greater-than"),
-        replication_key="updated",
         additional=("subscriptions", "predictive_analytics"),
         slow={"predictive_analytics": "M"},
         fields_not_by_default=("predictive_analytics",),
@@ -234,6 +98,22 @@ _FURTHER = (
         scopes=("push-tokens:read", "profiles:read"),
         includes=(id_of("profile_id", "profile", id_asked=True),),
     ),
+)
+
+_TAGS = Include("tags", "tags", "tag", "tags:read")
+
+_GROUPS = (
+    Stream(
+        name="lists",
+        schema="list",
+        description="Lists with their tags.",
+        path="/api/lists",
+        type="list",
+        scopes=("lists:read",),
+        page_size=10,
+        includes=(_TAGS,),
+    ),
+    members("list_members", "list_member", "lists", "list_id"),
     listed(
         "segments",
         "segment",
@@ -243,7 +123,6 @@ _FURTHER = (
         "segments:read",
         includes=(_TAGS,),
     ),
-    members("list_members", "list_member", "lists", "list_id"),
     members("segment_members", "segment_member", "segments", "segment_id"),
     listed(
         "tags",
@@ -256,6 +135,46 @@ _FURTHER = (
         includes=(id_of("tag_group_id", "tag-group", id_asked=True),),
     ),
     listed("tag_groups", "tag_group", "Groups of tags.", "S", 25, "tags:read"),
+)
+
+_IN_DEFINITION = {
+    name: Source(f"definition.{name}")
+    for name in (
+        "label",
+        "channel",
+        "content",
+        "render_options",
+        "notification_type",
+        "kv_pairs",
+        "options",
+    )
+}
+
+_CAMPAIGNS_AND_FLOWS = (
+    Stream(
+        name="campaigns",
+        schema="campaign",
+        description="Campaigns of all channels, live and archived, with messages and tags.",
+        path="/api/campaigns",
+        type="campaign",
+        scopes=("campaigns:read",),
+        tier="M",
+        page_size=100,
+        variants=tuple(
+            f"equals(messages.channel,'{channel}'),equals(archived,{archived})"
+            for channel, archived in product(("email", "sms", "mobile_push"), ("false", "true"))
+        ),
+        includes=(
+            Include(
+                "campaign-messages",
+                "campaign-messages",
+                "campaign-message",
+                "campaigns:read",
+                sources=_IN_DEFINITION,
+            ),
+            _TAGS,
+        ),
+    ),
     children(
         "campaign_messages",
         "campaign_message_record",
@@ -300,6 +219,9 @@ _FURTHER = (
         parent=Parent("flow_actions", "flow_action_id"),
         includes=(id_of("template_id", "template"),),
     ),
+)
+
+_CONTENT = (
     listed(
         "templates",
         "template",
@@ -332,17 +254,9 @@ _FURTHER = (
         parent=Parent("forms", "form_id"),
     ),
     listed("web_feeds", "web_feed", "Feeds that templates use.", "XS", 20, "web-feeds:read"),
-    listed(
-        "reviews",
-        "review",
-        "Reviews of products.",
-        "M",
-        100,
-        "reviews:read",
-        sort="created",
-        cut=Cut("created", upper="less-or-equal"),
-        includes=(id_of("item_id", "item", "catalog-item"),),
-    ),
+)
+
+_COMMERCE = (
     listed("catalog_items", "catalog_item", "Products.", "XL", 100, "catalogs:read"),
     listed(
         "catalog_variants",
@@ -373,6 +287,20 @@ _FURTHER = (
         parent=Parent("coupons", "coupon_id"),
         includes=(id_of("profile_id", "profile"),),
     ),
+    listed(
+        "reviews",
+        "review",
+        "Reviews of products.",
+        "M",
+        100,
+        "reviews:read",
+        sort="created",
+        cut=Cut("created", upper="less-or-equal"),
+        includes=(id_of("item_id", "item", "catalog-item"),),
+    ),
+)
+
+_ACCOUNT = (
     listed("accounts", "account", "The account itself.", "XS", None, "accounts:read"),
     listed("metrics", "metric", "Metrics: the kinds of events.", "M", None, "metrics:read"),
     children(
@@ -436,7 +364,18 @@ _FURTHER = (
     ),
 )
 
-STREAMS: tuple[Stream, ...] = (*_EVENTS, *_ASKED_FOR, *_FURTHER)
+AREAS: Mapping[str, tuple[Stream, ...]] = {
+    "Events": EVENTS,
+    "People": _PEOPLE,
+    "Groups": _GROUPS,
+    "Campaigns and flows": _CAMPAIGNS_AND_FLOWS,
+    "Content": _CONTENT,
+    "Commerce": _COMMERCE,
+    "Account": _ACCOUNT,
+}
+"""All streams, by what they are about."""
+
+STREAMS = tuple(stream for streams in AREAS.values() for stream in streams)
 
 
 def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:

@@ -23,6 +23,7 @@ FLOORS = [
     {"discovery", "config"},
     {"jsonapi"},
     {"streams"},
+    {"events"},
     {"kinds", "compiled", "windows", "limits"},
     {"errors", "times", "__init__"},
 ]
@@ -33,7 +34,8 @@ ALONE: dict[str, set[str]] = {
     "limits": set(),
     "windows": set(),
     "messages": {"errors"},
-    "streams": {"kinds"},
+    "streams": {"events", "kinds"},
+    "events": {"kinds"},
     "kinds": set(),
     "compiled": set(),
     "times": set(),
