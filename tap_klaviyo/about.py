@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
-from tap_klaviyo import __version__
-from tap_klaviyo.config import REQUIRED, SETTINGS
-from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.facts import Facts, SettingFacts, StreamFacts, facts
 
-CAPABILITIES = ("catalog", "discover", "state", "about")
+NARROWEST, WIDEST = 80, 100
+"""Columns of a terminal: less is not worth breaking lines for, more is hard to read."""
 
-
-def facts() -> dict[str, Any]:
-    """Everything there is to say, as one JSON object."""
-    return {
-        "name": "tap-klaviyo",
-        "version": __version__,
-        "description": "Singer tap for Klaviyo.",
-        "capabilities": list(CAPABILITIES),
-        "settings": [
-            {
-                "name": setting.name,
-                "description": setting.metadata["description"],
-                "expected": setting.metadata["expected"],
-                "required": setting.metadata["default"] is REQUIRED,
-                "default": None
-                if setting.metadata["default"] is REQUIRED
-                else setting.metadata["default"],
-                "secret": setting.type == "Secret",
-            }
-            for setting in SETTINGS
-        ],
-        "streams": [
-            {
-                "name": stream.name,
-                "description": stream.description,
-                "replication_method": stream.replication_method,
-                "replication_key": stream.replication_key or None,
-                "key_properties": list(stream.keys),
-                "scopes": sorted({*stream.scopes, *(i.scope for i in stream.includes if i.scope)}),
-                "metrics": list(stream.metrics),
-            }
-            for stream in STREAMS
-        ],
-    }
+_NAMES, _VALUES = 29, 12
+"""Columns of the text for names, and for how a stream is read."""
 
 
 def about(form: str) -> str:
@@ -53,7 +22,13 @@ def about(form: str) -> str:
     return _FORMS[form](facts())
 
 
-def settings_table(known: Mapping[str, Any]) -> str:
+def by_area(streams: Iterable[StreamFacts]) -> Iterator[tuple[str, list[StreamFacts]]]:
+    """The streams of each area, both in the order of the registry."""
+    for area, members in groupby(streams, lambda stream: stream["area"]):
+        yield area, list(members)
+
+
+def settings_table(settings: Iterable[SettingFacts]) -> str:
     """The settings as a Markdown table."""
     rows = [
         (
@@ -61,73 +36,106 @@ def settings_table(known: Mapping[str, Any]) -> str:
             f"`{default}`" if (default := _default(setting)) else "",
             f"{setting['description']} Expects {setting['expected']}.",
         )
-        for setting in known["settings"]
+        for setting in settings
     ]
-    return _table(("setting", "default", "what it does"), rows)
+    return table(("setting", "default", "what it does"), rows)
 
 
-def streams_table(known: Mapping[str, Any]) -> str:
+def streams_table(streams: Iterable[StreamFacts]) -> str:
     """The streams as a Markdown table."""
     rows = [
         (
             f"`{stream['name']}`",
-            _method(stream),
+            way(stream),
             ", ".join(f"`{key}`" for key in stream["key_properties"]),
-            "; ".join(stream["metrics"]) or stream["description"],
+            _content(stream),
         )
-        for stream in known["streams"]
+        for stream in streams
     ]
-    return _table(("stream", "read", "key", "metric names, oldest first, or content"), rows)
+    return table(("stream", "read", "key", "metric names, oldest first, or content"), rows)
 
 
-def _method(stream: Mapping[str, Any]) -> str:
+def way(stream: StreamFacts) -> str:
+    """How a stream is read, in Markdown."""
     key = stream["replication_key"]
-    return f"incremental on `{key}`" if key else "full table"
+    if key is None:
+        return "full table"
+    if stream["replication_method"] == "INCREMENTAL":
+        return f"incremental on `{key}`"
+    return f"full table, or incremental on `{key}`"
 
 
-def _default(setting: Mapping[str, Any]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _content(stream: StreamFacts) -> str:
+    return "; ".join(stream["metrics"]) or stream["description"]
+
+
+def _default(setting: SettingFacts) -> str:
     if setting["required"]:
         return "required"
     return "" if setting["default"] is None else str(setting["default"])
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def _text(known: Facts) -> str:
+    width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WIDEST, 0)).columns))
+    lines = [
+        f"{known['name']} {known['version']}: {known['description']}",
+        f"Capabilities: {', '.join(known['capabilities'])}",
+        "",
+        "SETTINGS, with their defaults",
+        "",
+    ]
+    for setting in known["settings"]:
+        lines += _entry(f"  {setting['name']}", _default(setting), setting["description"], width)
+    lines += ["", "STREAMS, by area; * are selected by default"]
+    for area, streams in by_area(known["streams"]):
+        lines += ["", f"{area}:"]
+        for stream in streams:
+            mark = "*" if stream["selected_by_default"] else " "
+            lines += _entry(f"{mark} {stream['name']}", _short_way(stream), _content(stream), width)
+    return "\n".join(lines)
 
 
-def _text(known: Mapping[str, Any]) -> str:
-    settings = [f"  {s['name']:18}{_default(s):25}{s['description']}" for s in known["settings"]]
-    streams = [f"  {s['name']:38}{s['description']}" for s in known["streams"]]
-    return "\n".join(
-        [
-            f"{known['name']} {known['version']}: {known['description']}",
-            f"Capabilities: {', '.join(known['capabilities'])}",
-            "",
-            "Settings, with their defaults:",
-            *settings,
-            "",
-            "Streams:",
-            *streams,
-        ]
+def _short_way(stream: StreamFacts) -> str:
+    if stream["replication_key"] is None:
+        return "full table"
+    return "incremental" if stream["replication_method"] == "INCREMENTAL" else "either way"
+
+
+def _entry(name: str, value: str, words: str, width: int) -> list[str]:
+    """A name, what stands beside it, and words broken into lines behind both.
+
+    Where the first two do not fit their columns, the words begin on the next line.
+    """
+    head = f"{name:{_NAMES}} {value:{_VALUES}} "
+    indent = " " * (_NAMES + _VALUES + 2)
+    fits = len(head) == len(indent)
+    lines = textwrap.wrap(
+        words, width, initial_indent=head if fits else indent, subsequent_indent=indent
     )
+    return lines if fits else [head.rstrip(), *lines]
 
 
-def _markdown(known: Mapping[str, Any]) -> str:
-    return "\n\n".join(
-        [
-            f"# {known['name']} {known['version']}",
-            known["description"],
-            f"Capabilities: {', '.join(known['capabilities'])}.",
-            "## Settings",
-            settings_table(known),
-            "## Streams",
-            streams_table(known),
-        ]
-    )
+def _markdown(known: Facts) -> str:
+    parts = [
+        f"# {known['name']} {known['version']}",
+        known["description"],
+        f"Capabilities: {', '.join(known['capabilities'])}.",
+        "## Settings",
+        settings_table(known["settings"]),
+        "## Streams",
+    ]
+    for area, streams in by_area(known["streams"]):
+        parts += [f"### {area}", streams_table(streams)]
+    return "\n\n".join(parts)
 
 
-_FORMS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+_FORMS: Mapping[str, Callable[[Facts], str]] = {
     "text": _text,
     "json": lambda known: json.dumps(known, indent=2),
     "markdown": _markdown,

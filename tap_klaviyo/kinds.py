@@ -18,6 +18,15 @@ PARENT = "{parent}"
 OWN_METRICS = "klaviyo"
 """The integration to which Klaviyo's own metrics belong."""
 
+TIERS: Mapping[str, tuple[int, int]] = {
+    "XL": (350, 3500),
+    "L": (75, 750),
+    "M": (10, 150),
+    "S": (3, 60),
+    "XS": (1, 15),
+}
+"""Klaviyo's rate limits, in requests a second and a minute; its reference says where each holds."""
+
 
 @dataclass(frozen=True)
 class Source:

@@ -5,8 +5,7 @@ count per account, whatever the key. A :class:`Gate` lets requests of one endpoi
 pace. It closes when Klaviyo says that the minute's quota is nearly used up, perhaps by somebody
 else, and when it answers 429.
 
-Source: Klaviyo's guide on rate limits, status codes and errors; the tier of each endpoint is in
-its reference.
+Source: Klaviyo's guide on rate limits, status codes and errors.
 """
 
 from __future__ import annotations
@@ -16,14 +15,7 @@ from collections.abc import Callable
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
-TIERS: dict[str, tuple[int, int]] = {
-    "XL": (350, 3500),
-    "L": (75, 750),
-    "M": (10, 150),
-    "S": (3, 60),
-    "XS": (1, 15),
-}
-"""Requests in a second and in a minute."""
+from tap_klaviyo.kinds import TIERS
 
 JITTER = 1.03
 """Requests bunch on their way: windows this much longer than Klaviyo's leave room for that."""

@@ -33,7 +33,7 @@ from tap_klaviyo.discovery import Selected, unseen
 from tap_klaviyo.engine import Engine
 from tap_klaviyo.errors import ApiError
 from tap_klaviyo.jsonapi import Query
-from tap_klaviyo.limits import TIERS
+from tap_klaviyo.kinds import TIERS
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.plan import Lane, Planner, Table
 from tap_klaviyo.progress import Progress

@@ -9,23 +9,24 @@ import pytest
 from tap_klaviyo import __version__
 from tap_klaviyo.about import about
 from tap_klaviyo.config import SETTINGS
-from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams import AREAS, STREAMS
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
 def test_complete(form: str) -> None:
-    """Every form names the version, each setting and each stream."""
+    """Every form names the version, each setting, each area and each stream."""
     text = about(form)
     for name in (
         __version__,
         *(setting.name for setting in SETTINGS),
+        *AREAS,
         *(stream.name for stream in STREAMS),
     ):
         assert name in text
 
 
-def test_json() -> None:
-    """The JSON form tells machines what is required, secret, and needed for each stream."""
+def test_json_settings() -> None:
+    """The JSON form tells machines what is required and secret."""
     known = json.loads(about("json"))
     settings = {setting["name"]: setting for setting in known["settings"]}
     assert {name for name, setting in settings.items() if setting["required"]} == {
@@ -34,16 +35,46 @@ def test_json() -> None:
     }
     assert {name for name, setting in settings.items() if setting["secret"]} == {"api_key"}
     assert settings["page_size"]["default"] == 1000
-    streams = {stream["name"]: stream for stream in known["streams"]}
-    assert len(streams) == len(STREAMS)
-    assert streams["open"]["replication_key"] == "timestamp"
-    assert streams["open"]["scopes"] == ["events:read", "metrics:read", "profiles:read"]
-    assert streams["lists"]["replication_method"] == "FULL_TABLE"
     assert {"catalog", "discover", "state"} <= set(known["capabilities"])
+
+
+def test_json_streams() -> None:
+    """The JSON form has every stream, in the order of the registry."""
+    names = [stream["name"] for stream in json.loads(about("json"))["streams"]]
+    assert names == [stream.name for stream in STREAMS]
 
 
 def test_markdown_tables() -> None:
     """The Markdown form is made of tables whose rows have as many cells as their heads."""
     rows = [line for line in about("markdown").splitlines() if line.startswith("|")]
-    assert len(rows) == len(SETTINGS) + len(STREAMS) + 4
+    heads = 1 + len(AREAS)
+    assert len(rows) == len(SETTINGS) + len(STREAMS) + 2 * heads
     assert {row.count("|") for row in rows} == {4, 5}
+
+
+def _lines(monkeypatch: pytest.MonkeyPatch, columns: int) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return about("text").splitlines()
+
+
+@pytest.mark.parametrize(("columns", "longest"), [(20, 80), (80, 80), (90, 90), (300, 100)])
+def test_text_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, longest: int
+) -> None:
+    """Lines are as long as the terminal is wide, within reason."""
+    lengths = [len(line) for line in _lines(monkeypatch, columns)]
+    assert longest - 10 < max(lengths) <= longest
+
+
+def test_text_marks_what_is_selected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A star stands before each stream that is selected by default, and before no other."""
+    marked = {line.split()[1] for line in _lines(monkeypatch, 100) if line.startswith("* ")}
+    assert marked == {stream.name for stream in STREAMS if stream.selected_by_default}
+
+
+def test_text_says_how_streams_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stream is incremental, read in full, or whichever the catalog says."""
+    lines = {line[2:].split()[0]: line for line in _lines(monkeypatch, 100) if line[2:].split()}
+    assert "incremental" in lines["profiles"]
+    assert "full table" in lines["lists"]
+    assert "either way" in lines["list_members"]

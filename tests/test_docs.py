@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tap_klaviyo import about, cli, config
+from tap_klaviyo import cli, config
+from tap_klaviyo.facts import facts
 from tap_klaviyo.streams import STREAMS
 
 ROOT = Path(__file__).parent.parent
@@ -81,5 +82,5 @@ def test_links_lead_to_files() -> None:
 def test_about_knows_what_the_sample_config_uses() -> None:
     """The sample configuration has only settings that exist."""
     sample = config.read_object(str(ROOT / "sample_config.json"), "config")
-    assert sample.keys() <= {setting["name"] for setting in about.facts()["settings"]}
+    assert sample.keys() <= {setting["name"] for setting in facts()["settings"]}
     config.parse(sample)

@@ -6,7 +6,8 @@ import bisect
 
 import pytest
 
-from tap_klaviyo.limits import TIERS, Gate
+from tap_klaviyo.kinds import TIERS
+from tap_klaviyo.limits import Gate
 from tap_klaviyo.streams import STREAMS
 
 
