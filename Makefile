@@ -32,7 +32,7 @@ format: $(VENV)/dev  ## Formats the code
 	$(BIN)/ruff check --fix .
 
 generate: $(VENV)/dev  ## Writes the generated files anew
-	$(BIN)/python tools/generate.py
+	$(BIN)/python -m tools.generate
 
 bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Measures the tap beside others (20 min)
 	$(BIN)/python -m benchmarks

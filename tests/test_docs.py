@@ -12,7 +12,9 @@ import pytest
 
 from tap_klaviyo import cli, config
 from tap_klaviyo.facts import facts
+from tap_klaviyo.kinds import Stream
 from tap_klaviyo.streams import STREAMS
+from tools.stream_docs import slug
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,16 +37,20 @@ TEXTS = _texts()
 
 
 def test_generated_files_are_up_to_date() -> None:
-    """catalog.json and the README's tables are what make generate writes."""
-    command = [sys.executable, str(ROOT / "tools/generate.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    """catalog.json, docs/streams.md and the README's tables are what make generate writes."""
+    command = [sys.executable, "-m", "tools.generate", "--check"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("stream", [stream.name for stream in STREAMS])
-def test_every_stream_has_its_row(stream: str) -> None:
-    """The README's table of streams names each of them."""
-    assert f"| `{stream}` |" in README
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_every_stream_has_its_row(stream: Stream) -> None:
+    """The README has a row for each default stream, and a link to what is said of any other."""
+    name = stream.name
+    link = f"[`{name}`](docs/streams.md#{name})"
+    assert (f"| `{name}` |" if stream.selected_by_default else link) in README
 
 
 @pytest.mark.parametrize("setting", [setting.name for setting in config.SETTINGS])
@@ -77,6 +83,21 @@ def test_links_lead_to_files() -> None:
     for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             assert target.startswith("http") or (document.parent / target).exists(), target
+
+
+def _anchors(document: Path) -> set[str]:
+    """What can be linked to in a document: its headings, and anchors of their own."""
+    text = document.read_text()
+    headings = [slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.M)]
+    assert len(headings) == len({*headings}), document
+    return {*headings, *re.findall(r'<a id="(.+?)">', text)}
+
+
+def test_links_lead_to_places() -> None:
+    """Each link to a place in a document, in the same or another one, leads somewhere."""
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for file, place in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", document.read_text()):
+            assert place in _anchors((document.parent / file) if file else document), place
 
 
 def test_about_knows_what_the_sample_config_uses() -> None:

@@ -1,6 +1,6 @@
-"""Writes the generated files anew: catalog.json and the tables of the README.
+"""Writes the generated files anew: catalog.json, docs/streams.md and the tables of the README.
 
-``python tools/generate.py --check`` writes nothing and exits with 1 if something would change.
+``python -m tools.generate --check`` writes nothing and exits with 1 if something would change.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from tap_klaviyo import about
 from tap_klaviyo.discovery import catalog_text
 from tap_klaviyo.facts import facts
+from tools.stream_docs import document, further_table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,9 +21,15 @@ def generated() -> dict[Path, str]:
     """Every generated file with the text it should have."""
     known = facts()
     readme = (ROOT / "README.md").read_text()
-    readme = _between(readme, "streams", about.streams_table(known["streams"]))
+    default = [stream for stream in known["streams"] if stream["selected_by_default"]]
+    readme = _between(readme, "streams", about.streams_table(default))
+    readme = _between(readme, "further streams", further_table(known, "docs/streams.md"))
     readme = _between(readme, "settings", about.settings_table(known["settings"]))
-    return {ROOT / "catalog.json": catalog_text() + "\n", ROOT / "README.md": readme}
+    return {
+        ROOT / "catalog.json": catalog_text() + "\n",
+        ROOT / "docs" / "streams.md": document(known),
+        ROOT / "README.md": readme,
+    }
 
 
 def _between(text: str, name: str, table: str) -> str:
