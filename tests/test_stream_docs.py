@@ -168,9 +168,9 @@ def test_a_new_row_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row in a new area has its section, and joins what its columns name."""
     keys = ("report", "start", "end", "campaign_id", "campaign_message_id", "send_channel")
     row = Stream("sent", "campaign_values_report", "What was sent.", "/api/sent", "sent", keys)
-    monkeypatch.setattr(known, "AREAS", {**AREAS, "Reports": (row,)})
+    monkeypatch.setattr(known, "AREAS", {**AREAS, "Post": (row,)})
     page = document(facts())
-    assert "[Reports](#reports-1-streams)" in page
+    assert "[Post](#post-1-streams)" in page
     assert "What was sent." in sections(page)["sent"]
     assert {
         ("sent", "campaign_id", "campaigns"),

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from tap_klaviyo.about import by_area
 from tap_klaviyo.facts import StreamFacts
 
-AS_ONE: Mapping[str, str] = {"Events": "event streams"}
-"""Areas whose streams all join alike: each is drawn as one node, by this name."""
+AS_ONE: Mapping[str, str] = {"Events": "event streams", "Reports": "reports"}
+"""Areas of which many streams join alike: each is drawn as one node, by this name."""
 
 
 class Edge(NamedTuple):

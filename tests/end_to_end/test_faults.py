@@ -158,7 +158,7 @@ def test_a_missing_scope_costs_one_stream_only(tap_on: TapOn) -> None:
     output = tap.sync(now=NOW)
     assert "campaigns:read" in str(output.fault)
     assert "tags:read" in str(output.fault)
-    assert "(campaigns, lists)" in str(output.fault)
+    assert "(lists, campaigns)" in str(output.fault)
     assert_complete(tap, output, "open", "receive", "global_exclusions")
 
 
