@@ -1,15 +1,19 @@
-"""What the account has: its metrics, by name."""
+"""What the account has: its metrics by name, its time zone, the metric that stands for revenue."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
+from zoneinfo import ZoneInfo
 
-from tap_klaviyo.client import Client, Trail
-from tap_klaviyo.jsonapi import Query
+from tap_klaviyo.client import Client
+from tap_klaviyo.errors import ApiError
+from tap_klaviyo.jsonapi import Query, Trail
 from tap_klaviyo.streams import STREAMS
+
+Fact = TypeVar("Fact")
 
 QUERY = Query(
     path="/api/metrics",
@@ -17,6 +21,19 @@ QUERY = Query(
     scopes=("metrics:read",),
     tier="M",
 )
+_ZONE = Query(
+    path="/api/accounts",
+    parameters={"fields[account]": "timezone"},
+    scopes=("accounts:read",),
+    tier="XS",
+)
+_MAPPED = Query(
+    path="/api/mapped-metrics",
+    parameters={"include": "metric", "fields[metric]": "name"},
+    scopes=("metrics:read",),
+    tier="S",
+)
+_REVENUE = "revenue"
 
 
 @dataclass(frozen=True)
@@ -59,27 +76,83 @@ class Metrics:
         }
 
 
+class Account:
+    """What there is to know of an account before it is read. Each fact is asked for once, at most.
+
+    A fact that Klaviyo refuses to tell raises the same :class:`ApiError` whenever it is wanted.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known: dict[object, Any] = {}
+
+    @property
+    def metrics(self) -> Metrics:
+        """All metrics."""
+        return self._fact(read_metrics)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which Klaviyo counts the account's days."""
+        return self._fact(read_zone)
+
+    @property
+    def revenue(self) -> str:
+        """The id of the metric that the account has mapped to revenue; empty if it has none."""
+        return self._fact(read_revenue)
+
+    def _fact(self, read: Callable[[Client], Fact]) -> Fact:
+        if read not in self._known:
+            try:
+                self._known[read] = read(self._client)
+            except ApiError as error:
+                self._known[read] = error
+        if isinstance(self._known[read], ApiError):
+            raise self._known[read]
+        return cast(Fact, self._known[read])
+
+
 def read_metrics(client: Client) -> Metrics:
     """All metrics of the account, every page. Raises what :meth:`Client.get` does."""
-    found: list[Metric] = []
-    url: str | None = QUERY.url((), page_size=None)
+    return Metrics(_read(client, QUERY, _metric))
+
+
+def read_zone(client: Client) -> ZoneInfo:
+    """The account's time zone. Raises what :meth:`Client.get` does."""
+    (zone, *_) = _read(client, _ZONE, lambda item: ZoneInfo(item["attributes"]["timezone"]))
+    return zone
+
+
+def read_revenue(client: Client) -> str:
+    """The id of the metric mapped to revenue, empty if none is or if it is a custom one.
+
+    Klaviyo's reports count conversions of no custom metric. Raises what :meth:`Client.get` does.
+    """
+    mapped = dict(_read(client, _MAPPED, _mapped))
+    return mapped.get(_REVENUE, "")
+
+
+def _read(client: Client, query: Query, parse: Callable[[Any], Fact]) -> list[Fact]:
+    """What ``parse`` makes of each resource of a list, every page of it."""
+    found: list[Fact] = []
+    url: str | None = query.url((), page_size=None)
     trail = Trail()
     while url:
-        page, following = client.get(url, QUERY, lambda body: _parse(body.unpacked()))
+        page, following = client.get(url, query, lambda body: _page(body.unpacked(), parse))
         found += page
-        url = following and trail.follow(following, QUERY.path, empty=not page)
-    return Metrics(found)
+        url = following and trail.follow(following, query.path, empty=not page)
+    return found
 
 
-def _parse(body: bytes) -> tuple[list[Metric], str | None]:
+def _page(body: bytes, parse: Callable[[Any], Fact]) -> tuple[list[Fact], str | None]:
     document = json.loads(body)
     try:
         following = (document.get("links") or {}).get("next")
         if following is not None and not isinstance(following, str):
             raise TypeError("the link to the next page is no text")
-        return [_metric(item) for item in document["data"]], following
+        return [parse(item) for item in document["data"]], following
     except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"no list of metrics: {error!r}") from error
+        raise ValueError(f"no list of resources: {error!r}") from error
 
 
 def _metric(item: Any) -> Metric:
@@ -91,3 +164,9 @@ def _metric(item: Any) -> Metric:
         name=" ".join(str(attributes.get("name") or "").split()),
         integration=str(owner or ""),
     )
+
+
+def _mapped(item: Any) -> tuple[str, str]:
+    """What is mapped, and to which metric; empty for none or a custom one."""
+    related = (item.get("relationships") or {}).get("metric") or {}
+    return str(item["id"]), str((related.get("data") or {}).get("id") or "")

@@ -144,7 +144,7 @@ def _sync(options: argparse.Namespace) -> int:
     selection = discovery.read_catalog(document, names, streams)
     if options.test:
         with nullcontext() if options.debug else _without_requests():
-            check(client, selection)
+            check(settings, client, selection)
         return 0
     run = Run(settings, client, stdout(), watched(), selection, state)
     received: list[int] = []

@@ -10,7 +10,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, TypeVar
 
@@ -19,19 +18,18 @@ import requests
 import urllib3
 from singer import metrics
 
+from tap_klaviyo.body import Body, joined
 from tap_klaviyo.config import Config
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
 from tap_klaviyo.jsonapi import Query, error_detail, origin
+from tap_klaviyo.kinds import TIERS
 from tap_klaviyo.limits import Gate
-
-try:
-    from isal import isal_zlib as zlib
-except ImportError:  # There is no wheel for this machine. The standard library is slower.
-    import zlib  # type: ignore[no-redef]
 
 logger = logging.getLogger(__name__)
 
 Parsed = TypeVar("Parsed")
+
+MEDIA_TYPE = "application/vnd.api+json"
 
 MAX_TRIES = 7
 MAX_PAUSE = 60
@@ -52,51 +50,11 @@ LONGEST_QUOTE = 200
 PIECE = 2**18
 """The most bytes to take from a connection at once."""
 
-GZIP = 31
-"""What zlib calls a window of 32 KB in gzip's wrapping."""
-
-MAX_BODY = 2**26
-"""The most bytes of an answer, as it comes and unpacked: 64 MiB.
-
-A real page of 1,000 events has 3 MB, twenty times less. Klaviyo lets an event have 5 MB, so a page
-of ten is below it whatever the events are, and all that a page may be could not be held anyhow.
-"""
-
-MAX_EMPTY = 1000
-"""Pages without a record, one after the other, that a list may have."""
-
 RETRYABLE_STATUS = frozenset({408, 500, 502, 503, 504, *range(520, 525)})
 
 
 class Throttled(TapError):
     """Klaviyo answered 429; the gate knows until when."""
-
-
-@dataclass(frozen=True)
-class Body:
-    """The body of an answer as it came."""
-
-    raw: bytes
-    gzipped: bool
-
-    def unpacked(self) -> bytes:
-        """The body as text in bytes.
-
-        Raises ValueError if it is no gzip after all, :class:`ApiError` if it unpacks to more than
-        ``MAX_BODY``; no more than that is ever unpacked.
-        """
-        if not self.gzipped:
-            return self.raw
-        unpacking = zlib.decompressobj(wbits=GZIP)
-        try:
-            text: bytes = unpacking.decompress(self.raw, MAX_BODY + 1)
-        except zlib.error as error:  # type: ignore[misc]  # isal declares no type for it
-            raise ValueError(str(error)) from error
-        if len(text) > MAX_BODY:
-            raise _too_large()
-        if not unpacking.eof:
-            raise ValueError("its gzip ends too early")
-        return text
 
 
 class _Key(requests.auth.AuthBase):
@@ -145,6 +103,12 @@ class Client:
         revision refused), :class:`ApiError` (this request refused for good) or
         :class:`RetryableError` (all tries failed).
         """
+        return self.ask(url, query, None, parse)
+
+    def ask(
+        self, url: str, query: Query, question: bytes | None, parse: Callable[[Body], Parsed]
+    ) -> Parsed:
+        """The same with a ``question``, a JSON document that is posted; without one it is a GET."""
         if url.startswith("/"):
             url = self._config.base_url + url
         if origin(url) != self._origin:
@@ -153,7 +117,15 @@ class Client:
                 "nothing is sent there. Report this to Klaviyo.",
                 status=0,
             )
-        return self._try(url, query, parse)
+        return self._try(url, query, question, parse)
+
+    def asked_today(self) -> list[tuple[str, int, int]]:
+        """The endpoints with a quota for a day: path, requests of this client, the quota."""
+        return [
+            (path, gate.passed, daily)
+            for (path, tier), gate in self._gates.items()
+            if (daily := TIERS[tier].daily) is not None
+        ]
 
     @backoff.on_exception(
         backoff.constant, Throttled, interval=0, jitter=None, max_tries=MAX_THROTTLED, logger=None
@@ -166,11 +138,13 @@ class Client:
         on_backoff=_log_retry,
         logger=None,
     )
-    def _try(self, url: str, query: Query, parse: Callable[[Body], Parsed]) -> Parsed:
+    def _try(
+        self, url: str, query: Query, question: bytes | None, parse: Callable[[Body], Parsed]
+    ) -> Parsed:
         gate = self._gate(query)
-        gate.wait()
         try:
-            response, body = self._send(url, query.path)
+            with gate.passage():
+                response, body = self._send(url, query.path, question)
         except requests.exceptions.SSLError as error:
             raise TapError(
                 f"The certificate of {self._config.base_url} is not valid, so nothing was sent: "
@@ -183,7 +157,7 @@ class Client:
                 "Check the network and run again; the state keeps what is done."
             ) from error
         if response.status_code == 429:
-            self._throttle(gate, response, query.path)
+            self._throttle(gate, response, query)
         if response.status_code != 200:
             raise self._fault(response.status_code, body, query)
         self._heed_quota(gate, response)
@@ -204,14 +178,22 @@ class Client:
                 self._gates[key] = Gate(query.tier, share, self._clock, self._sleep)
             return self._gates[key]
 
-    def _send(self, url: str, endpoint: str) -> tuple[requests.Response, Body]:
+    def _send(
+        self, url: str, endpoint: str, question: bytes | None
+    ) -> tuple[requests.Response, Body]:
         """One request, which may take ``request_timeout`` in all."""
         started = self._clock()
-        response = self._session().get(
-            url, timeout=self._config.request_timeout, stream=True, allow_redirects=False
+        response = self._session().request(
+            "GET" if question is None else "POST",
+            url,
+            data=question,
+            headers=None if question is None else {"Content-Type": MEDIA_TYPE},
+            timeout=self._config.request_timeout,
+            stream=True,
+            allow_redirects=False,
         )
         with response:
-            raw = b"".join(self._pieces(response, started + self._config.request_timeout))
+            raw = joined(self._pieces(response, started + self._config.request_timeout))
         tags = {
             metrics.Tag.endpoint: endpoint,
             metrics.Tag.http_status_code: response.status_code,
@@ -226,39 +208,35 @@ class Client:
 
     def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
         """The body as it comes: a server that only drips never runs into a socket's timeout."""
-        size = 0
         while piece := response.raw.read1(PIECE, decode_content=False):
-            size += len(piece)
-            if size > MAX_BODY:
-                raise _too_large()
             yield piece
             if self._clock() > deadline:
                 raise requests.exceptions.ReadTimeout("the answer takes too long")
 
-    def _throttle(self, gate: Gate, response: requests.Response, endpoint: str) -> NoReturn:
+    def _throttle(self, gate: Gate, response: requests.Response, query: Query) -> NoReturn:
         """Closes the gate for as long as a 429 asks for."""
         seconds = retry_after(response.headers.get("Retry-After"))
         longest = self._config.max_retry_wait.total_seconds()
         if seconds > longest:
-            raise TapError(
-                f"Klaviyo asks to wait {seconds:.0f} s for {endpoint} (429), longer than "
-                f"max_retry_wait ({longest:.0f} s). Run again then; the state keeps what is done."
-            )
-        logger.info("Klaviyo's rate limit of %s is reached; waiting %g s.", endpoint, seconds)
+            raise _too_long(seconds, longest, query)
+        logger.info("Klaviyo's rate limit of %s is reached; waiting %g s.", query.path, seconds)
         gate.close(seconds)
         raise Throttled(
-            f"Klaviyo's rate limit of {endpoint} stays exceeded (429). Run again later; the state "
-            "keeps what is done."
+            f"Klaviyo's rate limit of {query.path} stays exceeded (429). Run again later; the "
+            "state keeps what is done."
         )
 
     def _heed_quota(self, gate: Gate, response: requests.Response) -> None:
-        """Closes the gate if what is under way may use up what Klaviyo says is left."""
+        """Closes the gate if Klaviyo says that nothing is left but what others may take.
+
+        A request that is under way may be counted already, or not yet: rather one too few than 429.
+        """
         try:
             remaining = int(response.headers["RateLimit-Remaining"])
             reset = float(response.headers["RateLimit-Reset"])
         except (KeyError, ValueError):
             return
-        if remaining < self._config.concurrency and 0 < reset <= LONGEST_RESET:
+        if remaining <= gate.under_way and 0 < reset <= LONGEST_RESET:
             gate.close(reset)
 
     def _session(self) -> requests.Session:
@@ -269,7 +247,7 @@ class Client:
             session.auth = _Key(self._config)
             session.headers.update(
                 {
-                    "Accept": "application/vnd.api+json",
+                    "Accept": MEDIA_TYPE,
                     "Accept-Encoding": "gzip",
                     "User-Agent": self._config.user_agent,
                     "revision": self._config.revision,
@@ -313,37 +291,18 @@ class Client:
         return ApiError(message, status, parameter)
 
 
-class Trail:
-    """The way from page to page of one list, which may lead neither in a circle nor on for ever."""
-
-    def __init__(self) -> None:
-        self._followed: set[int] = set()
-        self._empty = 0
-
-    def follow(self, link: str, path: str, *, empty: bool) -> str:
-        """The ``link`` that a page of ``path`` gives; ``empty`` tells that the page held nothing.
-
-        Raises :class:`ApiError` if the link was followed before, or too many pages held nothing.
-        """
-        self._empty = self._empty + 1 if empty else 0
-        if hash(link) in self._followed:
-            fault = "lead in a circle"
-        elif self._empty > MAX_EMPTY:
-            fault = f"are empty and have no end: {MAX_EMPTY:,} in a row led to another one"
-        else:
-            self._followed.add(hash(link))
-            return link
-        raise ApiError(
-            f"Klaviyo's pages of {path} {fault}. Run again; if it stays so, report it to Klaviyo.",
-            status=200,
+def _too_long(seconds: float, longest: float, query: Query) -> TapError:
+    """A quota of a day ends its own stream; whatever else asks for so long a wait ends the run."""
+    daily = TIERS[query.tier].daily
+    if daily is not None:
+        return ApiError(
+            f"Klaviyo lets {query.path} be asked {daily} times a day, and asks to wait "
+            f"{seconds:.0f} s now (429). Run again then; the state keeps what is done.",
+            status=429,
         )
-
-
-def _too_large() -> ApiError:
-    return ApiError(
-        f"An answer of Klaviyo's is larger than {MAX_BODY // 2**20} MiB. If it is a page of "
-        "events, set page_size to a smaller number; if that does not help, report it to Klaviyo.",
-        status=200,
+    return TapError(
+        f"Klaviyo asks to wait {seconds:.0f} s for {query.path} (429), longer than "
+        f"max_retry_wait ({longest:.0f} s). Run again then; the state keeps what is done."
     )
 
 

@@ -24,7 +24,7 @@ import pendulum
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.jsonapi import origin
-from tap_klaviyo.kinds import Stream, events
+from tap_klaviyo.kinds import ReportOptions, Stream, events
 from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.times import parse_utc
 
@@ -37,6 +37,10 @@ STREAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 METRIC_CHOICE = {"metric", "integration"}
 FAULTS = (ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError)
 """What a parser may raise for what a user wrote."""
+
+
+class Misuse(ValueError):
+    """A value that makes no sense; the message says why, and holds nothing secret."""
 
 
 class Secret:
@@ -144,6 +148,22 @@ def _metric_stream(name: str, choice: Any) -> Stream:
     integration = chosen.get("integration")
     owner = "" if integration is None else _text(integration)
     return events(name, _text(chosen["metric"]), integration=owner)
+
+
+def _reports(value: Any) -> dict[str, ReportOptions]:
+    """Reports by the names that the user gives them, each of a stream that can be what it wants."""
+    reports = msgspec.convert(_table(value), dict[str, ReportOptions])
+    for name, options in reports.items():
+        report = options.stream in BY_NAME and BY_NAME[options.stream].report
+        if not report:
+            raise Misuse(f"{name}: there is no stream '{options.stream}' of reports")
+        if options.interval == "hourly" and not report.series:
+            raise Misuse(f"{name}: {options.stream} has no hourly rows")
+        if options.conversion_metric and not report.conversion:
+            raise Misuse(f"{name}: {options.stream} counts no conversions")
+        if options.metrics and not report.aggregates:
+            raise Misuse(f"{name}: {options.stream} is not made of metrics")
+    return reports
 
 
 def _revision(value: Any) -> str:
@@ -256,6 +276,14 @@ class Config:
         "integration.",
         {},
     )
+    reports: Mapping[str, ReportOptions] = _setting(
+        _reports,
+        'an object such as {"monthly": {"stream": "campaign_values_report", "conversion_metric": '
+        '"Placed Order"}}, each with a stream and perhaps interval (hourly, daily, weekly, '
+        "monthly), statistics, group_by, filter, conversion_metric, metrics, window (P30D)",
+        "Reports of your own, by name; a stream of reports without any has one named default.",
+        {},
+    )
     user_agent: str = _setting(
         _text,
         "a text",
@@ -285,8 +313,8 @@ def own_streams(path: str | None, environment: Mapping[str, str] = os.environ) -
     (setting,) = (setting for setting in SETTINGS if setting.name == "metric_streams")
     try:
         return list(_value(setting, raw.get(setting.name)))
-    except FAULTS:
-        raise ConfigError(f"config: {_expected(setting)}.") from None
+    except FAULTS as error:
+        raise ConfigError(f"config: {_expected(setting, error)}.") from None
 
 
 def load(path: str | None, environment: Mapping[str, str] = os.environ) -> Config:
@@ -316,8 +344,8 @@ def parse(raw: Mapping[str, Any]) -> Config:
     for setting in SETTINGS:
         try:
             values[setting.name] = _value(setting, raw.get(setting.name))
-        except FAULTS:
-            faults.append(_expected(setting))
+        except FAULTS as error:
+            faults.append(_expected(setting, error))
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
         faults.append("end_date: expected a moment after start_date")
@@ -326,8 +354,11 @@ def parse(raw: Mapping[str, Any]) -> Config:
     return Config(**values)
 
 
-def _expected(setting: dataclasses.Field[Any]) -> str:
-    return f"{setting.name}: expected {setting.metadata['expected']}"
+def _expected(setting: dataclasses.Field[Any], error: BaseException) -> str:
+    """What is expected, and what is wrong if the error says so without quoting a secret."""
+    told = isinstance(error, Misuse | msgspec.ValidationError)
+    said = f" ({error})" if told else ""
+    return f"{setting.name}: expected {setting.metadata['expected']}{said}"
 
 
 def _value(setting: dataclasses.Field[Any], written: Any) -> Any:

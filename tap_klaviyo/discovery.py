@@ -31,6 +31,14 @@ def load_schema(name: str) -> Schema:
     return resolved
 
 
+def schema_of(stream: Stream) -> Schema:
+    """The schema of a stream's records, its keys first, as people like their tables."""
+    schema = load_schema(stream.schema)
+    properties = schema["properties"]
+    keys = {name: properties[name] for name in stream.keys}
+    return {**schema, "properties": {**keys, **properties}}
+
+
 def _resolve(node: Any) -> Any:
     if isinstance(node, list):
         return [_resolve(item) for item in node]
@@ -59,7 +67,7 @@ def catalog_text(streams: Sequence[Stream] = STREAMS) -> str:
 
 
 def _entry(stream: Stream) -> dict[str, Any]:
-    schema = load_schema(stream.schema)
+    schema = schema_of(stream)
     return {
         "tap_stream_id": stream.name,
         "stream": stream.name,
@@ -204,7 +212,7 @@ def _read_entry(
     if not isinstance(listed, dict):
         raise ConfigError(f"catalog: stream '{name}' has no schema; run --discover again.")
     keys = _keys(entry, stream, name)
-    schema = _keyed(load_schema(stream.schema), stream, keys)
+    schema = _keyed(schema_of(stream), stream, keys)
     return Selected(
         stream=stream,
         name=name,

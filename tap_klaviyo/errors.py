@@ -4,7 +4,8 @@
 
     TapError                one line for the user; the run exits with code 1
     ├── ConfigError         correct a setting or an input file; nothing else can go on
-    ├── ApiError            Klaviyo refuses one stream; the others go on
+    ├── StreamError         one stream cannot be read; the others go on
+    │   └── ApiError        because Klaviyo refuses it
     └── RetryableError      Klaviyo or the network fails for now; run again later
 """
 
@@ -28,7 +29,11 @@ class ConfigError(TapError):
     """A setting or an input file has to be corrected, so the whole run ends."""
 
 
-class ApiError(TapError):
+class StreamError(TapError):
+    """One stream cannot be read. The others can; the run fails when they are done."""
+
+
+class ApiError(StreamError):
     """Klaviyo refuses a request for good.
 
     ``status`` is the HTTP status, ``parameter`` the query parameter that Klaviyo names as the

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from tap_klaviyo import __version__
 from tap_klaviyo.config import REQUIRED, SETTINGS
-from tap_klaviyo.discovery import REPLICATION_METHODS, load_schema
+from tap_klaviyo.discovery import REPLICATION_METHODS, schema_of
 from tap_klaviyo.kinds import PARENT, TIERS, Include, Stream
 from tap_klaviyo.streams import AREAS, STREAMS
 
@@ -49,11 +49,12 @@ class ColumnFacts(FieldFacts):
 
 
 class LimitFacts(TypedDict):
-    """A rate limit: so many requests in a second and in a minute, both at once."""
+    """A rate limit: so many requests in a second, in a minute and perhaps in a day, all at once."""
 
     tier: str
     per_second: int
     per_minute: int
+    per_day: int | None
 
 
 class ParentFacts(TypedDict):
@@ -78,9 +79,9 @@ class StreamFacts(TypedDict):
 
     ``replication_methods`` are all that a catalog may choose from. ``scopes`` are what the key
     needs for all of it, ``field_scopes`` the part of them that is for one field only.
-    ``slower_with`` has the fields that cost a lower limit. ``filters`` are the passes in which it
-    is read, ``rows`` the path of the array whose elements are the rows. ``aliases`` are its names
-    in the catalogs of singer-io's tap.
+    ``slower_with`` has the fields that cost a lower limit. A report's question is ``posted``.
+    ``filters`` are the passes in which it is read, ``rows`` the path of the array whose elements
+    are the rows. ``aliases`` are its names in the catalogs of singer-io's tap.
     """
 
     name: str
@@ -93,6 +94,7 @@ class StreamFacts(TypedDict):
     replication_methods: list[str]
     replication_key: str | None
     endpoint: str
+    posted: bool
     page_size: int | None
     filters: list[str]
     rows: str | None
@@ -160,6 +162,7 @@ def _stream(area: str, stream: Stream) -> StreamFacts:
         ],
         "replication_key": stream.replication_key or None,
         "endpoint": _with_parent(stream, stream.path),
+        "posted": stream.report is not None,
         "page_size": stream.page_size,
         "filters": [_with_parent(stream, variant) for variant in stream.variants if variant],
         "rows": stream.rows or None,
@@ -181,8 +184,13 @@ def _with_parent(stream: Stream, text: str) -> str:
 
 
 def _limit(tier: str) -> LimitFacts:
-    per_second, per_minute = TIERS[tier]
-    return {"tier": tier, "per_second": per_second, "per_minute": per_minute}
+    limit = TIERS[tier]
+    return {
+        "tier": tier,
+        "per_second": limit.burst,
+        "per_minute": limit.steady,
+        "per_day": limit.daily,
+    }
 
 
 def _field_scopes(stream: Stream) -> dict[str, str]:
@@ -214,7 +222,7 @@ HOMES: Mapping[str, str] = {
 
 def _joins(stream: Stream) -> dict[str, str]:
     """The properties that hold ids of other streams' rows, with the stream of each."""
-    schema = load_schema(stream.schema)
+    schema = schema_of(stream)
     # Klaviyo calls the id of a campaign `campaign_id` wherever it stands.
     types = {name: _type(name) for name in schema["properties"] if name.endswith("_id")}
     types[stream.id_property] = stream.type
@@ -245,7 +253,7 @@ def _columns(stream: Stream) -> list[ColumnFacts]:
             "key": name in stream.keys,
             "selected_by_default": name not in stream.fields_not_by_default,
         }
-        for name, schema in load_schema(stream.schema)["properties"].items()
+        for name, schema in schema_of(stream)["properties"].items()
     ]
 
 

@@ -14,12 +14,16 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from tap_klaviyo.errors import ApiError
 from tap_klaviyo.kinds import PARENT, Cut, Include, Source, Stream
 
 OWN_PROPERTIES = frozenset({"id", "type"})
 """What every resource has beside its attributes."""
 
 DETAIL_LENGTH = 200
+
+MAX_EMPTY = 1000
+"""Pages without a record, one after the other, that a list may have."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,12 @@ class Query:
 
 
 def query(stream: Stream, schema: Mapping[str, Any]) -> Query:
-    """The query for the selected properties: what nobody selected is not asked for."""
+    """The query for the selected properties: what nobody selected is not asked for.
+
+    A report has all that is asked in its body.
+    """
+    if stream.report:
+        return Query(stream.path, {}, stream.scopes, stream.tier)
     selected = schema["properties"]
     asked = [include for include in stream.includes if _is_asked(include, selected)]
     attributes = _attributes(selected.keys() - _not_attributes(stream), stream.sources)
@@ -138,6 +147,32 @@ def origin(url: str) -> tuple[str, str, int] | None:
     scheme = match[1].lower()
     port = int(match[3] or _PORTS[scheme])
     return (scheme, match[2].lower(), port) if 0 < port < 65_536 else None
+
+
+class Trail:
+    """The way from page to page of one list, which may lead neither in a circle nor on for ever."""
+
+    def __init__(self) -> None:
+        self._followed: set[int] = set()
+        self._empty = 0
+
+    def follow(self, link: str, path: str, *, empty: bool) -> str:
+        """The ``link`` that a page of ``path`` gives; ``empty`` tells that the page held nothing.
+
+        Raises :class:`ApiError` if the link was followed before, or too many pages held nothing.
+        """
+        self._empty = self._empty + 1 if empty else 0
+        if hash(link) in self._followed:
+            fault = "lead in a circle"
+        elif self._empty > MAX_EMPTY:
+            fault = f"are empty and have no end: {MAX_EMPTY:,} in a row led to another one"
+        else:
+            self._followed.add(hash(link))
+            return link
+        raise ApiError(
+            f"Klaviyo's pages of {path} {fault}. Run again; if it stays so, report it to Klaviyo.",
+            status=200,
+        )
 
 
 def error_detail(body: bytes) -> tuple[str, str]:

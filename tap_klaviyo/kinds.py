@@ -3,14 +3,17 @@
 The kinds of stream, all of them data: a plain list; one pass for each of several filters
 (``variants``); a list read in windows of time (``cut``); events of metrics (``metrics``); the
 children of another stream's records (``parent``); rows that stand in an array of a resource
-(``rows``).
+(``rows``); reports that are asked for with a body (``report``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 PARENT = "{parent}"
 """Stands for the id of a parent in a path or a filter."""
@@ -18,14 +21,24 @@ PARENT = "{parent}"
 OWN_METRICS = "klaviyo"
 """The integration to which Klaviyo's own metrics belong."""
 
-TIERS: Mapping[str, tuple[int, int]] = {
-    "XL": (350, 3500),
-    "L": (75, 750),
-    "M": (10, 150),
-    "S": (3, 60),
-    "XS": (1, 15),
+
+class Tier(NamedTuple):
+    """Requests in a second, in a minute and, where that is limited too, in a day."""
+
+    burst: int
+    steady: int
+    daily: int | None = None
+
+
+TIERS: Mapping[str, Tier] = {
+    "XL": Tier(350, 3500),
+    "L": Tier(75, 750),
+    "M": Tier(10, 150),
+    "S": Tier(3, 60),
+    "XS": Tier(1, 15),
+    "reports": Tier(1, 2, 225),
 }
-"""Klaviyo's rate limits, in requests a second and a minute; its reference says where each holds."""
+"""Klaviyo's rate limits; its reference says which one holds where."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,52 @@ class Parent:
     property: str
 
 
+Interval = Literal["hourly", "daily", "weekly", "monthly"]
+"""How much time a row of a report is about."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How the rows of a report are asked for, by POST and for one timeframe after the other.
+
+    ``statistics`` names the schema of all that can be asked for. Rows are grouped by
+    ``groups``, and by more if the user wants it. A ``series`` has a row for each interval of a
+    timeframe; else a timeframe is one interval and has one row. ``further`` is the property that
+    tells rows apart which the user has grouped by more. Reports with a ``conversion`` need a metric
+    to count conversions of. ``aggregates`` tell of the events of one metric, and have words of
+    their own for everything. Klaviyo knows nothing of before ``since``.
+    """
+
+    statistics: str
+    groups: tuple[str, ...] = ()
+    further: str = ""
+    series: bool = False
+    conversion: bool = False
+    aggregates: bool = False
+    since: str = ""
+
+    @property
+    def interval(self) -> Interval:
+        """The interval unless the user wants another one."""
+        return "daily" if self.series else "monthly"
+
+
+class ReportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a user can say of a report of a ``stream``; what is empty is left to the tap.
+
+    ``window`` is how far back a sweep asks again, since Klaviyo restates numbers.
+    """
+
+    stream: str
+    interval: Interval | None = None
+    statistics: tuple[str, ...] = ()
+    group_by: tuple[str, ...] = ()
+    filter: str = ""
+    conversion_metric: str = ""
+    metrics: tuple[str, ...] = ()
+    window: timedelta = timedelta(days=30)
+
+
 @dataclass(frozen=True)
 class Stream:
     """One stream: what it is called, where it is read, what a record holds.
@@ -90,11 +149,11 @@ class Stream:
     ``variants`` are filters, one pass for each; the stream is the union of the passes. ``metrics``
     are the names, or the id, of the metric whose events the stream holds, oldest first, each of
     which is a pass too; they belong to ``integration``, or to any if that is empty. ``rows`` is the
-    dotted path of an array, each element of which is a record. A stream with a ``replication_key``
-    can be read incrementally. ``id_property`` holds the resource's id. ``additional`` names the
-    attributes that Klaviyo gives only on request. ``tier`` is the endpoint's rate limit, ``slow``
-    the tier that holds when an attribute is asked for. ``aliases`` are the stream's names in the
-    catalogs of singer-io's tap.
+    dotted path of an array, each element of which is a record. A ``report`` is asked for with a
+    body. A stream with a ``replication_key`` can be read incrementally. ``id_property`` holds the
+    resource's id. ``additional`` names the attributes that Klaviyo gives only on request. ``tier``
+    is the endpoint's rate limit, ``slow`` the tier that holds when an attribute is asked for.
+    ``aliases`` are the stream's names in the catalogs of singer-io's tap.
     """
 
     name: str
@@ -115,6 +174,7 @@ class Stream:
     variants: tuple[str, ...] = ("",)
     parent: Parent | None = None
     rows: str = ""
+    report: Report | None = None
     id_property: str = "id"
     includes: tuple[Include, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
@@ -214,3 +274,23 @@ def id_of(
 ) -> Include:
     """The id of a related resource, and nothing else of it."""
     return Include("", relationship, type or relationship, scope, property, **more)
+
+
+def reported(name: str, description: str, scope: str, report: Report, **more: Any) -> Stream:
+    """A row for a report, of which the name tells the schema, the path and the type.
+
+    The account is asked for its time zone, in which Klaviyo counts days.
+    """
+    time = ("date", "interval") if report.series else ("start", "end")
+    row: dict[str, Any] = {
+        "schema": name,
+        "path": f"/api/{name.replace('_', '-')}s",
+        "type": name.replace("_", "-"),
+        "keys": ("report", *time, *report.groups, *filter(None, [report.further])),
+        "scopes": (scope, "accounts:read", *(["metrics:read"] if report.conversion else [])),
+        "tier": "reports",
+        "replication_key": time[0],
+        "selected_by_default": False,
+        **more,
+    }
+    return Stream(name, description=description, report=report, **row)

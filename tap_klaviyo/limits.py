@@ -2,8 +2,8 @@
 
 Each endpoint has two limits at once, so many requests in a second and so many in a minute; they
 count per account, whatever the key. A :class:`Gate` lets requests of one endpoint pass at that
-pace. It closes when Klaviyo says that the minute's quota is nearly used up, perhaps by somebody
-else, and when it answers 429.
+pace. It closes when Klaviyo says that the minute's quota is used up, perhaps by somebody else, and
+when it answers 429.
 
 Source: Klaviyo's guide on rate limits, status codes and errors.
 """
@@ -11,11 +11,15 @@ Source: Klaviyo's guide on rate limits, status codes and errors.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
 from tap_klaviyo.kinds import TIERS
+
+SLOW = 15
+"""Requests a minute up to which an endpoint keeps a worker waiting for seconds."""
 
 JITTER = 1.03
 """Requests bunch on their way: windows this much longer than Klaviyo's leave room for that."""
@@ -26,7 +30,9 @@ SECOND, MINUTE = 1000, 60_000
 class Gate:
     """Lets requests of one endpoint pass at the pace of its tier, from any number of threads.
 
-    ``share`` is the part of the quota to use, ``clock`` gives seconds.
+    ``share`` is the part of the quota to use, ``clock`` gives seconds. ``passed`` counts all
+    requests, ``under_way`` those that were let pass and are not over. The quota of a day is
+    Klaviyo's to keep: nobody here knows what was asked before this run.
     """
 
     def __init__(
@@ -36,7 +42,7 @@ class Gate:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        burst, steady = (max(1, int(limit * share)) for limit in TIERS[tier])
+        burst, steady = (max(1, int(limit * share)) for limit in TIERS[tier][:2])
         rates = [Rate(steady, int(MINUTE * JITTER))]
         if burst < steady:
             rates.append(Rate(burst, int(SECOND * JITTER)))
@@ -44,8 +50,22 @@ class Gate:
         self._clock = clock
         self._sleep = sleep
         self._closed_until = 0.0
+        self.passed = 0
+        self.under_way = 0
         self._lock = threading.Lock()
         self._turn = threading.Lock()
+
+    @contextmanager
+    def passage(self) -> Iterator[None]:
+        """Begins when the next request may go, and lasts as long as it is under way."""
+        self.wait()
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def wait(self) -> None:
         """Returns when the next request may go. Who waits first goes first."""
@@ -68,5 +88,6 @@ class Gate:
             self._bucket.leak(moment)
             item = RateItem("request", moment)
             if self._bucket.put(item):
+                self.passed += 1
                 return 0.0
             return max(1, int(self._bucket.waiting(item))) / 1000  # type: ignore[arg-type]

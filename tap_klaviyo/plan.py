@@ -2,7 +2,8 @@
 
 An incremental stream is read from its mark on, less the look-back that catches late events. Once a
 ``sweep_interval`` it is read from ``sweep_window`` before the last sweep instead, so that whatever
-came late by up to that much is found, however long the tap has not run. A metric that is new to a
+came late by up to that much is found, however long the tap has not run. A report is swept too, over
+a window of its own, since Klaviyo restates it. A metric that is new to a
 stream *joins* it: it is read from ``start_date`` on, with a mark of its own until it has come up to
 the stream's. So neither holds the other back if the run dies.
 """
@@ -11,16 +12,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from tap_klaviyo import jsonapi
 from tap_klaviyo.account import Metrics
 from tap_klaviyo.config import Config
 from tap_klaviyo.discovery import Selected
 from tap_klaviyo.errors import TapError
+from tap_klaviyo.kinds import Stream
 from tap_klaviyo.records import Shaper
 from tap_klaviyo.state import State
+from tap_klaviyo.timeframes import Question, Timeframe
 from tap_klaviyo.windows import Timeline
 
 logger = logging.getLogger(__name__)
@@ -43,7 +47,8 @@ class Table:
     """One stream in this run, with its lanes and what has happened to it.
 
     ``lanes`` are the timed ones; another waits in ``fresh`` until it is begun, and is forgotten
-    when it is done. ``unfinished`` counts these. The ids of the records are what ``children`` are
+    when it is done. ``unfinished`` counts these. ``parts`` are the metrics, or the reports, that
+    the stream is made of. The ids of the records are what ``children`` are
     made of; a table that is ``unseen`` is there for nothing else.
     """
 
@@ -58,7 +63,7 @@ class Table:
     unfinished: int = 0
     open: int = 0
     parents: set[str] = field(default_factory=set)
-    metric_ids: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
     sweeping: bool = False
     fault: TapError | None = None
     records: int = 0
@@ -84,6 +89,11 @@ class Table:
         return min((lane.timeline.mark for lane in self.lanes), default=0)
 
     @property
+    def outstanding(self) -> int:
+        """How many windows are still to be read, each of one page at least."""
+        return self.unfinished + sum(lane.timeline.outstanding for lane in self.lanes)
+
+    @property
     def complete(self) -> bool:
         """Whether all lanes are known: a child has one for each record of its parent."""
         return self.parent is None or self.parent.finished
@@ -102,15 +112,18 @@ class Lane:
     """One pass over a stream: the filters that make it, and its way through time.
 
     ``timed`` lanes ask for one window of time after the other. Another lane is one window whose
-    bounds mean nothing. ``parent`` is the id of the record whose children the lane reads.
+    bounds mean nothing. ``part`` is the metric or the report that it reads, ``parent`` the id of
+    the record whose children it reads. ``timeframes`` are what a report is asked for in the windows
+    that begin at these seconds.
     """
 
     table: Table
     filters: tuple[str, ...]
     timeline: Timeline
     timed: bool
-    metric_id: str = ""
+    part: str = ""
     parent: str = ""
+    timeframes: Mapping[int, Timeframe] = field(default_factory=dict)
     open: int = 0
 
 
@@ -127,15 +140,15 @@ class Planner:
         end = int(config.end_date.timestamp()) if config.end_date else now
         self.end = min(end, now)
 
-    def plan(self, table: Table, metrics: Metrics) -> None:
+    def plan(self, table: Table, metrics: Metrics, questions: Sequence[Question] = ()) -> None:
         """Sets the lanes of ``table``; none if the account has no metric for it.
 
-        The lanes of a child come with its parents.
+        The lanes of a child come with its parents, those of reports with their ``questions``.
         """
         stream = table.selected.stream
         if stream.metrics:
-            table.metric_ids = metrics.ids(stream.metrics, stream.integration)
-            if not table.metric_ids:
+            table.parts = metrics.ids(stream.metrics, stream.integration)
+            if not table.parts:
                 names = " or ".join(f"'{name}'" for name in stream.metrics)
                 owner = stream.integration.capitalize()
                 logger.warning(
@@ -145,13 +158,16 @@ class Planner:
                     names,
                 )
                 return
+        if stream.report:
+            table.parts = [question.part for question in questions]
         if table.selected.incremental:
             self._prepare(table)
-        if stream.parent:
-            return
-        for metric_id in table.metric_ids or ("",):
-            for variant in stream.variants:
-                self._add(table, variant, metric_id=metric_id)
+        if stream.report:
+            table.lanes = [self._report_lane(table, question) for question in questions]
+        elif not stream.parent:
+            for metric_id in table.parts or ("",):
+                for variant in stream.variants:
+                    self._add(table, variant, metric_id=metric_id)
 
     def adopt(self, table: Table, parents: Iterable[str]) -> None:
         """Sets a lane for each of ``parents`` that is new to a child, for each of its variants."""
@@ -168,9 +184,19 @@ class Planner:
             timeline = self._timeline(table, metric_id)
             table.lanes.append(Lane(table, filters, timeline, True, metric_id, parent))
             return
-        timeline = Timeline(0, 1, goal=1, page=1, ahead=1)
-        table.fresh.append(Lane(table, filters, timeline, False, metric_id, parent))
+        table.fresh.append(Lane(table, filters, Timeline(0, 1), False, metric_id, parent))
         table.unfinished += 1
+
+    def _report_lane(self, table: Table, question: Question) -> Lane:
+        """A lane with a window for each timeframe, one after the other."""
+        start = self._start(table, question.part, timedelta(0), question.window)
+        timeframes = {
+            question.seconds(timeframe.start): timeframe
+            for timeframe in question.timeframes(start, self.end)
+        }
+        first, *cuts = timeframes or (self.end,)
+        timeline = Timeline(first, max(first, self.end), cuts=cuts)
+        return Lane(table, (), timeline, True, question.part, timeframes=timeframes)
 
     def advance(self, table: Table) -> bool:
         """Moves the bookmark of an incremental stream as far as its lanes have come.
@@ -182,8 +208,8 @@ class Planner:
         covered: list[Lane] = []
         joining: list[Lane] = []
         for lane in table.lanes:
-            alone = first or not lane.metric_id
-            known = alone or self._state.covers(stream, lane.metric_id)
+            alone = first or not lane.part
+            known = alone or self._state.covers(stream, lane.part)
             (covered if known else joining).append(lane)
         moved = table.finished
         if covered and table.complete:
@@ -191,17 +217,17 @@ class Planner:
             moved |= self._state.advance(stream, mark, latest=self._now)
         for lane in joining:
             mark = lane.timeline.mark
-            moved |= self._state.join(stream, lane.metric_id, mark, latest=self._now)
+            moved |= self._state.join(stream, lane.part, mark, latest=self._now)
         if table.finished:
             swept_at = self._now if table.sweeping else None
-            self._state.note(stream, metrics=table.metric_ids, swept_at=swept_at)
+            self._state.note(stream, metrics=table.parts, swept_at=swept_at)
         return moved
 
     def _prepare(self, table: Table) -> None:
         """Finds the bookmark of an incremental stream, or lays a first one down."""
         stream = table.selected.stream
         aliases = (table.selected.tap_stream_id, table.name, *stream.aliases)
-        self._state.adopt(stream.name, aliases, table.metric_ids)
+        self._state.adopt(stream.name, aliases, table.parts)
         mark = self._state.mark(stream.name)
         if mark is not None and self._state.advance(stream.name, mark, latest=self._now):
             logger.warning(
@@ -211,19 +237,20 @@ class Planner:
             )
         if mark is None:
             # Everything is read from now on, so only what arrives after now can be late.
-            self._state.note(stream.name, metrics=table.metric_ids, swept_at=self._now)
+            self._state.note(stream.name, metrics=table.parts, swept_at=self._now)
         else:
-            table.sweeping = self._sweep_is_due(stream.name)
+            table.sweeping = self._sweep_is_due(stream)
 
-    def _sweep_is_due(self, stream: str) -> bool:
+    def _sweep_is_due(self, stream: Stream) -> bool:
         interval = self._config.sweep_interval.total_seconds()
-        if not interval or not self._config.sweep_window:
+        if not interval or not (stream.report or self._config.sweep_window):
             return False
-        swept_at = self._state.swept_at(stream)
+        swept_at = self._state.swept_at(stream.name)
         return swept_at is None or not 0 <= self._now - swept_at < interval
 
     def _timeline(self, table: Table, metric_id: str) -> Timeline:
-        start = self._start(table, metric_id)
+        config = self._config
+        start = self._start(table, metric_id, config.lookback_window, config.sweep_window)
         # What is too fresh to be asked for, or lies past end_date, is no part of the lane.
         last = self.end if table.selected.stream.replication_key else self._now
         end = last if start <= self._now - SETTLE else start
@@ -233,20 +260,21 @@ class Planner:
         ahead = AHEAD * self._config.concurrency * goal
         return Timeline(start, max(start, end), goal=goal, page=page, ahead=ahead)
 
-    def _start(self, table: Table, metric_id: str) -> int:
+    def _start(self, table: Table, part: str, lookback: timedelta, sweep: timedelta) -> int:
+        """From when on a part of a stream is read; a ``sweep`` goes back from the last one."""
         replicated = table.selected.stream.replication_key
         first = int(self._config.start_date.timestamp()) if replicated else 0
         stream = table.selected.stream.name
         mark = self._state.mark(stream)
         if mark is None or not table.selected.incremental:
             return first
-        if metric_id and not self._state.covers(stream, metric_id):
-            mark = self._state.joining(stream, metric_id)
+        if part and not self._state.covers(stream, part):
+            mark = self._state.joining(stream, part)
             if mark is None:
                 return first
-        start = min(mark, self._now) - int(self._config.lookback_window.total_seconds())
+        start = min(mark, self._now) - int(lookback.total_seconds())
         if table.sweeping:
             swept_at = self._state.swept_at(stream)
             since = mark if swept_at is None else min(swept_at, self._now)
-            start = min(start, since - int(self._config.sweep_window.total_seconds()))
+            start = min(start, since - int(sweep.total_seconds()))
         return max(first, start)

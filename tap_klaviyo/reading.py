@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any, TypeGuard
 
-from tap_klaviyo.client import Trail
+from tap_klaviyo import jsonapi
+from tap_klaviyo.body import Body
+from tap_klaviyo.jsonapi import Trail
 from tap_klaviyo.plan import GOAL_PAGES, Lane
 from tap_klaviyo.records import Page
 from tap_klaviyo.windows import Window
@@ -42,6 +44,25 @@ class Reading:
     doubtful: bool = False
     small: bool = False
     restarts: int = 0
+
+    @classmethod
+    def begin(cls, lane: Lane, window: Window, page_size: int) -> Reading:
+        """The way of a window, at its first page."""
+        return cls(lane, window, _first_url(lane, window, page_size))
+
+    def request(self) -> tuple[str, bytes | None]:
+        """Where the next page is asked for, and what is posted there if it is one of a report."""
+        timeframe = self.lane.timeframes.get(self.window.start)
+        if timeframe is None:
+            return self.url, None
+        link = self.url if self.pages else ""
+        return timeframe.address(link), timeframe.body(link)
+
+    def shape(self, body: Body) -> Page:
+        """The records of an answer. Raises ValueError if it is no page of what was asked for."""
+        timeframe = self.lane.timeframes.get(self.window.start)
+        listed = timeframe.listed if timeframe else None
+        return self.lane.table.shaper.page(body.unpacked(), self.lane.parent, listed)
 
     def take(self, page: Page, others_idle: bool) -> tuple[list[Any], bool]:
         """The records of a page that are this reader's, and whether more may follow.
@@ -72,9 +93,9 @@ class Reading:
         """All of the window has been written."""
         self.lane.timeline.finish(self.window, self.records)
 
-    def begin_again(self, url: str) -> None:
+    def begin_again(self, page_size: int) -> None:
         """Goes on with the window's first page; what was written of it comes twice."""
-        self.url = url
+        self.url = _first_url(self.lane, self.window, page_size)
         self.pages = self.records = 0
         self.latest = None
         self.trail = Trail()
@@ -104,6 +125,14 @@ class Reading:
         inside = [moment is None or moment < self.window.end for moment in page.times]
         ends_here = not all(inside) and _is_sorted(page.times)
         return list(compress(page.records, inside)), more and not ends_here
+
+
+def _first_url(lane: Lane, window: Window, page_size: int) -> str:
+    stream, filters = lane.table.selected.stream, lane.filters
+    if lane.timed and stream.cut:
+        filters = (*filters, *jsonapi.between(stream.cut, *window))
+    size = min(stream.page_size, page_size) if stream.page_size else None
+    return lane.table.query.url(filters, size, lane.parent)
 
 
 def _is_sorted(times: Sequence[int | None]) -> TypeGuard[Sequence[int]]:

@@ -62,7 +62,7 @@ class Shaper:
         stream, properties = selected.stream, selected.schema["properties"]
         self._selected = selected
         moved = stream.sources or stream.rows or any(i.sources for i in stream.includes)
-        self._moves = bool(moved)
+        self._moves = bool(moved or stream.report)
         self._included = _included(stream.includes, properties)
         related = _getters(stream, self._included)
         self._getters = [related[name] for name in properties if name in related]
@@ -87,9 +87,12 @@ class Shaper:
             gc=False,
         )
 
-    def page(self, body: bytes, parent: str = "") -> Page:
+    def page(
+        self, body: bytes, parent: str = "", listed: Callable[[Any], Any] | None = None
+    ) -> Page:
         """The records of one page, which are children of ``parent`` if their stream has one.
 
+        ``listed`` makes a list of resources of an answer that is something else.
         Raises ValueError if ``body`` is no page of Klaviyo's at all.
         """
         body = body.strip()
@@ -98,7 +101,7 @@ class Shaper:
                 return self._page(self._decoder.decode(body), parent)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 pass  # Whatever is wrong, the slow way finds out and says so.
-        repaired = repair.page(body, self._selected, parent)
+        repaired = repair.page(body, self._selected, parent, listed)
         page = self._page(self._decoder.decode(repaired.body), parent)
         page.notes, page.unkeyed = repaired.notes, repaired.unkeyed
         page.repaired = not self._moves

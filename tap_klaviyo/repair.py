@@ -39,13 +39,20 @@ class Repaired:
     unkeyed: list[str] = field(default_factory=list)
 
 
-def page(body: bytes, selected: Selected, parent: str = "") -> Repaired:
+def page(
+    body: bytes,
+    selected: Selected,
+    parent: str = "",
+    listed: Callable[[Any], Any] | None = None,
+) -> Repaired:
     """The page ``body``, of the children of ``parent``, made to fit the schema of ``selected``.
 
-    Raises ValueError if it is no page at all: not JSON, or without an array of ``data``.
+    ``listed`` makes a list of resources of an answer that is something else. Raises ValueError if
+    it is no page at all: not JSON, or without an array of ``data``.
     """
     repaired = Repaired()
     document = _loads(body)
+    document = listed(document) if listed else document
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise ValueError("no array of data in the answer")
     document = _cleansed(document, repaired.notes)

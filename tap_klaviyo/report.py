@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from singer import metrics
 
 from tap_klaviyo.errors import TapError
+from tap_klaviyo.kinds import TIERS
+from tap_klaviyo.limits import SLOW
 from tap_klaviyo.plan import Table
 
 logger = logging.getLogger(__name__)
@@ -18,6 +20,28 @@ def count(table: Table) -> None:
     tags = {metrics.Tag.endpoint: table.name}
     metric = metrics.Metric.record_count
     metrics.log(logger, metrics.Point("counter", metric, table.records, tags))
+
+
+def waiting(tables: Sequence[Table]) -> None:
+    """What is not read yet and, where Klaviyo answers seldom, how much of it there is to ask."""
+    unfinished = [table for table in tables if not table.finished]
+    if unfinished:
+        logger.info("Still reading %s.", ", ".join(map(_outstanding, unfinished)))
+
+
+def _outstanding(table: Table) -> str:
+    steady = TIERS[table.query.tier].steady
+    if steady > SLOW:
+        return table.name
+    return f"{table.name} ({table.outstanding} to ask for, {steady} a minute at most)"
+
+
+def quotas(asked: Iterable[tuple[str, int, int]]) -> None:
+    """What was used up of the quotas of a day: path, requests of this run, the quota."""
+    for path, requests, daily in asked:
+        logger.info(
+            "Requests to %s: %d of the %d that Klaviyo allows a day.", path, requests, daily
+        )
 
 
 def summary(tables: Sequence[Table], seconds: float) -> None:

@@ -23,6 +23,7 @@ from tap_klaviyo.kinds import (
     listed,
     members,
 )
+from tap_klaviyo.reports import REPORTS
 
 EVENT_PAGE_SIZE_FALLBACK = 200
 """The most events a page could hold before Klaviyo's revision 2026-01-15."""
@@ -82,6 +83,7 @@ _PEOPLE = (
             f"equals({_EXCLUSION}.list_id,{PARENT}),"
             f"greater-or-equal({_EXCLUSION}.timestamp,{_ANY_TIME})",
         ),
+        scopes=("profiles:read", "lists:read"),
         parent=Parent("lists", "list_id"),
         rows=_EXCLUSION,
         id_property="profile_id",
@@ -284,6 +286,7 @@ _COMMERCE = (
         100,
         "coupon-codes:read",
         variants=(f"equals(coupon.id,{PARENT})",),
+        scopes=("coupon-codes:read", "coupons:read"),
         parent=Parent("coupons", "coupon_id"),
         includes=(id_of("profile_id", "profile"),),
     ),
@@ -372,6 +375,7 @@ AREAS: Mapping[str, tuple[Stream, ...]] = {
     "Content": _CONTENT,
     "Commerce": _COMMERCE,
     "Account": _ACCOUNT,
+    "Reports": REPORTS,
 }
 """All streams, by what they are about."""
 

@@ -18,38 +18,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime, timezone
-from operator import itemgetter
 from typing import Any
 
 from tap_klaviyo import jsonapi, report
-from tap_klaviyo.account import Metrics, read_metrics
-from tap_klaviyo.client import Body, Client
+from tap_klaviyo.account import Account, Metrics
+from tap_klaviyo.body import Body
+from tap_klaviyo.client import Client
 from tap_klaviyo.config import Config
 from tap_klaviyo.discovery import Selected, unseen
 from tap_klaviyo.engine import Engine
-from tap_klaviyo.errors import ApiError
-from tap_klaviyo.jsonapi import Query
-from tap_klaviyo.kinds import TIERS
+from tap_klaviyo.errors import ApiError, StreamError
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.plan import Lane, Planner, Table
+from tap_klaviyo.plan import Planner, Table
 from tap_klaviyo.progress import Progress
+from tap_klaviyo.questions import questions
 from tap_klaviyo.reading import Reading
 from tap_klaviyo.records import Page, Shaper
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import BY_NAME, EVENT_PAGE_SIZE_FALLBACK
-from tap_klaviyo.windows import Window
+from tap_klaviyo.turns import Turns
 
 logger = logging.getLogger(__name__)
 
-COUNT_INTERVAL = 60
-"""Seconds between two log lines that count a stream's records."""
-
-PART_OF_WORKERS = 4
-"""A stream with a lane for each parent gets one in so many workers while others need them."""
+INTERVAL = 60
+"""Seconds between two log lines that say how far the run, or a stream, has come."""
 
 NOT_FOUND = 404
 """What Klaviyo answers for the children of a record that was deleted meanwhile."""
@@ -85,18 +80,17 @@ class Run:
         self._now = now
         self._started = int(now())
         self._planner = Planner(config, state, self._started)
-        self._asked_page_size = self._page_size = config.page_size
-        self._workers = config.concurrency
+        self._asked_page_size = config.page_size
+        self._reports = config.reports
         self._engine = Engine(config.concurrency, self._fetch)
-        self._going_on: deque[Reading] = deque()
-        self._in_hand: Counter[str] = Counter()
         self._reading = False
         self._version = self._started if config.activate_version else None
-        self._share = config.quota_share
+        self._told_at = now()
         self._tables = [self._table(selected) for selected in selection]
         self._seen = list(self._tables)
         for table in self._seen:
             self._join_parent(table)
+        self._turns = Turns(self._tables, config.concurrency, config.quota_share, config.page_size)
 
     def sync(self) -> None:
         """Reads everything and ends with a STATE.
@@ -122,6 +116,7 @@ class Run:
             finally:
                 self._write_state()
                 report.summary(self._seen, self._now() - self._started)
+                report.quotas(self._client.asked_today())
         if fault := report.fault(self._seen):
             raise fault
 
@@ -159,101 +154,41 @@ class Run:
                 self._progress.finish(table.name)
 
     def _plan(self) -> None:
-        """Gives each table its lanes. Without the metrics, streams made of them are refused."""
-        metrics, fault = Metrics(()), None
-        if any(table.selected.stream.metrics for table in self._tables):
-            try:
-                metrics = read_metrics(self._client)
-            except ApiError as error:
-                fault = error
+        """Gives each table its lanes. One for which the account lacks something is refused."""
+        account = Account(self._client)
         for table in self._tables:
-            if fault and table.selected.stream.metrics:
-                table.fault = fault
+            stream = table.selected.stream
+            try:
+                metrics = account.metrics if stream.metrics else Metrics(())
+                asked = questions(table.selected, self._reports, account) if stream.report else []
+            except StreamError as error:
+                table.fault = error
             else:
-                self._planner.plan(table, metrics)
+                self._planner.plan(table, metrics, asked)
 
     # In a worker's thread ------------------------------------------------------------------------
 
     def _fetch(self, reading: Reading) -> Body | Page:
         """The next page of a window; shaped already if there was something wrong with it before."""
-        lane, query = reading.lane, reading.lane.table.query
-        if reading.doubtful:
-            shaper = lane.table.shaper
-            return self._client.get(
-                reading.url, query, lambda body: shaper.page(body.unpacked(), lane.parent)
-            )
-        return self._client.get(reading.url, query, lambda body: body)
+        parse: Callable[[Body], Body | Page] = reading.shape if reading.doubtful else _as_it_is
+        url, question = reading.request()
+        return self._client.ask(url, reading.lane.table.query, question, parse)
 
     # In the writing thread -----------------------------------------------------------------------
 
     def _next_task(self) -> Reading | None:
-        """A window that is being read goes on first. Then a new one is begun.
-
-        It is one of a stream that has none in hand, so that every stream starts at once; first of
-        one that time does not cut, since its pages can only follow each other; else of the lane
-        that seems to have most to read, so that all end together. Where there is a lane for each of
-        thousands of parents, they get a part of the workers as long as others need them.
-        """
-        while self._going_on:
-            reading = self._going_on.popleft()
-            if not reading.lane.table.fault:
-                return reading
-            self._let_go(reading)
-        for _, lane in sorted(self._candidates(), key=itemgetter(0)):
-            window = lane.timeline.take(self._engine.idle)
-            if window is not None:
-                return self._begin(lane, window)
-        return None
-
-    def _candidates(self) -> Iterator[tuple[tuple[bool, bool, bool, float], Lane]]:
-        """The lanes of which a window may be begun, each with what it is sorted by."""
-        for table in self._tables:
-            if table.fault or not self._has_room(table.query):
-                continue
-            if table.fresh:
-                too_many = table.open * PART_OF_WORKERS >= self._workers
-                yield (too_many, table.open > 0, False, 0.0), table.fresh[0]
-            for lane in table.lanes:
-                yield (False, lane.open > 0, True, -lane.timeline.waiting), lane
-
-    def _has_room(self, query: Query) -> bool:
-        """Whether one more of its requests would not just wait at the gate, and hold a worker."""
-        burst, _ = TIERS[query.tier]
-        return self._in_hand[query.path] < max(1, int(burst * self._share))
-
-    def _begin(self, lane: Lane, window: Window) -> Reading:
-        if not lane.timed:
-            lane.table.fresh.popleft()
-        lane.open += 1
-        lane.table.open += 1
-        self._in_hand[lane.table.query.path] += 1
-        return Reading(lane, window, self._first_url(lane, window, self._page_size))
-
-    def _let_go(self, reading: Reading) -> None:
-        """A window is in nobody's hand any more."""
-        table = reading.lane.table
-        reading.lane.open -= 1
-        table.open -= 1
-        self._in_hand[table.query.path] -= 1
-
-    def _first_url(self, lane: Lane, window: Window, page_size: int) -> str:
-        stream, filters = lane.table.selected.stream, lane.filters
-        if lane.timed and stream.cut:
-            filters = (*filters, *jsonapi.between(stream.cut, *window))
-        size = min(stream.page_size, page_size) if stream.page_size else None
-        return lane.table.query.url(filters, size, lane.parent)
+        return self._turns.next(self._engine.idle)
 
     def _take(self, reading: Reading, result: Body | Page | BaseException) -> None:
+        self._tell()
         if isinstance(result, BaseException):
             self._fail(reading, result)
             return
         try:
-            page = result
-            if not isinstance(page, Page):
-                page = reading.lane.table.shaper.page(page.unpacked(), reading.lane.parent)
+            page = result if isinstance(result, Page) else reading.shape(result)
         except ValueError:
             reading.doubtful = True
-            self._going_on.append(reading)
+            self._turns.go_on(reading)
             return
         except ApiError as error:
             self._fail(reading, error)
@@ -279,10 +214,10 @@ class Run:
         except ApiError as error:
             self._fail(reading, error)
             return
-        self._going_on.append(reading)
+        self._turns.go_on(reading)
 
     def _finish(self, reading: Reading) -> None:
-        self._let_go(reading)
+        self._turns.let_go(reading)
         reading.finish()
         if not reading.lane.timed:
             reading.lane.table.unfinished -= 1
@@ -298,9 +233,15 @@ class Run:
         table.notes += page.notes
         table.leave_out(page.unkeyed)
         self._progress.update(table.name, table.mark, table.records)
-        if self._now() - table.counted_at > COUNT_INTERVAL:
+        if self._now() - table.counted_at > INTERVAL:
             report.count(table)
             table.counted_at = self._now()
+
+    def _tell(self) -> None:
+        """Says from time to time what the run still waits for."""
+        if self._now() - self._told_at > INTERVAL:
+            report.waiting(self._seen)
+            self._told_at = self._now()
 
     def _version_of(self, table: Table) -> int | None:
         """The version of the records of a table that is read whole, if the user wants versions."""
@@ -346,7 +287,7 @@ class Run:
             logger.info("Stream '%s': %s is gone meanwhile.", table.name, reading.lane.parent)
             self._finish(reading)
             return
-        self._let_go(reading)
+        self._turns.let_go(reading)
         self._refuse(table, error)
 
     def _refuse(self, table: Table, error: ApiError) -> None:
@@ -366,7 +307,7 @@ class Run:
             error.status == 400
             and not reading.pages
             and not reading.small
-            and reading.lane.timed
+            and (reading.lane.table.selected.stream.page_size or 0) > EVENT_PAGE_SIZE_FALLBACK
             and self._asked_page_size > EVENT_PAGE_SIZE_FALLBACK
         )
 
@@ -375,19 +316,19 @@ class Run:
         return error.status == 400 and bool(reading.pages) and reading.restarts < MAX_RESTARTS
 
     def _begin_again(self, reading: Reading) -> None:
-        size = EVENT_PAGE_SIZE_FALLBACK if reading.small else self._page_size
-        reading.begin_again(self._first_url(reading.lane, reading.window, size))
-        self._going_on.append(reading)
+        size = EVENT_PAGE_SIZE_FALLBACK if reading.small else self._turns.page_size
+        reading.begin_again(size)
+        self._turns.go_on(reading)
 
     def _shrink_pages(self) -> None:
         """Asks for small pages from now on, since large ones are refused."""
-        if self._page_size > EVENT_PAGE_SIZE_FALLBACK:
-            self._page_size = EVENT_PAGE_SIZE_FALLBACK
+        if self._turns.page_size > EVENT_PAGE_SIZE_FALLBACK:
+            self._turns.page_size = EVENT_PAGE_SIZE_FALLBACK
             logger.warning(
                 "Klaviyo refuses pages of %d events, so the tap asks for %d. Set page_size to %d.",
                 self._asked_page_size,
-                self._page_size,
-                self._page_size,
+                EVENT_PAGE_SIZE_FALLBACK,
+                EVENT_PAGE_SIZE_FALLBACK,
             )
 
     def _write_schema(self, table: Table) -> None:
@@ -398,3 +339,7 @@ class Run:
     def _write_state(self) -> None:
         unfinished = (table.name for table in self._seen if not table.finished)
         self._writer.state(self._state.document(next(unfinished, None)))
+
+
+def _as_it_is(body: Body) -> Body:
+    return body

@@ -31,6 +31,8 @@ Nothing here knows of threads: one thread, the one that writes, owns every timel
 from __future__ import annotations
 
 import bisect
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 GENEROSITY = 4
@@ -57,16 +59,28 @@ class Timeline:
     """What of ``[start, end)`` waits, is open and is done.
 
     ``goal`` is the number of records at which a reader cuts its window, ``page`` that of a full
-    page, ``ahead`` how many records may be open or done beyond the mark.
+    page, ``ahead`` how many records may be open or done beyond the mark. With ``cuts`` its windows
+    begin at ``start`` and at these seconds, and none is cut any further.
     """
 
-    def __init__(self, start: int, end: int, *, goal: int, page: int, ahead: int) -> None:
+    def __init__(
+        self,
+        start: int,
+        end: int,
+        *,
+        goal: int = 1,
+        page: int = 1,
+        ahead: int = 1,
+        cuts: Iterable[int] | None = None,
+    ) -> None:
         self.start = start
         self.end = end
         self._goal = goal
         self._narrowest = NARROWEST * page
         self._ahead = ahead
-        self._waiting = [Window(start, end)] if start < end else []
+        self._cuttable = cuts is None
+        bounds = pairwise([start, *(cuts or ()), end])
+        self._waiting = [Window(*bound) for bound in bounds if bound[0] < bound[1]]
         self._open: list[int] = []
         self._done_beyond: dict[int, int] = {}
         self._sights = 0
@@ -81,6 +95,11 @@ class Timeline:
     def finished(self) -> bool:
         """Whether nothing waits and nothing is open."""
         return not self._waiting and not self._open
+
+    @property
+    def outstanding(self) -> int:
+        """How many windows wait or are open."""
+        return len(self._waiting) + len(self._open)
 
     @property
     def waiting(self) -> float:
@@ -100,7 +119,7 @@ class Timeline:
             return None
         width = self._width(readers)
         window = self._waiting.pop(0)
-        if width * 3 // 2 < window.end - window.start:
+        if self._cuttable and width * 3 // 2 < window.end - window.start:
             self._waiting.insert(0, Window(window.start + width, window.end))
             window = Window(window.start, window.start + width)
         bisect.insort(self._open, window.start)

@@ -96,6 +96,6 @@ def test_no_list_of_metrics(
     """An answer that is no list of metrics is tried again and then told."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     responses.get(URL, body=json.dumps(body))
-    with pytest.raises(RetryableError, match="no list of metrics"):
+    with pytest.raises(RetryableError, match="no list of resources"):
         read_metrics(Client(configure()))
     assert len(responses.calls) > 1

@@ -35,7 +35,7 @@ def test_all_is_well(
     answers: Any, configure: Configure, select: Select, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A table on stderr names each stream and the scopes it needs; stdout stays empty."""
-    check(Client(configure()), [select("open"), select("click"), select("lists")])
+    check(configure(), Client(configure()), [select("open"), select("click"), select("lists")])
     shown = capsys.readouterr()
     assert shown.out == ""
     assert [line.split(maxsplit=2) for line in shown.err.splitlines()] == [
@@ -47,7 +47,7 @@ def test_all_is_well(
 
 def test_asks_once(answers: Any, configure: Configure, select: Select) -> None:
     """What is the same for several streams is asked once, and for one record only."""
-    check(Client(configure()), [select("open"), select("click"), select("bounce")])
+    check(configure(), Client(configure()), [select("open"), select("click"), select("bounce")])
     urls = [call.request.url for call in answers.calls]
     assert [url.split("?")[0] for url in urls] == [BASE + "metrics", BASE + "events"]
     assert "page%5Bsize%5D=1" in urls[1]
@@ -59,7 +59,9 @@ def test_missing_scope(
     """A scope that is missing is told for its stream, after all others were checked."""
     answers.replace("GET", BASE + "lists", json=REFUSED, status=403)
     with pytest.raises(TapError, match="1 of 3 streams cannot be read") as caught:
-        check(Client(configure()), [select("lists"), select("campaigns"), select("open")])
+        check(
+            configure(), Client(configure()), [select("lists"), select("campaigns"), select("open")]
+        )
     assert "lists:read" in str(caught.value)
     assert [line.split()[:2] for line in capsys.readouterr().err.splitlines()] == [
         ["no", "lists"],
@@ -73,18 +75,18 @@ def test_metrics_are_needed(answers: Any, configure: Configure, select: Select) 
     answers.replace("GET", BASE + "metrics", json=REFUSED, status=403)
     selected = select("open", "metric", "metric_id")
     with pytest.raises(TapError, match="metrics:read"):
-        check(Client(configure()), [selected])
+        check(configure(), Client(configure()), [selected])
 
 
 def test_wrong_key(answers: Any, configure: Configure, select: Select) -> None:
     """A key that Klaviyo does not know ends the check at once."""
     answers.replace("GET", BASE + "lists", json={}, status=401)
     with pytest.raises(ConfigError, match="api_key"):
-        check(Client(configure()), [select("lists"), select("open")])
+        check(configure(), Client(configure()), [select("lists"), select("open")])
     assert len(answers.calls) == 1
 
 
 def test_nothing_selected(answers: Any, configure: Configure) -> None:
     """Without a stream there is nothing to ask."""
-    check(Client(configure()), [])
+    check(configure(), Client(configure()), [])
     assert not answers.calls

@@ -15,7 +15,8 @@ import pytest
 import requests
 import responses
 
-from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Body, Client, Throttled, retry_after
+from tap_klaviyo.body import Body
+from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Client, Throttled, retry_after
 from tap_klaviyo.config import Config
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
 from tap_klaviyo.jsonapi import Query
@@ -280,14 +281,35 @@ def test_rate_limit_holds_all_threads(configure: Configure, clock: Any) -> None:
 
 @pytest.mark.parametrize(
     ("remaining", "reset", "waits"),
-    [("3", "7", True), ("3000", "7", False), ("x", "7", False), ("3", "9999", False)],
+    [("0", "7", True), ("1", "7", False), ("x", "7", False), ("0", "9999", False)],
 )
 @responses.activate
 def test_quota(client: Client, clock: Any, remaining: str, reset: str, waits: bool) -> None:
-    """If Klaviyo says that the quota is nearly used up, the next request waits for a new one."""
+    """If Klaviyo says that the quota is used up, the next request waits for a new one."""
     quota = {"RateLimit-Remaining": remaining, "RateLimit-Reset": reset}
     responses.get(URL, json=[], headers=quota)
     client.get(URL, LISTS, parsed)
+    client.get(URL, LISTS, parsed)
+    assert (clock.now >= 7) is waits
+
+
+@pytest.mark.parametrize(("remaining", "waits"), [("1", True), ("2", False)])
+@responses.activate
+def test_quota_of_what_is_under_way(
+    client: Client, clock: Any, remaining: str, waits: bool
+) -> None:
+    """What other requests that are under way may still take of the quota is not there any more."""
+    quota = {"RateLimit-Remaining": remaining, "RateLimit-Reset": "7"}
+
+    def meanwhile(_: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        client.get(URL, LISTS, parsed)
+        return 200, {}, "[]"
+
+    responses.add_callback("GET", URL, meanwhile)
+    responses.get(URL, json=[], headers=quota)
+    client.get(URL, LISTS, parsed)
+    assert clock.now == 0
+    responses.replace("GET", URL, json=[])
     client.get(URL, LISTS, parsed)
     assert (clock.now >= 7) is waits
 
@@ -324,7 +346,7 @@ def test_refusal_with_a_damaged_body(
     body: bytes,
 ) -> None:
     """A status means the same if its body cannot be decompressed, or is too large."""
-    monkeypatch.setattr("tap_klaviyo.client.MAX_BODY", 1_000)
+    monkeypatch.setattr("tap_klaviyo.body.MAX_BODY", 1_000)
     responses.get(URL, status=status, body=body, headers={"Content-Encoding": "gzip"})
     assert str(status) in str(refused(client, kind))
 

@@ -79,6 +79,17 @@ BAD: dict[str, list[Any]] = {
     "concurrency": [0, 65, -1, "", 10**400],
     "quota_share": [0, -1, 1.01, "NaN", "half", True],
     "request_timeout": [0, -1, 1e9, "NaN", False],
+    "reports": [
+        [],
+        {"r": {}},
+        {"r": {"stream": "open"}},
+        {"r": {"stream": "flow_series_report", "interval": "yearly"}},
+        {"r": {"stream": "flow_series_report", "colour": "red"}},
+        {"r": {"stream": "flow_values_report", "interval": "hourly"}},
+        {"r": {"stream": "form_values_report", "conversion_metric": "Placed Order"}},
+        {"r": {"stream": "form_values_report", "metrics": ["Opened Email"]}},
+        {"r": {"stream": "form_values_report", "window": "a month"}},
+    ],
     "metric_streams": [[], "x", 1, {"a b": "X"}, {"open": "X"}, {"x": 1}, {"x": {"name": "X"}}],
     "activate_version": ["yes", 1, [], ""],
     "user_agent": ["", " ", 1, "tap\r\nX-Evil: 1"],
@@ -253,3 +264,26 @@ def test_a_catalog_needs_no_key(file: Callable[[bytes], str]) -> None:
     assert [stream.name for stream in config.own_streams(path, {})] == ["viewed"]
     with pytest.raises(ConfigError, match="metric_streams: expected"):
         config.own_streams(file(b'{"metric_streams": []}'), {})
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"stream": "open"}, "mine: there is no stream 'open' of reports"),
+        ({"stream": "flow_series_report", "interval": "yearly"}, r"\$\[\.\.\.\]\.interval"),
+        ({"stream": "flow_values_report", "interval": "hourly"}, "has no hourly rows"),
+    ],
+)
+def test_what_is_wrong_with_a_report(options: dict[str, Any], says: str) -> None:
+    """Beside what is expected, an error says what is wrong with which report."""
+    with pytest.raises(ConfigError, match=f"reports: expected an object such as .*{says}"):
+        config.parse({**REQUIRED, "reports": {"mine": options}})
+
+
+def test_reports() -> None:
+    """Reports are taken as an object or, as the environment has it, as its text."""
+    written = {"mine": {"stream": "flow_series_report", "group_by": ["flow_name"], "window": "P9D"}}
+    for form in (written, json.dumps(written)):
+        (mine,) = config.parse({**REQUIRED, "reports": form}).reports.values()
+        assert mine.group_by == ("flow_name",)
+        assert mine.window == timedelta(days=9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -105,3 +106,11 @@ def test_about_knows_what_the_sample_config_uses() -> None:
     sample = config.read_object(str(ROOT / "sample_config.json"), "config")
     assert sample.keys() <= {setting["name"] for setting in facts()["settings"]}
     config.parse(sample)
+
+
+def test_the_reports_of_the_readme_are_good_settings() -> None:
+    """The example of reports is taken as it stands."""
+    blocks = re.findall(r"```json\n(.*?)```", README, flags=re.S)
+    (example,) = (json.loads(block) for block in blocks if '"reports"' in block)
+    required = {"api_key": "pk_0", "start_date": "2026-01-01"}
+    assert config.parse({**required, **example}).reports.keys() == example["reports"].keys()

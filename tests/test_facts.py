@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo.discovery import load_schema
+from tap_klaviyo.discovery import schema_of
 from tap_klaviyo.facts import HOMES, FieldFacts, StreamFacts, facts
 from tap_klaviyo.kinds import TIERS
 from tap_klaviyo.streams import AREAS, BY_NAME, STREAMS
@@ -48,7 +48,7 @@ def test_areas() -> None:
 @each_stream
 def test_fields(name: str) -> None:
     """Every property of the schema is told, with its type and what it means."""
-    schema = load_schema(BY_NAME[name].schema)
+    schema = schema_of(BY_NAME[name])
     fields = FACTS[name]["fields"]
     assert list(paths([*fields])) == list(schema_paths(schema))
     for field in fields:
@@ -76,7 +76,7 @@ def test_limits(name: str) -> None:
     """Rate limits are told by tier and by number, the lower ones with what costs them."""
     stream = FACTS[name]
     for limit in (stream["rate_limit"], *stream["slower_with"].values()):
-        assert (limit["per_second"], limit["per_minute"]) == TIERS[limit["tier"]]
+        assert (limit["per_second"], limit["per_minute"], limit["per_day"]) == TIERS[limit["tier"]]
     assert stream["rate_limit"]["tier"] == BY_NAME[name].tier
     assert stream["slower_with"].keys() <= {field["name"] for field in stream["fields"]}
 

@@ -120,7 +120,7 @@ def test_new_metric(plan: Plan) -> None:
     table = plan("clicked_sms", BOTH_NAMES, bookmark)
     assert [window(table, lane) for lane in (0, 1)] == [(NOW - DAY - HOUR, NOW), (START, NOW)]
     assert table.mark == START
-    assert table.metric_ids == ["A", "B"]
+    assert table.parts == ["A", "B"]
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FILES = sorted(file.name for file in (ROOT / "schemas").glob("*.json"))
 RECORD_KEYS = {
-    "campaign_values_report.json": "report start end campaign_id campaign_message_id send_channel",
-    "flow_series_report.json": "report date interval flow_id flow_message_id send_channel",
-    "flow_values_report.json": "report start end flow_id flow_message_id send_channel",
-    "form_series_report.json": "report date interval form_id",
+    "aggregate_statistics.json": "",
+    "campaign_values_report.json": """
+        report start end campaign_id campaign_message_id send_channel groupings_key""",
+    "flow_series_report.json": """
+        report date interval flow_id flow_message_id send_channel groupings_key""",
+    "flow_values_report.json": """
+        report start end flow_id flow_message_id send_channel groupings_key""",
+    "form_series_report.json": "report date interval form_id groupings_key",
     "form_statistics.json": "",
-    "form_values_report.json": "report start end form_id",
+    "form_values_report.json": "report start end form_id groupings_key",
     "global_exclusion.json": "id email",
     "list_exclusion.json": "list_id profile_id reason timestamp",
     "list_member.json": "list_id profile_id",

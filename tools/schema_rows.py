@@ -44,9 +44,9 @@ def _report(model: str, span: Mapping[str, str], *groupings: str) -> Row:
     """A row for a report that is grouped by `groupings`, and by others if that is asked for."""
     return Row(
         (f"{model}RequestDTOResourceObjectAttributes",),
-        keys=(*span, *groupings),
+        keys=(*span, *groupings, "groupings_key"),
         choices={**STATISTICS, "group_by": "string"},
-        ours=span,
+        ours={**span, **_strings("groupings_key")},
     )
 
 
@@ -98,6 +98,11 @@ UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_id", "utm_term")
 MEMBER = ("email", "phone_number", "external_id", "joined_group_at")
 
 ROWS: Mapping[str, Row] = {
+    "aggregate_statistics.json": Row(
+        ("MetricAggregateQueryResourceObjectAttributes",),
+        keys=(),
+        choices={"measurements": "number"},
+    ),
     "account.json": Row(("AccountResponseObjectResource",)),
     "any_event.json": Row(
         ("EventResponseObjectResource",),

@@ -141,7 +141,8 @@ def _ways(stream: StreamFacts) -> Iterator[tuple[str, str]]:
         yield "Selected by default", "yes" if stream["selected_by_default"] else "no"
     yield "Scopes", _scopes(stream)
     yield "Rate limit", _limits(stream)
-    yield "Endpoint", f"`{stream['endpoint']}`" + (f", {size} in a page" if size else "")
+    posted = "POST " if stream["posted"] else ""
+    yield "Endpoint", f"`{posted}{stream['endpoint']}`" + (f", {size} in a page" if size else "")
     yield "Filters" if len(filters) > 1 else "Filter", "; ".join(f"`{one}`" for one in filters)
 
 
@@ -150,6 +151,8 @@ def _passes(stream: StreamFacts) -> Iterator[str]:
     yield way(stream)
     if stream["metrics"]:
         yield "once for each metric"
+    if stream["posted"]:
+        yield "once for each of its reports in the setting `reports`; a sweep asks again"
     if stream["parent"]:
         yield f"once for each of {_link(stream['parent']['stream'])}"
     if len(stream["filters"]) > 1:
@@ -174,7 +177,9 @@ def _limits(stream: StreamFacts) -> str:
 
 
 def _limit(limit: LimitFacts) -> str:
-    return f"{limit['tier']} ({limit['per_second']} a second, {limit['per_minute']:,} a minute)"
+    times = {"second": limit["per_second"], "minute": limit["per_minute"], "day": limit["per_day"]}
+    told = (f"{number:,} a {span}" for span, number in times.items() if number is not None)
+    return f"{limit['tier']} ({', '.join(told)})"
 
 
 def _fields_table(stream: StreamFacts, told: Container[str] = ()) -> str:

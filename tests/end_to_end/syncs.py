@@ -33,7 +33,7 @@ class Output:
 
     def __post_init__(self) -> None:
         for message in self.of("RECORD"):
-            self.ids[message["stream"]].append(message["record"]["id"])
+            self.ids[message["stream"]].append(message["record"].get("id", ""))
 
     def of(self, kind: str) -> list[Message]:
         """The messages of one type."""

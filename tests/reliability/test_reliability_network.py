@@ -15,8 +15,9 @@ import trustme
 from processes import as_before
 from worlds import Arrival, World, ids
 
+from tap_klaviyo.body import Body
 from tap_klaviyo.cli import main
-from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Body, Client
+from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Client
 from tap_klaviyo.config import Config
 from tap_klaviyo.errors import RetryableError, TapError
 from tap_klaviyo.jsonapi import Query

@@ -100,7 +100,7 @@ def test_empty_pages_without_end(
     world: World, monkeypatch: pytest.MonkeyPatch, path: str, count: float, good: bool
 ) -> None:
     """A list may begin with empty pages; one that never comes to anything ends its stream."""
-    monkeypatch.setattr("tap_klaviyo.client.MAX_EMPTY", 30)
+    monkeypatch.setattr("tap_klaviyo.jsonapi.MAX_EMPTY", 30)
     world.on_answer = empty_at_first(path, count)
     written = world.sync({}, concurrency=1)
     if good:

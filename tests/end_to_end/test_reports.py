@@ -1,0 +1,277 @@
+"""Reports, from what the account holds to rows: each number once, restated, within the quota."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import jsonschema
+import pytest
+from syncs import NOW, Output, Tap, catalog_of
+
+from sandbox.account import Account
+from tap_klaviyo.streams import STREAMS
+
+DAY = 86_400
+REPORTS = {stream.name: stream for stream in STREAMS if stream.report}
+START = "2026-06-01"
+
+TapOn = Callable[..., Tap]
+Record = dict[str, Any]
+
+
+@pytest.fixture
+def account() -> Account:
+    """A small account whose events lie in the ninety days before NOW."""
+    moment = datetime.fromtimestamp(NOW, timezone.utc)
+    return Account.seeded(seed=1, events=3000, now=moment)
+
+
+@pytest.fixture
+def tap(tap_on: TapOn, account: Account) -> Tap:
+    """A tap that reads its reports from before the first event."""
+    tap = tap_on(account)
+    tap.settings["start_date"] = START
+    return tap
+
+
+def catalog(*names: str) -> dict[str, Any]:
+    """A catalog that selects these streams of reports."""
+    chosen = catalog_of(*names)
+    for entry in chosen["streams"]:
+        entry["metadata"][0]["metadata"]["selected"] = True
+    return chosen
+
+
+def read(tap: Tap, *names: str, state: Any = None, now: float = NOW, **settings: Any) -> Output:
+    """A run that reads these streams and nothing else, without a fault."""
+    output = tap.sync(state, catalog(*names), now, **settings)
+    assert output.fault is None
+    return output
+
+
+def keys(output: Output, stream: str) -> list[tuple[Any, ...]]:
+    """The keys of all records of a stream."""
+    return [tuple(r[key] for key in REPORTS[stream].keys) for r in output.records(stream)]
+
+
+def totals(records: list[Record], by: str, statistic: str) -> dict[str, float]:
+    """The sum of a statistic over all rows of a thing, for each that has any."""
+    found: dict[str, float] = defaultdict(float)
+    for record in records:
+        found[record[by]] += record[statistic]
+    return {name: total for name, total in found.items() if total}
+
+
+def sent(account: Account, metric: str) -> Counter[str]:
+    """How many events of one of Klaviyo's metrics there are of each message."""
+    found = Counter[str]()
+    for one in account.collections["metric"]:
+        if one.attributes["name"] == metric and one.attributes["integration"]["name"] == "Klaviyo":
+            for position in account.log.positions(one):
+                found[account.log.properties(position).get("$message", "")] += 1
+    return found
+
+
+@pytest.mark.parametrize("stream", REPORTS)
+def test_rows(tap: Tap, stream: str) -> None:
+    """Each report has rows that fit their schema, and no two rows have one key."""
+    output = read(tap, stream)
+    (schema,) = output.of("SCHEMA")
+    validator = jsonschema.Draft4Validator(schema["schema"])
+    for record in output.records(stream):
+        validator.validate(record)
+        assert record["report"] == "default"
+    found = keys(output, stream)
+    assert found
+    assert len(found) == len(set(found))
+    assert schema["key_properties"] == list(REPORTS[stream].keys)
+
+
+@pytest.mark.parametrize("kind", ["campaign", "flow"])
+def test_numbers_of_messages(tap: Tap, account: Account, kind: str) -> None:
+    """What all months together say of a message is what the events say."""
+    stream = f"{kind}_values_report"
+    records = read(tap, stream).records(stream)
+    told = totals(records, f"{kind}_message_id", "opens")
+    opened = sent(account, "Opened Email")
+    assert told
+    assert told == {message: opened[message] for message in told}
+
+
+def test_a_series_says_what_values_say(tap: Tap) -> None:
+    """The days of a flow's message add up to its months."""
+    output = read(tap, "flow_values_report", "flow_series_report")
+    for statistic in ("recipients", "opens", "clicks", "conversions"):
+        values = totals(output.records("flow_values_report"), "flow_message_id", statistic)
+        series = totals(output.records("flow_series_report"), "flow_message_id", statistic)
+        assert values == series
+        assert values
+
+
+def test_metric_aggregates(tap: Tap, account: Account) -> None:
+    """The days of a metric add up to its events, up to the start of the run."""
+    records = read(tap, "metric_aggregates").records("metric_aggregates")
+    told = totals(records, "metric_id", "count")
+    metrics = account.collections["metric"]
+    assert len(told) > 5
+    assert told == {id: len(account.log.positions(metrics[id], 0, NOW)) for id in told}
+
+
+def test_aggregates_by_message(tap: Tap) -> None:
+    """Aggregates that are grouped are a row for each group, over several pages if need be."""
+    reports = {
+        "by_message": {
+            "stream": "metric_aggregates",
+            "metrics": ["Opened Email"],
+            "group_by": ["$message", "Campaign Name", "Email Domain"],
+            "interval": "weekly",
+        }
+    }
+    output = read(tap, "metric_aggregates", reports=reports)
+    found = keys(output, "metric_aggregates")
+    assert len(found) == len(set(found)) > 50
+    names = {frozenset(r["dimensions"]) for r in output.records("metric_aggregates")}
+    assert names == {frozenset({"$message", "Campaign Name", "Email Domain"})}
+
+
+def test_further_groupings_keep_rows_apart(tap: Tap) -> None:
+    """Rows that are grouped by more than the key says are told apart by it all the same."""
+    reports = {"versions": {"stream": "form_values_report", "group_by": ["form_version_id"]}}
+    output = read(tap, "form_values_report", reports=reports)
+    records = output.records("form_values_report")
+    found = keys(output, "form_values_report")
+    assert len(found) == len(set(found))
+    assert len({r["form_version_id"] for r in records}) > len({r["form_id"] for r in records})
+
+
+def test_between_sweeps_only_what_is_new_is_asked_for(tap: Tap) -> None:
+    """An hour later each report is asked for once, and for the interval that is under way."""
+    first = read(tap, *REPORTS, now=NOW + DAY)
+    tap.box.requests.clear()
+    second = read(tap, *REPORTS, state=first.state, now=NOW + DAY + 3600)
+    asked = Counter(seen.path for seen in tap.box.requests if "report" in seen.path)
+    assert set(asked.values()) == {1}
+    assert {r["date"] for r in second.records("flow_series_report")} <= {"2026-11-01T23:00:00Z"}
+    assert {r["start"] for r in second.records("form_values_report")} == {"2026-10-31T23:00:00Z"}
+
+
+def test_a_sweep_restates(tap: Tap, account: Account) -> None:
+    """What changed within the window is told again by the run of the next day, under its key."""
+    reports = {"r": {"stream": "metric_aggregates", "metrics": ["Opened Email"], "window": "P30D"}}
+    name, metric = (
+        "metric_aggregates",
+        next(
+            one["id"]
+            for one in account.metrics()
+            if (one["name"], one["integration"]) == ("Opened Email", "Klaviyo")
+        ),
+    )
+
+    def days(output: Output) -> dict[str, float]:
+        records = output.records(name)
+        return {r["date"]: r["count"] for r in records if r["metric_id"] == metric}
+
+    first = read(tap, name, reports=reports)
+    account.arrive(metric, timestamps=[NOW - 10 * DAY] * 7, now=NOW)
+    hour = read(tap, name, state=first.state, now=NOW + 3600, reports=reports)
+    day = read(tap, name, state=hour.state, now=NOW + DAY, reports=reports)
+    changed = "2026-10-21T22:00:00Z"
+    assert changed not in days(hour)
+    assert days(day)[changed] == days(first)[changed] + 7
+    assert len(days(day)) == 32
+
+
+def test_a_new_report_is_read_from_the_start(tap: Tap) -> None:
+    """A report that joins a stream has its history read; the one that was there goes on."""
+    monthly = {"monthly": {"stream": "segment_values_report"}}
+    first = read(tap, "segment_values_report", reports=monthly)
+    both = {**monthly, "weekly": {"stream": "segment_values_report", "interval": "weekly"}}
+    second = read(tap, "segment_values_report", state=first.state, now=NOW + 3600, reports=both)
+    starts = defaultdict(set)
+    for record in second.records("segment_values_report"):
+        starts[record["report"]].add(record["start"])
+    assert len(starts["monthly"]) == 1
+    assert len(starts["weekly"]) == 22
+    bookmark = second.state["bookmarks"]["segment_values_report"]
+    assert bookmark["metrics"] == ["monthly", "weekly"]
+    assert "joining" not in bookmark
+
+
+def test_full_table(tap: Tap) -> None:
+    """A report that the user wants whole is read from start_date each time."""
+    chosen = catalog("segment_values_report")
+    chosen["streams"][0]["metadata"][0]["metadata"]["replication-method"] = "FULL_TABLE"
+    first = tap.sync(None, chosen, NOW)
+    second = tap.sync(first.state, chosen, NOW + 60)
+    assert first.state["bookmarks"] == {}
+    assert len(second.records("segment_values_report")) == len(
+        first.records("segment_values_report")
+    )
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_the_quota_of_a_day(tap: Tap, after: int) -> None:
+    """When a day's quota is used up its stream ends, with a bookmark; the others are complete."""
+    path = "/api/segment-values-reports"
+    tap.box.faults.add(
+        "status", path=path, at=after + 1, times=None, status=429, retry_after=50_000
+    )
+    output = tap.sync(None, catalog("segment_values_report", "form_values_report"), NOW)
+    assert "225 times a day" in str(output.fault)
+    assert "all others are complete" in str(output.fault)
+    assert output.records("form_values_report")
+    starts = {record["start"] for record in output.records("segment_values_report")}
+    assert len(starts) == after
+    tap.box.faults.clear()
+    rest = read(
+        tap, "segment_values_report", "form_values_report", state=output.state, now=NOW + DAY
+    )
+    starts |= {record["start"] for record in rest.records("segment_values_report")}
+    assert len(starts) == 6
+
+
+def test_the_pace_of_reports(tap_on: TapOn, account: Account) -> None:
+    """Two requests a minute are asked of each report, and none is refused."""
+    tap = tap_on(account)
+    tap.settings["start_date"] = START
+    read(tap, "segment_values_report")
+    asked = [seen for seen in tap.box.requests if "report" in seen.path]
+    assert len(asked) == 6
+    assert tap.clock.now >= 2 * 60
+    assert all(seen.status == 200 for seen in asked)
+
+
+@pytest.mark.parametrize("scope", ["accounts:read", "segments:read"])
+def test_a_scope_that_is_missing(tap_on: TapOn, account: Account, scope: str) -> None:
+    """A stream of reports that the key may not read ends alone, and names the scope."""
+    scopes = {"accounts:read", "segments:read", "lists:read", "tags:read"} - {scope}
+    tap = tap_on(account, scopes=scopes)
+    chosen = catalog("segment_values_report", "lists")
+    output = tap.sync(None, chosen, NOW)
+    assert scope in str(output.fault)
+    assert len(output.ids["lists"]) == len(account.list_ids())
+
+
+def test_what_a_run_waits_for(
+    tap: Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From time to time the log names the streams that are not done, and why they take long."""
+    monkeypatch.setattr("tap_klaviyo.sync.INTERVAL", -1)
+    with caplog.at_level("INFO", logger="tap_klaviyo"):
+        read(tap, "segment_values_report", "lists")
+    lines = [r.getMessage() for r in caplog.records if "Still reading" in r.getMessage()]
+    assert lines[0].startswith("Still reading lists, segment_values_report (")
+    assert lines[-1] == "Still reading segment_values_report (1 to ask for, 2 a minute at most)."
+
+
+def test_the_log_reports_the_quota(tap: Tap, caplog: pytest.LogCaptureFixture) -> None:
+    """A run says how much of a day's quota it took."""
+    with caplog.at_level("INFO", logger="tap_klaviyo"):
+        read(tap, "segment_values_report", "lists")
+    told = [r.getMessage() for r in caplog.records if "a day" in r.getMessage()]
+    assert told == [
+        "Requests to /api/segment-values-reports: 6 of the 225 that Klaviyo allows a day."
+    ]
