@@ -69,10 +69,11 @@ class Usage:
 class Run:
     """What one run took: that of the program, of a target behind it, and of the sandbox.
 
-    ``events`` were written, and some of them ``again``. ``pages`` of events were served and
-    ``throttled`` requests refused (429); ``sent`` is in bytes.
+    It ``began`` at a moment in Unix seconds. ``events`` were written, and some of them ``again``.
+    ``pages`` of events were served and ``throttled`` requests refused (429); ``sent`` is in bytes.
     """
 
+    began: float
     usage: Usage
     target_cpu: float
     server_cpu: float
@@ -173,6 +174,7 @@ class _Performance:
             self.state = _last_state(output)
             self.pages = tuple(_address(one) for one in events if one["status"] == 200)
         return Run(
+            began=needed[1],
             usage=usages[0],
             target_cpu=sum(usage.cpu for usage in usages[1:]),
             server_cpu=server.cpu,
