@@ -24,7 +24,7 @@ import pendulum
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.jsonapi import origin
-from tap_klaviyo.kinds import ReportOptions, Stream, events
+from tap_klaviyo.kinds import ReportOptions, Stream, any_events
 from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.times import parse_utc
 
@@ -147,7 +147,7 @@ def _metric_stream(name: str, choice: Any) -> Stream:
         raise ValueError(name)
     integration = chosen.get("integration")
     owner = "" if integration is None else _text(integration)
-    return events(name, _text(chosen["metric"]), integration=owner)
+    return any_events(name, _text(chosen["metric"]), integration=owner)
 
 
 def _reports(value: Any) -> dict[str, ReportOptions]:

@@ -7,17 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tap_klaviyo.kinds import METRIC, PROFILE, Include, Stream, events
-
-_ATTRIBUTED = {
-    "event_id": "event",
-    "attributed_event_id": "attributed-event",
-    "campaign_id": "campaign",
-    "campaign_message_id": "campaign-message",
-    "flow_id": "flow",
-    "flow_message_id": "flow-message",
-    "flow_message_variation_id": "flow-message-variation",
-}
+from tap_klaviyo.kinds import Stream, any_events, events
 
 EVENTS: tuple[Stream, ...] = (
     events("receive", "Received Email"),
@@ -79,14 +69,7 @@ EVENTS: tuple[Stream, ...] = (
         selected_by_default=False,
     ),
     replace(
-        events("events", selected_by_default=False),
-        schema="any_event",
+        any_events("events", selected_by_default=False),
         description="Events of all metrics, whoever sent them, and what they are attributed to.",
-        includes=(
-            PROFILE,
-            replace(METRIC, lifted={"metric_name": "name", "integration": "integration"}),
-            Include("attributions", "attributions", "attribution", references=_ATTRIBUTED),
-        ),
-        fields_not_by_default=("attributions",),
     ),
 )

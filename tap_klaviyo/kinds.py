@@ -9,7 +9,7 @@ children of another stream's records (``parent``); rows that stand in an array o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -199,6 +199,21 @@ class Stream:
 
 PROFILE = Include("profile", "profile", "profile", "profiles:read", "profile_id")
 METRIC = Include("metric", "metric", "metric", "metrics:read", "metric_id")
+_NAMED_METRIC = replace(METRIC, lifted={"metric_name": "name", "integration": "integration"})
+_ATTRIBUTIONS = Include(
+    "attributions",
+    "attributions",
+    "attribution",
+    references={
+        "event_id": "event",
+        "attributed_event_id": "attributed-event",
+        "campaign_id": "campaign",
+        "campaign_message_id": "campaign-message",
+        "flow_id": "flow",
+        "flow_message_id": "flow-message",
+        "flow_message_variation_id": "flow-message-variation",
+    },
+)
 
 
 def events(
@@ -226,6 +241,16 @@ def events(
         includes=(PROFILE, METRIC),
         selected_by_default=selected_by_default,
         aliases=aliases,
+    )
+
+
+def any_events(name: str, *metrics: str, **more: Any) -> Stream:
+    """A row for events that need not be Klaviyo's: whose each is, and what it is attributed to."""
+    return replace(
+        events(name, *metrics, **more),
+        schema="any_event",
+        includes=(PROFILE, _NAMED_METRIC, _ATTRIBUTIONS),
+        fields_not_by_default=("attributions",),
     )
 
 

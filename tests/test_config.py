@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from tap_klaviyo import config
 from tap_klaviyo.config import SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.streams import BY_NAME
 
 REQUIRED = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
 
@@ -256,6 +257,16 @@ def test_metric_streams(file: Callable[[bytes], str]) -> None:
             ("viewed", ("Viewed Product",), ""),
             ("order", ("Order",), "Shopify"),
         ]
+
+
+def test_metric_streams_are_of_the_kind_of_events() -> None:
+    """A stream of the user's own has the columns of `events`, attributions not by default."""
+    (own,) = config.parse({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
+    row = BY_NAME["events"]
+    assert (own.schema, own.includes) == (row.schema, row.includes)
+    assert own.fields_not_by_default == row.fields_not_by_default == ("attributions",)
+    assert own.selected_by_default
+    assert own.description == "Events of the metric Viewed."
 
 
 def test_a_catalog_needs_no_key(file: Callable[[bytes], str]) -> None:

@@ -17,7 +17,7 @@ from tap_klaviyo.kinds import Stream
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.progress import Progress
 from tap_klaviyo.state import State
-from tap_klaviyo.streams import DEFAULT
+from tap_klaviyo.streams import DEFAULT, STREAMS
 from tap_klaviyo.sync import Run
 
 Message = dict[str, Any]
@@ -80,7 +80,8 @@ class Tap:
     ) -> Output:
         """One run. ``now`` stands for the clock; ``settings`` are added to the tap's own."""
         parsed = config.parse({**self.settings, **settings})
-        selection = discovery.read_catalog(catalog or discovery.catalog())
+        streams = [*STREAMS, *parsed.metric_streams]
+        selection = discovery.read_catalog(catalog or discovery.catalog(streams), streams=streams)
         out = io.BytesIO()
         client = Client(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
         clock = {} if now is None else {"now": lambda: now}

@@ -12,7 +12,7 @@ import pytest
 from syncs import EVENT_STREAMS, NOW, Tap, catalog_of, keyed_exclusions, truth
 
 from sandbox.account import Account
-from tap_klaviyo import discovery
+from tap_klaviyo import config, discovery
 from tap_klaviyo.streams import DEFAULT, STREAMS
 
 TapOn = Callable[..., Tap]
@@ -118,6 +118,29 @@ def test_an_event_record_has_the_profile_and_the_metric(tap_on: TapOn) -> None:
     assert record["metric"][0]["name"].casefold() == "opened email"
     moment = datetime.fromtimestamp(record["timestamp"], timezone.utc)
     assert record["datetime"] == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_stream_of_the_users_own_tells_what_is_credited(tap_on: TapOn) -> None:
+    """Orders come with the name of their metric and, if selected, with what brought them about."""
+    shop = account()
+    own = {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
+    streams = config.own_streams(None, {"TAP_KLAVIYO_METRIC_STREAMS": json.dumps(own)})
+    for selected in (False, True):
+        catalog = discovery.catalog(streams)
+        for entry in catalog["streams"][0]["metadata"]:
+            if entry["breadcrumb"] == ["properties", "attributions"]:
+                entry["metadata"]["selected"] = selected
+        output = tap_on(shop).sync(now=NOW, catalog=catalog, metric_streams=own)
+        records = output.records("placed_order")
+        assert {record["id"] for record in records} == set(
+            shop.event_ids(["Placed Order"], "Shopify", end=NOW)
+        )
+        assert {record["metric_name"] for record in records} == {"Placed Order"}
+        assert {record["integration"]["name"] for record in records} == {"Shopify"}
+        assert all(("attributions" in record) is selected for record in records)
+    credited = {id for r in records for a in r["attributions"] if (id := a.get("flow_id"))}
+    assert credited
+    assert credited <= set(shop.ids("flow"))
 
 
 def test_campaign_messages_have_their_definition_at_the_top(tap_on: TapOn) -> None:
