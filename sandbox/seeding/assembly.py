@@ -63,7 +63,8 @@ def assemble(
     actions = flows.furnish(rng("flow actions"), all_flows, now, templates, all_tags)
 
     log = EventLog(seed, list(chain.from_iterable(roles.values())), profiles, [])
-    Story(rng("story"), log, roles, campaigns, first_flows, now, days, tame=tame).write(events)
+    story = Story(rng("story"), log, roles, campaigns, first_flows, lists, now, days, tame=tame)
+    story.write(events)
 
     segments = groups.make_segments(rng("segments"), now, all_tags, all_flows, order.id)
     members = Memberships()

@@ -19,6 +19,7 @@ NATIVE: dict[str, tuple[str, ...]] = {
     "mark_as_spam": ("Marked Email as Spam",),
     "unsubscribe_list": ("Unsubscribed from List",),
     "subscribe_list": ("Subscribed to List",),
+    "subscribe_email": ("Subscribed to Email Marketing",),
     "update_preferences": ("Updated Email Preferences",),
     "drop": ("Dropped Email",),
     "click_sms": ("Clicked SMS", "Clicked Text Message"),

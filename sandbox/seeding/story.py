@@ -25,8 +25,9 @@ _SHARES = {
     "mark_as_spam": 2, "unsubscribe_list": 3, "subscribe_list": 20, "update_preferences": 4,
     "receive_sms": 60, "click_sms": 12, "consent_sms": 8, "fail_sms": 3, "fail_automated_sms": 2,
     "receive_automated_sms": 3, "send_sms": 6, "unsubscribe_sms": 3, "order": 25,
-    "order_product": 25, "view_product": 50, "visit": 20, "decoy_open": 4, "decoy_receive_sms": 3,
+    "order_product": 25, "view_product": 35, "visit": 20, "decoy_open": 4, "decoy_receive_sms": 3,
     "decoy_open_api": 3, "orphan": 2, "custom": 3, "unresolvable": 2,
+    "subscribe_email": 15,
 }  # fmt: skip
 
 # Events of a message: those it is sent with, and those that follow an earlier one after a delay,
@@ -38,7 +39,9 @@ _FOLLOWS = {
     "unsubscribe_list": ("receive", 9 * 3600), "click": ("open", 90),
     "click_sms": ("receive_sms", 600), "unsubscribe_sms": ("receive_sms", 1200),
     "fail_sms": ("receive_sms", 3), "order": ("click", 1800),
+    "subscribe_email": ("subscribe_list", 2),
 }  # fmt: skip
+_OF_LISTS = frozenset({"subscribe_list", "unsubscribe_list"})
 _ON_SITE = frozenset({"view_product", "visit", "custom", "orphan", "unresolvable"})
 _BIGGEST_BURST, _MOST_AT_ONCE = 0.25, 50_000
 _WITHIN_ONE_SECOND = 0.7
@@ -68,6 +71,7 @@ class Story:
         roles: dict[str, list[Resource]],
         campaigns: Sequence[Resource],
         flows: Sequence[Resource],
+        lists: Sequence[Resource],
         now: datetime,
         days: float,
         *,
@@ -75,7 +79,7 @@ class Story:
     ) -> None:
         self._rng, self._log, self._now = rng, log, now
         self._tame = tame
-        self._campaigns, self._flows = campaigns, flows
+        self._campaigns, self._flows, self._lists = campaigns, flows, lists
         # What is sent: the messages of campaigns, and those of flows after them.
         self._messages = [one.related("campaign-messages")[0] for one in campaigns]
         self._of_flows: dict[str, list[int]] = {}
@@ -234,6 +238,8 @@ class Story:
             properties = _about_page(variant)
         else:
             properties = self._about_message(message, variant)
+        if role in _OF_LISTS:
+            properties["List"] = self._lists[variant].attributes["name"]
         if "click" in role:
             properties["URL"] = f"https://shop.example.com/p/{variant}?utm_medium=email&q=a+b"
         rest = json.dumps(properties, ensure_ascii=False, separators=(",", ":"))[1:]
