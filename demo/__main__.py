@@ -24,6 +24,8 @@ from demo.report import report
 from demo.tables import make_views, table_names
 
 EVENTS = 20_000
+OWN_STREAMS = {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
+FURTHER = frozenset({"subscribed_to_email", "flows"})
 ARRIVING = {"Opened Email": 180, "Clicked Email": 50, "Unsubscribed from Email Marketing": 3}
 
 console = Console()
@@ -73,18 +75,38 @@ def _sandbox(events: int) -> Iterator[dict[str, str]]:
 
 
 def _configure(folder: Path, box: dict[str, str]) -> None:
-    config = {"api_key": box["api_key"], "base_url": box["url"], "start_date": "2020-01-01"}
+    config = {
+        "api_key": box["api_key"],
+        "base_url": box["url"],
+        "start_date": "2020-01-01",
+        "metric_streams": OWN_STREAMS,
+    }
     (folder / "config.json").write_text(json.dumps(config, indent=2))
     target = {"destination_path": str(folder / "data"), "do_timestamp_file": False}
     (folder / "target.json").write_text(json.dumps(target, indent=2))
 
 
 def _discover(folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tap_klaviyo", "--discover"]
+    arguments = ["--config", str(folder / "config.json"), "--discover"]
+    command = [sys.executable, "-m", "tap_klaviyo", *arguments]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    (folder / "catalog.json").write_text(text)
     catalog: dict[str, Any] = json.loads(text)
+    select(catalog)
+    (folder / "catalog.json").write_text(json.dumps(catalog, indent=2))
     return catalog
+
+
+def select(catalog: dict[str, Any]) -> None:
+    """Selects, beyond what is selected by default, what the queries of docs/sql read."""
+    for entry in catalog["streams"]:
+        for field in entry["metadata"]:
+            whole_stream = field["breadcrumb"] == [] and entry["stream"] in FURTHER
+            credits = (
+                field["breadcrumb"] == ["properties", "attributions"]
+                and entry["stream"] in OWN_STREAMS
+            )
+            if whole_stream or credits:
+                field["metadata"]["selected"] = True
 
 
 def _sync(folder: Path, target: str, title: str) -> None:

@@ -1,4 +1,4 @@
-"""What the demo shows at its end: rows, a chart, and where to go on."""
+"""What the demo shows at its end: rows, a chart, an answer, and where to go on."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ DAYS = 45
 WIDTH = 78
 HEIGHT = 14
 
-QUERY = """\
-select profile->0->>'email' as email, count(*) as opens
-from open where email is not null group by all order by opens desc limit 5"""
+QUERIES = Path(__file__).resolve().parent.parent / "docs" / "sql"
+SHOWN = ("campaign", "sent", "delivered", "opened", "clicked", "open_rate")
+CAMPAIGNS = 6
 
 
 def report(
     console: Console, folder: Path, before: dict[str, int], after: dict[str, int], seconds: float
 ) -> None:
-    """Prints the rows of each table, the opens and clicks of each day, and a query to try."""
+    """Prints the rows of each table, the opens and clicks of each day, and an answer."""
     database = folder / "klaviyo.duckdb"
     console.print()
     console.print(_rows(before, after))
     with duckdb.connect(str(database), read_only=True) as connection:
+        console.print()
         console.print(Text.from_ansi(_chart(connection)))
-        console.print("\n[bold]One query to try:[/]\n" + QUERY, highlight=False)
-        connection.execute(QUERY)
-        answer = Table(*[column[0] for column in connection.description or ()], box=None)
-        for row in connection.fetchall():
-            answer.add_row(*map(str, row))
-        console.print(answer)
-    console.print(f"\n[bold]The database:[/] {database}", soft_wrap=True, highlight=False)
+        console.print()
+        console.print(_campaigns(connection))
+    console.print(
+        "[bold]The query:[/] docs/sql/campaign_funnel.sql, more beside it", highlight=False
+    )
+    console.print(f"[bold]The database:[/] {database}", soft_wrap=True, highlight=False)
     first, second = sum(before.values()), sum(after.values())
     console.print(
         f"{first:,} rows from nothing and {second - first:,} more in a second sync, "
@@ -70,6 +70,32 @@ def _chart(connection: duckdb.DuckDBPyConnection) -> str:
     labels = [str(day) for day, _, _ in days]
     plotext.plot(labels, [opens for _, opens, _ in days], label="opens")
     plotext.plot(labels, [clicks for _, _, clicks in days], label="clicks")
+    plotext.yticks(_ticks(max(opens for _, opens, _ in days)))
     plotext.title(f"Opens and clicks a day, last {DAYS} days")
     chart: str = plotext.build()
-    return chart
+    return chart.rstrip()
+
+
+def _ticks(most: int) -> list[int]:
+    """About four round numbers from zero up to ``most``."""
+    digits = 10 ** (len(str(most // 4)) - 1)
+    step = max(1, -(-most // (4 * digits)) * digits)
+    return list(range(0, most + 1, step))
+
+
+def _campaigns(connection: duckdb.DuckDBPyConnection) -> Table:
+    """The newest rows of the query of that name; its first line is the question."""
+    query = (QUERIES / "campaign_funnel.sql").read_text()
+    question = query.splitlines()[0].removeprefix("-- ")
+    answer = connection.execute(query)
+    columns = [column[0] for column in answer.description or ()]
+    table = Table(title=question, title_style="bold", width=WIDTH)
+    for name in SHOWN:
+        title = name.replace("open_rate", "opened %").replace("_", " ")
+        if name == "campaign":
+            table.add_column(title, no_wrap=True, ratio=1)
+        else:
+            table.add_column(title, justify="right")
+    for row in answer.fetchmany(CAMPAIGNS):
+        table.add_row(*(str(row[columns.index(name)]) for name in SHOWN))
+    return table

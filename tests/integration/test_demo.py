@@ -11,11 +11,14 @@ import duckdb
 from programs import CHECKOUT, run
 from shop import KEY_OF
 
+from demo.__main__ import FURTHER, OWN_STREAMS
+
+_TABLES = (*KEY_OF, *OWN_STREAMS, *FURTHER)
 _ROW = re.compile(r"│ (\w+) +│ +([\d,]+) │ +(?:\+([\d,]+) )?│")
 
 
 def test_demo(environment: Callable[[str], Path], tmp_path: Path) -> None:
-    """The last screen names every table with its rows, those of the second sync, and the chart."""
+    """The last screen has every table with its rows, those of the second sync, and two answers."""
     target = environment("target-jsonl") / "target-jsonl"
     folder = tmp_path / "demo"
     options = ("--target", target, "--events", "2000", "--folder", folder)
@@ -24,13 +27,18 @@ def test_demo(environment: Callable[[str], Path], tmp_path: Path) -> None:
     with duckdb.connect(str(folder / "klaviyo.duckdb"), read_only=True) as database:
         counted = {
             table: database.execute(f'select count(*) from "{table}"').fetchall()[0][0]
-            for table in KEY_OF
+            for table in _TABLES
         }
     assert {table: rows for table, (rows, _) in shown.items()} == counted
     assert all(counted.values())
     new = {table: came for table, (_, came) in shown.items() if came}
     assert new == {"open": 180, "click": 50, "unsubscribe": 3}
     assert "Opens and clicks a day" in screen
+    assert "How did each email campaign do?" in screen
+    assert re.search(r"│ email campaign \d.*│ +\d+ │ +\d+ │ +\d+ │ +\d+ │ +[\d.]+ │", screen)
+    assert (CHECKOUT / "docs/sql/campaign_funnel.sql").exists()
+    assert "docs/sql/campaign_funnel.sql" in screen
+    assert all(len(line) <= 80 for line in screen.splitlines() if str(folder) not in line)
     assert str(folder / "klaviyo.duckdb") in screen
 
 

@@ -1,0 +1,73 @@
+-- How did each email campaign do?
+--
+-- A row is a campaign that has been sent. It counts people, each once, however often they opened or
+-- clicked and however many messages (variations) of the campaign they got. Rates of opens, clicks
+-- and unsubscribes are of those delivered; the rate of bounces is of those sent.
+--
+-- Beware: Apple Mail opens messages by itself, so opens flatter. Messages of flows have ids of their
+-- own, are in no campaign and so do not count. What happened before `start_date` is missing.
+
+with campaign_messages as (
+    select
+        campaigns.id as campaign_id,
+        message ->> 'id' as message_id
+    from campaigns, unnest("campaign-messages"::json[]) as messages (message)
+),
+
+happenings as (
+    select 'received' as what, id, profile_id, event_properties from receive
+    union all
+    select 'opened', id, profile_id, event_properties from open
+    union all
+    select 'clicked', id, profile_id, event_properties from click
+    union all
+    select 'bounced', id, profile_id, event_properties from bounce
+    union all
+    select 'unsubscribed', id, profile_id, event_properties from unsubscribe
+),
+
+-- What each person did with each campaign. Those of whom nothing is known are told apart by event.
+people as (
+    select
+        campaign_id,
+        coalesce(profile_id, happenings.id) as person,
+        bool_or(what = 'received') as received,
+        bool_or(what = 'opened') as opened,
+        bool_or(what = 'clicked') as clicked,
+        bool_or(what = 'bounced') as bounced,
+        bool_or(what = 'unsubscribed') as unsubscribed
+    from happenings
+    join campaign_messages on message_id = event_properties ->> '$."$message"'
+    group by all
+),
+
+funnels as (
+    select
+        campaign_id,
+        count(*) filter (received or bounced) as sent,
+        count(*) filter (received and not bounced) as delivered,
+        count(*) filter (opened) as opened,
+        count(*) filter (clicked) as clicked,
+        count(*) filter (unsubscribed) as unsubscribed,
+        count(*) filter (bounced) as bounced
+    from people
+    group by campaign_id
+)
+
+select distinct
+    campaigns.name as campaign,
+    (send_time at time zone 'UTC')::date as sent_on,
+    sent,
+    delivered,
+    opened,
+    clicked,
+    unsubscribed,
+    bounced,
+    round(100.0 * opened / nullif(delivered, 0), 1) as open_rate,
+    round(100.0 * clicked / nullif(delivered, 0), 1) as click_rate,
+    round(100.0 * unsubscribed / nullif(delivered, 0), 1) as unsubscribe_rate,
+    round(100.0 * bounced / nullif(sent, 0), 1) as bounce_rate,
+    campaign_id
+from funnels
+join campaigns on campaigns.id = campaign_id
+order by sent_on desc, campaign_id;

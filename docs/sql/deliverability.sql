@@ -1,0 +1,70 @@
+-- Which mailbox providers do not take our emails?
+--
+-- A row is an email domain. It counts emails of campaigns and flows: an email is a message to a
+-- person. All rates are of those sent, but complaints, which are of those delivered.
+--
+-- Beware: a message of a flow that went to the same person twice counts once. A dropped email was
+-- never sent, so `sent` does not hold it. Of complaints we know only what providers report; Gmail
+-- reports none.
+
+with happenings as (
+    select 'received' as what, id, profile_id, profile, event_properties from receive
+    union all
+    select 'bounced', id, profile_id, profile, event_properties from bounce
+    union all
+    select 'dropped', id, profile_id, profile, event_properties from dropped_email
+    union all
+    select 'complained', id, profile_id, profile, event_properties from mark_as_spam
+),
+
+-- The domain the event tells, else that of the person's address of today.
+addressed as (
+    select
+        what,
+        lower(coalesce(
+            event_properties ->> 'Email Domain',
+            split_part(profile ->> '$[0].email', '@', -1),
+            '(unknown)'
+        )) as domain,
+        coalesce(profile_id, id) as person,
+        coalesce(event_properties ->> '$."$message"', id) as message
+    from happenings
+),
+
+emails as (
+    select
+        domain,
+        person,
+        message,
+        bool_or(what = 'received') as received,
+        bool_or(what = 'bounced') as bounced,
+        bool_or(what = 'dropped') as dropped,
+        bool_or(what = 'complained') as complained
+    from addressed
+    group by domain, person, message
+),
+
+domains as (
+    select
+        domain,
+        count(*) filter (received or bounced) as sent,
+        count(*) filter (received and not bounced) as delivered,
+        count(*) filter (bounced) as bounced,
+        count(*) filter (dropped) as dropped,
+        count(*) filter (complained) as complaints
+    from emails
+    group by domain
+)
+
+select
+    domain,
+    sent,
+    delivered,
+    bounced,
+    dropped,
+    complaints,
+    round(100.0 * delivered / nullif(sent, 0), 2) as delivery_rate,
+    round(100.0 * bounced / nullif(sent, 0), 2) as bounce_rate,
+    round(100.0 * complaints / nullif(delivered, 0), 2) as complaint_rate
+from domains
+order by sent desc, domain;
