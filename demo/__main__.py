@@ -23,7 +23,7 @@ from rich.console import Console
 from demo.report import report
 from demo.tables import make_views, table_names
 
-EVENTS = 20_000
+EVENTS = 16_000
 OWN_STREAMS = {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
 FURTHER = frozenset({"subscribed_to_email", "flows"})
 ARRIVING = {"Opened Email": 180, "Clicked Email": 50, "Unsubscribed from Email Marketing": 3}

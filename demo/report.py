@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-DAYS = 45
+DAYS = 30
 WIDTH = 78
 HEIGHT = 14
 
