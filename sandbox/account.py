@@ -269,11 +269,16 @@ class Account:
                 for position in self.log.positions(metric, start, end)
             ]
 
-    def event_ids_of(self, metric_id: str | None) -> list[str]:
-        """Ids of a metric's events, by timestamp; None stands for all events, even of no metric."""
+    def event_ids_of(
+        self, metric_id: str | None, start: float = 0, end: float = math.inf
+    ) -> list[str]:
+        """Ids of a metric's events in `[start, end)` Unix seconds, by timestamp.
+
+        None stands for all events, even of no metric.
+        """
         with self.lock:
             metric = None if metric_id is None else self.collections["metric"][metric_id]
-            return [self.log.id(position) for position in self.log.positions(metric)]
+            return [self.log.id(position) for position in self.log.positions(metric, start, end)]
 
     def ids(self, kind: str) -> list[str]:
         """Ids of all living resources of a type."""

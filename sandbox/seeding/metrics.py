@@ -44,6 +44,8 @@ NATIVE: dict[str, tuple[str, ...]] = {
         "Unsubscribed from SMS Marketing",
         "Unsubscribed from Text Messaging Marketing",
     ),
+    "subscribe_transactional": ("Subscribed to Text Messaging Transactional",),
+    "unsubscribe_transactional": ("Unsubscribed from Text Messaging Transactional",),
 }
 
 # Metrics of others, by what they count: name and integration. Some bear Klaviyo's names.
