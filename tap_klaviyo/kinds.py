@@ -87,6 +87,11 @@ class Cut:
     lower: str = "greater-or-equal"
     upper: str = "less-than"
 
+    @property
+    def reaches_over(self) -> bool:
+        """Whether a window that is asked for brings what lies beside it, too."""
+        return (self.lower, self.upper) != ("greater-or-equal", "less-than")
+
 
 @dataclass(frozen=True)
 class Parent:
@@ -192,9 +197,12 @@ class Stream:
 
     @property
     def automatic(self) -> tuple[str, ...]:
-        """The properties that are in each record, whatever is selected."""
-        replication_key = (self.replication_key,) if self.replication_key else ()
-        return tuple(dict.fromkeys((*self.keys, *replication_key)))
+        """The properties that are in each record, whatever is selected.
+
+        What a list is cut by has to be seen to tell which window a record belongs to.
+        """
+        dates = (self.replication_key, self.cut.field if self.cut else "")
+        return tuple(dict.fromkeys((*self.keys, *filter(None, dates))))
 
 
 PROFILE = Include("profile", "profile", "profile", "profiles:read", "profile_id")

@@ -27,10 +27,11 @@ class Reading:
     """One window of one lane.
 
     ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
-    which ``latest`` is the last second. ``cut`` means that pages may hold records from behind the
-    window, which are not this reader's. ``trail`` is the way from page to page. ``doubtful`` means
-    that the page came in a form that could not be read, ``small`` that it is asked for in a small
-    size. ``restarts`` counts how often the window had to begin again.
+    which ``latest`` is the last second. ``cut`` means that pages may hold records from beside the
+    window, which are not this reader's: it was cut, or Klaviyo's filters are not exact. ``trail``
+    is the way from page to page. ``doubtful`` means that the page came in a form that could not be
+    read, ``small`` that it is asked for in a small size. ``restarts`` counts how often the window
+    had to begin again.
     """
 
     lane: Lane
@@ -39,11 +40,15 @@ class Reading:
     pages: int = 0
     records: int = 0
     latest: int | None = None
-    cut: bool = False
+    cut: bool = field(init=False)
     trail: Trail = field(default_factory=Trail)
     doubtful: bool = False
     small: bool = False
     restarts: int = 0
+
+    def __post_init__(self) -> None:
+        cut = self.lane.table.selected.stream.cut
+        self.cut = self.lane.timed and cut is not None and cut.reaches_over
 
     @classmethod
     def begin(cls, lane: Lane, window: Window, page_size: int) -> Reading:
@@ -122,8 +127,9 @@ class Reading:
         more = page.next_url is not None
         if not self.cut:
             return page.records, more
-        inside = [moment is None or moment < self.window.end for moment in page.times]
-        ends_here = not all(inside) and _is_sorted(page.times)
+        start, end = self.window
+        inside = [moment is None or start <= moment < end for moment in page.times]
+        ends_here = _is_sorted(page.times) and page.times[-1] >= end
         return list(compress(page.records, inside)), more and not ends_here
 
 

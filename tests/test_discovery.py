@@ -84,7 +84,7 @@ def test_entries(stream: Any) -> None:
     keys = [stream.replication_key] if stream.replication_key else []
     assert top.get("valid-replication-keys", []) == keys
     automatic = {place for place, item in metadata.items() if item.get("inclusion") == "automatic"}
-    wanted = {*stream.keys, *([stream.replication_key] if stream.replication_key else [])}
+    wanted = {*stream.keys, *keys, *([stream.cut.field] if stream.cut else [])}
     assert automatic == {("properties", name) for name in wanted}
     jsonschema.Draft4Validator.check_schema(found["schema"])
 

@@ -25,7 +25,7 @@ _SHARES = {
     "mark_as_spam": 2, "unsubscribe_list": 3, "subscribe_list": 20, "update_preferences": 4,
     "receive_sms": 60, "click_sms": 12, "consent_sms": 8, "fail_sms": 3, "fail_automated_sms": 2,
     "receive_automated_sms": 3, "send_sms": 6, "unsubscribe_sms": 3, "order": 25,
-    "order_product": 25, "view_product": 35, "visit": 20, "decoy_open": 4, "decoy_receive_sms": 3,
+    "order_product": 25, "view_product": 31, "visit": 20, "decoy_open": 4, "decoy_receive_sms": 3,
     "decoy_open_api": 3, "orphan": 2, "custom": 3, "unresolvable": 2, "subscribe_email": 15,
     "subscribe_transactional": 2, "unsubscribe_transactional": 2,
 }  # fmt: skip

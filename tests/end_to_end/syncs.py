@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +24,7 @@ from tap_klaviyo.streams import DEFAULT, STREAMS
 from tap_klaviyo.sync import Run
 
 Message = dict[str, Any]
+Key = tuple[str, ...]
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Output:
 
     def __post_init__(self) -> None:
         for message in self.of("RECORD"):
+            # A record that is keyed by several properties has no id of its own.
             self.ids[message["stream"]].append(message["record"].get("id", ""))
 
     def of(self, kind: str) -> list[Message]:
@@ -42,6 +47,12 @@ class Output:
     def records(self, stream: str) -> list[dict[str, Any]]:
         """The records of one stream."""
         return [m["record"] for m in self.of("RECORD") if m["stream"] == stream]
+
+    def keys(self, stream: str) -> list[Key]:
+        """The values of the key properties in each record of one stream."""
+        (schema,) = (m for m in self.of("SCHEMA") if m["stream"] == stream)
+        names = schema["key_properties"]
+        return [tuple(record[name] for name in names) for record in self.records(stream)]
 
     @property
     def state(self) -> dict[str, Any]:
@@ -63,6 +74,20 @@ class Clock:
         self.now += seconds
 
 
+class Heard(io.BytesIO):
+    """An output that tells of each message before it takes it."""
+
+    def __init__(self, tell: Callable[[Message], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def write(self, data: Any, /) -> int:
+        """Takes whole lines."""
+        for line in bytes(data).splitlines():
+            self._tell(json.loads(line))
+        return super().write(data)
+
+
 @dataclass
 class Tap:
     """The tap, pointed at one sandbox."""
@@ -76,13 +101,17 @@ class Tap:
         state: dict[str, Any] | None = None,
         catalog: dict[str, Any] | None = None,
         now: float | None = None,
+        stop_at: Callable[[Message], bool] = lambda message: False,
         **settings: Any,
     ) -> Output:
-        """One run. ``now`` stands for the clock; ``settings`` are added to the tap's own."""
+        """One run. ``now`` stands for the clock; ``settings`` are added to the tap's own.
+
+        The run is stopped, as by a signal, with the first message for which ``stop_at`` is true.
+        """
         parsed = config.parse({**self.settings, **settings})
         streams = [*STREAMS, *parsed.metric_streams]
         selection = discovery.read_catalog(catalog or discovery.catalog(streams), streams=streams)
-        out = io.BytesIO()
+        out = Heard(lambda message: run.stop() if stop_at(message) else None)
         client = Client(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
         clock = {} if now is None else {"now": lambda: now}
         run = Run(parsed, client, Writer(out), Progress(), selection, State(state or {}), **clock)
@@ -111,10 +140,43 @@ def keyed_exclusions(account: Account) -> set[str]:
     return {identifier for identifier in account.suppressed_profiles() if emails[identifier]}
 
 
-def catalog_of(*names: str) -> dict[str, Any]:
-    """The catalog with just these streams."""
+def catalog_of(
+    *names: str,
+    method: str = "",
+    without: Collection[str] = (),
+    whole: bool = False,
+) -> dict[str, Any]:
+    """The catalog with just these streams, all selected.
+
+    ``method`` overrides how they are read. ``without`` are dotted fields to deselect; if ``whole``,
+    fields that are not selected by default are selected too.
+    """
     streams = [entry for entry in discovery.catalog()["streams"] if entry["stream"] in names]
+    streams = copy.deepcopy(streams)
+    for entry in streams:
+        for item in entry["metadata"]:
+            field = dotted(item["breadcrumb"])
+            if field in without:
+                item["metadata"]["selected"] = False
+            elif whole or not field:
+                item["metadata"]["selected"] = True
+            if method and not field:
+                item["metadata"]["replication-method"] = method
     return {"streams": streams}
+
+
+def dotted(breadcrumb: Sequence[str]) -> str:
+    """The names on the way to a field, one of which may be "properties" or "items" itself."""
+    steps = iter(breadcrumb)
+    return ".".join(next(steps) for step in steps if step == "properties")
+
+
+@contextmanager
+def tap_of(account: Account, **options: Any) -> Iterator[Tap]:
+    """A tap on a sandbox that serves an account."""
+    with Sandbox(account, **options) as box:
+        settings = {"api_key": box.key, "base_url": box.url, "start_date": "2000-01-01"}
+        yield Tap(box, settings)
 
 
 NOW = 1_793_534_400

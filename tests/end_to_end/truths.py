@@ -1,0 +1,127 @@
+"""What belongs in each stream that is not selected by default, in the account's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from syncs import NOW, Key
+
+from sandbox.account import Account
+
+Truth = Callable[[Account], set[Key]]
+
+
+def all_of(kind: str) -> Truth:
+    """Every living resource of a type, by its id."""
+    return lambda account: {(identifier,) for identifier in account.ids(kind)}
+
+
+def below(kind: str, *relations: str) -> Truth:
+    """All that the resources of a type relate to, by their ids."""
+    return lambda account: {(child,) for _, child in pairs(account, kind, *relations)}
+
+
+def pairs(account: Account, kind: str, *relations: str) -> set[Key]:
+    """The ids of parents and of what they relate to, by way of one relation after the other."""
+    parents, found = account.ids(kind), set[Key]()
+    for relation in relations:
+        found = {
+            (parent, child)
+            for parent in parents
+            for child in account.ids_under(kind, parent, relation)
+        }
+        parents, kind = [child for _, child in found], relation.removesuffix("s")
+    return found
+
+
+def members_of(kind: str) -> Truth:
+    """Each membership of a list or a segment, by the ids of the two."""
+    return lambda account: {
+        (group, profile) for group in account.ids(kind) for profile in account.members(group)
+    }
+
+
+def events_of(*names: str) -> Truth:
+    """The events of Klaviyo's own metrics with these names, up to NOW."""
+    return lambda account: {(event,) for event in account.event_ids(names, end=NOW)}
+
+
+def any_events(account: Account) -> set[Key]:
+    """All events up to NOW, of whatever metric."""
+    return {(event,) for event in account.event_ids_of(None, end=NOW)}
+
+
+def list_exclusions(account: Account) -> set[Key]:
+    """Each suppression of a profile for one list."""
+    return set(_list_exclusions(account))
+
+
+def _list_exclusions(account: Account) -> Iterator[Key]:
+    for profile in account.collections["profile"]:
+        marketing = profile.attributes["subscriptions"]["email"]["marketing"]
+        for entry in marketing["list_suppressions"]:
+            moment = entry["timestamp"].replace("+00:00", "Z")
+            yield entry["list_id"], profile.id, entry["reason"], moment
+
+
+@dataclass(frozen=True)
+class Family:
+    """A stream of children: its parent's stream and type, and the relations that lead to it.
+
+    ``listed`` is the property that holds the parent's id, ``path`` where its children are asked
+    for if it has the id ``{}``, empty if it is in a filter.
+    """
+
+    parent: str
+    listed: str
+    kind: str
+    relations: tuple[str, ...]
+    path: str = ""
+
+
+TRUTHS: dict[str, Truth] = {
+    "subscribed_to_email": events_of("Subscribed to Email Marketing"),
+    "subscribed_to_text_message_transactional": events_of(
+        "Subscribed to Text Messaging Transactional"
+    ),
+    "unsubscribed_from_text_message_transactional": events_of(
+        "Unsubscribed from Text Messaging Transactional"
+    ),
+    "events": any_events,
+    "profiles": all_of("profile"),
+    "list_exclusions": list_exclusions,
+    "push_tokens": all_of("push-token"),
+    "segments": all_of("segment"),
+    "list_members": members_of("list"),
+    "segment_members": members_of("segment"),
+    "tags": all_of("tag"),
+    "tag_groups": all_of("tag-group"),
+    "campaign_messages": below("campaign", "campaign-messages"),
+    "flows": all_of("flow"),
+    "flow_actions": below("flow", "flow-actions"),
+    "flow_messages": below("flow", "flow-actions", "flow-messages"),
+    "templates": all_of("template"),
+    "universal_content": all_of("template-universal-content"),
+    "images": all_of("image"),
+    "forms": all_of("form"),
+    "form_versions": below("form", "form-versions"),
+    "web_feeds": all_of("web-feed"),
+    "reviews": all_of("review"),
+    "catalog_items": all_of("catalog-item"),
+    "catalog_variants": all_of("catalog-variant"),
+    "catalog_categories": all_of("catalog-category"),
+    "coupons": all_of("coupon"),
+    "coupon_codes": below("coupon", "coupon-codes"),
+    "accounts": all_of("account"),
+    "metrics": all_of("metric"),
+    "metric_properties": below("metric", "metric-properties"),
+    "custom_metrics": all_of("custom-metric"),
+    "mapped_metrics": all_of("mapped-metric"),
+    "webhooks": all_of("webhook"),
+    "tracking_settings": all_of("tracking-setting"),
+    "data_sources": all_of("data-source"),
+    "object_types": all_of("object-type"),
+    "object_records": below("object-type", "object-records"),
+}
+"""For each stream beyond the default ones, the keys of its records in a run begun at NOW."""
