@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from syncs import NOW, Key
+from syncs import NOW, Key, Output, truth
 
 from sandbox.account import Account
+from tap_klaviyo.streams import BY_NAME
 
 Truth = Callable[[Account], set[Key]]
 
@@ -65,21 +66,6 @@ def _list_exclusions(account: Account) -> Iterator[Key]:
             yield entry["list_id"], profile.id, entry["reason"], moment
 
 
-@dataclass(frozen=True)
-class Family:
-    """A stream of children: its parent's stream and type, and the relations that lead to it.
-
-    ``listed`` is the property that holds the parent's id, ``path`` where its children are asked
-    for if it has the id ``{}``, empty if it is in a filter.
-    """
-
-    parent: str
-    listed: str
-    kind: str
-    relations: tuple[str, ...]
-    path: str = ""
-
-
 TRUTHS: dict[str, Truth] = {
     "subscribed_to_email": events_of("Subscribed to Email Marketing"),
     "subscribed_to_text_message_transactional": events_of(
@@ -125,3 +111,50 @@ TRUTHS: dict[str, Truth] = {
     "object_records": below("object-type", "object-records"),
 }
 """For each stream beyond the default ones, the keys of its records in a run begun at NOW."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """Where the children of a stream come from: the type of their parents, and the relation.
+
+    ``filtered`` means that a parent is named in a filter instead of in the path.
+    """
+
+    kind: str
+    relation: str
+    filtered: bool = False
+
+
+FAMILIES = {
+    "list_exclusions": Family("list", "", filtered=True),
+    "list_members": Family("list", "profiles"),
+    "segment_members": Family("segment", "profiles"),
+    "campaign_messages": Family("campaign", "campaign-messages"),
+    "flow_actions": Family("flow", "flow-actions"),
+    "flow_messages": Family("flow-action", "flow-messages"),
+    "form_versions": Family("form", "form-versions"),
+    "coupon_codes": Family("coupon", "coupon-codes", filtered=True),
+    "metric_properties": Family("metric", "metric-properties"),
+    "object_records": Family("object-type", "object-records"),
+}
+"""Each stream of children."""
+
+
+def parent_of(name: str) -> str:
+    """The stream whose records are the parents."""
+    parent = BY_NAME[name].parent
+    assert parent is not None
+    return parent.stream
+
+
+def expected(shop: Account, name: str) -> set[Key]:
+    """The keys that a stream should have."""
+    if name in TRUTHS:
+        return TRUTHS[name](shop)
+    return {(identifier,) for identifier in truth(shop, BY_NAME[name], NOW)}
+
+
+def assert_complete(shop: Account, output: Output, *names: str) -> None:
+    """Each of these streams has just the records that it should, each once."""
+    for name in names:
+        assert sorted(output.keys(name)) == sorted(expected(shop, name)), name
