@@ -193,6 +193,15 @@ def test_a_parent_that_is_gone_leaves_its_children_whole(tap_on: TapOn) -> None:
     assert gone not in {group for group, _ in output.keys("list_members")}
 
 
+def test_children_wait_for_the_last_of_their_parents(tap_on: TapOn) -> None:
+    """Children that are all read are not whole as long as a slow page may bring more parents."""
+    tap = tap_on(account())
+    tap.box.faults.add("drip", path="/api/forms", times=None, pieces=2, seconds=0.05)
+    output = tap.sync(catalog=catalog_of("form_versions"), page_size=5, **ON)
+    assert activated(output) == {"form_versions": NOW}
+    assert_complete(tap.box.account, output, "form_versions")
+
+
 def test_records_without_a_key_do_not_hold_a_version_back(tap_on: TapOn) -> None:
     """Suppressed profiles that cannot be rows are none the next time either."""
     output = tap_on(account()).sync(catalog=catalog_of("global_exclusions"), **ON)
