@@ -303,12 +303,12 @@ class Run:
 
     def _can_shrink(self, reading: Reading, error: ApiError) -> bool:
         """Whether the first page of a window may do better in a small size."""
+        largest = reading.lane.table.selected.stream.page_size or 0
         return (
             error.status == 400
             and not reading.pages
             and not reading.small
-            and (reading.lane.table.selected.stream.page_size or 0) > EVENT_PAGE_SIZE_FALLBACK
-            and self._asked_page_size > EVENT_PAGE_SIZE_FALLBACK
+            and min(largest, self._asked_page_size) > EVENT_PAGE_SIZE_FALLBACK
         )
 
     def _can_restart(self, reading: Reading, error: ApiError) -> bool:

@@ -195,3 +195,17 @@ def test_a_refused_page_size_falls_back(tap: Tap, caplog: pytest.LogCaptureFixtu
     assert output.fault is None
     assert_complete(tap, output, *NAMES)
     assert sum("page_size" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_refusal_of_profiles_is_not_one_of_large_pages(
+    tap: Tap, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where pages are small in any case, a refusal says nothing of the size of pages of events."""
+    tap.box.faults.add("status", path="/api/profiles", status=400)
+    catalog = catalog_of("open", "profiles")
+    output = tap.sync(now=NOW, catalog=catalog, page_size=1000)
+    assert "(profiles)" in str(output.fault)
+    assert_complete(tap, output, "open")
+    assert not any("page_size" in record.getMessage() for record in caplog.records)
+    sizes = {dict(seen.query)["page[size]"] for seen in tap.box.requests if "events" in seen.path}
+    assert sizes == {"1000"}
