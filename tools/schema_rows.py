@@ -1,4 +1,7 @@
-"""What each file of `schemas/` describes: the table that `check_schemas` goes by."""
+"""What each file of `schemas/` describes: the table that `check_schemas` goes by.
+
+A file that describes the one resource that it is named after, as it is, needs no row.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,6 @@ ROWS: Mapping[str, Row] = {
         keys=(),
         choices={"measurements": "number"},
     ),
-    "account.json": Row(("AccountResponseObjectResource",)),
     "any_event.json": Row(
         ("EventResponseObjectResource",),
         ours={
@@ -134,17 +136,13 @@ ROWS: Mapping[str, Row] = {
     "campaign_values_report.json": _report(
         "CampaignValues", VALUES, "campaign_id", "campaign_message_id", "send_channel"
     ),
-    "catalog_category.json": Row(("CatalogCategoryResponseObjectResource",)),
-    "catalog_item.json": Row(("CatalogItemResponseObjectResource",)),
     "catalog_variant.json": Row(
         ("CatalogVariantResponseObjectResource",), ours=_strings("item_id")
     ),
-    "coupon.json": Row(("CouponResponseObjectResource",)),
     "coupon_code.json": Row(
         ("CouponCodeResponseObjectResource",), ours=_strings("coupon_id", "profile_id")
     ),
     "custom_metric.json": Row(("CustomMetricResponseObjectResource",), ours=DEFINITION),
-    "data_source.json": Row(("DataSourceResponseObjectResource",)),
     "event.json": Row(("EventResponseObjectResource",), ours=EVENT),
     "flow.json": Row(("FlowResponseObjectResource",), ours=TAGS),
     "flow_action.json": Row(
@@ -160,7 +158,6 @@ ROWS: Mapping[str, Row] = {
     "flow_values_report.json": _report(
         "FlowValues", VALUES, "flow_id", "flow_message_id", "send_channel"
     ),
-    "form.json": Row(("FormResponseObjectResource",)),
     "form_series_report.json": _report("FormSeries", SERIES, "form_id"),
     "form_statistics.json": Row(
         ("FormValuesRequestDTOResourceObjectAttributes",), keys=(), choices=STATISTICS
@@ -178,7 +175,6 @@ ROWS: Mapping[str, Row] = {
             **COORDINATES,
         },
     ),
-    "image.json": Row(("ImageResponseObjectResource",)),
     "list.json": Row(("ListListResponseObjectResource",), ours=TAGS),
     "list_exclusion.json": Row(
         ("EmailMarketingListSuppression",),
@@ -214,7 +210,6 @@ ROWS: Mapping[str, Row] = {
     "object_record.json": Row(
         ("ObjectRecordResponseObjectResource",), ours=_strings("object_type_id")
     ),
-    "object_type.json": Row(("ObjectTypeResponseObjectResource",)),
     "person.json": Row(
         ("ProfileResponsePluralConversationsObjectResourceExtended",), ours=COORDINATES
     ),
@@ -237,8 +232,6 @@ ROWS: Mapping[str, Row] = {
     ),
     "segment_values_report.json": _segment_report("SegmentValues", VALUES),
     "subscriptions.json": Row(("Subscriptions",), keys=()),
-    "tag.json": Row(("TagResponseObjectResource",)),
-    "tag_group.json": Row(("TagGroupResponseObjectResource",)),
     "tag_record.json": Row(("TagResponseObjectResource",), ours=_strings("tag_group_id")),
     "template.json": Row(("TemplateDndResponseObjectResourceExtended",), ours=DEFINITION),
     "tracking_setting.json": Row(
@@ -250,6 +243,10 @@ ROWS: Mapping[str, Row] = {
         },
     ),
     "universal_content.json": Row(("UniversalContentResponseObjectResource",), ours=DEFINITION),
-    "web_feed.json": Row(("WebFeedResponseObjectResource",)),
-    "webhook.json": Row(("WebhookResponseObjectResource",)),
 }
+
+
+def row_of(name: str) -> Row:
+    """The row of a schema file; that of the resource that it is named after if it has none."""
+    model = "".join(part.capitalize() for part in name.removesuffix(".json").split("_"))
+    return ROWS.get(name) or Row((f"{model}ResponseObjectResource",))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from syncs import NOW, Key, Output, truth
 
 from sandbox.account import Account
-from tap_klaviyo.streams import BY_NAME
+from tap_klaviyo.streams import BY_NAME, DEFAULT, STREAMS
 
 Truth = Callable[[Account], set[Key]]
 
@@ -66,7 +66,15 @@ def _list_exclusions(account: Account) -> Iterator[Key]:
             yield entry["list_id"], profile.id, entry["reason"], moment
 
 
+LISTS: dict[str, Truth] = {
+    stream.name: all_of(stream.type)
+    for stream in STREAMS
+    if stream.keys == ("id",) and not (stream.metrics or stream.parent)
+}
+"""Each stream that has all resources of a type."""
+
 TRUTHS: dict[str, Truth] = {
+    **{name: LISTS[name] for name in LISTS.keys() - {stream.name for stream in DEFAULT}},
     "subscribed_to_email": events_of("Subscribed to Email Marketing"),
     "subscribed_to_text_message_transactional": events_of(
         "Subscribed to Text Messaging Transactional"
@@ -75,39 +83,15 @@ TRUTHS: dict[str, Truth] = {
         "Unsubscribed from Text Messaging Transactional"
     ),
     "events": any_events,
-    "profiles": all_of("profile"),
     "list_exclusions": list_exclusions,
-    "push_tokens": all_of("push-token"),
-    "segments": all_of("segment"),
     "list_members": members_of("list"),
     "segment_members": members_of("segment"),
-    "tags": all_of("tag"),
-    "tag_groups": all_of("tag-group"),
     "campaign_messages": below("campaign", "campaign-messages"),
-    "flows": all_of("flow"),
     "flow_actions": below("flow", "flow-actions"),
     "flow_messages": below("flow", "flow-actions", "flow-messages"),
-    "templates": all_of("template"),
-    "universal_content": all_of("template-universal-content"),
-    "images": all_of("image"),
-    "forms": all_of("form"),
     "form_versions": below("form", "form-versions"),
-    "web_feeds": all_of("web-feed"),
-    "reviews": all_of("review"),
-    "catalog_items": all_of("catalog-item"),
-    "catalog_variants": all_of("catalog-variant"),
-    "catalog_categories": all_of("catalog-category"),
-    "coupons": all_of("coupon"),
     "coupon_codes": below("coupon", "coupon-codes"),
-    "accounts": all_of("account"),
-    "metrics": all_of("metric"),
     "metric_properties": below("metric", "metric-properties"),
-    "custom_metrics": all_of("custom-metric"),
-    "mapped_metrics": all_of("mapped-metric"),
-    "webhooks": all_of("webhook"),
-    "tracking_settings": all_of("tracking-setting"),
-    "data_sources": all_of("data-source"),
-    "object_types": all_of("object-type"),
     "object_records": below("object-type", "object-records"),
 }
 """For each stream beyond the default ones, the keys of its records in a run begun at NOW."""
