@@ -36,6 +36,7 @@ class Bars(Progress):
         from rich.console import Console
         from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
+        from rich.table import Column
 
         self._shown = RichProgress(
             SpinnerColumn(finished_text="✓"),
@@ -44,7 +45,8 @@ class Bars(Progress):
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[records]:>7,} records"),
             TextColumn("{task.fields[rate]:>5,.0f}/s"),
-            TimeElapsedColumn(),
+            # On a narrow terminal the bar gives way, not the time.
+            TimeElapsedColumn(table_column=Column(no_wrap=True)),
             console=Console(stderr=True),
             redirect_stdout=False,
         )
