@@ -145,7 +145,7 @@ def wanted(row: Row) -> Kinds:
 
 def _record_kinds(model: type[BaseModel]) -> Kinds:
     kinds = dict(model_kinds(model))
-    if "attributes" not in kinds:
+    if not {"type", "id"} <= kinds.keys():
         return kinds
     return {
         path.removeprefix("attributes."): kind
