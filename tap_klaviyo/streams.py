@@ -338,6 +338,14 @@ _ACCOUNT = (
     ),
     listed("webhooks", "webhook", "Webhooks.", "XS", None, "webhooks:read"),
     listed(
+        "webhook_topics",
+        "webhook_topic",
+        "What a webhook can be called for.",
+        "XS",
+        None,
+        "webhooks:read",
+    ),
+    listed(
         "tracking_settings",
         "tracking_setting",
         "Parameters that links in messages get.",
