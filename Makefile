@@ -16,7 +16,7 @@ demo: $(VENV)/demo $(ENVS)/target-jsonl/ready  ## From nothing to rows in a tabl
 	@$(BIN)/python -m demo --target $(ENVS)/target-jsonl/bin/target-jsonl
 
 test: $(VENV)/dev  ## The test suite
-	$(BIN)/python -m pytest -m "not integration"
+	$(BIN)/python -m pytest --numprocesses auto -m "not integration"
 
 test-integration: $(VENV)/dev  ## Real targets, PostgreSQL, Meltano, singer-check-tap
 	$(BIN)/python -m pytest -m integration
@@ -25,7 +25,7 @@ check: $(VENV)/dev  ## Format, lint, types and tests: what has to pass before a 
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not integration"
+	$(BIN)/python -m pytest --numprocesses auto -m "not integration"
 
 format: $(VENV)/dev  ## Formats the code
 	$(BIN)/ruff format .

@@ -45,6 +45,7 @@ setup(
             "mypy>=1.13,<3",
             "packaging>=24,<28",
             "pytest>=8,<10",
+            "pytest-xdist>=3.6,<4",
             "responses>=0.25,<1",
             "ruff>=0.8,<1",
             "trustme>=1.2,<2",

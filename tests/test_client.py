@@ -26,7 +26,7 @@ URL = "https://a.klaviyo.com/api/lists"
 LISTS = Query("/api/lists", {}, scopes=("lists:read", "tags:read"), tier="L")
 METRICS = Query("/api/metrics", {}, scopes=("metrics:read",), tier="M")
 TIMEOUT = 10.0
-GZIPPED = gzip.compress(b"{}")
+GZIPPED = gzip.compress(b"{}", mtime=0)
 Configure = Callable[..., Config]
 Serve = Callable[[], Any]
 
@@ -336,7 +336,9 @@ def test_rate_limit_of_another_endpoint(configure: Configure, clock: Any) -> Non
 
 
 @pytest.mark.parametrize(("status", "kind"), [(503, RetryableError), (403, ApiError)])
-@pytest.mark.parametrize("body", [b"", b"no gzip", GZIPPED[:-4], gzip.compress(b" " * 2_000)])
+@pytest.mark.parametrize(
+    "body", [b"", b"no gzip", GZIPPED[:-4], gzip.compress(b" " * 2_000, mtime=0)]
+)
 @responses.activate
 def test_refusal_with_a_damaged_body(
     client: Client,

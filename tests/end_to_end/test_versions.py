@@ -43,7 +43,8 @@ def activated(output: Output) -> dict[str, int]:
 
 def test_each_stream_that_is_read_whole_has_one_version(tap_on: TapOn) -> None:
     """Its records all bear the version that is activated behind them; others bear none."""
-    output = tap_on(account()).sync(catalog=catalog_of(*BY_NAME), **ON)
+    several = catalog_of(*BY_NAME)
+    output = tap_on(account()).sync(catalog=several, start_date="2026-06-01", **ON)
     whole = {one.name for one in STREAMS if one.replication_method == "FULL_TABLE"}
     assert output.fault is None
     assert activated(output) == dict.fromkeys(whole, NOW)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from syncs import NOW, Key, Output, truth
 
 from sandbox.account import Account
-from tap_klaviyo.streams import BY_NAME, DEFAULT, STREAMS
+from tap_klaviyo.streams import BY_NAME, STREAMS
 
 Truth = Callable[[Account], set[Key]]
 
@@ -74,7 +74,7 @@ LISTS: dict[str, Truth] = {
 """Each stream that has all resources of a type."""
 
 TRUTHS: dict[str, Truth] = {
-    **{name: LISTS[name] for name in LISTS.keys() - {stream.name for stream in DEFAULT}},
+    **{name: every for name, every in LISTS.items() if not BY_NAME[name].selected_by_default},
     "subscribed_to_email": events_of("Subscribed to Email Marketing"),
     "subscribed_to_text_message_transactional": events_of(
         "Subscribed to Text Messaging Transactional"
