@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from tap_klaviyo.client import Client
-from tap_klaviyo.errors import ApiError
+from tap_klaviyo.errors import StreamError
 from tap_klaviyo.jsonapi import Query, Trail
 from tap_klaviyo.streams import STREAMS
 
@@ -79,7 +79,7 @@ class Metrics:
 class Account:
     """What there is to know of an account before it is read. Each fact is asked for once, at most.
 
-    A fact that Klaviyo refuses to tell raises the same :class:`ApiError` whenever it is wanted.
+    A fact that Klaviyo does not tell raises the same :class:`StreamError` whenever it is wanted.
     """
 
     def __init__(self, client: Client) -> None:
@@ -105,9 +105,9 @@ class Account:
         if read not in self._known:
             try:
                 self._known[read] = read(self._client)
-            except ApiError as error:
+            except StreamError as error:
                 self._known[read] = error
-        if isinstance(self._known[read], ApiError):
+        if isinstance(self._known[read], StreamError):
             raise self._known[read]
         return cast(Fact, self._known[read])
 
@@ -118,9 +118,13 @@ def read_metrics(client: Client) -> Metrics:
 
 
 def read_zone(client: Client) -> ZoneInfo:
-    """The account's time zone. Raises what :meth:`Client.get` does."""
-    (zone, *_) = _read(client, _ZONE, lambda item: ZoneInfo(item["attributes"]["timezone"]))
-    return zone
+    """The account's time zone. Raises what :meth:`Client.get` does, or :class:`StreamError`."""
+    for zone in _read(client, _ZONE, lambda item: ZoneInfo(item["attributes"]["timezone"])):
+        return zone
+    raise StreamError(
+        "Klaviyo does not tell the account's time zone, without which there are no days to report "
+        "on. Set one in Klaviyo > Settings > Organization."
+    )
 
 
 def read_revenue(client: Client) -> str:

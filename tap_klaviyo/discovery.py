@@ -138,6 +138,14 @@ class Selected:
         return self.replication_method == "INCREMENTAL"
 
     @property
+    def whole(self) -> bool:
+        """Whether a run reads all there is, so that what no longer comes is no more.
+
+        What is incremental by default is read from ``start_date`` on, whatever the user chooses.
+        """
+        return not (self.incremental or self.stream.replication_method == "INCREMENTAL")
+
+    @property
     def timed(self) -> bool:
         """Whether the stream is read in windows of time.
 

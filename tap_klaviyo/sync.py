@@ -245,7 +245,7 @@ class Run:
 
     def _version_of(self, table: Table) -> int | None:
         """The version of the records of a table that is read whole, if the user wants versions."""
-        return None if table.selected.incremental else self._version
+        return self._version if table.selected.whole else None
 
     def _advance(self, table: Table) -> None:
         """Moves the stream's bookmark as far as its lanes have come, and ends what is complete."""

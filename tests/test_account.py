@@ -1,4 +1,4 @@
-"""What the account has: its metrics, by name."""
+"""What the account has: metrics by name, its time zone, what stands for revenue."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import responses
 
-from tap_klaviyo.account import Metric, Metrics, read_metrics
+from tap_klaviyo.account import Account, Metric, Metrics, read_metrics
 from tap_klaviyo.client import Client
 from tap_klaviyo.config import Config
-from tap_klaviyo.errors import RetryableError
+from tap_klaviyo.errors import RetryableError, StreamError
 from tap_klaviyo.streams import BY_NAME
 
 URL = "https://a.klaviyo.com/api/metrics"
@@ -99,3 +99,58 @@ def test_no_list_of_metrics(
     with pytest.raises(RetryableError, match="no list of resources"):
         read_metrics(Client(configure()))
     assert len(responses.calls) > 1
+
+
+def known(configure: Configure) -> Account:
+    """An account of which nothing is known yet."""
+    return Account(Client(configure()))
+
+
+@responses.activate
+def test_a_fact_is_asked_for_once(configure: Configure) -> None:
+    """What is wanted of an account is asked for when it is wanted, and not again."""
+    zone = {"type": "account", "id": "A", "attributes": {"timezone": "Europe/Paris"}}
+    responses.get("https://a.klaviyo.com/api/accounts", json=page(zone))
+    account = known(configure)
+    assert not responses.calls
+    assert account.zone.key == account.zone.key == "Europe/Paris"
+    assert len(responses.calls) == 1
+
+
+@responses.activate
+def test_a_refusal_is_remembered(configure: Configure) -> None:
+    """What Klaviyo refuses to tell is not asked again, and refused to each who wants it."""
+    responses.get("https://a.klaviyo.com/api/accounts", json={}, status=403)
+    account = known(configure)
+    for _ in range(2):
+        with pytest.raises(StreamError, match="accounts:read"):
+            _ = account.zone
+    assert len(responses.calls) == 1
+
+
+@responses.activate
+def test_an_account_without_a_time_zone(configure: Configure) -> None:
+    """Where no account is told, its reports cannot be asked for."""
+    responses.get("https://a.klaviyo.com/api/accounts", json=page())
+    with pytest.raises(StreamError, match="time zone"):
+        _ = known(configure).zone
+
+
+@pytest.mark.parametrize(
+    ("related", "metric"),
+    [
+        ({"metric": {"data": {"type": "metric", "id": "M"}}}, "M"),
+        ({"metric": {"data": None}, "custom-metric": {"data": {"id": "C"}}}, ""),
+        ({}, ""),
+    ],
+    ids=["a metric", "a custom metric", "none"],
+)
+@responses.activate
+def test_what_stands_for_revenue(configure: Configure, related: Any, metric: str) -> None:
+    """The metric that is mapped to revenue is found, if it is one that reports can count."""
+    mapped = [
+        {"type": "mapped-metric", "id": "ordered_product", "relationships": {}},
+        {"type": "mapped-metric", "id": "revenue", "relationships": related},
+    ]
+    responses.get("https://a.klaviyo.com/api/mapped-metrics", json=page(*mapped))
+    assert known(configure).revenue == metric
