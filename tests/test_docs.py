@@ -114,3 +114,17 @@ def test_the_reports_of_the_readme_are_good_settings() -> None:
     (example,) = (json.loads(block) for block in blocks if '"reports"' in block)
     required = {"api_key": "pk_0", "start_date": "2026-01-01"}
     assert config.parse({**required, **example}).reports.keys() == example["reports"].keys()
+
+
+def test_meltano_selects_what_is_selected_by_default() -> None:
+    """Meltano, which would select every stream, is told which ones the tap selects by itself."""
+    text = (ROOT / "meltano.yml").read_text()
+    chosen = re.findall(r"^    - (\w+)\.\*$", text, flags=re.M)
+    assert chosen == [stream.name for stream in STREAMS if stream.selected_by_default]
+    left_out = re.findall(r"^    - '!(\w+)\.(\w+)'$", text, flags=re.M)
+    assert left_out == [
+        (stream.name, name)
+        for stream in STREAMS
+        if stream.selected_by_default
+        for name in stream.fields_not_by_default
+    ]
