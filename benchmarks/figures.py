@@ -142,18 +142,13 @@ def growth(take: str, other: str, nothing: str) -> Figure:
 def share_of_rate(take: str, limits: float) -> Figure:
     """The least time in which the limits let the pages pass over the time taken, in percent.
 
-    The least time is that of a client that is never late. The sandbox's minutes are those of the
-    clock, and nothing of the one in which the run begins has been used up.
+    The least time is that of a client that begins with a whole quota, as the take has to, and is
+    never late.
     """
     burst, steady = int(BURST * limits), int(STEADY * limits)
 
-    def least(run: Run) -> float:
-        left, moment = run.pages, run.began
-        while True:
-            over = moment // 60 * 60 + 60
-            passing = min(steady, math.ceil(over - moment) * burst)
-            if left <= passing:
-                return moment + (left - 1) // burst - run.began
-            left, moment = left - passing, over
+    def least(pages: int) -> float:
+        minutes, rest = divmod(pages - 1, steady)
+        return minutes * 60.0 + rest // burst
 
-    return lambda measured: [100 * least(run) / run.usage.wall for run in measured[take]]
+    return lambda measured: [100 * least(run.pages) / run.usage.wall for run in measured[take]]

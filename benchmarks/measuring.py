@@ -27,6 +27,8 @@ LONGEST = 900.0
 UNIT_OF_PEAK = 1 if sys.platform == "darwin" else 1024
 EVENTS = "/api/events"
 ALL_TIME = timedelta(days=95)
+MINUTE = 60.0
+"""Seconds of the sandbox's window of a quota, which begins with a minute of the clock."""
 
 
 class Failed(Exception):
@@ -38,7 +40,8 @@ class Take:
     """One program on one account.
 
     ``arriving`` events happen for each metric before a run, which then goes on from the state of
-    the run before it. ``span`` is how far back from now the program shall read.
+    the run before it. ``span`` is how far back from now the program shall read. With
+    ``on_the_minute`` the program starts with a minute of the clock, and so with a whole quota.
     """
 
     side: Side
@@ -48,6 +51,7 @@ class Take:
     without: tuple[str, ...] = ()
     arriving: int = 0
     span: timedelta = ALL_TIME
+    on_the_minute: bool = False
     label: str = ""
 
     @property
@@ -69,11 +73,10 @@ class Usage:
 class Run:
     """What one run took: that of the program, of a target behind it, and of the sandbox.
 
-    It ``began`` at a moment in Unix seconds. ``events`` were written, and some of them ``again``.
-    ``pages`` of events were served and ``throttled`` requests refused (429); ``sent`` is in bytes.
+    ``events`` were written, and some of them ``again``. ``pages`` of events were served and
+    ``throttled`` requests refused (429); ``sent`` is in bytes.
     """
 
-    began: float
     usage: Usage
     target_cpu: float
     server_cpu: float
@@ -155,6 +158,8 @@ class _Performance:
         start = datetime.fromtimestamp(now, timezone.utc) - take.span
         job = Job(server.url, folder, take.streams, take.without, start, self.pages, self.state)
         commands = take.side.commands(job)
+        if take.on_the_minute:
+            time.sleep(-time.time() % MINUTE)
         return run_measured(commands, output, folder, job.environment)
 
     def _told(
@@ -174,7 +179,6 @@ class _Performance:
             self.state = _last_state(output)
             self.pages = tuple(_address(one) for one in events if one["status"] == 200)
         return Run(
-            began=needed[1],
             usage=usages[0],
             target_cpu=sum(usage.cpu for usage in usages[1:]),
             server_cpu=server.cpu,

@@ -176,7 +176,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         "rate",
         "Rate limits at a quarter of Klaviyo's, 2,000,000 events, same latency",
-        [Take(THE_TAP, _LARGE, _QUARTER)],
+        [Take(THE_TAP, _LARGE, _QUARTER, on_the_minute=True)],
         1,
         [
             Bar(
