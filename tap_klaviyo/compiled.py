@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from operator import attrgetter
 from typing import Annotated, Any, TypeAlias, Union
 
 from msgspec import UNSET, Meta, Raw, UnsetType, defstruct
@@ -27,21 +28,46 @@ _FIRST_BYTES = {"object": b"{", "array": b"[", "null": b"n"}
 """How a free-form value of a kind begins in JSON."""
 
 
-def attributes_struct(properties: Mapping[str, Schema]) -> Any:
-    """A Struct of ``properties``, fields f0, f1 and so on, that checks what types cannot say."""
-    names = {f"f{index}": name for index, name in enumerate(properties)}
-    types = {name: _type(properties[source]) for name, source in names.items()}
+class Attributes:
+    """A Struct of ``properties``, and what its fields must be beyond their types."""
+
+    def __init__(self, properties: Mapping[str, Schema]) -> None:
+        self._getters = {name: attrgetter(f"f{at}") for at, name in enumerate(properties)}
+        self._checks = {name: check for name in properties if (check := _check(properties[name]))}
+        self.struct = _struct(properties, {})
+
+    def columns(self, decoded: Sequence[Any]) -> dict[str, list[Any]]:
+        """The fields of many such Structs, a list for each by name.
+
+        Raises ValueError if one is not what it must be.
+        """
+        columns = {name: list(map(get, decoded)) for name, get in self._getters.items()}
+        for name, check in self._checks.items():
+            if not all(map(check, columns[name])):
+                raise ValueError(name)
+        return columns
+
+
+def _checked_struct(properties: Mapping[str, Schema]) -> Any:
+    """A Struct of ``properties`` that checks what types cannot say when it is made."""
     checks = [
-        (name, check)
-        for name, source in names.items()
-        if (check := _check(properties[source])) is not None
+        (f"f{at}", check)
+        for at, name in enumerate(properties)
+        if (check := _check(properties[name]))
     ]
 
     def check_all(self: Any) -> None:
         for name, check in checks:
             if not check(getattr(self, name)):
-                raise ValueError(names[name])
+                raise ValueError(name)
 
+    return _struct(properties, {"__post_init__": check_all} if checks else {})
+
+
+def _struct(properties: Mapping[str, Schema], namespace: dict[str, Any]) -> Any:
+    """A Struct of ``properties`` with fields f0, f1 and so on."""
+    names = {f"f{at}": name for at, name in enumerate(properties)}
+    types = {name: _type(properties[source]) for name, source in names.items()}
     return defstruct(
         "Attributes",
         [
@@ -52,7 +78,7 @@ def attributes_struct(properties: Mapping[str, Schema]) -> Any:
         ],
         rename=names,
         kw_only=True,
-        namespace={"__post_init__": check_all} if checks else {},
+        namespace=namespace,
         gc=False,
     )
 
@@ -83,7 +109,7 @@ def _type(schema: Schema) -> Any:
 
 def _types(kind: str, schema: Schema) -> tuple[Any, ...]:
     if kind == "object":
-        return (attributes_struct(schema["properties"]),)
+        return (_checked_struct(schema["properties"]),)
     if kind == "array":
         return (list[_type(schema["items"])],)  # type: ignore[misc]
     if kind == "string" and schema.get("format") == "date-time":
@@ -103,10 +129,23 @@ def _check(schema: Schema) -> Callable[[Any], bool] | None:
 
 def is_clean(body: bytes) -> bool:
     """Whether slices of the page may be copied as they are."""
-    return b"\n" not in body and b"\r" not in body and not _NUL.search(body) and _is_utf8(body)
+    return b"\n" not in body and b"\r" not in body and not _has_nul(body) and _is_utf8(body)
 
 
 _NUL = re.compile(rb"\\u0000")
+_FEW = 4096
+"""Escapes that are found faster one by one than by a search for the whole pattern."""
+
+
+def _has_nul(body: bytes) -> bool:
+    at = -2
+    for _ in range(_FEW):
+        at = body.find(b"\\", at + 2)
+        if at < 0:
+            return False
+        if body.startswith(b"u0000", at + 1):
+            return True
+    return _NUL.search(body, at) is not None
 
 
 def _is_utf8(body: bytes) -> bool:

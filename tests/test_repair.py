@@ -59,6 +59,12 @@ BYTES: dict[str, tuple[bytes, Any, Any, dict[str, int]]] = {
         {"a": ["b"]},
         {NUL: 2},
     ),
+    "NUL behind many escapes": (
+        b'"event_properties":{"a":"' + 9000 * b'\\"' + b'\\u0000"}',
+        "event_properties",
+        {"a": 9000 * '"'},
+        {NUL: 1},
+    ),
     "escaped text of a NUL": (b'"uuid":"a\\\\u0000b"', "uuid", "a\\u0000b", {}),
     "raw NUL": (b'"uuid":"a\x00b"', "uuid", "ab", {NUL: 1}),
     "raw control character": (
