@@ -12,7 +12,7 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import TapError
@@ -128,7 +128,7 @@ def _sync(options: argparse.Namespace) -> int:
     from tap_klaviyo.progress import watched
     from tap_klaviyo.state import State
     from tap_klaviyo.streams import STREAMS
-    from tap_klaviyo.sync import Run, Stopped
+    from tap_klaviyo.sync import Run
 
     _logger(options)
     settings = config.load(options.config)
@@ -158,8 +158,7 @@ def _sync(options: argparse.Namespace) -> int:
 
     for number in STOPPING_SIGNALS:
         signal.signal(number, stop)
-    with suppress(Stopped):
-        run.sync()
+    run.sync()
     for number in STOPPING_SIGNALS:
         # While Python ends it would let a second one kill it.
         signal.signal(number, signal.SIG_IGN)

@@ -46,10 +46,10 @@ SETTLE = 10
 class Table:
     """One stream in this run, with its lanes and what has happened to it.
 
-    ``lanes`` are the timed ones; another waits in ``fresh`` until it is begun, and is forgotten
-    when it is done. ``unfinished`` counts these. ``parts`` are the metrics, or the reports, that
-    the stream is made of. The ids of the records are what ``children`` are
-    made of; a table that is ``unseen`` is there for nothing else.
+    ``planned`` tells whether its lanes are known. ``lanes`` are the timed ones; another waits in
+    ``fresh`` until it is begun, and is forgotten when it is done. ``unfinished`` counts these.
+    ``parts`` are the metrics, or the reports, that the stream is made of. The ids of the records
+    are what ``children`` are made of; a table that is ``unseen`` is there for nothing else.
     """
 
     selected: Selected
@@ -58,6 +58,7 @@ class Table:
     unseen: bool = False
     parent: Table | None = None
     children: list[Table] = field(default_factory=list)
+    planned: bool = False
     lanes: list[Lane] = field(default_factory=list)
     fresh: deque[Lane] = field(default_factory=deque)
     unfinished: int = 0
@@ -104,7 +105,7 @@ class Table:
         if self.fault is not None:
             return True
         done = not self.unfinished and all(lane.timeline.finished for lane in self.lanes)
-        return done and self.complete
+        return self.planned and done and self.complete
 
 
 @dataclass(eq=False)
@@ -145,6 +146,7 @@ class Planner:
 
         The lanes of a child come with its parents, those of reports with their ``questions``.
         """
+        table.planned = True
         stream = table.selected.stream
         if stream.metrics:
             table.parts = metrics.ids(stream.metrics, stream.integration)

@@ -11,6 +11,9 @@ in windows of time. When a window is done, the lane's low-water mark may move; t
 is the lowest mark of its lanes, and if it moved, a STATE line follows, always behind the records it
 speaks of.
 
+What is read first. Streams of events wait for the list of metrics, reports for the account's time
+zone. To ask for these is a task as any other, so all other streams are read meanwhile.
+
 A stream that Klaviyo refuses ends alone: the others go on, and the run fails when they are done.
 """
 
@@ -18,10 +21,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, TypeAlias
 
 from tap_klaviyo import jsonapi, report
 from tap_klaviyo.account import Account, Metrics
@@ -39,6 +44,7 @@ from tap_klaviyo.reading import Reading
 from tap_klaviyo.records import Page, Shaper
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import BY_NAME, EVENT_PAGE_SIZE_FALLBACK
+from tap_klaviyo.timeframes import Question
 from tap_klaviyo.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -56,8 +62,17 @@ EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 """The form of ``time_extracted``."""
 
 
-class Stopped(BaseException):
-    """The run was stopped before it had read anything."""
+@dataclass(eq=False)
+class Inquiry:
+    """What the account has is to be asked for, since nobody can plan ``tables`` without it."""
+
+    tables: Sequence[Table]
+
+
+Answers: TypeAlias = list[tuple[Metrics, list[Question]] | StreamError]
+"""What each table of an inquiry can be planned with, or why it cannot."""
+
+Task: TypeAlias = Reading | Inquiry
 
 
 class Run:
@@ -82,12 +97,15 @@ class Run:
         self._planner = Planner(config, state, self._started)
         self._asked_page_size = config.page_size
         self._reports = config.reports
-        self._engine = Engine(config.concurrency, self._fetch)
-        self._reading = False
+        self._account = Account(client)
+        self._inquiries: deque[Inquiry] = deque()
+        self._asking = False
+        self._engine = Engine(config.concurrency, self._work)
         self._version = self._started if config.activate_version else None
         self._told_at = now()
         self._tables = [self._table(selected) for selected in selection]
         self._seen = list(self._tables)
+        self._unwritten = deque(self._seen)
         for table in self._seen:
             self._join_parent(table)
         self._turns = Turns(self._tables, config.concurrency, config.quota_share, config.page_size)
@@ -96,38 +114,29 @@ class Run:
         """Reads everything and ends with a STATE.
 
         Raises :class:`TapError` once all else is done if a stream was refused, at once if nothing
-        can go on. The last STATE covers what was written, whatever happens.
+        can go on. The last STATE covers what was written, whatever happens; nothing at all is
+        written before Klaviyo has answered.
         """
         if not self._tables:
             logger.warning("No stream is selected, so nothing is read.")
         with self._progress:
-            try:
-                self._plan()
-            except Stopped:
-                return
-            self._reading = True
-            for table in self._seen:
-                self._write_schema(table)
-            self._show_streams()
+            self._plan()
             try:
                 with closing(self._engine.run(self._next_task)) as results:
-                    for reading, result in results:
-                        self._take(reading, result)
+                    for task, result in results:
+                        self._take(task, result)
+                self._write_schemas()
             finally:
-                self._write_state()
+                if not self._unwritten:
+                    self._write_state()
                 report.summary(self._seen, self._now() - self._started)
                 report.quotas(self._client.asked_today())
         if fault := report.fault(self._seen):
             raise fault
 
     def stop(self) -> None:
-        """Ends the run with the page in hand; :meth:`sync` then returns. For signal handlers.
-
-        Before the first page there is nothing in hand: the wait for the metrics just ends.
-        """
+        """Ends the run with the page in hand; :meth:`sync` then returns. For signal handlers."""
         self._engine.stop()
-        if not self._reading:
-            raise Stopped
 
     def _table(self, selected: Selected, unseen: bool = False) -> Table:
         query = jsonapi.query(selected.stream, selected.schema)
@@ -146,27 +155,41 @@ class Run:
             self._join_parent(table.parent)
         table.parent.children.append(table)
 
-    def _show_streams(self) -> None:
-        for table in self._seen:
-            start = table.mark if table.lanes else None
-            self._progress.add(table.name, start, self._planner.end)
-            if table.finished:
-                self._progress.finish(table.name)
-
     def _plan(self) -> None:
-        """Gives each table its lanes. One for which the account lacks something is refused."""
-        account = Account(self._client)
+        """Gives tables their lanes, or sees to it that what they need is asked for first."""
+        events = [table for table in self._tables if table.selected.stream.metrics]
+        reports = [table for table in self._tables if table.selected.stream.report]
+        self._inquiries += [Inquiry(tables) for tables in (events, reports) if tables]
         for table in self._tables:
-            stream = table.selected.stream
-            try:
-                metrics = account.metrics if stream.metrics else Metrics(())
-                asked = questions(table.selected, self._reports, account) if stream.report else []
-            except StreamError as error:
-                table.fault = error
-            else:
-                self._planner.plan(table, metrics, asked)
+            if table not in events and table not in reports:
+                self._planner.plan(table, Metrics(()))
+                self._show(table)
+
+    def _show(self, table: Table) -> None:
+        if table.unseen:
+            return
+        start = table.mark if table.lanes else None
+        self._progress.add(table.name, start, self._planner.end)
+        if table.finished:
+            self._progress.finish(table.name)
 
     # In a worker's thread ------------------------------------------------------------------------
+
+    def _work(self, task: Task) -> Body | Page | Answers:
+        return self._inquire(task) if isinstance(task, Inquiry) else self._fetch(task)
+
+    def _inquire(self, inquiry: Inquiry) -> Answers:
+        answers: Answers = []
+        for table in inquiry.tables:
+            selected, stream = table.selected, table.selected.stream
+            try:
+                metrics = self._account.metrics if stream.metrics else Metrics(())
+                asked = questions(selected, self._reports, self._account) if stream.report else []
+            except StreamError as error:
+                answers.append(error)
+            else:
+                answers.append((metrics, asked))
+        return answers
 
     def _fetch(self, reading: Reading) -> Body | Page:
         """The next page of a window; shaped already if there was something wrong with it before."""
@@ -176,14 +199,38 @@ class Run:
 
     # In the writing thread -----------------------------------------------------------------------
 
-    def _next_task(self) -> Reading | None:
+    def _next_task(self) -> Task | None:
+        # One inquiry after the other: what the first one finds out serves the second one, too.
+        if self._inquiries and not self._asking:
+            self._asking = True
+            return self._inquiries.popleft()
         return self._turns.next(self._engine.idle)
 
-    def _take(self, reading: Reading, result: Body | Page | BaseException) -> None:
+    def _take(self, task: Task, result: Any) -> None:
         self._tell()
-        if isinstance(result, BaseException):
-            self._fail(reading, result)
-            return
+        if not isinstance(result, BaseException):
+            self._write_schemas()
+        if isinstance(task, Inquiry):
+            self._hear(task, result)
+        elif isinstance(result, BaseException):
+            self._fail(task, result)
+        else:
+            self._take_answer(task, result)
+
+    def _hear(self, inquiry: Inquiry, answers: Answers | BaseException) -> None:
+        """Gives the tables of an inquiry their lanes. What the account lacks is a table's fault."""
+        self._asking = False
+        if isinstance(answers, BaseException):
+            raise answers
+        for table, answer in zip(inquiry.tables, answers, strict=True):
+            if isinstance(answer, StreamError):
+                table.fault = answer
+            else:
+                self._planner.plan(table, *answer)
+            self._show(table)
+
+    def _take_answer(self, reading: Reading, result: Body | Page) -> None:
+        """Shapes a page if that is still to be done."""
         try:
             page = result if isinstance(result, Page) else reading.shape(result)
         except ValueError:
@@ -331,10 +378,12 @@ class Run:
                 EVENT_PAGE_SIZE_FALLBACK,
             )
 
-    def _write_schema(self, table: Table) -> None:
-        selected = table.selected
-        bookmarks = [selected.stream.replication_key] if selected.incremental else []
-        self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
+    def _write_schemas(self) -> None:
+        """Writes the SCHEMA of each stream, once."""
+        while self._unwritten:
+            selected = self._unwritten.popleft().selected
+            bookmarks = [selected.stream.replication_key] if selected.incremental else []
+            self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
 
     def _write_state(self) -> None:
         unfinished = (table.name for table in self._seen if not table.finished)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -16,6 +17,7 @@ from tap_klaviyo.streams import BY_NAME
 
 TapOn = Callable[..., Tap]
 NAMES = ("open", "click", "lists")
+TIMEOUT = 10.0
 OPTIONS: dict[str, Any] = {"now": NOW, "catalog": catalog_of(*NAMES), "page_size": 50}
 
 
@@ -160,6 +162,29 @@ def test_a_missing_scope_costs_one_stream_only(tap_on: TapOn) -> None:
     assert "tags:read" in str(output.fault)
     assert "(lists, campaigns)" in str(output.fault)
     assert_complete(tap, output, "open", "receive", "global_exclusions")
+
+
+def test_other_streams_are_read_while_the_metrics_are_asked_for(tap: Tap) -> None:
+    """A stream that no metric belongs to does not wait for the list of metrics."""
+    read = threading.Event()
+    waited: list[bool] = []
+
+    class Patient(Clock):
+        def sleep(self, seconds: float) -> None:
+            waited.append(read.wait(TIMEOUT))
+            super().sleep(seconds)
+
+    def heard(message: dict[str, Any]) -> bool:
+        if message["type"] == "RECORD" and message["stream"] == "lists":
+            read.set()
+        return False
+
+    tap.box.faults.add("status", path="/api/metrics", times=1, status=429, retry_after=7)
+    tap.clock = Patient()
+    output = tap.sync(stop_at=heard, **OPTIONS)
+    assert waited
+    assert all(waited)
+    assert_complete(tap, output, *NAMES)
 
 
 def test_without_the_metrics_the_other_streams_are_read(tap_on: TapOn) -> None:

@@ -15,6 +15,7 @@ import trustme
 from processes import as_before
 from worlds import Arrival, World, ids
 
+from tap_klaviyo import discovery
 from tap_klaviyo.body import Body
 from tap_klaviyo.cli import main
 from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Client
@@ -108,9 +109,13 @@ def test_a_name_that_nobody_knows(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     config = {"api_key": KEY, "start_date": "2026-01-01", "base_url": "https://klaviyo.invalid"}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    lists = [one for one in discovery.catalog()["streams"] if one["stream"] == "lists"]
+    arguments = []
+    for name, content in {"config": config, "catalog": {"streams": lists}}.items():
+        (tmp_path / name).write_text(json.dumps(content))
+        arguments += [f"--{name}", str(tmp_path / name)]
     with as_before():
-        assert main(["--config", str(tmp_path / "config.json")]) == 1
+        assert main(arguments) == 1
     shown = capfd.readouterr()
     assert shown.out == ""
     (line,) = (line for line in shown.err.splitlines() if line.startswith("CRITICAL"))
