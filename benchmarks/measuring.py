@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks.sides import Job, Side
-from benchmarks.stage import METRICS, Checked, Conditions, Seed, Server, Stage
+from benchmarks.sides import Job, Side, asked_of_events
+from benchmarks.stage import EVENTS, METRICS, Checked, Conditions, Seed, Server, Stage
 
 LONGEST = 900.0
 """Seconds that one run may take."""
 
 UNIT_OF_PEAK = 1 if sys.platform == "darwin" else 1024
-EVENTS = "/api/events"
 ALL_TIME = timedelta(days=95)
 MINUTE = 60.0
 """Seconds of the sandbox's window of a quota, which begins with a minute of the clock."""
@@ -148,7 +147,8 @@ class _Performance:
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             output = folder / "output"
-            with self._stage.serving(take.conditions) as server:
+            asked = {} if take.arriving else asked_of_events(take.streams, take.without)
+            with self._stage.serving(take.conditions, asked) as server:
                 usages = self._play(server, folder, output, now)
                 seen = _requests(server)
             return self._told(usages, server, seen, output, needed)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tap_klaviyo import discovery
+from tap_klaviyo import discovery, jsonapi
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".envs"
@@ -47,9 +47,15 @@ class Job:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables of its programs, free of a developer's own settings."""
+        """The environment variables of its programs, free of a developer's own settings.
+
+        Python's go too: PYTHONDONTWRITEBYTECODE would have a program compile anew each time what
+        pip has compiled for everybody else.
+        """
         own = {
-            name: value for name, value in os.environ.items() if not name.startswith("TAP_KLAVIYO_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("TAP_KLAVIYO_", "PYTHON"))
         }
         return {**own, "KLAVIYO_URL": self.url, "NO_PROXY": "127.0.0.1"}
 
@@ -102,6 +108,14 @@ def _catalog(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, An
             elif part["breadcrumb"][1] in without:
                 part["metadata"]["selected"] = False
     return {"streams": entries}
+
+
+def asked_of_events(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, str]:
+    """The parameters, beside those of a window, with which the tap asks for the streams' events."""
+    for selected in discovery.read_catalog(_catalog(streams, without)):
+        if selected.stream.metrics:
+            return dict(jsonapi.query(selected.stream, selected.schema).parameters)
+    return {}
 
 
 def _floor(job: Job) -> list[list[str]]:

@@ -12,20 +12,27 @@ import multiprocessing
 import os
 import select
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from sandbox import Account, Sandbox
+from sandbox import Account, Api, Request, Sandbox
+from sandbox.listing import Listing
+from sandbox.rules import REVISION
 from tap_klaviyo.streams import DEFAULT
 
 SEEDING = 300.0
 """Seconds that an account may take to be made, and any other request to a stage."""
+
+HOST = "127.0.0.1"
+EVENTS = "/api/events"
 
 METRICS = {stream.name: stream.metrics for stream in DEFAULT if stream.metrics}
 """The streams of events, and the names of the metrics that they are made of."""
@@ -100,8 +107,16 @@ class Stage:
         self._process.join(SEEDING)
 
     @contextmanager
-    def serving(self, conditions: Conditions) -> Iterator[Server]:
-        """Serves the account; whatever has been served before is forgotten."""
+    def serving(
+        self, conditions: Conditions, asked: Mapping[str, str] | None = None
+    ) -> Iterator[Server]:
+        """Serves the account; whatever has been served before is forgotten.
+
+        Events that are ``asked`` for with these parameters have been written before, so that the
+        server is no bottleneck.
+        """
+        if asked:
+            self._ask("rehearse", dict(asked))
         server = Server(self._ask("serve", conditions))
         try:
             yield server
@@ -140,9 +155,27 @@ class _Actor:
     def __init__(self, seed: Seed) -> None:
         self._account = Account.seeded(events=seed.all_events, tame=seed.tame)
         self._server = 0
-        # Or every server would search the whole account for garbage, and so copy it.
-        gc.collect()
-        gc.freeze()
+        with socket.create_server((HOST, 0)) as free:
+            self._port = free.getsockname()[1]
+        self._listing = Listing(self._account, f"http://{HOST}:{self._port}", keeping=True)
+        self._rehearsed: list[dict[str, str]] = []
+        _freeze()
+
+    def rehearse(self, asked: dict[str, str]) -> None:
+        """Writes all events of the tap's streams, as they will be asked for."""
+        if asked in self._rehearsed:
+            return
+        self._rehearsed.append(asked)
+        api = Api(self._account, self._listing.url, listing=self._listing)
+        headers = {"Authorization": f"Klaviyo-API-Key {api.key}", "revision": REVISION}
+        for metric in self._own_metrics():
+            page = {"filter": f'equals(metric_id,"{metric}")', "page[size]": "1000"}
+            query: str | None = urlencode({**asked, **page})
+            while query is not None:
+                answer = api.answer(Request("GET", EVENTS, query, headers))
+                following = msgspec.json.decode(answer.body, type=_Page).links.next
+                query = urlsplit(following).query if following else None
+        _freeze()
 
     def serve(self, conditions: Conditions) -> str:
         """Serves from a copy of this process, which shares the account's memory."""
@@ -166,12 +199,10 @@ class _Actor:
 
     def arrive(self, count: int) -> float:
         """See :meth:`Stage.arrive`."""
-        wanted = {name.casefold() for names in METRICS.values() for name in names}
         events = [
             event
-            for metric in self._account.metrics()
-            if metric["integration"] == "Klaviyo" and metric["name"].casefold() in wanted
-            for event in self._account.arrive(metric["id"], count, late=0)
+            for metric in self._own_metrics()
+            for event in self._account.arrive(metric, count, late=0)
         ]
         return min(event.timestamp for event in events)
 
@@ -187,6 +218,15 @@ class _Actor:
         missing = len(self._truth(streams, *needed) - ids)
         strange = len(ids - self._truth(streams))
         return Checked(records, records - len(ids), missing, strange)
+
+    def _own_metrics(self) -> list[str]:
+        """The ids of the metrics that the tap's streams are made of."""
+        wanted = {name.casefold() for names in METRICS.values() for name in names}
+        return [
+            metric["id"]
+            for metric in self._account.metrics()
+            if metric["integration"] == "Klaviyo" and metric["name"].casefold() in wanted
+        ]
 
     def _truth(self, streams: tuple[str, ...], start: float = 0, end: float = math.inf) -> set[str]:
         if not streams:
@@ -205,6 +245,9 @@ class _Actor:
         try:
             box = Sandbox(
                 self._account,
+                host=HOST,
+                port=self._port,
+                listing=self._listing,
                 limits=conditions.limits,
                 latency=conditions.latency,
                 latency_per_record=conditions.latency_per_record,
@@ -213,6 +256,12 @@ class _Actor:
             status = 0
         finally:
             os._exit(status)
+
+
+def _freeze() -> None:
+    """Or every server would search the whole account for garbage, and so copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _perform(pipe: Any, seed: Seed) -> None:
@@ -240,8 +289,13 @@ class _Message(msgspec.Struct):
     record: _Record = msgspec.field(default_factory=_Record)
 
 
+class _Links(msgspec.Struct):
+    next: str | None = None
+
+
 class _Page(msgspec.Struct):
     data: list[_Record] = msgspec.field(default_factory=list)
+    links: _Links = msgspec.field(default_factory=_Links)
 
 
 def _singer(output: Path) -> Iterator[str]:

@@ -38,7 +38,8 @@ class Api:
     """Answers requests about an account.
 
     `url` is what all links begin with; `scopes` those of the key (None: all); `limits` the share
-    of Klaviyo's rate limits that applies (None: no limits); `clock` gives Unix seconds.
+    of Klaviyo's rate limits that applies (None: no limits); `clock` gives Unix seconds. `listing`
+    is one of the same account and url that has answered before, and so has much written already.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Api:
         limits: float | None = None,
         clock: Callable[[], float] = time.time,
         faults: Faults | None = None,
+        listing: Listing | None = None,
     ) -> None:
         self.account = account
         self.url = url.rstrip("/")
@@ -59,7 +61,7 @@ class Api:
         self._scopes = scopes
         self._clock = clock
         self._limits = None if limits is None else Limits(limits, clock)
-        self._listing = Listing(account, self.url)
+        self._listing = listing or Listing(account, self.url)
 
     def answer(self, request: Request) -> Answer:
         """Answer one request, as an account without faults would, and then spoil the answer."""

@@ -7,11 +7,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sandbox.events import Event, iso
 from sandbox.kinds import KINDS
 from sandbox.resources import Resource
+
+Written: TypeAlias = bytes | memoryview
+"""A piece of a document."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Writer:
 
     def document(
         self,
-        data: Sequence[bytes],
+        data: Sequence[Written],
         included: Iterable[bytes] | None,
         links: Mapping[str, str | None],
     ) -> bytes:
@@ -49,7 +52,10 @@ class Writer:
         return _document([b"[", *_separated(data), b"]"], included, links)
 
     def single(
-        self, data: bytes | None, included: Iterable[bytes] | None, links: Mapping[str, str | None]
+        self,
+        data: Written | None,
+        included: Iterable[bytes] | None,
+        links: Mapping[str, str | None],
     ) -> bytes:
         """A whole document about one resource or, if None, about none."""
         return _document([data or b"null"], included, links)
@@ -126,10 +132,10 @@ class Writer:
 
 
 def _document(
-    data: Iterable[bytes], included: Iterable[bytes] | None, links: Mapping[str, str | None]
+    data: Iterable[Written], included: Iterable[bytes] | None, links: Mapping[str, str | None]
 ) -> bytes:
     # Joined once: to copy megabytes takes longer than to write them.
-    parts = [b'{"data":', *data]
+    parts: list[Written] = [b'{"data":', *data]
     if included is not None:
         parts += [b',"included":[', *_separated(included), b"]"]
     return b"".join([*parts, b',"links":', dumps(links), b"}"])
@@ -143,7 +149,7 @@ def _pointer(resource: Resource | None) -> dict[str, str] | None:
     return {"type": resource.kind, "id": resource.id} if resource else None
 
 
-def _separated(written: Iterable[bytes]) -> list[bytes]:
+def _separated(written: Iterable[Written]) -> list[Written]:
     return [part for one in written for part in (b",", one)][1:]
 
 

@@ -141,7 +141,7 @@ class EventLog:
 
     def event(self, packed: int) -> Event:
         """The event of a row of a selection."""
-        position, seconds = packed & _POSITION, packed >> _POSITION_BITS
+        position, seconds = position_of(packed), packed >> _POSITION_BITS
         profile, metric = self._profiles[position], self._metrics[position]
         resolved = None if metric == NOBODY else self.metrics[metric]
         return Event(
@@ -168,7 +168,19 @@ class EventLog:
     ) -> list[int]:
         """Positions of a metric's events in `[start, end)`, by timestamp."""
         order, lo, hi = self.between(metric, start, end)
-        return [packed & _POSITION for packed in order[lo:hi]]
+        return [*map(position_of, order[lo:hi])]
+
+    def related(self, rows: Sequence[int], relation: str) -> Iterable[Resource]:
+        """What the events of rows of a selection are related to, each once."""
+        numbers, resources = {
+            "profile": (self._profiles, self.profiles),
+            "metric": (self._metrics, self.metrics),
+        }.get(relation, (None, []))
+        if numbers is None:
+            found = (self.event(row).related(relation) for row in rows)
+            return dict.fromkeys(resource for related in found for resource in related)
+        seen = dict.fromkeys(map(numbers.__getitem__, map(position_of, rows)))
+        return [resources[number] for number in seen if number != NOBODY]
 
     def select(
         self, endpoint: Endpoint, conditions: Sequence[Condition], sort: str
@@ -194,7 +206,7 @@ class EventLog:
     def sample(self, metric: int) -> int:
         """The number of a payload that suits a metric: that of its first event, or any."""
         order = self._order_of.get(metric)
-        return self._payloads[order[0] & _POSITION] if order else 0
+        return self._payloads[position_of(order[0])] if order else 0
 
     def row(self, position: int) -> Row:
         """What is stored of the event at a position."""
@@ -238,6 +250,11 @@ class EventLog:
         self._order.append(packed)
         self._order_of.setdefault(row.metric, array("q")).append(packed)
         return packed
+
+
+def position_of(row: int) -> int:
+    """The position of the event of a row of a selection."""
+    return row & _POSITION
 
 
 @lru_cache(maxsize=4096)

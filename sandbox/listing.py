@@ -1,13 +1,14 @@
 """Pages of records, and single ones: what a GET is answered with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sandbox.account import Account
 from sandbox.answers import Answer, Place, Refusal
-from sandbox.documents import Shape, Writer
-from sandbox.events import Event
+from sandbox.documents import Shape, Writer, Written
+from sandbox.kept import Kept
 from sandbox.paging import Cursor, Key, Selection
 from sandbox.query import Query
 from sandbox.resources import Resource
@@ -17,11 +18,17 @@ _SELECTIONS_KEPT = 256
 
 
 class Listing:
-    """Answers queries about an account; all links begin with `url`."""
+    """Answers queries about an account; all links begin with `url`.
 
-    def __init__(self, account: Account, url: str) -> None:
-        self._account, self._url = account, url
+    With `keeping` it writes each event once only, until the account changes. That takes 2 KB for an
+    event.
+    """
+
+    def __init__(self, account: Account, url: str, *, keeping: bool = False) -> None:
+        self._account, self.url = account, url
         self._writer = Writer(url)
+        self._keeping = keeping
+        self._kept: dict[Shape, Kept] = {}
         self._selections: dict[object, Selection[Any]] = {}
         self._selected_of = account.version
 
@@ -37,16 +44,14 @@ class Listing:
             query.additional | endpoint.always,
             frozenset(query.include),
         )
-        rows: Sequence[Any] = page.rows
-        if endpoint.kind == "event":
-            rows = [self._account.log.event(row) for row in page.rows]
-            data = self._writer.events(rows, shape)
-        else:
-            data = self._writer.resources(rows, shape)
-        included = self._included(query, rows) if query.include else None
+        of_events = endpoint.kind == "event"
+        write = self._events if of_events else self._writer.resources
+        data: Sequence[Written] = write(page.rows, shape)
+        related = self._account.log.related if of_events else _related
+        included = self._included(query, page.rows, related) if query.include else None
 
         def url(query_string: str) -> str:
-            return f"{self._url}{path}/" + (f"?{query_string}" if query_string else "")
+            return f"{self.url}{path}/" + (f"?{query_string}" if query_string else "")
 
         if endpoint.single:
             one = next(iter(data), None)
@@ -67,14 +72,29 @@ class Listing:
         body = self._writer.document(data, included, links)
         return Answer(200, body, records=len(data), place=place)
 
-    def _included(self, query: Query, rows: Sequence[Event | Resource]) -> list[bytes]:
+    def _events(self, rows: Sequence[int], shape: Shape) -> Sequence[Written]:
+        if not self._keeping:
+            return self._written(shape, rows)
+        if shape not in self._kept:
+            write = partial(self._written, shape)
+            self._kept[shape] = Kept(write, len(self._account.log))
+        return self._kept[shape].events(rows)
+
+    def _written(self, shape: Shape, rows: Sequence[int]) -> list[bytes]:
+        return self._writer.events([*map(self._account.log.event, rows)], shape)
+
+    def _included(
+        self,
+        query: Query,
+        rows: Sequence[Any],
+        related: Callable[[Sequence[Any], str], Iterable[Resource]],
+    ) -> list[bytes]:
         """The related resources of a page that still exist, each once."""
         living: dict[str, dict[Resource, None]] = {}
         for name in query.include:
-            for row in rows:
-                for other in row.related(name):
-                    if not other.deleted:
-                        living.setdefault(other.kind, {})[other] = None
+            for other in related(rows, name):
+                if not other.deleted:
+                    living.setdefault(other.kind, {})[other] = None
         return [
             written
             for kind, found in living.items()
@@ -85,6 +105,8 @@ class Listing:
         self, path: str, id: str | None, endpoint: Endpoint, query: Query
     ) -> Selection[Any]:
         """Filtering and sorting are done once for all pages, until the account changes."""
+        if self._selected_of != self._account.version:
+            self._kept.clear()
         if self._selected_of != self._account.version or len(self._selections) > _SELECTIONS_KEPT:
             self._selections.clear()
             self._selected_of = self._account.version
@@ -99,3 +121,7 @@ class Listing:
             selected = source.select(endpoint, query.conditions, query.sort)
             self._selections[wanted] = selected
         return self._selections[wanted]
+
+
+def _related(rows: Sequence[Resource], relation: str) -> Iterable[Resource]:
+    return (other for row in rows for other in row.related(relation))

@@ -17,6 +17,7 @@ from sandbox.account import Account
 from sandbox.answers import Request
 from sandbox.api import KEY, Api
 from sandbox.faults import Faults
+from sandbox.listing import Listing
 from sandbox.query import pairs_of
 
 _TIMEOUT = 30.0
@@ -64,6 +65,7 @@ class Sandbox:
         limits: float | None = None,
         latency: float = 0.0,
         latency_per_record: float = 0.0,
+        listing: Listing | None = None,
     ) -> None:
         self.account = account
         self.key = key
@@ -73,7 +75,13 @@ class Sandbox:
         address, number = self._socket.getsockname()[:2]
         self.url = f"http://{address}:{number}"
         self._api = Api(
-            account, self.url, key=key, scopes=scopes, limits=limits, faults=self.faults
+            account,
+            self.url,
+            key=key,
+            scopes=scopes,
+            limits=limits,
+            faults=self.faults,
+            listing=listing,
         )
         self._latency, self._latency_per_record = latency, latency_per_record
         self._in_flight = 0

@@ -162,4 +162,5 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-_PIECE = 32_768
+_PIECE = 16_384
+"""Bytes of which, at four a character, malloc need not ask the system for memory."""

@@ -117,11 +117,10 @@ class Shaper:
         self, records: Iterable[Any], time_extracted: str, version: int | None = None
     ) -> bytes:
         """The RECORD lines of ``records``, in one call; ``version`` is that of their table."""
-        message, name = self._message, self._selected.name
         versioned = UNSET if version is None else version
-        return self._encoder.encode_lines(
-            [message(name, record, time_extracted, versioned) for record in records]
-        )
+        same = (repeat(time_extracted), repeat(versioned))
+        messages = map(self._message, repeat(self._selected.name), records, *same)
+        return self._encoder.encode_lines(list(messages))
 
     def _page(self, document: Any, parent: str) -> Page:
         """The records of a decoded page. Raises ValueError for a value that does not fit."""
@@ -232,23 +231,25 @@ class _Included(_Resource):
         attributes = self.attributes(items)
         records = self.records(ids, attributes, [read(items, {}) for read in self._references])
         # Encoded here once, however many records embed it.
-        found = _Found(zip(ids, map(Raw, map(encoder.encode, records)), strict=True))
+        encoded = [[Raw(encoder.encode(record))] for record in records]
+        found = _Found(zip(ids, encoded, strict=True))
         found.stub = self.stub
         found.lifted = {n: dict(zip(ids, attributes[n], strict=True)) for n in self._lifted}
         return found
 
 
-class _Found(dict[str, Any]):
+class _Found(dict[str, list[Any]]):
     """The resources of one type that a page includes, by id, encoded; a ``stub`` for what it lacks.
 
-    ``lifted`` maps the name of an attribute to its values by id.
+    Each is in a list of its own, as the records of a to-one relation have it. ``lifted`` maps the
+    name of an attribute to its values by id.
     """
 
     stub: Callable[[str], Any]
     lifted: Mapping[str, Mapping[str, Any]]
 
-    def __missing__(self, identifier: str) -> Any:
-        return self.stub(identifier)
+    def __missing__(self, identifier: str) -> list[Any]:
+        return [self.stub(identifier)]
 
 
 def _included(
@@ -288,7 +289,9 @@ def _embedded(include: Include) -> _Column:
     def read(items: Sequence[Any], found: Mapping[str, Any]) -> list[Any]:
         known = found[kind]
         return [
-            [known[data.id]] if type(data) is _Reference else [known[ref.id] for ref in data or ()]
+            known[data.id]
+            if type(data) is _Reference
+            else [one for reference in data or () for one in known[reference.id]]
             for data in map(data_of, items)
         ]
 
