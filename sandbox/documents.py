@@ -64,10 +64,10 @@ class Writer:
         """Resources other than events; what has been written is kept with them."""
         # A key that is compared by identity: to hash a shape for each resource would take longer.
         key = self._keys.setdefault(shape, object())
-        for resource in resources:
-            if key not in resource.written:
-                resource.written[key] = dumps(self._resource(resource, shape))
-        return [resource.written[key] for resource in resources]
+        return [
+            resource.written.get(key) or self._written(resource, shape, key)
+            for resource in resources
+        ]
 
     def events(self, events: Sequence[Event], shape: Shape) -> list[bytes]:
         """Events. A page may hold a thousand: one form is written once, and filled for each."""
@@ -76,6 +76,10 @@ class Writer:
         rows = zip(*(columns[name] for name in _SLOT.findall(form)), strict=True)
         blank = _SLOT.sub(b"%b", form)
         return [blank % row for row in rows]
+
+    def _written(self, resource: Resource, shape: Shape, key: object) -> bytes:
+        resource.written[key] = dumps(self._resource(resource, shape))
+        return resource.written[key]
 
     def _resource(self, resource: Resource, shape: Shape) -> dict[str, Any]:
         kind = KINDS[resource.kind]

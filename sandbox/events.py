@@ -141,7 +141,7 @@ class EventLog:
 
     def event(self, packed: int) -> Event:
         """The event of a row of a selection."""
-        position, seconds = position_of(packed), packed >> _POSITION_BITS
+        position, seconds = packed & _POSITION, packed >> _POSITION_BITS
         profile, metric = self._profiles[position], self._metrics[position]
         resolved = None if metric == NOBODY else self.metrics[metric]
         return Event(
@@ -168,7 +168,7 @@ class EventLog:
     ) -> list[int]:
         """Positions of a metric's events in `[start, end)`, by timestamp."""
         order, lo, hi = self.between(metric, start, end)
-        return [*map(position_of, order[lo:hi])]
+        return positions_of(order[lo:hi])
 
     def related(self, rows: Sequence[int], relation: str) -> Iterable[Resource]:
         """What the events of rows of a selection are related to, each once."""
@@ -179,7 +179,7 @@ class EventLog:
         if numbers is None:
             found = (self.event(row).related(relation) for row in rows)
             return dict.fromkeys(resource for related in found for resource in related)
-        seen = dict.fromkeys(map(numbers.__getitem__, map(position_of, rows)))
+        seen = dict.fromkeys(map(numbers.__getitem__, positions_of(rows)))
         return [resources[number] for number in seen if number != NOBODY]
 
     def select(
@@ -206,7 +206,7 @@ class EventLog:
     def sample(self, metric: int) -> int:
         """The number of a payload that suits a metric: that of its first event, or any."""
         order = self._order_of.get(metric)
-        return self._payloads[position_of(order[0])] if order else 0
+        return self._payloads[order[0] & _POSITION] if order else 0
 
     def row(self, position: int) -> Row:
         """What is stored of the event at a position."""
@@ -252,9 +252,9 @@ class EventLog:
         return packed
 
 
-def position_of(row: int) -> int:
-    """The position of the event of a row of a selection."""
-    return row & _POSITION
+def positions_of(rows: Iterable[int]) -> list[int]:
+    """The positions of the events of rows of a selection."""
+    return [row & _POSITION for row in rows]
 
 
 @lru_cache(maxsize=4096)

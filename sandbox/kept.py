@@ -7,7 +7,7 @@ in one chunk of bytes, and three numbers say where in it an event stands.
 from array import array
 from collections.abc import Callable, Sequence
 
-from sandbox.events import position_of
+from sandbox.events import positions_of
 
 _NOWHERE = -1
 
@@ -23,7 +23,7 @@ class Kept:
 
     def events(self, rows: Sequence[int]) -> list[memoryview]:
         """The events of these rows."""
-        positions = [position_of(row) for row in rows]
+        positions = positions_of(rows)
         missing = [
             row
             for row, position in zip(rows, positions, strict=True)
@@ -37,8 +37,7 @@ class Kept:
     def _keep(self, rows: Sequence[int]) -> None:
         written = self._write(rows)
         upto = 0
-        for row, event in zip(rows, written, strict=True):
-            at = position_of(row)
+        for at, event in zip(positions_of(rows), written, strict=True):
             self._chunk[at] = len(self._chunks)
             self._start[at], self._end[at] = upto, upto + len(event)
             upto += len(event)

@@ -114,8 +114,8 @@ class Run:
         """Reads everything and ends with a STATE.
 
         Raises :class:`TapError` once all else is done if a stream was refused, at once if nothing
-        can go on. The last STATE covers what was written, whatever happens; nothing at all is
-        written before Klaviyo has answered.
+        can go on. The last STATE covers what was written, whatever happens; an error before the
+        first answer leaves nothing written at all.
         """
         if not self._tables:
             logger.warning("No stream is selected, so nothing is read.")

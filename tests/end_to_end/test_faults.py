@@ -187,6 +187,28 @@ def test_other_streams_are_read_while_the_metrics_are_asked_for(tap: Tap) -> Non
     assert_complete(tap, output, *NAMES)
 
 
+def test_a_run_that_ends_before_the_metrics_are_known_keeps_its_state(tap: Tap) -> None:
+    """Bookmarks of streams that were not begun are handed on as they came, in whatever form."""
+    over = threading.Event()
+
+    class Stuck(Clock):
+        def sleep(self, seconds: float) -> None:
+            over.wait(TIMEOUT)
+            super().sleep(seconds)
+
+    tap.box.faults.add("status", path="/api/metrics", times=1, status=429, retry_after=7)
+    tap.clock = Stuck()
+    bookmarks = {"open": {"since": "2026-01-01T00:00:00Z"}, "click": {"timestamp": 5}}
+    output = tap.sync(
+        {"bookmarks": bookmarks},
+        stop_at=lambda message: message.get("stream") == "lists" and message["type"] == "RECORD",
+        **OPTIONS,
+    )
+    over.set()
+    assert output.ids["lists"]
+    assert output.state["bookmarks"] == bookmarks
+
+
 def test_without_the_metrics_the_other_streams_are_read(tap_on: TapOn) -> None:
     """A key that may not list metrics still reads what is not made of them."""
     moment = datetime.fromtimestamp(NOW, timezone.utc)

@@ -12,6 +12,7 @@ from asking import HEADERS, NOW, Asking
 
 from sandbox import Account, Request
 from sandbox.kinds import KINDS, words
+from sandbox.listing import Listing
 
 EMAIL = "equals(messages.channel,'email')"
 
@@ -243,3 +244,30 @@ def test_same_bytes(asking_with: Callable[[Account], Asking]) -> None:
 
     assert bodies(3) == bodies(3)
     assert not set(bodies(3)) & set(bodies(4))
+
+
+_EVENTS: dict[str, dict[str, str]] = {
+    "plain": {},
+    "backwards": {"sort": "-timestamp"},
+    "related": {"include": "profile,metric,attributions", "fields__profile": "email"},
+    "sparse": {"fields__event": "uuid", "page__size": "150"},
+}
+
+
+@pytest.mark.parametrize("query", _EVENTS.values(), ids=_EVENTS.keys())
+def test_what_is_kept_is_what_is_written(
+    changing: Account, asking_with: Callable[..., Asking], query: dict[str, str]
+) -> None:
+    """A listing that keeps events tells the same as one that does not, again and after a change."""
+    plain = asking_with(changing)
+    keeping = asking_with(changing, listing=Listing(changing, plain.api.url, keeping=True))
+
+    def told(ask: Asking) -> list[Any]:
+        return [page.document for page in ask.pages("/api/events", **query)]
+
+    assert told(keeping) == told(plain)
+    assert told(keeping) == told(plain)
+    changing.arrive(count=5, now=NOW.timestamp())
+    changing.remove("metric", changing.metrics()[0]["id"])
+    changing.remove("profile", changing.ids("profile")[0])
+    assert told(keeping) == told(plain)
