@@ -19,8 +19,10 @@ windows are planned few and wide, and cut where they turn out too wide, or reade
 
 What waits is shared out evenly among the readers that are idle, by time, since nobody can know
 where the records lie: those of a campaign all fall into a few seconds, with nothing for days before
-and after. Only when enough pages have been read for their density to mean something are windows
-kept to a size, so that the oldest part of a long timeline is read first.
+and after. So the first pages say little, and more is shared out than they suggest: the walk through
+a second that fills many pages has to begin early. Only when enough pages have been read for their
+density to mean something are windows kept to a size, so that the oldest part of a long timeline is
+read first.
 
 Windows are taken from the oldest on, and none is taken once ``ahead`` records beyond the mark are
 open or done, so that a run that dies has only that much to read again.
@@ -43,6 +45,9 @@ NARROWEST = 2
 
 TRUSTED = 8
 """Pages after which the density seen is trusted."""
+
+DOUBT = 16
+"""By how much more may wait than the first pages suggest, which seldom hold a campaign."""
 
 MEMORY = 0.99
 """What the density that a page has shown weighs beside that of the next."""
@@ -156,9 +161,11 @@ class Timeline:
 
     def _width(self, readers: int) -> int:
         seconds = self._seconds_waiting
-        parts = max(1, min(readers, self.waiting // self._narrowest))
+        trusted = self._sights >= TRUSTED
+        waiting = self.waiting if trusted else self.waiting * DOUBT
+        parts = max(1, min(readers, waiting // self._narrowest))
         width = seconds / parts
-        if self._records and self._sights >= TRUSTED:
+        if self._records and trusted:
             width = min(width, GENEROSITY * self._goal * self._seconds / self._records)
         return max(1, round(width))
 

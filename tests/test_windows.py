@@ -160,6 +160,12 @@ def test_first_pages_are_not_trusted() -> None:
     assert [timeline.take(readers) for readers in (10, 9)] == [(10, 110), (110, 210)]
 
 
+@pytest.mark.parametrize(("pages", "width"), [(8, 20), (7, 10)])
+def test_few_pages_say_too_little(pages: int, width: int) -> None:
+    """As long as few pages are known more is shared out than they suggest, so bursts are found."""
+    assert seen(per_second=1, end=210, pages=pages).take(20) == (10, 10 + width)
+
+
 def test_idle_readers_share_what_waits() -> None:
     """What may hold a few pages is shared evenly among the readers that are idle."""
     timeline = seen(per_second=1, end=210)
