@@ -123,7 +123,7 @@ class Client:
         """The endpoints with a quota for a day: path, requests of this client, the quota."""
         return [
             (path, gate.passed, daily)
-            for (path, tier), gate in self._gates.items()
+            for (path, tier), gate in list(self._gates.items())
             if (daily := TIERS[tier].daily) is not None
         ]
 
@@ -152,10 +152,7 @@ class Client:
                 "own, name the file of its authority in REQUESTS_CA_BUNDLE."
             ) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise RetryableError(
-                f"No answer from {self._config.base_url}{query.path}: {_reason(error)}. "
-                "Check the network and run again; the state keeps what is done."
-            ) from error
+            raise self._unanswered(query, error) from error
         if response.status_code == 429:
             self._throttle(gate, response, query)
         if response.status_code != 200:
@@ -168,6 +165,16 @@ class Client:
                 f"{self._config.base_url}{query.path} sent something that is no page of its API "
                 f"({error}). Run again; the state keeps what is done."
             ) from error
+
+    def _unanswered(self, query: Query, error: Exception) -> TapError:
+        """What it means for the user that a request could not be sent, or got no answer."""
+        if type(error) is OSError and error.errno is None:
+            # So requests says that there is no such file of authorities.
+            return TapError(f"{_line(str(error))}. Correct REQUESTS_CA_BUNDLE.")
+        return RetryableError(
+            f"No answer from {self._config.base_url}{query.path}: {_reason(error)}. "
+            "Check the network and run again; the state keeps what is done."
+        )
 
     def _gate(self, query: Query) -> Gate:
         """The one gate of an endpoint, whoever comes first."""
@@ -260,7 +267,7 @@ class Client:
     def _fault(self, status: int, body: Body, query: Query) -> TapError:
         """What an answer other than 200 means for the user."""
         detail, parameter = _said(body)
-        detail = detail.replace(self._config.api_key.reveal(), "***")
+        detail = detail.replace(self._config.api_key.reveal(), "***")[:LONGEST_QUOTE]
         said = f" Klaviyo says: {detail}" if detail else ""
         if status == 401:
             return ConfigError(

@@ -20,7 +20,6 @@ from tap_klaviyo.kinds import PARENT, Cut, Include, Source, Stream
 OWN_PROPERTIES = frozenset({"id", "type"})
 """What every resource has beside its attributes."""
 
-DETAIL_LENGTH = 200
 
 MAX_EMPTY = 1000
 """Pages without a record, one after the other, that a list may have."""
@@ -85,11 +84,7 @@ def query(stream: Stream, schema: Mapping[str, Any]) -> Query:
 
 def _is_asked(include: Include, selected: Mapping[str, Any]) -> bool:
     """Whether a related resource is needed: Klaviyo's events name theirs by id in any case."""
-    return (
-        include.property in selected
-        or (include.id_asked and include.id_property in selected)
-        or not selected.keys().isdisjoint(include.lifted)
-    )
+    return include.is_wanted(selected) or (include.id_asked and include.id_property in selected)
 
 
 def _not_attributes(stream: Stream) -> set[str]:
@@ -184,6 +179,6 @@ def error_detail(body: bytes) -> tuple[str, str]:
         first = json.loads(body)["errors"][0]
         detail = " ".join(str(first.get("detail") or first.get("title") or "").split())
         source = first.get("source") or {}
-        return detail[:DETAIL_LENGTH], str(source.get("parameter") or "")
+        return detail, str(source.get("parameter") or "")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return "", ""

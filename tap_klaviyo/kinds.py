@@ -8,7 +8,7 @@ children of another stream's records (``parent``); rows that stand in an array o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
@@ -72,6 +72,10 @@ class Include:
     lifted: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Source] = field(default_factory=dict)
+
+    def is_wanted(self, properties: Container[str]) -> bool:
+        """Whether a record with these properties needs more of the resource than its id."""
+        return self.property in properties or any(name in properties for name in self.lifted)
 
 
 @dataclass(frozen=True)

@@ -259,7 +259,7 @@ def _included(
     return {
         include.type: _Included(include, properties)
         for include in includes
-        if include.property in properties or not properties.keys().isdisjoint(include.lifted)
+        if include.is_wanted(properties)
     }
 
 

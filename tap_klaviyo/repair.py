@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from tap_klaviyo.discovery import Selected
-from tap_klaviyo.kinds import Source, Stream
+from tap_klaviyo.kinds import Include, Source, Stream
 from tap_klaviyo.times import parse_utc
 
 Schema = Mapping[str, Any]
@@ -48,8 +48,17 @@ def page(
     """The page ``body``, of the children of ``parent``, made to fit the schema of ``selected``.
 
     ``listed`` makes a list of resources of an answer that is something else. Raises ValueError if
-    it is no page at all: not JSON, or without an array of ``data``.
+    it is no page at all: not JSON, nested too deeply, or without an array of ``data``.
     """
+    try:
+        return _page(body, selected, parent, listed)
+    except RecursionError:
+        raise ValueError("the answer is nested too deeply") from None
+
+
+def _page(
+    body: bytes, selected: Selected, parent: str, listed: Callable[[Any], Any] | None
+) -> Repaired:
     repaired = Repaired()
     document = _loads(body)
     document = listed(document) if listed else document
@@ -68,16 +77,15 @@ def page(
         else:
             name = str(item.get("id"))[:LONGEST_NAME]
             repaired.unkeyed.append(" ".join(name.split()))
-    embedded = {i.type: i for i in stream.includes if i.property in properties}
+    wanted = {
+        include.type: (_wanted(include, properties), include.sources)
+        for include in stream.includes
+        if include.is_wanted(properties)
+    }
     included = [
-        _resource(
-            item,
-            properties[embedded[item["type"]].property]["items"]["properties"],
-            embedded[item["type"]].sources,
-            repaired.notes,
-        )
+        _resource(item, *wanted[item["type"]], repaired.notes)
         for item in map(_dict, _list(document.get("included")))
-        if str(item.get("type")) in embedded and _identifier(item) is not None
+        if str(item.get("type")) in wanted and _identifier(item) is not None
     ]
     links = _dict(document.get("links"))
     following = links.get("next")
@@ -91,16 +99,13 @@ def page(
 
 def _loads(body: bytes) -> Any:
     """JSON as leniently as can be: odd bytes, raw control characters, huge numbers, a BOM."""
-    try:
-        return json.loads(
-            body.decode("utf-8-sig", errors="replace"),
-            strict=False,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=lambda name: math.nan,
-        )
-    except RecursionError:
-        raise ValueError("the answer is nested too deeply") from None
+    return json.loads(
+        body.decode("utf-8-sig", errors="replace"),
+        strict=False,
+        parse_int=_integer,
+        parse_float=_float,
+        parse_constant=lambda name: math.nan,
+    )
 
 
 def _integer(digits: str) -> Any:
@@ -181,6 +186,13 @@ def _resource(
         "attributes": attributes,
         "relationships": _relationships(item.get("relationships")),
     }
+
+
+def _wanted(include: Include, properties: Mapping[str, Schema]) -> dict[str, Schema]:
+    """The attributes of a related resource that a record embeds, or lifts out of it."""
+    items = properties.get(include.property, {}).get("items", {})
+    lifted = {a: properties[name] for name, a in include.lifted.items() if name in properties}
+    return {**lifted, **items.get("properties", {})}
 
 
 def _rows(item: dict[str, Any], stream: Stream, parent: str) -> list[dict[str, Any]]:

@@ -373,6 +373,17 @@ def test_netrc_is_ignored(
     assert server.requests[0][1]["Authorization"] == f"Klaviyo-API-Key {KEY}"
 
 
+@pytest.mark.parametrize("before", [0, 180, 195, 5000])
+@responses.activate
+def test_a_key_that_is_sent_back(client: Client, before: int) -> None:
+    """Klaviyo's words are quoted in short, and without the key wherever they are cut."""
+    detail = f"{'x' * before}{KEY}"
+    responses.get(URL, json={"errors": [{"detail": detail}]}, status=400)
+    said = str(refused(client, ApiError))
+    assert KEY[:4] not in said
+    assert len(said) < 400
+
+
 @responses.activate
 def test_logs(client: Client, clock: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Retries, pauses and the time of each request are logged; key and query never are."""

@@ -156,7 +156,6 @@ def error(**fields: Any) -> bytes:
         (error(detail="Bad.", source={"parameter": "page[size]"}), ("Bad.", "page[size]")),
         (error(title="Invalid input."), ("Invalid input.", "")),
         (error(detail="two\n  lines", source={"pointer": "/data"}), ("two lines", "")),
-        (error(detail="x" * 5000), ("x" * 200, "")),
         (error(detail=None, title=None, source=None), ("", "")),
         (b"<html>520</html>", ("", "")),
         (b'{"errors": []}', ("", "")),
@@ -169,7 +168,7 @@ def error(**fields: Any) -> bytes:
     ],
 )
 def test_error_detail(body: bytes, expected: tuple[str, str]) -> None:
-    """Klaviyo's words are taken from an error in one short line; anything else says nothing."""
+    """Klaviyo's words are taken from an error in one line; anything else says nothing."""
     assert jsonapi.error_detail(body) == expected
 
 

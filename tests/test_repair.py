@@ -41,6 +41,26 @@ def raw_event(attributes: bytes) -> bytes:
     return b'{"data":[{"id":"E1","attributes":{' + attributes + b"}}]}"
 
 
+@pytest.mark.parametrize("without", [(), ("metric",), ("metric.name",)])
+def test_what_is_lifted_out_of_a_related_resource_stays(
+    select: Select, without: tuple[str, ...]
+) -> None:
+    """A page that is repaired loses nothing that a record has of its metric, embedded or not."""
+    relation = {"metric": {"data": {"type": "metric", "id": "M1"}}}
+    integration = {"name": "Shopify"}
+    metric = {"name": "Placed Order", "integration": integration}
+    body = {
+        "data": [{**event(uuid="a\0b"), "relationships": relation}],
+        "included": [{"type": "metric", "id": "M1", "attributes": metric}],
+    }
+    shaper = Shaper(select("events", *without))
+    page = shaper.page(json.dumps(body, separators=(",", ":")).encode())
+    (line,) = shaper.encode(page.records, "2026-01-01T00:00:00Z").splitlines()
+    record = json.loads(line)["record"]
+    assert page.repaired
+    assert (record["metric_name"], record["integration"]) == ("Placed Order", integration)
+
+
 NUL = "NUL character removed from text"
 SURROGATE = "lone surrogate in text: replaced by U+FFFD"
 NOT_JSON = "number beyond what JSON can hold: null written"

@@ -126,6 +126,17 @@ def test_a_name_that_nobody_knows(
     assert len(clock.slept) == MAX_TRIES - 1
 
 
+def test_authorities_that_are_not_there(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of authorities that does not exist is named, and nothing is tried again."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
+    url = f"https://127.0.0.1:{a_closed_port()}"
+    fault = refused(Client(configure(base_url=url, api_key=KEY)), TapError)
+    assert "/no/such/file.pem" in fault
+    assert "Correct REQUESTS_CA_BUNDLE" in fault
+
+
 AUTHORITY = trustme.CA()
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 CERTIFICATES: dict[str, tuple[trustme.LeafCert, str]] = {
