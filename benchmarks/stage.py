@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -199,6 +200,7 @@ class _Actor:
 
     def arrive(self, count: int) -> float:
         """See :meth:`Stage.arrive`."""
+        self._rehearsed.clear()
         events = [
             event
             for metric in self._own_metrics()
@@ -254,6 +256,8 @@ class _Actor:
             )
             box.run(ready)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
 

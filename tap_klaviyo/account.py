@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tap_klaviyo.client import Client
 from tap_klaviyo.errors import StreamError
@@ -119,8 +120,9 @@ def read_metrics(client: Client) -> Metrics:
 
 def read_zone(client: Client) -> ZoneInfo:
     """The account's time zone. Raises what :meth:`Client.get` does, or :class:`StreamError`."""
-    for zone in _read(client, _ZONE, lambda item: ZoneInfo(item["attributes"]["timezone"])):
-        return zone
+    for name in _read(client, _ZONE, lambda item: item["attributes"]["timezone"]):
+        with suppress(ZoneInfoNotFoundError, ValueError, TypeError):
+            return ZoneInfo(name)
     raise StreamError(
         "Klaviyo does not tell the account's time zone, without which there are no days to report "
         "on. Set one in Klaviyo > Settings > Organization."

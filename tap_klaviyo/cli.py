@@ -160,7 +160,12 @@ def _sync(options: argparse.Namespace) -> int:
 
     for number in STOPPING_SIGNALS:
         signal.signal(number, stop)
-    run.sync()
+    try:
+        run.sync()
+    except TapError as error:
+        if not received:
+            raise
+        _logger(options).error("%s", error)
     for number in STOPPING_SIGNALS:
         # While Python ends it would let a second one kill it.
         signal.signal(number, signal.SIG_IGN)

@@ -1,5 +1,8 @@
 """JSON schemas compiled: to msgspec Structs, which decode what fits and refuse the rest.
 
+What types cannot say, such as that a date is UTC, nested Structs check when they are made; those of
+:class:`Attributes` are checked column by column, when :meth:`Attributes.columns` reads them.
+
 A free-form value is not decoded: it stays a slice of the page, :class:`msgspec.Raw`.
 """
 

@@ -72,6 +72,13 @@ def _text(value: Any) -> str:
     return value.strip()
 
 
+def _header(value: Any) -> str:
+    text = _text(value)
+    if not text.isascii():
+        raise ValueError(value)
+    return text
+
+
 def _time(value: Any) -> datetime:
     text = _text(value)
     if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}", text, re.ASCII):
@@ -168,7 +175,7 @@ def _reports(value: Any) -> dict[str, ReportOptions]:
 
 def _revision(value: Any) -> str:
     text = _text(value)
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", text):
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", text, re.ASCII):
         raise ValueError(value)
     return text
 
@@ -208,12 +215,12 @@ class Config:
     start_date: datetime = _setting(
         _time,
         "a date such as 2026-01-31 or 2026-01-31T00:00:00Z",
-        "Events from this moment on are read when a stream has no bookmark yet.",
+        "Where incremental streams begin (events, profiles, reports) that have no bookmark yet.",
     )
     end_date: datetime | None = _setting(
         _time,
         "a date such as 2026-01-31 or 2026-01-31T00:00:00Z",
-        "Events before this moment are read; by default all up to the start of the run.",
+        "Where incremental streams end; by default at the start of the run.",
         None,
     )
     lookback_window: timedelta = _setting(
@@ -285,8 +292,8 @@ class Config:
         {},
     )
     user_agent: str = _setting(
-        _text,
-        "a text",
+        _header,
+        "a text in ASCII",
         "What the tap calls itself; add a contact of yours.",
         f"tap-klaviyo/{__version__}",
     )

@@ -36,6 +36,14 @@ def questions(
     ]
 
 
+def refuse_mistakes(selected: Selected, reports: Mapping[str, ReportOptions]) -> None:
+    """Raises :class:`ConfigError` for what needs no account to be seen to be wrong."""
+    for name, options in reports.items():
+        if options.stream == selected.stream.name:
+            _statistics(name, options, selected)
+            _further(name, options, selected)
+
+
 def _questions(
     name: str, options: ReportOptions, selected: Selected, account: Account
 ) -> Iterable[Question]:

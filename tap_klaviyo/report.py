@@ -31,7 +31,7 @@ def waiting(tables: Sequence[Table]) -> None:
 
 def _outstanding(table: Table) -> str:
     steady = TIERS[table.query.tier].steady
-    if steady > SLOW:
+    if steady > SLOW or not table.planned:
         return table.name
     return f"{table.name} ({table.outstanding} to ask for, {steady} a minute at most)"
 
@@ -73,7 +73,10 @@ def fault(tables: Sequence[Table]) -> TapError | None:
     if not faults:
         return None
     reasons = " ".join(dict.fromkeys(str(fault) for fault in faults.values()))
+    others = "all others are complete"
+    if not all(table.finished for table in tables):
+        others = "the run was stopped before the others were complete"
     return TapError(
         f"{len(faults)} of {len(tables)} streams could not be read ({', '.join(faults)}); "
-        f"all others are complete. {reasons}"
+        f"{others}. {reasons}"
     )

@@ -39,7 +39,7 @@ from tap_klaviyo.errors import ApiError, StreamError
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.plan import Planner, Table
 from tap_klaviyo.progress import Progress
-from tap_klaviyo.questions import questions
+from tap_klaviyo.questions import questions, refuse_mistakes
 from tap_klaviyo.reading import Reading
 from tap_klaviyo.records import Page, Shaper
 from tap_klaviyo.state import State
@@ -159,6 +159,8 @@ class Run:
         """Gives tables their lanes, or sees to it that what they need is asked for first."""
         events = [table for table in self._tables if table.selected.stream.metrics]
         reports = [table for table in self._tables if table.selected.stream.report]
+        for table in reports:
+            refuse_mistakes(table.selected, self._reports)
         self._inquiries += [Inquiry(tables) for tables in (events, reports) if tables]
         for table in self._tables:
             if table not in events and table not in reports:
@@ -223,11 +225,11 @@ class Run:
         if isinstance(answers, BaseException):
             raise answers
         for table, answer in zip(inquiry.tables, answers, strict=True):
-            if isinstance(answer, StreamError):
-                table.fault = answer
-            else:
+            if not isinstance(answer, StreamError):
                 self._planner.plan(table, *answer)
             self._show(table)
+            if isinstance(answer, StreamError):
+                self._refuse(table, answer)
 
     def _take_answer(self, reading: Reading, result: Body | Page) -> None:
         """Shapes a page if that is still to be done."""
@@ -337,7 +339,7 @@ class Run:
         self._turns.let_go(reading)
         self._refuse(table, error)
 
-    def _refuse(self, table: Table, error: ApiError) -> None:
+    def _refuse(self, table: Table, error: StreamError) -> None:
         """Ends a stream that Klaviyo refuses, and the streams that have their parents from it."""
         if table.fault is not None:
             return

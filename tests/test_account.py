@@ -129,6 +129,16 @@ def test_a_refusal_is_remembered(configure: Configure) -> None:
 
 
 @responses.activate
+@pytest.mark.parametrize("name", [None, "", "Mars/Olympus_Mons", 7])
+def test_a_time_zone_that_is_none(configure: Configure, name: Any) -> None:
+    """A time zone that nobody knows is one that the account does not have."""
+    account = {"type": "account", "id": "A", "attributes": {"timezone": name}}
+    responses.get("https://a.klaviyo.com/api/accounts", json=page(account))
+    with pytest.raises(StreamError, match="time zone"):
+        _ = known(configure).zone
+
+
+@responses.activate
 def test_an_account_without_a_time_zone(configure: Configure) -> None:
     """Where no account is told, its reports cannot be asked for."""
     responses.get("https://a.klaviyo.com/api/accounts", json=page())

@@ -93,8 +93,8 @@ BAD: dict[str, list[Any]] = {
     ],
     "metric_streams": [[], "x", 1, {"a b": "X"}, {"open": "X"}, {"x": 1}, {"x": {"name": "X"}}],
     "activate_version": ["yes", 1, [], ""],
-    "user_agent": ["", " ", 1, "tap\r\nX-Evil: 1"],
-    "revision": ["", "latest", "2026-7-15", 20260715],
+    "user_agent": ["", " ", 1, "tap\r\nX-Evil: 1", "Köln – data"],
+    "revision": ["", "latest", "2026-7-15", 20260715, "２０２６-07-15"],
     "base_url": [
         *("a.klaviyo.com", "http://a.klaviyo.com", "ftp://a.klaviyo.com", "https://", 1),
         *("https://a.klaviyo.com/api", "https://a.klaviyo.com?x=1", "https://a b.com"),

@@ -209,6 +209,22 @@ def test_a_run_that_ends_before_the_metrics_are_known_keeps_its_state(tap: Tap) 
     assert output.state["bookmarks"] == bookmarks
 
 
+def test_a_stopped_run_claims_nothing_of_what_it_did_not_read(tap_on: TapOn) -> None:
+    """If a stream was refused before a run was stopped, the others are not called complete."""
+    moment = datetime.fromtimestamp(NOW, timezone.utc)
+    account = Account.seeded(seed=3, events=500, now=moment)
+    tap = tap_on(account, scopes={"metrics:read", "events:read", "profiles:read"})
+    seen: list[str] = []
+
+    def stop(message: dict[str, Any]) -> bool:
+        seen.append(message["type"])
+        return seen.count("RECORD") > 100
+
+    output = tap.sync(stop_at=stop, concurrency=1, **OPTIONS)
+    assert "1 of 3 streams could not be read (lists)" in str(output.fault)
+    assert "stopped before the others were complete" in str(output.fault)
+
+
 def test_without_the_metrics_the_other_streams_are_read(tap_on: TapOn) -> None:
     """A key that may not list metrics still reads what is not made of them."""
     moment = datetime.fromtimestamp(NOW, timezone.utc)

@@ -212,6 +212,16 @@ def test_full_table(tap: Tap) -> None:
     )
 
 
+def test_a_mistake_in_the_settings_comes_before_any_output(tap: Tap) -> None:
+    """What is wrong with a report is said before anything is read or written."""
+    reports = {"mine": {"stream": "flow_values_report", "statistics": ["open"]}}
+    chosen = catalog("lists", "flow_values_report")
+    output = tap.sync(None, chosen, NOW, reports=reports)
+    assert "there is no 'open'" in str(output.fault)
+    assert not output.messages
+    assert not tap.box.requests
+
+
 @pytest.mark.parametrize("after", [1, 3])
 def test_the_quota_of_a_day(tap: Tap, after: int) -> None:
     """When a day's quota is used up its stream ends, with a bookmark; the others are complete."""
@@ -263,7 +273,8 @@ def test_what_a_run_waits_for(
     with caplog.at_level("INFO", logger="tap_klaviyo"):
         read(tap, "segment_values_report", "lists")
     lines = [r.getMessage() for r in caplog.records if "Still reading" in r.getMessage()]
-    assert lines[0].startswith("Still reading lists, segment_values_report (")
+    assert lines[0] == "Still reading lists, segment_values_report."
+    assert any(line.startswith("Still reading lists, segment_values_report (") for line in lines)
     assert lines[-1] == "Still reading segment_values_report (1 to ask for, 2 a minute at most)."
 
 

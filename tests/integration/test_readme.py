@@ -44,7 +44,7 @@ def test_five_minutes(clone: Path, commands: Path, tmp_path: Path) -> None:
     """The steps to a first real sync run as written, from installing to the second sync."""
     section = _section("Five minutes")
     install, *steps, go_on = _blocks(section, "console")
-    (configuration,) = map(json.loads, _blocks(section, "json"))
+    configuration, choice = map(json.loads, _blocks(section, "json"))
     home, folder = tmp_path / "home", tmp_path / "sync"
     home.mkdir()
     folder.mkdir()
@@ -60,6 +60,9 @@ def test_five_minutes(clone: Path, commands: Path, tmp_path: Path) -> None:
         (folder / "config.json").write_text(json.dumps(configuration))
         for step in steps:
             follow(step)
+        entries = json.loads((folder / "my-catalog.json").read_text())["streams"]
+        places = [part["breadcrumb"] for part in entries[0]["metadata"]]
+        assert all(part["breadcrumb"] in places for part in choice)
         began = mark(json.loads((folder / "state.jsonl").read_text()))
         first = [record["id"] for record in _records(folder, "open")]
         assert sorted(first) == shop.keys(end=began)["open"]
@@ -72,35 +75,44 @@ def test_five_minutes(clone: Path, commands: Path, tmp_path: Path) -> None:
 
 
 def test_cron(commands: Path, shop: Shop, tmp_path: Path) -> None:
-    """The line for cron goes on from its own state, which a failing target leaves as it is."""
+    """The script for cron goes on from what the target confirmed, and fails if one of both does."""
     section = _section("Scheduling")
-    (line,) = _blocks(section, "cron")
-    (first_time,) = re.findall(r"`(echo .+? > state\.json)`", section)
+    ((line,), (script,)) = _blocks(section, "cron"), _blocks(section, "bash")
+    (working,) = re.findall(r"configuration is `(.+?)`", section)
     folder = tmp_path / "klaviyo"
     folder.mkdir()
     shop.furnish(folder)
+    states = folder / "states.jsonl"
+    (folder / "sync.sh").write_text(script.replace("/srv/klaviyo", str(folder)))
     command = line.split(maxsplit=5)[5].replace("/srv/klaviyo", str(folder))
-    working = json.dumps({"destination_path": str(folder), "do_timestamp_file": False})
 
-    def tick(target: str, code: int | None = 0) -> dict[str, Any]:
-        (folder / "target.json").write_text(target)
-        path = f"{TAP.parent}:{commands}:{os.environ['PATH']}"
-        run("sh", "-c", command, cwd=tmp_path, code=code, environment={"PATH": path})
-        state: dict[str, Any] = json.loads((folder / "state.json").read_text())
-        return state
+    def tick(code: int = 0, *, key: str = shop.box.key, target: str = working) -> str:
+        (folder / "target.json").write_text(target.replace("/srv/klaviyo", str(folder)))
+        environment = {
+            "HOME": str(tmp_path),
+            "PATH": f"{TAP.parent}:{commands}:{os.environ['PATH']}",
+            "TAP_KLAVIYO_API_KEY": key,
+        }
+        done = run("sh", "-c", command, cwd=tmp_path, code=code, environment=environment)
+        return done.stdout
 
-    run("sh", "-c", first_time, cwd=folder)
-    began = mark(tick(working))
+    def confirmed() -> int:
+        return mark(json.loads(states.read_text().splitlines()[-1]))
+
+    tick()
+    began = confirmed()
     assert (
-        sorted(record["id"] for record in _records(folder, "open")) == shop.keys(end=began)["open"]
+        sorted(record["id"] for record in _records(folder / "data", "open"))
+        == shop.keys(end=began)["open"]
     )
-    kept = (folder / "state.json").read_bytes()
+    kept = states.read_bytes()
     arrived = shop.live_on()["open"]
-    tick("not a configuration", code=1)
-    assert (folder / "state.json").read_bytes() == kept
-    ended = mark(tick(working))
-    found = {record["id"] for record in _records(folder, "open")}
-    assert sorted(found) == shop.keys(end=ended)["open"]
+    tick(code=1, target="not a configuration")
+    assert "does not accept the key" in tick(code=1, key="pk_wrong")
+    assert states.read_bytes() == kept
+    tick()
+    found = {record["id"] for record in _records(folder / "data", "open")}
+    assert sorted(found) == shop.keys(end=confirmed())["open"]
     assert {*arrived} <= found
 
 
