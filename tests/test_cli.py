@@ -264,3 +264,32 @@ def test_a_signal_amid_another(
     assert code in (128 + signal.SIGTERM, 128 + signal.SIGINT)
     assert len(klaviyo.requests) == 1
     assert next(lines) > line
+
+
+def test_a_stopped_run_of_which_a_stream_was_refused(
+    serve: Callable[[], Any],
+    write: Callable[[str, Any], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The exit code is the signal's, and what could not be read is said all the same."""
+    klaviyo = serve()
+    more = {**LISTS, "links": {"next": f"{klaviyo.url}/api/lists?page%5Bcursor%5D=2"}}
+    klaviyo.answer(b"{}", "403 Forbidden").answer(json.dumps(more).encode())
+    written = Writer.records
+
+    def write_and_stop(writer: Writer, data: bytes) -> None:
+        written(writer, data)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Writer, "records", write_and_stop)
+    config = write("config.json", {**config_for(klaviyo.url), "concurrency": 1})
+    entries = {entry["stream"]: entry for entry in discovery.catalog()["streams"]}
+    chosen = {"streams": [entries[name] for name in ("segments", "lists")]}
+    for entry in chosen["streams"]:
+        entry["metadata"][0]["metadata"]["selected"] = True
+    assert main(["-c", config, "--catalog", write("catalog.json", chosen)]) == 128 + signal.SIGTERM
+    said = capfd.readouterr().err
+    assert "1 of 2 streams could not be read (segments)" in said
+    assert "stopped before the others were complete" in said
+    assert "Stopped by SIGTERM" in said
