@@ -28,7 +28,6 @@ class Listing:
         self._account, self.url = account, url
         self._writer = Writer(url)
         self._keeping = keeping
-        self._kept: dict[Shape, Kept] = {}
         self._selections: dict[object, Selection[Any]] = {}
         self._selected_of = account.version
 
@@ -75,10 +74,9 @@ class Listing:
     def _events(self, rows: Sequence[int], shape: Shape) -> Sequence[Written]:
         if not self._keeping:
             return self._written(shape, rows)
-        if shape not in self._kept:
-            write = partial(self._written, shape)
-            self._kept[shape] = Kept(write, len(self._account.log))
-        return self._kept[shape].events(rows)
+        write = partial(self._written, shape)
+        kept = self._account.derived((self, shape), lambda: Kept(write, len(self._account.log)))
+        return kept.events(rows)
 
     def _written(self, shape: Shape, rows: Sequence[int]) -> list[bytes]:
         return self._writer.events([*map(self._account.log.event, rows)], shape)
@@ -105,8 +103,6 @@ class Listing:
         self, path: str, id: str | None, endpoint: Endpoint, query: Query
     ) -> Selection[Any]:
         """Filtering and sorting are done once for all pages, until the account changes."""
-        if self._selected_of != self._account.version:
-            self._kept.clear()
         if self._selected_of != self._account.version or len(self._selections) > _SELECTIONS_KEPT:
             self._selections.clear()
             self._selected_of = self._account.version
