@@ -77,6 +77,21 @@ class Include:
         """Whether a record with these properties needs more of the resource than its id."""
         return self.property in properties or any(name in properties for name in self.lifted)
 
+    def embedded(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The schemas of what a record with these properties embeds of the resource, by name."""
+        schemas: Mapping[str, Any] = (
+            properties.get(self.property, {}).get("items", {}).get("properties", {})
+        )
+        return schemas
+
+    def lifted_out(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The schemas of the attributes that such a record lifts out of it, by their own name."""
+        return {
+            attribute: properties[name]
+            for name, attribute in self.lifted.items()
+            if name in properties
+        }
+
 
 @dataclass(frozen=True)
 class Cut:

@@ -206,14 +206,9 @@ class _Included(_Resource):
     """The Structs of a related resource, which may tell its own relations by id."""
 
     def __init__(self, include: Include, properties: Mapping[str, Schema]) -> None:
-        items = properties.get(include.property, {}).get("items", {})
-        embedded = items.get("properties", {})
+        embedded = include.embedded(properties)
         references = {p: r for p, r in include.references.items() if p in embedded}
-        self._lifted = {
-            attribute: properties[name]
-            for name, attribute in include.lifted.items()
-            if name in properties
-        }
+        self._lifted = include.lifted_out(properties)
         super().__init__(
             include.type,
             {name: child for name, child in embedded.items() if name not in references},

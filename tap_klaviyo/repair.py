@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Raw
 
 from tap_klaviyo.discovery import Selected
-from tap_klaviyo.kinds import Include, Source, Stream
+from tap_klaviyo.kinds import Source, Stream
 from tap_klaviyo.times import parse_utc
 
 Schema = Mapping[str, Any]
@@ -78,7 +78,10 @@ def _page(
             name = str(item.get("id"))[:LONGEST_NAME]
             repaired.unkeyed.append(" ".join(name.split()))
     wanted = {
-        include.type: (_wanted(include, properties), include.sources)
+        include.type: (
+            {**include.lifted_out(properties), **include.embedded(properties)},
+            include.sources,
+        )
         for include in stream.includes
         if include.is_wanted(properties)
     }
@@ -186,13 +189,6 @@ def _resource(
         "attributes": attributes,
         "relationships": _relationships(item.get("relationships")),
     }
-
-
-def _wanted(include: Include, properties: Mapping[str, Schema]) -> dict[str, Schema]:
-    """The attributes of a related resource that a record embeds, or lifts out of it."""
-    items = properties.get(include.property, {}).get("items", {})
-    lifted = {a: properties[name] for name, a in include.lifted.items() if name in properties}
-    return {**lifted, **items.get("properties", {})}
 
 
 def _rows(item: dict[str, Any], stream: Stream, parent: str) -> list[dict[str, Any]]:
