@@ -121,6 +121,7 @@ class Client:
 
     def asked_today(self) -> list[tuple[str, int, int]]:
         """The endpoints with a quota for a day: path, requests of this client, the quota."""
+        # A copy: a worker that goes on behind the end of a run may add one.
         return [
             (path, gate.passed, daily)
             for (path, tier), gate in list(self._gates.items())

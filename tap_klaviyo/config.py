@@ -60,8 +60,8 @@ class Secret:
 
 
 def _secret(value: Any) -> Secret:
-    text = _text(value)
-    if not text.isascii() or not text.isprintable() or " " in text:
+    text = _header(value)
+    if " " in text:
         raise ValueError(value)
     return Secret(text)
 

@@ -157,15 +157,19 @@ class Run:
 
     def _plan(self) -> None:
         """Gives tables their lanes, or sees to it that what they need is asked for first."""
-        events = [table for table in self._tables if table.selected.stream.metrics]
-        reports = [table for table in self._tables if table.selected.stream.report]
-        for table in reports:
-            refuse_mistakes(table.selected, self._reports)
-        self._inquiries += [Inquiry(tables) for tables in (events, reports) if tables]
+        events: list[Table] = []
+        reports: list[Table] = []
         for table in self._tables:
-            if table not in events and table not in reports:
+            stream = table.selected.stream
+            if stream.metrics:
+                events.append(table)
+            elif stream.report:
+                refuse_mistakes(table.selected, self._reports)
+                reports.append(table)
+            else:
                 self._planner.plan(table, Metrics(()))
                 self._show(table)
+        self._inquiries += [Inquiry(tables) for tables in (events, reports) if tables]
 
     def _show(self, table: Table) -> None:
         if table.unseen:
