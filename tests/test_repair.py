@@ -61,6 +61,19 @@ def test_what_is_lifted_out_of_a_related_resource_stays(
     assert (record["metric_name"], record["integration"]) == ("Placed Order", integration)
 
 
+@pytest.mark.parametrize("depth", [100, 300, 450, 700, 900, 5000])
+def test_a_deep_value_of_a_page_that_is_repaired(select: Select, depth: int) -> None:
+    """However deep a value is nested, its page has records or is refused for that."""
+    value = b"[" * depth + b"]" * depth
+    body = raw_event(b'"uuid":"a\\u0000b","event_properties":{"a":' + value + b"}")
+    try:
+        page = Shaper(select("open")).page(body)
+    except ValueError as error:
+        assert "nested too deeply" in str(error)  # noqa: PT017
+    else:
+        assert len(page.records) == 1
+
+
 NUL = "NUL character removed from text"
 SURROGATE = "lone surrogate in text: replaced by U+FFFD"
 NOT_JSON = "number beyond what JSON can hold: null written"
