@@ -69,7 +69,9 @@ class _Key(requests.auth.AuthBase):
 
 
 def _log_retry(details: Any) -> None:
-    logger.warning(
+    client: Client = details["args"][0]
+    client.say(
+        logger.warning,
         "%s Trying again in %.1f s (try %d of %d).",
         details["exception"],
         details["wait"],
@@ -94,6 +96,8 @@ class Client:
         self._gates: dict[tuple[str, str], Gate] = {}
         self._making_gates = threading.Lock()
         self._local = threading.local()
+        self._hushed = False
+        self._saying = threading.Lock()
 
     def get(self, url: str, query: Query, parse: Callable[[Body], Parsed]) -> Parsed:
         """What ``parse`` makes of the body at ``url``, a path with query or one of Klaviyo's links.
@@ -118,6 +122,17 @@ class Client:
                 status=0,
             )
         return self._try(url, query, question, parse)
+
+    def hush(self) -> None:
+        """Logs nothing any more. A worker that is still under way must not have the last word."""
+        with self._saying:
+            self._hushed = True
+
+    def say(self, log: Callable[..., None], *arguments: Any) -> None:
+        """Logs something, unless the run is over."""
+        with self._saying:
+            if not self._hushed:
+                log(*arguments)
 
     def asked_today(self) -> list[tuple[str, int, int]]:
         """The endpoints with a quota for a day: path, requests of this client, the quota."""
@@ -208,9 +223,8 @@ class Client:
         }
         duration = self._clock() - started
         # Not singer's timer: it configures logging anew for each request, from whatever thread.
-        metrics.log(
-            logger, metrics.Point("timer", metrics.Metric.http_request_duration, duration, tags)
-        )
+        point = metrics.Point("timer", metrics.Metric.http_request_duration, duration, tags)
+        self.say(metrics.log, logger, point)
         gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
         return response, Body(raw, gzipped)
 
@@ -227,7 +241,8 @@ class Client:
         longest = self._config.max_retry_wait.total_seconds()
         if seconds > longest:
             raise _too_long(seconds, longest, query)
-        logger.info("Klaviyo's rate limit of %s is reached; waiting %g s.", query.path, seconds)
+        reached = "Klaviyo's rate limit of %s is reached; waiting %g s."
+        self.say(logger.info, reached, query.path, seconds)
         gate.close(seconds)
         raise Throttled(
             f"Klaviyo's rate limit of {query.path} stays exceeded (429). Run again later; the "

@@ -127,6 +127,7 @@ class Run:
                         self._take(task, result)
                 self._write_schemas()
             finally:
+                self._client.hush()
                 if not self._unwritten:
                     self._write_state()
                 report.summary(self._seen, self._now() - self._started)
@@ -157,8 +158,7 @@ class Run:
 
     def _plan(self) -> None:
         """Gives tables their lanes, or sees to it that what they need is asked for first."""
-        events: list[Table] = []
-        reports: list[Table] = []
+        events, reports = list[Table](), list[Table]()
         for table in self._tables:
             stream = table.selected.stream
             if stream.metrics:

@@ -126,6 +126,18 @@ def test_a_name_that_nobody_knows(
     assert len(clock.slept) == MAX_TRIES - 1
 
 
+def test_a_worker_has_not_the_last_word(
+    configure: Configure, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What goes on behind the end of a run is not logged: its last line says how it ended."""
+    client = Client(configure(base_url=f"http://127.0.0.1:{a_closed_port()}", api_key=KEY))
+    client.hush()
+    with caplog.at_level("DEBUG", logger="tap_klaviyo"):
+        refused(client, RetryableError)
+    assert clock.slept
+    assert not caplog.records
+
+
 def test_authorities_that_are_not_there(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
