@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tap_klaviyo/__init__.py").read_text())[1]
@@ -19,7 +19,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=["tap_klaviyo", "tap_klaviyo.schemas"],
+    packages=[*find_packages(include=["tap_klaviyo", "tap_klaviyo.*"]), "tap_klaviyo.schemas"],
     package_dir={"tap_klaviyo": "tap_klaviyo", "tap_klaviyo.schemas": "schemas"},
     package_data={"tap_klaviyo": ["py.typed"], "tap_klaviyo.schemas": ["*.json"]},
     entry_points={"console_scripts": ["tap-klaviyo=tap_klaviyo.cli:main"]},

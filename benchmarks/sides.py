@@ -13,7 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tap_klaviyo import discovery, jsonapi
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.selection import read_catalog
+from tap_klaviyo.klaviyo.queries import query_for
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".envs"
@@ -100,7 +102,7 @@ def _tap(job: Job) -> list[list[str]]:
 @lru_cache
 def _catalog(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, Any]:
     """The tap's own catalog with just these streams, and without these properties."""
-    entries = discovery.catalog()["streams"]
+    entries = build_catalog()["streams"]
     for entry in entries:
         for part in entry["metadata"]:
             if not part["breadcrumb"]:
@@ -112,9 +114,9 @@ def _catalog(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, An
 
 def asked_of_events(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, str]:
     """The parameters, beside those of a window, with which the tap asks for the streams' events."""
-    for selected in discovery.read_catalog(_catalog(streams, without)):
+    for selected in read_catalog(_catalog(streams, without)):
         if selected.stream.metrics:
-            return dict(jsonapi.query(selected.stream, selected.schema).parameters)
+            return dict(query_for(selected.stream, selected.schema).parameters)
     return {}
 
 

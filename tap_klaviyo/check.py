@@ -6,17 +6,16 @@ import sys
 import time
 from collections.abc import Sequence
 
-from tap_klaviyo import jsonapi
-from tap_klaviyo.account import QUERY, Account
-from tap_klaviyo.client import Client
-from tap_klaviyo.config import Config
-from tap_klaviyo.discovery import Selected, unseen
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.selection import Selected, unseen
 from tap_klaviyo.errors import StreamError, TapError
-from tap_klaviyo.jsonapi import Query
-from tap_klaviyo.kinds import Stream
-from tap_klaviyo.questions import questions
-from tap_klaviyo.records import Shaper
+from tap_klaviyo.klaviyo.account import QUERY, Account
+from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.queries import Query, query_for
+from tap_klaviyo.records.page_parser import Shaper
+from tap_klaviyo.reports.builder import questions
 from tap_klaviyo.streams import BY_NAME
+from tap_klaviyo.streams.model import Stream
 
 
 def check(config: Config, client: Client, selection: Sequence[Selected]) -> None:
@@ -27,7 +26,7 @@ def check(config: Config, client: Client, selection: Sequence[Selected]) -> None
     check = _Check(config, client)
     faults: dict[str, StreamError] = {}
     for selected in selection:
-        query = jsonapi.query(selected.stream, selected.schema)
+        query = query_for(selected.stream, selected.schema)
         needed = (*query.scopes, *(QUERY.scopes if selected.stream.metrics else ()))
         fault = check.fault(selected, query)
         scopes = ", ".join(dict.fromkeys(needed))
@@ -74,7 +73,7 @@ class _Check:
     def _first(self, stream: Stream) -> str | None:
         """The id of some record of a parent stream; None if there is none, so nothing below it."""
         selected = unseen(stream)
-        query = jsonapi.query(stream, selected.schema)
+        query = query_for(stream, selected.schema)
         above = self._first(BY_NAME[stream.parent.stream]) if stream.parent else ""
         if above is None:
             return None

@@ -17,13 +17,18 @@ from contextlib import contextmanager, nullcontext
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.kinds import Stream
 from tap_klaviyo.messages import stdout
+from tap_klaviyo.streams.model import Stream
 
 PREFIX = "TAP_KLAVIYO_"
+
+
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 SIGNAL_EXIT = 128
 """What a shell adds to a signal's number for an exit code."""
+
 
 DESCRIPTION = """\
 Reads a Klaviyo account and writes Singer messages to stdout.
@@ -35,6 +40,7 @@ Reads a Klaviyo account and writes Singer messages to stdout.
 Without --catalog the streams that are selected by default are read. Feed the last STATE that the
 target prints back with --state, and the next run reads only what is new.
 """
+
 
 EPILOG = """\
 Settings may also come from the environment: TAP_KLAVIYO_API_KEY, TAP_KLAVIYO_START_DATE and so on.
@@ -97,11 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     # Imported where needed: --version and --discover do not wait for what they do not use.
     if options.about:
-        from tap_klaviyo.about import about
+        from tap_klaviyo.about.render import about
 
         stdout().text(about(options.format))
     elif options.discover:
-        from tap_klaviyo.discovery import catalog_text
+        from tap_klaviyo.discovery.catalog import catalog_text
         from tap_klaviyo.streams import STREAMS
 
         stdout().text(catalog_text([*STREAMS, *_own_streams(options)]))
@@ -115,22 +121,24 @@ def _own_streams(options: argparse.Namespace) -> Sequence[Stream]:
     given = options.config and os.path.exists(options.config)
     if not given and not any(name.startswith(PREFIX) for name in os.environ):
         return ()
-    from tap_klaviyo import config
+    from tap_klaviyo.config.loading import own_streams
 
-    return config.own_streams(options.config if given else None)
+    return own_streams(options.config if given else None)
 
 
 def _sync(options: argparse.Namespace) -> int:
     """A run, or with --test a check of what a run would need. The exit code is 0 or a signal's."""
     with _here_to_stay():
-        from tap_klaviyo import config, discovery
-        from tap_klaviyo.account import read_metrics
         from tap_klaviyo.check import check
-        from tap_klaviyo.client import Client
-        from tap_klaviyo.progress import watched
+        from tap_klaviyo.config import loading as config
+        from tap_klaviyo.discovery import selection as discovery
+        from tap_klaviyo.discovery.catalog import build_catalog
+        from tap_klaviyo.klaviyo.account import read_metrics
+        from tap_klaviyo.klaviyo.client import Client
         from tap_klaviyo.state import State
         from tap_klaviyo.streams import STREAMS
-        from tap_klaviyo.sync import Run
+        from tap_klaviyo.sync.progress import watched
+        from tap_klaviyo.sync.run import Run
 
     _logger(options)
     settings = config.load(options.config)
@@ -142,7 +150,7 @@ def _sync(options: argparse.Namespace) -> int:
     if document is not None and discovery.names_metrics(document, streams):
         names = read_metrics(client).stream_names()
     if document is None:
-        document = discovery.catalog(streams)
+        document = build_catalog(streams)
     selection = discovery.read_catalog(document, names, streams)
     if options.test:
         with nullcontext() if options.debug else _without_requests():
@@ -190,7 +198,7 @@ def _here_to_stay() -> Iterator[None]:
 @contextmanager
 def _without_requests() -> Iterator[None]:
     """Keeps the log line of each request out of what a person wants to read."""
-    logger = logging.getLogger("tap_klaviyo.client")
+    logger = logging.getLogger("tap_klaviyo.klaviyo.client")
     logger.setLevel(logging.WARNING)
     try:
         yield

@@ -21,14 +21,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tap_klaviyo.dates import parse_utc
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.times import parse_utc
 
 MARK = "timestamp"
+
+
 SWEPT = "swept_at"
+
+
 METRICS = "metrics"
+
+
 JOINING = "joining"
+
+
 LEGACY_MARK = "since"
+
+
 MAX_SECONDS = 253_402_300_799  # the last second of the year 9999
 
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tap_klaviyo import config, discovery
-from tap_klaviyo.config import ENVIRONMENT_PREFIX, Config
-from tap_klaviyo.discovery import Selected
+from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.selection import Selected, read_catalog
 
 settings.register_profile(
     "ci",
@@ -89,7 +90,7 @@ def configure() -> Configure:
 
     def make(**settings: Any) -> Config:
         required = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
-        return config.parse({**required, **settings})
+        return parse({**required, **settings})
 
     return make
 
@@ -103,12 +104,12 @@ def select() -> Select:
     """
 
     def make(name: str, *without: str, **entry_changes: Any) -> Selected:
-        entries = copy.deepcopy(discovery.catalog()["streams"])
+        entries = copy.deepcopy(build_catalog()["streams"])
         entry = next(entry for entry in entries if entry["tap_stream_id"] == name) | entry_changes
         for item in entry["metadata"]:
             steps = [step for step in item["breadcrumb"] if step not in ("properties", "items")]
             item["metadata"]["selected"] = ".".join(steps) not in without
-        return discovery.read_catalog({"streams": [entry]})[0]
+        return read_catalog({"streams": [entry]})[0]
 
     return make
 

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tap_klaviyo import __version__
-from tap_klaviyo.about import about
-from tap_klaviyo.config import SETTINGS
+from tap_klaviyo.about.render import about
+from tap_klaviyo.config.settings import SETTINGS
 from tap_klaviyo.streams import AREAS, STREAMS
 
 

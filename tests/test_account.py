@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import responses
 
-from tap_klaviyo.account import Account, Metric, Metrics, read_metrics
-from tap_klaviyo.client import Client
-from tap_klaviyo.config import Config
+from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import RetryableError, StreamError
+from tap_klaviyo.klaviyo.account import Account, Metric, Metrics, read_metrics
+from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.streams import BY_NAME
 
 URL = "https://a.klaviyo.com/api/metrics"

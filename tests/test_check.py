@@ -9,10 +9,10 @@ import pytest
 import responses
 
 from tap_klaviyo.check import check
-from tap_klaviyo.client import Client
-from tap_klaviyo.config import Config
-from tap_klaviyo.discovery import Selected
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.selection import Selected
 from tap_klaviyo.errors import ConfigError, TapError
+from tap_klaviyo.klaviyo.client import Client
 
 BASE = "https://a.klaviyo.com/api/"
 EMPTY = {"data": [], "links": {"next": None}}

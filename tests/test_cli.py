@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo import __version__, discovery
+from tap_klaviyo import __version__
 from tap_klaviyo.cli import main
+from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.messages import Writer
 
 KEY = "pk_0123456789abcdef"
@@ -60,7 +61,7 @@ def config_for(url: str) -> dict[str, Any]:
 
 def lists_only() -> dict[str, Any]:
     """A catalog that selects the lists."""
-    entries = discovery.catalog()["streams"]
+    entries = build_catalog()["streams"]
     return {"streams": [entry for entry in entries if entry["stream"] == "lists"]}
 
 
@@ -99,7 +100,7 @@ def test_help(capfd: pytest.CaptureFixture[str]) -> None:
 def test_discover(capfdbinary: pytest.CaptureFixture[bytes], flags: list[str]) -> None:
     """--discover writes the catalog and nothing else, without a network or a config."""
     assert main(flags) == 0
-    assert json.loads(capfdbinary.readouterr().out) == discovery.catalog()
+    assert json.loads(capfdbinary.readouterr().out) == build_catalog()
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
@@ -284,7 +285,7 @@ def test_a_stopped_run_of_which_a_stream_was_refused(
 
     monkeypatch.setattr(Writer, "records", write_and_stop)
     config = write("config.json", {**config_for(klaviyo.url), "concurrency": 1})
-    entries = {entry["stream"]: entry for entry in discovery.catalog()["streams"]}
+    entries = {entry["stream"]: entry for entry in build_catalog()["streams"]}
     chosen = {"streams": [entries[name] for name in ("segments", "lists")]}
     for entry in chosen["streams"]:
         entry["metadata"][0]["metadata"]["selected"] = True

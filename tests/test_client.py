@@ -15,11 +15,12 @@ import pytest
 import requests
 import responses
 
-from tap_klaviyo.body import Body
-from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Client, Throttled, retry_after
-from tap_klaviyo.config import Config
+from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
-from tap_klaviyo.jsonapi import Query
+from tap_klaviyo.klaviyo.client import MAX_PAUSE, MAX_TRIES, Client, Throttled
+from tap_klaviyo.klaviyo.failures import retry_after
+from tap_klaviyo.klaviyo.queries import Query
+from tap_klaviyo.klaviyo.response import Body
 
 KEY = "pk_0123456789abcdef"
 URL = "https://a.klaviyo.com/api/lists"
@@ -348,7 +349,7 @@ def test_refusal_with_a_damaged_body(
     body: bytes,
 ) -> None:
     """A status means the same if its body cannot be decompressed, or is too large."""
-    monkeypatch.setattr("tap_klaviyo.body.MAX_BODY", 1_000)
+    monkeypatch.setattr("tap_klaviyo.klaviyo.response.MAX_BODY", 1_000)
     responses.get(URL, status=status, body=body, headers={"Content-Encoding": "gzip"})
     assert str(status) in str(refused(client, kind))
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_klaviyo import config
-from tap_klaviyo.config import SETTINGS, Config
+from tap_klaviyo.config.loading import load, own_streams, parse, read_object
+from tap_klaviyo.config.settings import SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.streams import BY_NAME
 
@@ -125,7 +125,7 @@ def file(tmp_path: Path) -> Callable[[bytes], str]:
 
 def test_defaults() -> None:
     """With what is required alone, the rest has the documented defaults."""
-    settings = config.parse(REQUIRED)
+    settings = parse(REQUIRED)
     assert settings.api_key.reveal() == "pk_test_key"
     assert settings.start_date == utc(2026, 1, 1)
     assert settings.end_date is None
@@ -139,7 +139,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(("name", "written", "parsed"), GOOD)
 def test_good_values(name: str, written: Any, parsed: Any) -> None:
     """Each form of a value that the documentation names is understood."""
-    assert getattr(config.parse({**REQUIRED, name: written}), name) == parsed
+    assert getattr(parse({**REQUIRED, name: written}), name) == parsed
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ def test_good_values(name: str, written: Any, parsed: Any) -> None:
 )
 def test_bad_values(name: str, written: Any) -> None:
     """A value that cannot be is refused by the name of its setting and what is expected."""
-    message = fault_of(lambda: config.parse({**REQUIRED, name: written}))
+    message = fault_of(lambda: parse({**REQUIRED, name: written}))
     assert message.startswith(f"config: {name}: expected ")
     assert "\n" not in message
 
 
 def test_all_faults_together() -> None:
     """One run tells every fault of a config."""
-    message = fault_of(lambda: config.parse({"page_size": 0, "base_url": "x", "end_date": "x"}))
+    message = fault_of(lambda: parse({"page_size": 0, "base_url": "x", "end_date": "x"}))
     for name in ("api_key", "start_date", "page_size", "base_url", "end_date"):
         assert f"{name}: expected" in message
 
@@ -164,7 +164,7 @@ def test_all_faults_together() -> None:
 def test_end_before_start() -> None:
     """A span of time that ends before it begins is a fault of end_date."""
     dates = {"start_date": "2026-02-01", "end_date": "2026-01-01"}
-    message = fault_of(lambda: config.parse({**REQUIRED, **dates}))
+    message = fault_of(lambda: parse({**REQUIRED, **dates}))
     assert message == "config: end_date: expected a moment after start_date."
 
 
@@ -174,30 +174,30 @@ def test_any_value(name: str, data: st.DataObject) -> None:
     json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
     written = data.draw(json_values | st.lists(json_values) | st.from_regex(r"\AP[0-9T/DHWY.-]+\Z"))
     with suppress(ConfigError):
-        config.parse({**REQUIRED, name: written})
+        parse({**REQUIRED, name: written})
 
 
 def test_secrets_never_print() -> None:
     """The key shows in no text of a config, of its fields or of an error about it."""
     key = "pk_" + "x7" * 8
-    settings = config.parse({**REQUIRED, "api_key": key})
+    settings = parse({**REQUIRED, "api_key": key})
     shown = [repr(settings), str(settings), f"{settings.api_key}", repr(vars(settings))]
     with pytest.raises(ConfigError) as caught:
-        config.parse({**REQUIRED, "api_key": f"{key} {key}"})
+        parse({**REQUIRED, "api_key": f"{key} {key}"})
     assert key not in "".join([*shown, *traceback.format_exception(caught.value)])
 
 
 def test_settings_are_frozen() -> None:
     """Nobody changes a setting while the tap runs."""
     with pytest.raises(AttributeError):
-        config.parse(REQUIRED).page_size = 5  # type: ignore[misc]
+        parse(REQUIRED).page_size = 5  # type: ignore[misc]
 
 
 def test_file_and_environment(file: Callable[[bytes], str]) -> None:
     """The environment overrides the file; an empty variable counts as none."""
     path = file(json.dumps({**REQUIRED, "page_size": 100}).encode())
     environment = {"TAP_KLAVIYO_PAGE_SIZE": "300", "TAP_KLAVIYO_API_KEY": "", "PAGE_SIZE": "7"}
-    settings = config.load(path, environment)
+    settings = load(path, environment)
     assert settings.page_size == 300
     assert settings.api_key.reveal() == "pk_test_key"
 
@@ -205,14 +205,14 @@ def test_file_and_environment(file: Callable[[bytes], str]) -> None:
 def test_environment_alone() -> None:
     """Without a file every setting can come from the environment."""
     environment = {"TAP_KLAVIYO_" + name.upper(): value for name, value in REQUIRED.items()}
-    assert isinstance(config.load(None, environment), Config)
-    assert "api_key: expected" in fault_of(lambda: config.load(None, {}))
+    assert isinstance(load(None, environment), Config)
+    assert "api_key: expected" in fault_of(lambda: load(None, {}))
 
 
 def test_unknown_settings(file: Callable[[bytes], str], caplog: pytest.LogCaptureFixture) -> None:
     """A setting that the tap does not know is a warning that names it, and no fault."""
     with caplog.at_level(logging.WARNING):
-        config.load(file(json.dumps({**REQUIRED, "apikey": "pk_typo"}).encode()), {})
+        load(file(json.dumps({**REQUIRED, "apikey": "pk_typo"}).encode()), {})
     assert "'apikey'" in caplog.text
     assert "pk_typo" not in caplog.text
 
@@ -232,7 +232,7 @@ def test_unknown_settings(file: Callable[[bytes], str], caplog: pytest.LogCaptur
 def test_file_faults(file: Callable[[bytes], str], content: bytes, expected: str) -> None:
     """A file that is no JSON object is named together with what is wrong, its content is not."""
     path = file(content)
-    message = fault_of(lambda: config.load(path, {}))
+    message = fault_of(lambda: load(path, {}))
     assert message.startswith("config: ")
     assert path in message
     assert expected in message
@@ -244,7 +244,7 @@ def test_file_faults(file: Callable[[bytes], str], content: bytes, expected: str
 def test_unreadable_files(tmp_path: Path, name: str) -> None:
     """A file that is not there, or is a directory, is named with the system's reason."""
     path = tmp_path / name
-    message = fault_of(lambda: config.read_object(str(path), "state"))
+    message = fault_of(lambda: read_object(str(path), "state"))
     assert message.startswith(f"state: cannot read {path}: ")
 
 
@@ -252,7 +252,7 @@ def test_metric_streams(file: Callable[[bytes], str]) -> None:
     """Streams of the user's own may be named by metric, or by metric and integration."""
     written = {"viewed": "Viewed Product", "order": {"metric": "Order", "integration": "Shopify"}}
     for form in (written, json.dumps(written)):
-        streams = config.parse({**REQUIRED, "metric_streams": form}).metric_streams
+        streams = parse({**REQUIRED, "metric_streams": form}).metric_streams
         assert [(s.name, s.metrics, s.integration) for s in streams] == [
             ("viewed", ("Viewed Product",), ""),
             ("order", ("Order",), "Shopify"),
@@ -261,7 +261,7 @@ def test_metric_streams(file: Callable[[bytes], str]) -> None:
 
 def test_metric_streams_are_of_the_kind_of_events() -> None:
     """A stream of the user's own has the columns of `events`, attributions not by default."""
-    (own,) = config.parse({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
+    (own,) = parse({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
     row = BY_NAME["events"]
     assert (own.schema, own.includes) == (row.schema, row.includes)
     assert own.fields_not_by_default == row.fields_not_by_default == ("attributions",)
@@ -272,9 +272,9 @@ def test_metric_streams_are_of_the_kind_of_events() -> None:
 def test_a_catalog_needs_no_key(file: Callable[[bytes], str]) -> None:
     """The streams of the user's own are known from a file that has nothing else in it."""
     path = file(b'{"metric_streams": {"viewed": "Viewed Product"}}')
-    assert [stream.name for stream in config.own_streams(path, {})] == ["viewed"]
+    assert [stream.name for stream in own_streams(path, {})] == ["viewed"]
     with pytest.raises(ConfigError, match="metric_streams: expected"):
-        config.own_streams(file(b'{"metric_streams": []}'), {})
+        own_streams(file(b'{"metric_streams": []}'), {})
 
 
 @pytest.mark.parametrize(
@@ -288,13 +288,13 @@ def test_a_catalog_needs_no_key(file: Callable[[bytes], str]) -> None:
 def test_what_is_wrong_with_a_report(options: dict[str, Any], says: str) -> None:
     """Beside what is expected, an error says what is wrong with which report."""
     with pytest.raises(ConfigError, match=f"reports: expected an object such as .*{says}"):
-        config.parse({**REQUIRED, "reports": {"mine": options}})
+        parse({**REQUIRED, "reports": {"mine": options}})
 
 
 def test_reports() -> None:
     """Reports are taken as an object or, as the environment has it, as its text."""
     written = {"mine": {"stream": "flow_series_report", "group_by": ["flow_name"], "window": "P9D"}}
     for form in (written, json.dumps(written)):
-        (mine,) = config.parse({**REQUIRED, "reports": form}).reports.values()
+        (mine,) = parse({**REQUIRED, "reports": form}).reports.values()
         assert mine.group_by == ("flow_name",)
         assert mine.window == timedelta(days=9)

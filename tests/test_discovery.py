@@ -14,13 +14,14 @@ import jsonschema
 import pytest
 from singer.catalog import Catalog
 
-from tap_klaviyo import discovery
-from tap_klaviyo.discovery import Selected, read_catalog
+from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
+from tap_klaviyo.discovery.schemas import load_schema
+from tap_klaviyo.discovery.selection import Selected, names_metrics, read_catalog
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.streams import DEFAULT, STREAMS
 
 ROOT = Path(__file__).resolve().parent.parent
-ENTRIES = discovery.catalog()["streams"]
+ENTRIES = build_catalog()["streams"]
 Select = Callable[..., Selected]
 
 
@@ -92,19 +93,19 @@ def test_entries(stream: Any) -> None:
 def test_singer_reads_the_catalog(tmp_path: Path) -> None:
     """The reference library loads the catalog and finds all streams in it."""
     path = tmp_path / "catalog.json"
-    path.write_text(discovery.catalog_text())
+    path.write_text(catalog_text())
     assert len(Catalog.load(path).streams) == len(STREAMS)
 
 
 def test_schemas_are_self_contained() -> None:
     """No schema of the catalog refers to another file or holds a part to be merged."""
-    assert '"$ref"' not in discovery.catalog_text()
-    assert '"allOf"' not in discovery.catalog_text()
+    assert '"$ref"' not in catalog_text()
+    assert '"allOf"' not in catalog_text()
 
 
 def test_defaults() -> None:
     """An untouched catalog selects the main streams, and all fields but the expensive one."""
-    chosen = {selected.name: selected for selected in read_catalog(discovery.catalog())}
+    chosen = {selected.name: selected for selected in read_catalog(build_catalog())}
     assert list(chosen) == [stream.name for stream in DEFAULT]
     assert len(chosen) == 21
     assert "predictive_analytics" not in chosen["global_exclusions"].schema["properties"]
@@ -211,7 +212,7 @@ def test_keys() -> None:
     assert chosen.keys == ("id",)
     assert chosen.schema["properties"]["email"]["type"] == ["null", "string"]
     assert selection(entry("global_exclusions", key_properties=[]))[0].keys == ("email",)
-    assert discovery.load_schema("global_exclusion")["properties"]["email"]["type"] == "string"
+    assert load_schema("global_exclusion")["properties"]["email"]["type"] == "string"
 
 
 def test_unknown_stream_that_nobody_wants() -> None:
@@ -308,14 +309,14 @@ def test_foreign_catalog(identifier: str, name: str, ours: str) -> None:
 
 def test_names_metrics() -> None:
     """The account is asked for its metrics only if the catalog names one that way."""
-    assert not discovery.names_metrics(discovery.catalog())
-    assert not discovery.names_metrics({"streams": [foreign("Mt1", "open")]})
-    assert discovery.names_metrics({"streams": [foreign("Mt1", "opened")]})
-    assert not discovery.names_metrics({"streams": None})
+    assert not names_metrics(build_catalog())
+    assert not names_metrics({"streams": [foreign("Mt1", "open")]})
+    assert names_metrics({"streams": [foreign("Mt1", "opened")]})
+    assert not names_metrics({"streams": None})
 
 
 def test_catalog_is_not_changed() -> None:
     """Reading a catalog leaves it and the bundled schemas as they are."""
-    document = json.loads(discovery.catalog_text())
+    document = json.loads(catalog_text())
     read_catalog(document)
-    assert document == json.loads(discovery.catalog_text())
+    assert document == json.loads(catalog_text())

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tap_klaviyo import cli, config
-from tap_klaviyo.facts import facts
-from tap_klaviyo.kinds import Stream
+from tap_klaviyo import cli
+from tap_klaviyo.about.metadata import facts
+from tap_klaviyo.config.loading import parse, read_object
+from tap_klaviyo.config.settings import SETTINGS
 from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams.model import Stream
 from tools.stream_docs import slug
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +25,7 @@ README = (ROOT / "README.md").read_text()
 
 def _texts() -> list[str]:
     """Every text in the program; a value put into one stands as "%s"."""
-    trees = [ast.parse(path.read_text()) for path in (ROOT / "tap_klaviyo").glob("*.py")]
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "tap_klaviyo").rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     formatted = [
         "".join(str(part.value) if isinstance(part, ast.Constant) else "%s" for part in node.values)
@@ -54,7 +56,7 @@ def test_every_stream_has_its_row(stream: Stream) -> None:
     assert (f"| `{name}` |" if stream.selected_by_default else link) in README
 
 
-@pytest.mark.parametrize("setting", [setting.name for setting in config.SETTINGS])
+@pytest.mark.parametrize("setting", [setting.name for setting in SETTINGS])
 def test_every_setting_has_its_row(setting: str) -> None:
     """Each setting stands in the README and among Meltano's settings."""
     assert f"| `{setting}` |" in README
@@ -103,9 +105,9 @@ def test_links_lead_to_places() -> None:
 
 def test_about_knows_what_the_sample_config_uses() -> None:
     """The sample configuration has only settings that exist."""
-    sample = config.read_object(str(ROOT / "sample_config.json"), "config")
+    sample = read_object(str(ROOT / "sample_config.json"), "config")
     assert sample.keys() <= {setting["name"] for setting in facts()["settings"]}
-    config.parse(sample)
+    parse(sample)
 
 
 def test_the_reports_of_the_readme_are_good_settings() -> None:
@@ -113,7 +115,7 @@ def test_the_reports_of_the_readme_are_good_settings() -> None:
     blocks = re.findall(r"```json\n(.*?)```", README, flags=re.S)
     (example,) = (json.loads(block) for block in blocks if '"reports"' in block)
     required = {"api_key": "pk_0", "start_date": "2026-01-01"}
-    assert config.parse({**required, **example}).reports.keys() == example["reports"].keys()
+    assert parse({**required, **example}).reports.keys() == example["reports"].keys()
 
 
 def test_meltano_selects_what_is_selected_by_default() -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tap_klaviyo.engine import Channel, Closed, Engine
+from tap_klaviyo.sync.workers import Channel, Closed, Engine
 
 TIMEOUT = 10.0
 """Seconds after which a wait counts as endless."""

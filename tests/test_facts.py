@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo.discovery import schema_of
-from tap_klaviyo.facts import HOMES, FieldFacts, StreamFacts, facts
-from tap_klaviyo.kinds import TIERS
+from tap_klaviyo.about.metadata import HOMES, FieldFacts, StreamFacts, facts
+from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.streams import AREAS, BY_NAME, STREAMS
+from tap_klaviyo.streams.model import TIERS
 
 FACTS = {stream["name"]: stream for stream in facts()["streams"]}
 

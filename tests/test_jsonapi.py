@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_klaviyo import jsonapi
-from tap_klaviyo.discovery import Selected
-from tap_klaviyo.kinds import Cut
+from tap_klaviyo.discovery.selection import Selected
+from tap_klaviyo.klaviyo.failures import error_detail
+from tap_klaviyo.klaviyo.queries import Query, between, equals, query_for
+from tap_klaviyo.klaviyo.urls import origin
+from tap_klaviyo.streams.model import Cut
 
 Select = Callable[..., Selected]
 
 
-def query_of(selected: Selected) -> jsonapi.Query:
+def query_of(selected: Selected) -> Query:
     """The query for what is selected."""
-    return jsonapi.query(selected.stream, selected.schema)
+    return query_for(selected.stream, selected.schema)
 
 
 def parameters(url: str) -> dict[str, str]:
@@ -33,8 +35,8 @@ def parameters(url: str) -> dict[str, str]:
 def test_events_query(select: Select) -> None:
     """Events are asked for with their profile and metric, sorted by time, in one filter."""
     query = query_of(select("open"))
-    window = jsonapi.between(Cut("timestamp", iso=False), 10, 20)
-    filters = (jsonapi.equals("metric_id", "Mt1"), *window)
+    window = between(Cut("timestamp", iso=False), 10, 20)
+    filters = (equals("metric_id", "Mt1"), *window)
     url = query.url(filters, 1000)
     assert urlsplit(url).path == "/api/events"
     asked = parameters(url)
@@ -114,7 +116,7 @@ def test_tier(select: Select) -> None:
 @pytest.mark.parametrize("value", ['a"b', "a\\b", "a,b)", "ü", "a&b=c#d"])
 def test_filter_values_are_quoted(select: Select, value: str) -> None:
     """A value cannot break out of its filter or of the URL."""
-    term = jsonapi.equals("metric_id", value)
+    term = equals("metric_id", value)
     assert parameters(query_of(select("open")).url([term], 5))["filter"] == term
     assert json.loads(term.removeprefix("equals(metric_id,").removesuffix(")")) == value
 
@@ -142,7 +144,7 @@ ORIGINS: dict[str, tuple[str, str, int] | None] = {
 @pytest.mark.parametrize(("url", "expected"), ORIGINS.items())
 def test_origin(url: str, expected: tuple[str, str, int] | None) -> None:
     """An address has a scheme, a host and a port, or none at all if it could be misread."""
-    assert jsonapi.origin(url) == expected
+    assert origin(url) == expected
 
 
 def error(**fields: Any) -> bytes:
@@ -169,12 +171,12 @@ def error(**fields: Any) -> bytes:
 )
 def test_error_detail(body: bytes, expected: tuple[str, str]) -> None:
     """Klaviyo's words are taken from an error in one line; anything else says nothing."""
-    assert jsonapi.error_detail(body) == expected
+    assert error_detail(body) == expected
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner)))
 def test_error_of_any_shape(source: Any) -> None:
     """No shape of an error raises."""
-    detail, parameter = jsonapi.error_detail(error(detail=source, source=source))
+    detail, parameter = error_detail(error(detail=source, source=source))
     assert isinstance(detail, str)
     assert isinstance(parameter, str)

@@ -6,9 +6,9 @@ import bisect
 
 import pytest
 
-from tap_klaviyo.kinds import TIERS
-from tap_klaviyo.limits import Gate
+from tap_klaviyo.klaviyo.rate_limits import Gate
 from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams.model import TIERS
 
 
 class Clock:

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo import jsonapi
-from tap_klaviyo.account import Metric, Metrics
-from tap_klaviyo.config import Config
-from tap_klaviyo.discovery import Selected
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.selection import Selected
 from tap_klaviyo.errors import ApiError
-from tap_klaviyo.plan import Planner, Table
-from tap_klaviyo.records import Shaper
+from tap_klaviyo.klaviyo.account import Metric, Metrics
+from tap_klaviyo.klaviyo.queries import query_for
+from tap_klaviyo.records.page_parser import Shaper
 from tap_klaviyo.state import State
-from tap_klaviyo.windows import Window
+from tap_klaviyo.sync.planner import Planner
+from tap_klaviyo.sync.stream_sync import Table
+from tap_klaviyo.sync.windows import Window
 
 DAY, HOUR = 86_400, 3_600
 START = 1_767_225_600  # 2026-01-01T00:00:00Z, the start_date
@@ -43,7 +44,7 @@ def plan(configure: Callable[..., Config], select: Callable[..., Selected]) -> P
         **settings: Any,
     ) -> Table:
         selected = select(stream, **(entry or {}))
-        query = jsonapi.query(selected.stream, selected.schema)
+        query = query_for(selected.stream, selected.schema)
         table = Table(selected, query, Shaper(selected))
         state = state or State({"bookmarks": {stream: bookmark} if bookmark else {}})
         Planner(configure(**settings), state, NOW).plan(table, metrics)
@@ -169,7 +170,7 @@ def test_bookmarks_while_a_metric_joins(
 ) -> None:
     """The stream's mark goes on without the metric, and speaks of it when that has come up."""
     selected = select("clicked_sms")
-    table = Table(selected, jsonapi.query(selected.stream, selected.schema), Shaper(selected))
+    table = Table(selected, query_for(selected.stream, selected.schema), Shaper(selected))
     before = {"timestamp": NOW - DAY, "swept_at": NOW, "metrics": ["A"]}
     state = State({"bookmarks": {"clicked_sms": before}})
     planner = Planner(configure(**settings), state, NOW)

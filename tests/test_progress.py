@@ -9,7 +9,7 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from tap_klaviyo.progress import Bars, watched
+from tap_klaviyo.sync.progress import Bars, watched
 
 
 class Terminal(io.StringIO):

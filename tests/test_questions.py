@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_klaviyo.account import Metric, Metrics
-from tap_klaviyo.config import Config
-from tap_klaviyo.discovery import Selected, load_schema
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.schemas import load_schema
+from tap_klaviyo.discovery.selection import Selected
 from tap_klaviyo.errors import ConfigError, StreamError
-from tap_klaviyo.questions import questions
+from tap_klaviyo.klaviyo.account import Metric, Metrics
+from tap_klaviyo.reports.builder import questions
+from tap_klaviyo.reports.queries import Question
 from tap_klaviyo.streams import STREAMS
-from tap_klaviyo.timeframes import Question
 
 METRICS = Metrics(
     [

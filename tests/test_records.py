@@ -14,10 +14,10 @@ import singer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_klaviyo.discovery import Selected
-from tap_klaviyo.records import Page, Shaper
+from tap_klaviyo.dates import parse_utc
+from tap_klaviyo.discovery.selection import Selected
+from tap_klaviyo.records.page_parser import Page, Shaper
 from tap_klaviyo.streams import STREAMS
-from tap_klaviyo.times import parse_utc
 
 Select = Callable[..., Selected]
 Document = dict[str, Any]

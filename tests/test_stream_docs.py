@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tap_klaviyo import facts as known
-from tap_klaviyo.facts import FieldFacts, StreamFacts, facts
-from tap_klaviyo.kinds import Stream
+from tap_klaviyo.about.metadata import FieldFacts, StreamFacts, facts
 from tap_klaviyo.streams import AREAS
+from tap_klaviyo.streams.model import Stream
 from tools.diagram import AS_ONE, diagram
 from tools.stream_docs import document
 
@@ -168,7 +167,7 @@ def test_a_new_row_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """A row in a new area has its section, and joins what its columns name."""
     keys = ("report", "start", "end", "campaign_id", "campaign_message_id", "send_channel")
     row = Stream("sent", "campaign_values_report", "What was sent.", "/api/sent", "sent", keys)
-    monkeypatch.setattr(known, "AREAS", {**AREAS, "Post": (row,)})
+    monkeypatch.setattr("tap_klaviyo.about.metadata.AREAS", {**AREAS, "Post": (row,)})
     page = document(facts())
     assert "[Post](#post-1-streams)" in page
     assert "What was sent." in sections(page)["sent"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo.discovery import Selected
-from tap_klaviyo.records import Shaper
+from tap_klaviyo.discovery.selection import Selected
+from tap_klaviyo.records.page_parser import Shaper
 from tap_klaviyo.streams import STREAMS
 
 Select = Callable[..., Selected]

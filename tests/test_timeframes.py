@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tap_klaviyo.kinds import Interval
+from tap_klaviyo.reports.queries import Question, Timeframe
+from tap_klaviyo.reports.rows import as_resources
 from tap_klaviyo.streams import BY_NAME, STREAMS
-from tap_klaviyo.timeframes import Question, Timeframe
+from tap_klaviyo.streams.model import Interval
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -195,7 +196,7 @@ def test_rows_of_values() -> None:
     result = {"groupings": groupings, "statistics": {"opens": 3}}
     links = {"next": None}
     answer = {"data": {"attributes": {"results": [result]}}, "links": links}
-    assert timeframe.listed(answer) == {
+    assert as_resources(timeframe, answer) == {
         "data": [
             {
                 "id": "mine",
@@ -223,7 +224,7 @@ def test_rows_of_a_series() -> None:
         "statistics": {"submits": [1, 2], "viewed_form": [3, 4]},
     }
     answer = {"data": {"attributes": {"results": [result], "date_times": dates}}}
-    rows = [one["attributes"] for one in timeframe.listed(answer)["data"]]
+    rows = [one["attributes"] for one in as_resources(timeframe, answer)["data"]]
     told = [(row["date"], row["submits"], row["viewed_form"]) for row in rows]
     assert told == [(dates[0], 1, 3), (dates[1], 2, 4)]
     assert {(row["report"], row["interval"], row["form_id"]) for row in rows} == {
@@ -237,7 +238,7 @@ def test_rows_of_aggregates() -> None:
     timeframe = only(asked, "2026-03-01T00:00:00", "2026-03-02T00:00:00")
     row = {"dimensions": ["M", ""], "measurements": {"count": [7.0]}}
     answer = {"data": {"attributes": {"dates": ["2026-03-01T00:00:00+01:00"], "data": [row]}}}
-    (resource,) = timeframe.listed(answer)["data"]
+    (resource,) = as_resources(timeframe, answer)["data"]
     assert resource["attributes"] == {
         "count": 7.0,
         "metric_id": "Mt0001",
@@ -275,7 +276,7 @@ def test_no_report(stream: str, answer: Any) -> None:
     asked = question(stream)
     (timeframe, *_) = asked.timeframes(seconds("2026-03-01"), seconds("2026-03-02"))
     with pytest.raises(ValueError, match=r".+"):
-        timeframe.listed(answer)
+        as_resources(timeframe, answer)
 
 
 def test_parts() -> None:

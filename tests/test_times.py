@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_klaviyo.times import parse_utc
+from tap_klaviyo.dates import parse_utc
 
 DATES = {
     "2026-01-31": "2026-01-31T00:00:00+00:00",

@@ -7,15 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from tap_klaviyo import jsonapi
-from tap_klaviyo.account import Metric, Metrics
-from tap_klaviyo.config import Config
-from tap_klaviyo.discovery import Selected
-from tap_klaviyo.plan import Planner, Table
-from tap_klaviyo.reading import Reading
-from tap_klaviyo.records import Shaper
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.selection import Selected
+from tap_klaviyo.klaviyo.account import Metric, Metrics
+from tap_klaviyo.klaviyo.queries import query_for
+from tap_klaviyo.records.page_parser import Shaper
 from tap_klaviyo.state import State
-from tap_klaviyo.turns import Turns
+from tap_klaviyo.sync.planner import Planner
+from tap_klaviyo.sync.scheduler import Turns
+from tap_klaviyo.sync.stream_sync import Table
+from tap_klaviyo.sync.window_reader import Reading
 
 NOW = 1_775_865_600  # 2026-04-11T00:00:00Z
 METRICS = Metrics([Metric("A", "Opened Email", "Klaviyo"), Metric("B", "Clicked Email", "Klaviyo")])
@@ -33,7 +34,7 @@ def tables(configure: Callable[..., Config], select: Callable[..., Selected]) ->
         made = []
         for name in names:
             selected = select(name)
-            query = jsonapi.query(selected.stream, selected.schema)
+            query = query_for(selected.stream, selected.schema)
             made.append(Table(selected, query, Shaper(selected)))
             planner.plan(made[-1], METRICS)
             if selected.stream.parent:

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tap_klaviyo.windows import Timeline, Window
+from tap_klaviyo.sync.windows import Timeline, Window
 
 START = 1_000
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tap_klaviyo.about import by_area
-from tap_klaviyo.facts import StreamFacts
+from tap_klaviyo.about.metadata import StreamFacts
+from tap_klaviyo.about.render import by_area
 
 AS_ONE: Mapping[str, str] = {"Events": "event streams", "Reports": "reports"}
 """Areas of which many streams join alike: each is drawn as one node, by this name."""

@@ -9,9 +9,9 @@ import re
 import sys
 from pathlib import Path
 
-from tap_klaviyo import about
-from tap_klaviyo.discovery import catalog_text
-from tap_klaviyo.facts import facts
+from tap_klaviyo.about.metadata import facts
+from tap_klaviyo.about.render import settings_table, streams_table
+from tap_klaviyo.discovery.catalog import catalog_text
 from tools.stream_docs import document, further_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,9 +22,9 @@ def generated() -> dict[Path, str]:
     known = facts()
     readme = (ROOT / "README.md").read_text()
     default = [stream for stream in known["streams"] if stream["selected_by_default"]]
-    readme = _between(readme, "streams", about.streams_table(default))
+    readme = _between(readme, "streams", streams_table(default))
     readme = _between(readme, "further streams", further_table(known, "docs/streams.md"))
-    readme = _between(readme, "settings", about.settings_table(known["settings"]))
+    readme = _between(readme, "settings", settings_table(known["settings"]))
     return {
         ROOT / "catalog.json": catalog_text() + "\n",
         ROOT / "docs" / "streams.md": document(known),

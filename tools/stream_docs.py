@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator, Sequence
 
-from tap_klaviyo.about import by_area, table, way
-from tap_klaviyo.facts import Facts, FieldFacts, LimitFacts, StreamFacts
+from tap_klaviyo.about.metadata import Facts, FieldFacts, LimitFacts, StreamFacts
+from tap_klaviyo.about.render import by_area, table, way
 from tools.diagram import diagram
 
 DEPTH = 2

@@ -13,15 +13,17 @@ from typing import Any
 
 from sandbox.account import Account
 from sandbox.server import Sandbox
-from tap_klaviyo import config, discovery
-from tap_klaviyo.client import Client
+from tap_klaviyo.config.loading import parse
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.selection import read_catalog
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.kinds import Stream
+from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.progress import Progress
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import DEFAULT, STREAMS
-from tap_klaviyo.sync import Run
+from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.sync.progress import Progress
+from tap_klaviyo.sync.run import Run
 
 Message = dict[str, Any]
 Key = tuple[str, ...]
@@ -108,9 +110,9 @@ class Tap:
 
         The run is stopped, as by a signal, with the first message for which ``stop_at`` is true.
         """
-        parsed = config.parse({**self.settings, **settings})
+        parsed = parse({**self.settings, **settings})
         streams = [*STREAMS, *parsed.metric_streams]
-        selection = discovery.read_catalog(catalog or discovery.catalog(streams), streams=streams)
+        selection = read_catalog(catalog or build_catalog(streams), streams=streams)
         out = Heard(lambda message: run.stop() if stop_at(message) else None)
         client = Client(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
         clock = {} if now is None else {"now": lambda: now}
@@ -151,7 +153,7 @@ def catalog_of(
     ``method`` overrides how they are read. ``without`` are dotted fields to deselect; if ``whole``,
     fields that are not selected by default are selected too.
     """
-    streams = [entry for entry in discovery.catalog()["streams"] if entry["stream"] in names]
+    streams = [entry for entry in build_catalog()["streams"] if entry["stream"] in names]
     streams = copy.deepcopy(streams)
     for entry in streams:
         for item in entry["metadata"]:

@@ -13,8 +13,8 @@ from truths import TRUTHS
 
 from sandbox.account import Account
 from sandbox.events import iso
-from tap_klaviyo.kinds import PARENT
 from tap_klaviyo.streams import BY_NAME, DEFAULT, STREAMS
+from tap_klaviyo.streams.model import PARENT
 
 TapOn = Callable[..., Tap]
 MOMENT = datetime.fromtimestamp(NOW, timezone.utc)

@@ -8,12 +8,13 @@ import pytest
 from syncs import Tap
 
 from sandbox.account import Account
-from tap_klaviyo import config, discovery
+from tap_klaviyo.about.metadata import facts
 from tap_klaviyo.check import check
-from tap_klaviyo.client import Client
-from tap_klaviyo.discovery import Selected
+from tap_klaviyo.config.loading import parse
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.selection import Selected, read_catalog
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.facts import facts
+from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.streams import STREAMS
 
 TapOn = Callable[..., Tap]
@@ -30,15 +31,15 @@ def account() -> Account:
 
 def everything() -> list[Selected]:
     """All streams, as they are by default."""
-    catalog = discovery.catalog()
+    catalog = build_catalog()
     for entry in catalog["streams"]:
         entry["metadata"][0]["metadata"]["selected"] = True
-    return discovery.read_catalog(catalog)
+    return read_catalog(catalog)
 
 
 def checked(tap: Tap) -> None:
     """Checks all streams, with no time lost at the gates."""
-    settings = config.parse(tap.settings)
+    settings = parse(tap.settings)
     client = Client(settings, clock=lambda: tap.clock.now, sleep=tap.clock.sleep)
     check(settings, client, everything())
 

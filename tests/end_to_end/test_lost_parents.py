@@ -11,8 +11,8 @@ from truths import FAMILIES, TRUTHS, assert_complete, parent_of
 
 from sandbox.account import Account, Source
 from sandbox.rules import Endpoint
-from tap_klaviyo.kinds import PARENT
 from tap_klaviyo.streams import BY_NAME, STREAMS
+from tap_klaviyo.streams.model import PARENT
 
 TapOn = Callable[..., Tap]
 IN_PATH = [name for name, family in FAMILIES.items() if not family.filtered]

@@ -269,7 +269,7 @@ def test_what_a_run_waits_for(
     tap: Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From time to time the log names the streams that are not done, and why they take long."""
-    monkeypatch.setattr("tap_klaviyo.sync.INTERVAL", -1)
+    monkeypatch.setattr("tap_klaviyo.sync.run.INTERVAL", -1)
     with caplog.at_level("INFO", logger="tap_klaviyo"):
         read(tap, "segment_values_report", "lists", concurrency=1)
     lines = [r.getMessage() for r in caplog.records if "Still reading" in r.getMessage()]

@@ -21,7 +21,8 @@ from sandbox.account import Account, suppressed
 from sandbox.events import NOBODY, Event, Payload, Row, flows_of
 from sandbox.seeding.metrics import NATIVE
 from sandbox.server import Sandbox
-from tap_klaviyo import config, discovery
+from tap_klaviyo.config.loading import own_streams
+from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.streams import STREAMS
 
 QUERIES = Path(__file__).resolve().parents[2] / "docs" / "sql"
@@ -92,8 +93,8 @@ def database(
     shop: Account, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The demo's tables of the account, and beside them those of a target that only appends."""
-    own = config.own_streams(None, {"TAP_KLAVIYO_METRIC_STREAMS": json.dumps(OWN_STREAMS)})
-    catalog = discovery.catalog([*STREAMS, *own])
+    own = own_streams(None, {"TAP_KLAVIYO_METRIC_STREAMS": json.dumps(OWN_STREAMS)})
+    catalog = build_catalog([*STREAMS, *own])
     select(catalog)
     with Sandbox(shop) as box:
         settings = {"api_key": box.key, "base_url": box.url, "start_date": "2000-01-01"}

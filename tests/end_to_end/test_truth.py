@@ -12,7 +12,9 @@ import pytest
 from syncs import EVENT_STREAMS, NOW, Tap, catalog_of, keyed_exclusions, truth
 
 from sandbox.account import Account
-from tap_klaviyo import config, discovery
+from tap_klaviyo.config.loading import own_streams
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.schemas import load_schema
 from tap_klaviyo.streams import DEFAULT, STREAMS
 
 TapOn = Callable[..., Tap]
@@ -124,9 +126,9 @@ def test_a_stream_of_the_users_own_tells_what_is_credited(tap_on: TapOn) -> None
     """Orders come with the name of their metric and, if selected, with what brought them about."""
     shop = account()
     own = {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
-    streams = config.own_streams(None, {"TAP_KLAVIYO_METRIC_STREAMS": json.dumps(own)})
+    streams = own_streams(None, {"TAP_KLAVIYO_METRIC_STREAMS": json.dumps(own)})
     for selected in (False, True):
-        catalog = discovery.catalog(streams)
+        catalog = build_catalog(streams)
         for entry in catalog["streams"][0]["metadata"]:
             if entry["breadcrumb"] == ["properties", "attributions"]:
                 entry["metadata"]["selected"] = selected
@@ -227,8 +229,8 @@ def test_replication_method_can_be_overridden(tap_on: TapOn) -> None:
 
 def test_the_registry_is_whole() -> None:
     """Each stream has a schema with its keys and replication key, and an entry in the catalog."""
-    entries = {entry["tap_stream_id"]: entry for entry in discovery.catalog()["streams"]}
+    entries = {entry["tap_stream_id"]: entry for entry in build_catalog()["streams"]}
     for stream in STREAMS:
-        properties = discovery.load_schema(stream.schema)["properties"]
+        properties = load_schema(stream.schema)["properties"]
         assert {*stream.keys, stream.replication_key} - {""} <= properties.keys()
         assert entries[stream.name]["key_properties"] == list(stream.keys)

@@ -12,7 +12,7 @@ from typing import Any
 
 from postgres import USER, Database
 
-from tap_klaviyo import discovery
+from tap_klaviyo.discovery.catalog import build_catalog
 
 Row = dict[str, Any]
 
@@ -101,7 +101,7 @@ def _address(database: Database) -> Row:
 
 
 def _properties(stream: str) -> Row:
-    entries = {entry["stream"]: entry for entry in discovery.catalog()["streams"]}
+    entries = {entry["stream"]: entry for entry in build_catalog()["streams"]}
     properties: Row = entries[stream]["schema"]["properties"]
     return properties
 

@@ -15,7 +15,7 @@ import pytest
 from programs import CHECKOUT, TAP, run
 from shop import LOOKBACK, Shop, mark, open_shop
 
-from tap_klaviyo.config import Config
+from tap_klaviyo.config.settings import Config
 
 KEY = "pk_0123456789abcdef"
 DEFINITION = CHECKOUT / "meltano.yml"

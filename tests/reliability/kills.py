@@ -10,7 +10,7 @@ from typing import Any
 
 from processes import DENSITY, METRIC, Command, Lines, running, shop
 
-from tap_klaviyo.plan import AHEAD, GOAL_PAGES
+from tap_klaviyo.sync.planner import AHEAD, GOAL_PAGES
 
 EVENTS, PAGE_SIZE, CONCURRENCY = 20_000, 100, 2
 RUN_AHEAD = (AHEAD * CONCURRENCY + 1) * GOAL_PAGES * PAGE_SIZE

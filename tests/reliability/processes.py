@@ -19,7 +19,7 @@ from typing import IO, Any
 from worlds import empty_account
 
 from sandbox import Account, Sandbox
-from tap_klaviyo import discovery
+from tap_klaviyo.discovery.catalog import build_catalog
 
 TIMEOUT = 60.0
 """Seconds after which a wait counts as endless."""
@@ -146,7 +146,7 @@ class Command:
         self._folder = folder
         self.box = box
         config = {"api_key": box.key, "base_url": box.url, "start_date": "2024-01-01", **settings}
-        entries = [e for e in discovery.catalog()["streams"] if e["tap_stream_id"] == STREAM]
+        entries = [e for e in build_catalog()["streams"] if e["tap_stream_id"] == STREAM]
         self._write("config", config)
         self._write("catalog", {"streams": entries})
         self._running: list[Process] = []

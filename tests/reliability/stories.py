@@ -19,8 +19,8 @@ from worlds import METRICS, NOW, START, STREAMS, Arrival, Killed, Message, Pipe,
 
 from sandbox import FAULTS
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.plan import AHEAD, GOAL_PAGES
-from tap_klaviyo.sync import Run
+from tap_klaviyo.sync.planner import AHEAD, GOAL_PAGES
+from tap_klaviyo.sync.run import Run
 
 HOUR, DAY = 3600, 86_400
 LOOKBACK, SWEEP = HOUR, 7 * DAY

@@ -20,8 +20,8 @@ from worlds import NOW, START, URL, Arrival, Message, World, Written, patience
 
 from sandbox import Answer
 from sandbox.answers import Request
-from tap_klaviyo.body import GZIP, MAX_BODY, Body
 from tap_klaviyo.errors import TapError
+from tap_klaviyo.klaviyo.response import GZIP, MAX_BODY, Body
 
 PATHS = {
     "/api/events": ("open", "include=profile,metric&page[size]=5"),
@@ -195,7 +195,7 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
 @pytest.mark.parametrize("raw", [b"", b"no gzip", GZIPPED[:-1], GZIPPED[:9], GZIPPED[:-2] + b"??"])
 def test_damaged_gzip(monkeypatch: pytest.MonkeyPatch, library: Any, raw: bytes) -> None:
     """What is no gzip, or only the beginning of one, is known for that by either library."""
-    monkeypatch.setattr("tap_klaviyo.body.zlib", library)
+    monkeypatch.setattr("tap_klaviyo.klaviyo.response.zlib", library)
     assert Body(GZIPPED, gzipped=True).unpacked() == b"{}"
     with pytest.raises(ValueError, match=r"."):
         Body(raw, gzipped=True).unpacked()
@@ -209,8 +209,8 @@ def test_the_largest_answer(
 ) -> None:
     """An answer may be as large as the limit, as it comes and unpacked, and not a byte larger."""
     body = json.dumps({**GOOD["/api/events"], "links": {"next": None}}).encode()
-    monkeypatch.setattr("tap_klaviyo.body.zlib", library)
-    monkeypatch.setattr("tap_klaviyo.body.MAX_BODY", len(body) - excess)
+    monkeypatch.setattr("tap_klaviyo.klaviyo.response.zlib", library)
+    monkeypatch.setattr("tap_klaviyo.klaviyo.response.MAX_BODY", len(body) - excess)
 
     def spoil(request: Request, answer: Answer) -> Answer:
         if request.path.rstrip("/") != "/api/events":

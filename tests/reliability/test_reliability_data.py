@@ -15,7 +15,7 @@ from worlds import METRICS, NOW, Arrival, Pipe, World, Written, ids
 from sandbox import Answer
 from sandbox.answers import Request
 from sandbox.resources import Resource
-from tap_klaviyo.sync import Run
+from tap_klaviyo.sync.run import Run
 
 OPENED, OLD, NEW = "Opened Email", "Clicked SMS", "Clicked Text Message"
 

@@ -10,7 +10,7 @@ import pytest
 from worlds import Arrival, World, ids, patience
 
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.sync import Run
+from tap_klaviyo.sync.run import Run
 
 LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 FAR_AHEAD = "Sun, 21 Oct 2990 07:28:00 GMT"

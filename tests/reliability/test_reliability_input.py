@@ -19,11 +19,12 @@ from mutations import JSON, edited, mangled
 from processes import as_before
 from worlds import NOW, URL, Arrival, Message, Pipe, World, patience
 
-from tap_klaviyo import cli, discovery
-from tap_klaviyo.config import SETTINGS as SETTINGS_OF_THE_TAP
+from tap_klaviyo import cli
+from tap_klaviyo.config.settings import SETTINGS as SETTINGS_OF_THE_TAP
+from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import METRICS, SWEPT
-from tap_klaviyo.sync import Run
+from tap_klaviyo.sync.run import Run
 
 LEVELS = ("DEBUG ", "INFO ", "WARNING ", "ERROR ", "CRITICAL ")
 STREAMS = ("open", "lists")
@@ -42,7 +43,7 @@ STATE = {
 def catalog(*names: str) -> dict[str, Any]:
     """The catalog with just these streams, each with few of its fields."""
     entries = []
-    for entry in discovery.catalog()["streams"]:
+    for entry in build_catalog()["streams"]:
         if entry["stream"] in names:
             fields = dict(list(entry["schema"]["properties"].items())[:6])
             schema = {**entry["schema"], "properties": fields}
@@ -75,9 +76,9 @@ def run(arguments: list[str]) -> Outcome:
         as_before(),
         world.mounted(),
         redirect_stderr(shown),
-        patch("tap_klaviyo.cli.stdout", lambda: Writer(pipe)),
-        patch("tap_klaviyo.client.Client", world.client),
-        patch("tap_klaviyo.sync.Run", partial(Run, now=world.clock)),
+        patch("tap_klaviyo.messages.stdout", lambda: Writer(pipe)),
+        patch("tap_klaviyo.klaviyo.client.Client", world.client),
+        patch("tap_klaviyo.sync.run.Run", partial(Run, now=world.clock)),
     ):
         code = cli.main(arguments)
     assert code in (0, 1)

@@ -15,13 +15,13 @@ import trustme
 from processes import as_before
 from worlds import Arrival, World, ids
 
-from tap_klaviyo import discovery
-from tap_klaviyo.body import Body
 from tap_klaviyo.cli import main
-from tap_klaviyo.client import MAX_PAUSE, MAX_TRIES, Client
-from tap_klaviyo.config import Config
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.errors import RetryableError, TapError
-from tap_klaviyo.jsonapi import Query
+from tap_klaviyo.klaviyo.client import MAX_PAUSE, MAX_TRIES, Client
+from tap_klaviyo.klaviyo.queries import Query
+from tap_klaviyo.klaviyo.response import Body
 
 KEY = "pk_0123456789abcdef"
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
@@ -109,7 +109,7 @@ def test_a_name_that_nobody_knows(
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     config = {"api_key": KEY, "start_date": "2026-01-01", "base_url": "https://klaviyo.invalid"}
-    lists = [one for one in discovery.catalog()["streams"] if one["stream"] == "lists"]
+    lists = [one for one in build_catalog()["streams"] if one["stream"] == "lists"]
     arguments = []
     for name, content in {"config": config, "catalog": {"streams": lists}}.items():
         (tmp_path / name).write_text(json.dumps(content))

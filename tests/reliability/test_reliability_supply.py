@@ -104,4 +104,4 @@ def test_an_import_asks_nobody() -> None:
         command, capture_output=True, text=True, check=False, timeout=TIMEOUT, cwd=ROOT
     )
     assert done.returncode == 0, done.stderr
-    assert "tap_klaviyo.client" in done.stdout.split()
+    assert "tap_klaviyo.klaviyo.client" in done.stdout.split()

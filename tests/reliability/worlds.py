@@ -30,13 +30,16 @@ from workers import Workers
 from sandbox import Account, Answer, Api, Request
 from sandbox.events import EventLog
 from sandbox.resources import Collection
-from tap_klaviyo import config, discovery
-from tap_klaviyo.client import Client
+from tap_klaviyo.config.loading import parse
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.selection import Selected, read_catalog
 from tap_klaviyo.errors import TapError
+from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.progress import Progress
 from tap_klaviyo.state import State
-from tap_klaviyo.sync import Run
+from tap_klaviyo.sync.progress import Progress
+from tap_klaviyo.sync.run import Run
 
 NOW = 1_793_534_400
 """2026-11-01T12:00:00Z, when every story begins."""
@@ -216,7 +219,7 @@ class World:
         **settings: Any,
     ) -> Written:
         """One run from ``state``. ``on_request`` is told of each request of it, counted from 1."""
-        parsed = config.parse({**self._settings, **settings})
+        parsed = parse({**self._settings, **settings})
         pipe, started = pipe or Pipe(), self.now
         with self.mounted(order):
             run = Run(
@@ -242,7 +245,7 @@ class World:
         """The world's clock, in Unix seconds."""
         return self.now
 
-    def client(self, settings: config.Config) -> Client:
+    def client(self, settings: Config) -> Client:
         """A client on the world's clock."""
         return Client(settings, clock=self.clock, sleep=self.pass_time)
 
@@ -252,7 +255,7 @@ class World:
         with (
             patch.object(HTTPAdapter, "send", self._sender()),
             patch.object(time, "sleep", self.pass_time),
-            patch("tap_klaviyo.sync.Engine", lambda size, work: Workers(size, work, order)),
+            patch("tap_klaviyo.sync.workers.Engine", lambda size, work: Workers(size, work, order)),
         ):
             yield
 
@@ -341,9 +344,9 @@ def empty_account() -> Account:
 
 
 @cache
-def _selection(streams: tuple[str, ...]) -> list[discovery.Selected]:
-    entries = [e for e in discovery.catalog()["streams"] if e["tap_stream_id"] in streams]
-    return discovery.read_catalog({"streams": entries})
+def _selection(streams: tuple[str, ...]) -> list[Selected]:
+    entries = [e for e in build_catalog()["streams"] if e["tap_stream_id"] in streams]
+    return read_catalog({"streams": entries})
 
 
 def ids(messages: list[Message]) -> dict[str, set[str]]:

@@ -1,0 +1,1 @@
+"""The tap described: settings, streams, fields and limits."""

@@ -1,0 +1,1 @@
+"""The catalog: bundled schemas and the registry in, a selection out."""

@@ -1,0 +1,52 @@
+"""The bundled JSON schemas."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tap_klaviyo.streams.model import Stream
+
+Schema = dict[str, Any]
+
+
+_HERE = Path(__file__).parent.parent
+
+
+SCHEMAS = next(path for path in (_HERE / "schemas", _HERE.parent / "schemas") if path.is_dir())
+"""Inside the package when installed, beside it in a checkout and an editable install."""
+
+
+@cache
+def load_schema(name: str) -> Schema:
+    """The bundled schema ``name``, every ``$ref`` and ``allOf`` put in place. Not to be changed."""
+    schema = json.loads((SCHEMAS / f"{name.removesuffix('.json')}.json").read_bytes())
+    resolved: Schema = _resolve(schema)
+    return resolved
+
+
+def schema_of(stream: Stream) -> Schema:
+    """The schema of a stream's records, its keys first, as people like their tables."""
+    schema = load_schema(stream.schema)
+    properties = schema["properties"]
+    keys = {name: properties[name] for name in stream.keys}
+    return {**schema, "properties": {**keys, **properties}}
+
+
+def _resolve(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_resolve(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    own = {key: _resolve(value) for key, value in node.items() if key not in ("$ref", "allOf")}
+    bases = [load_schema(node["$ref"])] if isinstance(node.get("$ref"), str) else []
+    bases += [_resolve(base) for base in node.get("allOf", ())]
+    merged: Schema = {}
+    for part in (*bases, own):
+        properties = {**merged.get("properties", {}), **part.get("properties", {})}
+        merged = {**merged, **part}
+        if properties or "properties" in merged:
+            merged["properties"] = properties
+    return merged

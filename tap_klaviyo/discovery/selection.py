@@ -1,0 +1,244 @@
+"""The catalog: written from the registry and the bundled schemas, and read back as a selection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb
+from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
+from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.streams import STREAMS, by_name
+from tap_klaviyo.streams.model import Stream
+
+
+@dataclass(frozen=True)
+class Selected:
+    """A stream that the user wants, and how.
+
+    ``name`` is what its messages call it, ``schema`` holds the selected properties only.
+    """
+
+    stream: Stream
+    name: str
+    schema: Schema
+    keys: tuple[str, ...]
+    replication_method: str
+    tap_stream_id: str
+
+    @property
+    def incremental(self) -> bool:
+        """Whether the stream is read from its bookmark on."""
+        return self.replication_method == "INCREMENTAL"
+
+    @property
+    def whole(self) -> bool:
+        """Whether a run reads all there is, so that what no longer comes is no more.
+
+        What is incremental by default is read from ``start_date`` on, whatever the user chooses.
+        """
+        return not (self.incremental or self.stream.replication_method == "INCREMENTAL")
+
+    @property
+    def timed(self) -> bool:
+        """Whether the stream is read in windows of time.
+
+        Where records without a date may exist, only an incremental run does without them.
+        """
+        return self.stream.cut is not None and (
+            self.incremental or self.stream.incremental_by_default
+        )
+
+
+def unseen(stream: Stream) -> Selected:
+    """A stream of which nothing is wanted but the ids, as its children need them."""
+    properties = load_schema(stream.schema)["properties"]
+    schema = {"type": "object", "properties": {"id": properties["id"]}}
+    return Selected(stream, stream.name, schema, ("id",), "FULL_TABLE", stream.name)
+
+
+def names_metrics(document: Mapping[str, Any], streams: Sequence[Stream] = STREAMS) -> bool:
+    """Whether a catalog calls streams by what may be metric ids, as singer-io's tap does."""
+    entries, known = document.get("streams"), by_name(streams)
+    return isinstance(entries, list) and any(
+        isinstance(entry, dict)
+        and not {str(entry.get("tap_stream_id")), str(entry.get("stream"))} & known.keys()
+        for entry in entries
+    )
+
+
+def read_catalog(
+    document: Mapping[str, Any],
+    metric_names: Mapping[str, str] | None = None,
+    streams: Sequence[Stream] = STREAMS,
+) -> list[Selected]:
+    """The selected ones of ``streams``, in the order of a catalog.
+
+    A catalog of singer-io's tap is understood: its ``tap_stream_id`` is a metric id, and
+    ``metric_names`` may tell which of our streams an id belongs to. Raises :class:`ConfigError`
+    for whatever cannot be done as the catalog asks.
+    """
+    known = by_name(streams)
+    entries = document.get("streams")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError("catalog: 'streams' must be an array of objects.")
+    chosen = [_read_entry(entry, metric_names or {}, known) for entry in entries]
+    selected = [selection for selection in chosen if selection is not None]
+    seen: set[str] = set()
+    for selection in selected:
+        if selection.stream.name in seen:
+            raise ConfigError(
+                f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
+            )
+        seen.add(selection.stream.name)
+    return selected
+
+
+def _read_entry(
+    entry: Mapping[str, Any], metric_names: Mapping[str, str], known: Mapping[str, Stream]
+) -> Selected | None:
+    identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
+    name = str(entry.get("stream") or identifier)
+    metadata = _metadata_map(entry, name)
+    top = {**_legacy_selected(entry), **metadata.get((), {})}
+    stream = known.get(identifier) or known.get(name)
+    stream = stream or known.get(metric_names.get(identifier, ""))
+    if not _is_selected(top, default=stream is not None and stream.selected_by_default):
+        return None
+    if stream is None:
+        raise ConfigError(
+            f"catalog: stream '{name}' is selected but this tap has no such stream; "
+            "deselect it, or see the streams of 'tap-klaviyo --about'."
+        )
+    listed = entry.get("schema")
+    if not isinstance(listed, dict):
+        raise ConfigError(f"catalog: stream '{name}' has no schema; run --discover again.")
+    keys = _keys(entry, stream, name)
+    schema = _keyed(schema_of(stream), stream, keys)
+    return Selected(
+        stream=stream,
+        name=name,
+        schema=_Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed),
+        keys=keys,
+        replication_method=_replication_method(entry, top, stream, name),
+        tap_stream_id=identifier,
+    )
+
+
+def _legacy_selected(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Catalogs from before metadata say ``selected`` on the entry or on its schema."""
+    for place in (entry, entry.get("schema")):
+        if isinstance(place, dict) and isinstance(place.get("selected"), bool):
+            return {"selected": place["selected"]}
+    return {}
+
+
+def _metadata_map(entry: Mapping[str, Any], name: str) -> dict[Breadcrumb, Mapping[str, Any]]:
+    items = entry.get("metadata") or []
+    try:
+        return {
+            tuple(item.get("breadcrumb") or ()): {**(item.get("metadata") or {})} for item in items
+        }
+    except (AttributeError, TypeError):
+        raise ConfigError(f"catalog: the metadata of stream '{name}' cannot be read.") from None
+
+
+def _is_selected(metadata: Mapping[str, Any], default: bool) -> bool:
+    """Singer's rules: what is automatic is in, then the user's word, then the tap's default."""
+    if metadata.get("inclusion") == "automatic":
+        return True
+    if metadata.get("inclusion") == "unsupported":
+        return False
+    for word in ("selected", "selected-by-default"):
+        if isinstance(metadata.get(word), bool):
+            return bool(metadata[word])
+    return default
+
+
+def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...]:
+    """The catalog's own keys, so that a table which another tap filled keeps its key."""
+    keys = entry.get("key_properties")
+    if not keys:
+        return stream.keys
+    possible = (stream.id_property, *stream.keys)
+    if not isinstance(keys, list) or not all(key in possible for key in keys):
+        raise ConfigError(f"catalog: stream '{name}' cannot be keyed by {keys!r}.")
+    return tuple(keys)
+
+
+def _keyed(schema: Schema, stream: Stream, keys: tuple[str, ...]) -> Schema:
+    """The schema with only ``keys`` bound to have a value, of what a key of the stream may be."""
+    free = {name: schema["properties"][name] for name in stream.keys if name not in keys}
+    nullable = {name: {**child, "type": ["null", child["type"]]} for name, child in free.items()}
+    return {**schema, "properties": {**schema["properties"], **nullable}}
+
+
+def _replication_method(
+    entry: Mapping[str, Any], top: Mapping[str, Any], stream: Stream, name: str
+) -> str:
+    method = top.get("replication-method") or entry.get("replication_method")
+    method = method or stream.replication_method
+    if method not in REPLICATION_METHODS or (
+        method == "INCREMENTAL" and not stream.replication_key
+    ):
+        possible = "INCREMENTAL or FULL_TABLE" if stream.replication_key else "FULL_TABLE"
+        raise ConfigError(f"catalog: stream '{name}' can be read {possible}, not as {method!r}.")
+    return str(method)
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """What the metadata of one catalog entry selects of a schema."""
+
+    name: str
+    metadata: Mapping[Breadcrumb, Mapping[str, Any]]
+    automatic: set[str]
+
+    def of(self, ours: Schema, theirs: Any, parent: Breadcrumb = ()) -> Schema:
+        """Our schema cut down to the properties that the catalog lists and selects.
+
+        A property that the catalog describes without its parts is taken whole.
+        """
+        theirs = theirs if isinstance(theirs, dict) else {}
+        if isinstance(ours.get("items"), dict):
+            items = self.of(ours["items"], theirs.get("items"), (*parent, "items"))
+            return {**ours, "items": items}
+        listed = theirs.get("properties")
+        if not isinstance(listed, dict) or not listed or not ours.get("properties"):
+            return ours
+        self._refuse_unknown(listed.keys() - ours["properties"].keys(), parent)
+        wanted = {
+            key: self.of(child, listed.get(key), (*parent, "properties", key))
+            for key, child in ours["properties"].items()
+            if self._wanted(key, listed, parent)
+        }
+        # An object of which nothing is wanted is not wanted: without properties it would be all.
+        properties = {
+            key: child
+            for key, child in wanted.items()
+            if _has_properties(child) == _has_properties(ours["properties"][key])
+        }
+        return {**ours, "properties": properties}
+
+    def _wanted(self, key: str, listed: Mapping[str, Any], parent: Breadcrumb) -> bool:
+        if not parent and key in self.automatic:
+            return True
+        metadata = self.metadata.get((*parent, "properties", key), {})
+        return key in listed and _is_selected(metadata, default=True)
+
+    def _refuse_unknown(self, unknown: set[str], parent: Breadcrumb) -> None:
+        for key in sorted(unknown):
+            place = (*parent, "properties", key)
+            if self.metadata.get(place, {}).get("selected") is True:
+                path = ".".join(step for step in place if step not in ("properties", "items"))
+                raise ConfigError(
+                    f"catalog: field '{path}' of stream '{self.name}' is selected but does not "
+                    "exist; deselect it, or run --discover again."
+                )
+
+
+def _has_properties(schema: Schema) -> bool:
+    """Whether an object, or the items of an array, have properties of their own."""
+    items = schema.get("items")
+    return bool(schema.get("properties")) or (isinstance(items, dict) and _has_properties(items))

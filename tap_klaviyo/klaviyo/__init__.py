@@ -1,0 +1,1 @@
+"""Klaviyo's REST API: the only package that talks to the network."""

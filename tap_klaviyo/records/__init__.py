@@ -1,0 +1,1 @@
+"""Pages in, RECORD lines out: bytes to bytes, no network."""

@@ -1,0 +1,1 @@
+"""Klaviyo's reports: options in, requests and rows out."""

@@ -1,0 +1,46 @@
+"""The registry: one row of data per stream, by area.
+
+A row says where a stream's records come from and what they are; nothing else in the tap knows a
+stream by name. A stream of a kind that exists (see :mod:`tap_klaviyo.kinds`) is added with a row
+and a schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from tap_klaviyo.streams.account import ACCOUNT
+from tap_klaviyo.streams.audiences import GROUPS
+from tap_klaviyo.streams.campaigns import CAMPAIGNS_AND_FLOWS
+from tap_klaviyo.streams.commerce import COMMERCE
+from tap_klaviyo.streams.content import CONTENT
+from tap_klaviyo.streams.events import EVENTS
+from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams.people import PEOPLE
+from tap_klaviyo.streams.reports import REPORTS
+
+AREAS: Mapping[str, tuple[Stream, ...]] = {
+    "Events": EVENTS,
+    "People": PEOPLE,
+    "Groups": GROUPS,
+    "Campaigns and flows": CAMPAIGNS_AND_FLOWS,
+    "Content": CONTENT,
+    "Commerce": COMMERCE,
+    "Account": ACCOUNT,
+    "Reports": REPORTS,
+}
+"""All streams, by what they are about."""
+
+
+STREAMS = tuple(stream for streams in AREAS.values() for stream in streams)
+
+
+def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:
+    """Every stream under its own name and under each of its aliases."""
+    return {name: stream for stream in streams for name in (stream.name, *stream.aliases)}
+
+
+BY_NAME = by_name(STREAMS)
+
+
+DEFAULT = tuple(stream for stream in STREAMS if stream.selected_by_default)

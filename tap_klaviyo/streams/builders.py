@@ -1,0 +1,35 @@
+"""Functions that build a row of the registry from what differs between streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tap_klaviyo.streams.model import PARENT, Include, Stream
+
+
+def listed(
+    name: str, schema: str, description: str, tier: str, size: int | None, scope: str, **more: Any
+) -> Stream:
+    """A row for the list of which name and schema tell the path and the type."""
+    given = {"path": f"/api/{name.replace('_', '-')}", "type": schema.replace("_", "-")}
+    row = {**given, "scopes": (scope,), "tier": tier, "page_size": size, **more}
+    return Stream(name, schema, description, selected_by_default=False, **row)
+
+
+def children(
+    name: str, schema: str, description: str, tier: str, size: int | None, scope: str, **more: Any
+) -> Stream:
+    """A row for the lists below the records of another stream, which ``parent`` names."""
+    above = more["parent"].stream.replace("_", "-")
+    path = f"/api/{above}/{PARENT}/{name.replace('_', '-')}"
+    return listed(name, schema, description, tier, size, scope, **{"path": path, **more})
+
+
+def id_of(
+    property: str, relationship: str, type: str = "", scope: str = "", **more: Any
+) -> Include:
+    """The id of a related resource, and nothing else of it."""
+    return Include("", relationship, type or relationship, scope, property, **more)
+
+
+TAGS = Include("tags", "tags", "tag", "tags:read")

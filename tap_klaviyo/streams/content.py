@@ -1,0 +1,41 @@
+"""Templates, images, forms and web feeds."""
+
+from __future__ import annotations
+
+from tap_klaviyo.streams.builders import children, listed
+from tap_klaviyo.streams.model import Parent
+
+CONTENT = (
+    listed(
+        "templates",
+        "template",
+        "Templates of emails.",
+        "L",
+        10,
+        "templates:read",
+        additional=("definition",),
+        fields_not_by_default=("definition",),
+    ),
+    listed(
+        "universal_content",
+        "universal_content",
+        "Blocks that templates share.",
+        "L",
+        100,
+        "templates:read",
+        path="/api/template-universal-content",
+        type="template-universal-content",
+    ),
+    listed("images", "image", "Uploaded images.", "M", 100, "images:read"),
+    listed("forms", "form", "Sign-up forms.", "S", 100, "forms:read"),
+    children(
+        "form_versions",
+        "form_version",
+        "Versions of sign-up forms.",
+        "S",
+        100,
+        "forms:read",
+        parent=Parent("forms", "form_id"),
+    ),
+    listed("web_feeds", "web_feed", "Feeds that templates use.", "XS", 20, "web-feeds:read"),
+)
