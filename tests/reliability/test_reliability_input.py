@@ -76,7 +76,7 @@ def run(arguments: list[str]) -> Outcome:
         as_before(),
         world.mounted(),
         redirect_stderr(shown),
-        patch("tap_klaviyo.messages.stdout", lambda: Writer(pipe)),
+        patch("tap_klaviyo.cli.stdout", lambda: Writer(pipe)),
         patch("tap_klaviyo.klaviyo.client.Client", world.client),
         patch("tap_klaviyo.sync.run.Run", partial(Run, now=world.clock)),
     ):

@@ -22,7 +22,8 @@ def setup_arguments() -> dict[str, Any]:
     """What setup.py tells setuptools."""
     told: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "setuptools", SimpleNamespace(setup=told.update))
+        stub = SimpleNamespace(setup=told.update, find_packages=lambda include: include)
+        patch.setitem(sys.modules, "setuptools", stub)
         runpy.run_path(str(ROOT / "setup.py"))
     return told
 
@@ -87,7 +88,7 @@ def hook(event, arguments):
         raise SystemExit(f"{event} {arguments}")
 sys.addaudithook(hook)
 import importlib, pkgutil, tap_klaviyo
-for module in pkgutil.iter_modules(tap_klaviyo.__path__, "tap_klaviyo."):
+for module in pkgutil.walk_packages(tap_klaviyo.__path__, "tap_klaviyo."):
     if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
         print(module.name)

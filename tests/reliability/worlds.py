@@ -255,7 +255,7 @@ class World:
         with (
             patch.object(HTTPAdapter, "send", self._sender()),
             patch.object(time, "sleep", self.pass_time),
-            patch("tap_klaviyo.sync.workers.Engine", lambda size, work: Workers(size, work, order)),
+            patch("tap_klaviyo.sync.run.Engine", lambda size, work: Workers(size, work, order)),
         ):
             yield
 
