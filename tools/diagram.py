@@ -1,4 +1,4 @@
-"""How the streams join, as a diagram in Mermaid's language."""
+"""Draws the joins between streams as a Mermaid flowchart."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tap_klaviyo.about.metadata import StreamFacts
 from tap_klaviyo.about.render import by_area
 
 AS_ONE: Mapping[str, str] = {"Events": "event streams", "Reports": "reports"}
-"""Areas of which many streams join alike: each is drawn as one node, by this name."""
+"""Areas drawn as a single node, because their streams have the same joins, and the node's name."""
 
 
 class Edge(NamedTuple):
-    """A join between two nodes by the property of the first."""
+    """A join: ``property`` of the node ``start`` holds an id of the node ``end``."""
 
     start: str
     property: str
@@ -21,7 +21,7 @@ class Edge(NamedTuple):
 
 
 def diagram(streams: Sequence[StreamFacts]) -> str:
-    """A flowchart with a box around each area. Streams that join to none are left out."""
+    """Return the flowchart, with a box for each area. Streams without joins are left out."""
     edges = _edges(streams)
     ends = {end for edge in edges for end in (edge.start, edge.end)}
     lines = ["flowchart LR"]
@@ -36,9 +36,10 @@ def diagram(streams: Sequence[StreamFacts]) -> str:
 
 
 def _edges(streams: Iterable[StreamFacts]) -> list[Edge]:
-    """All joins between nodes, each once.
+    """Return the joins between different nodes without duplicates.
 
-    What a record embeds is left out if its own stream joins back: the same is said there.
+    A join from an embedded record (``[]`` in the property) is left out if the embedded record's
+    stream also joins back to this one, because both arrows would show the same relation.
     """
     by_name = {stream["name"]: stream for stream in streams}
     edges = [

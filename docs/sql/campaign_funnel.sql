@@ -1,11 +1,11 @@
 -- How did each email campaign do?
 --
--- A row is a campaign that has been sent. It counts people, each once, however often they opened or
--- clicked and however many messages (variations) of the campaign they got. Rates of opens, clicks
--- and unsubscribes are of those delivered; the rate of bounces is of those sent.
+-- One row per sent campaign. Columns count unique people: repeated opens or clicks, and several
+-- messages (variations) of the same campaign, count once per person. Open, click and unsubscribe
+-- rates are percentages of `delivered`; the bounce rate is a percentage of `sent`.
 --
--- Beware: Apple Mail opens messages by itself, so opens flatter. Messages of flows have ids of their
--- own, are in no campaign and so do not count. What happened before `start_date` is missing.
+-- Limitations: Apple Mail opens messages automatically, which inflates opens. Flow messages have
+-- their own ids, belong to no campaign and are not counted. Events before `start_date` are missing.
 
 with campaign_messages as (
     select
@@ -26,7 +26,7 @@ happenings as (
     select 'unsubscribed', id, profile_id, event_properties from unsubscribe
 ),
 
--- What each person did with each campaign. Those of whom nothing is known are told apart by event.
+-- One row per person and campaign. An event without a profile counts as a separate person.
 people as (
     select
         campaign_id,

@@ -1,11 +1,12 @@
--- Whom could we write to on a certain day?
+-- Who could we message on a given day?
 --
--- A row is a person who had consented, unsubscribed or been suppressed by then. A null means that
--- nothing had happened: never subscribed, never suppressed.
+-- One row per person who had consented, unsubscribed or been suppressed by that time. Null means no
+-- such event: never subscribed, or never suppressed. Email may be sent to a person whose
+-- `email_consent` is SUBSCRIBED and whose `email_suppression` is null.
 --
--- Beware: consent given before `start_date` is missing. So are suppressions that have been lifted
--- since: `global_exclusions` tells those of today, and only of people who have an email address. To
--- be allowed to write an email you need SUBSCRIBED and no suppression.
+-- Limitations: consent given before `start_date` is missing. Suppressions that were lifted later are
+-- also missing, because `global_exclusions` contains current suppressions only. It covers only
+-- people with an email address.
 
 with day as (
     select current_timestamp - interval '30 days' as moment  -- or: timestamptz '2026-06-30 00:00Z'
@@ -21,7 +22,7 @@ consents as (
     select 'sms', profile_id, datetime, 'UNSUBSCRIBED' from unsubscribed_from_sms
 ),
 
--- The last word of each person by then. Of two in one second, UNSUBSCRIBED counts.
+-- Latest consent of each person by that time. UNSUBSCRIBED wins if two are in the same second.
 last_consents as (
     select channel, profile_id, consent
     from consents, day

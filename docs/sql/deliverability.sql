@@ -1,11 +1,12 @@
--- Which mailbox providers do not take our emails?
+-- Which mailbox providers reject our emails?
 --
--- A row is an email domain. It counts emails of campaigns and flows: an email is a message to a
--- person. All rates are of those sent, but complaints, which are of those delivered.
+-- One row per email domain. Columns count emails of campaigns and flows; an email is one message to
+-- one person. Rates are percentages of `sent`, except the complaint rate, which is a percentage of
+-- `delivered`.
 --
--- Beware: a message of a flow that went to the same person twice counts once. A dropped email was
--- never sent, so `sent` does not hold it. Of complaints we know only what providers report; Gmail
--- reports none.
+-- Limitations: a flow message sent to the same person twice counts once. Dropped emails were never
+-- sent and are not part of `sent`. Only complaints reported by providers are known; Gmail reports
+-- none.
 
 with happenings as (
     select 'received' as what, id, profile_id, profile, event_properties from receive
@@ -17,7 +18,7 @@ with happenings as (
     select 'complained', id, profile_id, profile, event_properties from mark_as_spam
 ),
 
--- The domain the event tells, else that of the person's address of today.
+-- Domain from the event, or else from the person's current email address.
 addressed as (
     select
         what,

@@ -1,10 +1,11 @@
 -- Is each list growing?
 --
--- A row is a list in a week (Monday to Sunday, UTC) in which somebody joined or left.
+-- One row per list and week (Monday to Sunday, UTC) in which someone joined or left.
 --
--- Beware: a list is told by the name it had when somebody joined or left. Klaviyo has events only of
--- those who subscribed or unsubscribed: whoever was imported, deleted or suppressed is not in here,
--- so the sum of `net` need not be the size of the list. Who is on it now is in `list_members`.
+-- Limitations: a list is identified by its name at the time of the event. Klaviyo records events
+-- only for people who subscribe or unsubscribe. People who were imported, deleted or suppressed are
+-- not counted, so the sum of `net` can differ from the size of the list. Current members are in
+-- `list_members`.
 
 with changes as (
     select id, datetime, event_properties, 1 as change from subscribe_list

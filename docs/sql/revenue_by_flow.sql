@@ -1,12 +1,12 @@
--- What do our flows earn?
+-- How much revenue does each flow generate?
 --
--- A row is a flow that Klaviyo credits with an order. It counts each order once, however many of
--- the flow's messages are credited with it.
+-- One row per flow with attributed orders. An order counts once per flow, even if Klaviyo
+-- attributes it to several messages of the flow.
 --
--- Beware: an order that is credited to two flows counts for both, so do not add the rows up. Values
--- are in the currency that the shop sends. Cancelled and refunded orders are in here.
+-- Limitations: an order attributed to two flows counts for both, so do not sum the rows. Values are
+-- in the currency that the shop sends. Cancelled and refunded orders are included.
 --
--- It needs `flows`, and a stream of your own with its field `attributions` selected:
+-- Requires `flows` and a custom stream with its field `attributions` selected:
 --     "metric_streams": {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
 
 with orders as (
@@ -17,7 +17,7 @@ with orders as (
     from placed_order
 ),
 
--- Which flows have earned each order.
+-- Flows that each order is attributed to.
 credits as (
     select distinct
         attribution ->> 'flow_id' as flow_id,
