@@ -25,8 +25,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from sandbox import Account, Api, Request, Sandbox
-from sandbox.listing import Listing
-from sandbox.rules import REVISION
+from sandbox.endpoints.model import REVISION
+from sandbox.get_requests import Listing
 from tap_klaviyo.streams import DEFAULT
 
 SEEDING = 300.0

@@ -6,10 +6,10 @@ without a socket, `Faults` spoils answers on request.
 """
 
 from sandbox.account import Account
-from sandbox.answers import Answer, Request
 from sandbox.api import Api
 from sandbox.events import Event
 from sandbox.faults import FAULTS, Fault, Faults
+from sandbox.http_messages import Answer, Request
 from sandbox.server import Sandbox, Seen
 
 __all__ = [

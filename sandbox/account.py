@@ -9,15 +9,15 @@ from collections.abc import Collection as Container
 from datetime import datetime, timezone
 from typing import Any, Protocol, TypeVar
 
+from sandbox.endpoints.model import Endpoint
 from sandbox.events import NOBODY, Event, EventLog, Row, iso
 from sandbox.filters import Condition
 from sandbox.memberships import Memberships, member
-from sandbox.paging import Selection
+from sandbox.pagination import Selection
 from sandbox.resources import Collection, Resource, identifier
-from sandbox.rules import Endpoint
-from sandbox.seeding.assembly import assemble
 from sandbox.seeding.metrics import Naming
-from sandbox.seeding.people import suppress
+from sandbox.seeding.profiles import suppress
+from sandbox.seeding.seeded_account import assemble
 
 Made = TypeVar("Made")
 

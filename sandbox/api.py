@@ -12,15 +12,15 @@ from urllib.parse import unquote
 
 from sandbox import reports
 from sandbox.account import Account
-from sandbox.answers import MEDIA_TYPE, Answer, Refusal, Request
 from sandbox.endpoints import ENDPOINTS
+from sandbox.endpoints.model import RETIRED, REVISION, REVISIONS, Endpoint, Tier
 from sandbox.faults import Faults
-from sandbox.kinds import KINDS
-from sandbox.limits import Limits
-from sandbox.listing import Listing
-from sandbox.query import pairs_of, read
+from sandbox.get_requests import Listing
+from sandbox.http_messages import MEDIA_TYPE, Answer, Refusal, Request
+from sandbox.query_string import pairs_of, read
+from sandbox.rate_limits import Limits
 from sandbox.reports import POSTS
-from sandbox.rules import RETIRED, REVISION, REVISIONS, Endpoint, Tier
+from sandbox.resource_types import KINDS
 
 try:
     from isal import isal_zlib as zlib

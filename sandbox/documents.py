@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sandbox.events import Event, iso
-from sandbox.kinds import KINDS
+from sandbox.resource_types import KINDS
 from sandbox.resources import Resource
 
 Written: TypeAlias = bytes | memoryview

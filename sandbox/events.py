@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sandbox.answers import invalid
+from sandbox.endpoints.model import Endpoint
 from sandbox.filters import Condition
-from sandbox.paging import Key, Selection
+from sandbox.http_messages import invalid
+from sandbox.pagination import Key, Selection
 from sandbox.resources import Resource
-from sandbox.rules import Endpoint
 
 NOBODY = -1
 _POSITION_BITS = 28

@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from sandbox.answers import Answer, Breakage, Place, Refusal, Request, invalid
 from sandbox.documents import dumps
+from sandbox.http_messages import Answer, Breakage, Place, Refusal, Request, invalid
 
 Spoil: TypeAlias = Callable[..., Answer | None]
 

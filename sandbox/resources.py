@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.endpoints.model import Endpoint
 from sandbox.filters import Condition, descend, instant, matcher
-from sandbox.paging import Key, Selection
-from sandbox.rules import Endpoint
+from sandbox.pagination import Key, Selection
 
 _LETTERS = string.ascii_letters + string.digits
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

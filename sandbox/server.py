@@ -12,13 +12,13 @@ from types import TracebackType
 
 from aiohttp import web
 
-from sandbox import control, wire
+from sandbox import control, response_sender
 from sandbox.account import Account
-from sandbox.answers import Request
 from sandbox.api import KEY, Api
 from sandbox.faults import Faults
-from sandbox.listing import Listing
-from sandbox.query import pairs_of
+from sandbox.get_requests import Listing
+from sandbox.http_messages import Request
+from sandbox.query_string import pairs_of
 
 _TIMEOUT = 30.0
 _GRACE = 0.1
@@ -147,7 +147,7 @@ class Sandbox:
             )
             seen.status, seen.fault = answer.status, answer.fault
             await asyncio.sleep(self._latency + self._latency_per_record * answer.records)
-            response, seen.sent = await wire.send(request, answer)
+            response, seen.sent = await response_sender.send(request, answer)
             return response
         finally:
             seen.ended = time.time()

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from sandbox.endpoints.contents import CONTENTS
-from sandbox.endpoints.happenings import HAPPENINGS
-from sandbox.endpoints.mailings import MAILINGS
-from sandbox.endpoints.objects import OBJECTS
-from sandbox.endpoints.people import PEOPLE
-from sandbox.endpoints.shop import SHOP
-from sandbox.rules import Endpoint
+from sandbox.endpoints.campaigns import MAILINGS
+from sandbox.endpoints.commerce import SHOP
+from sandbox.endpoints.content import CONTENTS
+from sandbox.endpoints.custom_objects import OBJECTS
+from sandbox.endpoints.events import HAPPENINGS
+from sandbox.endpoints.model import Endpoint
+from sandbox.endpoints.profiles import PEOPLE
 
 ENDPOINTS: Mapping[str, Endpoint] = {
     **HAPPENINGS,

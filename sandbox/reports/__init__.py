@@ -7,16 +7,16 @@ from typing import Any
 from urllib.parse import quote
 
 from sandbox.account import Account
-from sandbox.answers import Answer, Request, invalid
 from sandbox.documents import dumps
-from sandbox.paging import Cursor, Key, Selection
-from sandbox.query import pairs_of
-from sandbox.reports.aggregates import aggregate
+from sandbox.endpoints.model import REPORTS as SELDOM
+from sandbox.endpoints.model import S, Tier
+from sandbox.http_messages import Answer, Request, invalid
+from sandbox.pagination import Cursor, Key, Selection
+from sandbox.query_string import pairs_of
+from sandbox.reports.compute import report
+from sandbox.reports.definitions import REPORTS
+from sandbox.reports.metric_aggregates import aggregate
 from sandbox.reports.results import Result
-from sandbox.reports.rows import report
-from sandbox.reports.table import REPORTS
-from sandbox.rules import REPORTS as SELDOM
-from sandbox.rules import S, Tier
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from sandbox.paging import Key
+from sandbox.pagination import Key
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.resources import Resource, identifier
-from sandbox.seeding.draws import lifetime
+from sandbox.seeding.random_values import lifetime
 
 _FLOWS = (
     ("Welcome series", "Added to List"),

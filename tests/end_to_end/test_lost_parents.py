@@ -10,7 +10,7 @@ from syncs import NOW, Tap, catalog_of
 from truths import FAMILIES, TRUTHS, assert_complete, parent_of
 
 from sandbox.account import Account, Source
-from sandbox.rules import Endpoint
+from sandbox.endpoints.model import Endpoint
 from tap_klaviyo.streams import BY_NAME, STREAMS
 from tap_klaviyo.streams.model import PARENT
 

@@ -19,7 +19,7 @@ from mutations import edited, mangled
 from worlds import NOW, START, URL, Arrival, Message, World, Written, patience
 
 from sandbox import Answer
-from sandbox.answers import Request
+from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.response import GZIP, MAX_BODY, Body
 

@@ -13,7 +13,7 @@ from stories import DAY, HOUR, run_ahead
 from worlds import METRICS, NOW, Arrival, Pipe, World, Written, ids
 
 from sandbox import Answer
-from sandbox.answers import Request
+from sandbox.http_messages import Request
 from sandbox.resources import Resource
 from tap_klaviyo.sync.run import Run
 

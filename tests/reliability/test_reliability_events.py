@@ -13,7 +13,7 @@ import pytest
 from worlds import NOW, Arrival, World, patience
 
 from sandbox import Answer
-from sandbox.answers import Request
+from sandbox.http_messages import Request
 
 TIME = NOW - 3600
 PROFILE = b'{"type":"profile","id":"P","attributes":{"email":"jo@example.com"}}'

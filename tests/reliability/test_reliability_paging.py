@@ -13,7 +13,7 @@ import pytest
 from worlds import URL, Arrival, World, ids, patience
 
 from sandbox import Answer
-from sandbox.answers import Request
+from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.sync.run import MAX_RESTARTS
 

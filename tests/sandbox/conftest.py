@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from asking import NOW, Asking
 from klaviyo_api import KlaviyoAPI
+from sandbox_client import NOW, Asking
 
 from sandbox import Account, Api, Sandbox
 

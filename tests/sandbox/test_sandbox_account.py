@@ -10,11 +10,11 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from asking import NOW, Asking
+from sandbox_client import NOW, Asking
 
 from sandbox import Account, Event
 from sandbox.seeding.metrics import NATIVE
-from sandbox.seeding.people import REASONS
+from sandbox.seeding.profiles import REASONS
 
 END = int(NOW.timestamp())
 

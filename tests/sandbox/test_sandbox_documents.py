@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from asking import HEADERS, NOW, Asking
+from sandbox_client import HEADERS, NOW, Asking
 
 from sandbox import Account, Request
-from sandbox.kinds import KINDS, words
-from sandbox.listing import Listing
+from sandbox.get_requests import Listing
+from sandbox.resource_types import KINDS, words
 
 EMAIL = "equals(messages.channel,'email')"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from klaviyo_api import KlaviyoAPI
-from official import ids, method, parsed, walk
+from klaviyo_sdk import ids, method, parsed, walk
 
 from sandbox import Account
 from sandbox.endpoints import ENDPOINTS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asking import HEADERS, Asking
+from sandbox_client import HEADERS, Asking
 
 from sandbox import FAULTS, Account, Answer, Request
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.filters import Condition, Field, FilterError, matcher, parse
-from sandbox.kinds import words
+from sandbox.resource_types import words
 
 EVERY = words("equals any contains greater-than greater-or-equal less-than less-or-equal has")
 ALLOWED = {

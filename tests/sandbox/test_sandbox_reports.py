@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from asking import NOW, Asking, Reply
 from klaviyo_api import KlaviyoAPI
-from official import method
+from klaviyo_sdk import method
+from sandbox_client import NOW, Asking, Reply
 
 from sandbox import Account
-from sandbox.reports.table import REPORTS
+from sandbox.reports.definitions import REPORTS
 
 YEAR = {"start": "2025-12-01T00:00:00Z", "end": "2026-11-30T00:00:00Z"}
 WEEK = {"key": "last_7_days"}

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from asking import HEADERS
+from sandbox_client import HEADERS
 
 from sandbox import Account, Sandbox
 

@@ -1,0 +1,52 @@
+"""The endpoints of the account, its events and metrics, and its webhooks."""
+
+from collections.abc import Mapping
+
+from sandbox.endpoints.model import XL, XS, Endpoint, M, PageSize, S, filters
+from sandbox.resource_types import words
+
+HAPPENINGS: Mapping[str, Endpoint] = {
+    "/api/accounts": Endpoint("account", XS),
+    "/api/custom-metrics": Endpoint("custom-metric", S, includes=words("metrics")),
+    "/api/events": Endpoint(
+        "event",
+        XL,
+        PageSize(200, 1000),
+        filters(
+            """
+            metric_id   string    equals
+            profile_id  string    equals
+            profile     relation  has
+            metric      relation  has
+            datetime    datetime  range
+            timestamp   seconds   range
+            """
+        ),
+        sorts=words("datetime timestamp"),
+        default_sort="-datetime",
+        includes=words("attributions metric profile"),
+    ),
+    "/api/mapped-metrics": Endpoint("mapped-metric", S, includes=words("custom-metric metric")),
+    "/api/metrics": Endpoint(
+        "metric",
+        M,
+        PageSize(200),
+        filters(
+            """
+            integration.name      string  equals
+            integration.category  string  equals
+            """
+        ),
+        includes=words("flow-triggers"),
+    ),
+    "/api/metrics/{id}/metric-properties": Endpoint(
+        "metric-property",
+        XS,
+        parent="metric",
+        via="metric-properties",
+        additional=words("sample_values"),
+    ),
+    "/api/tracking-settings": Endpoint("tracking-setting", M, PageSize(1, 1)),
+    "/api/webhook-topics": Endpoint("webhook-topic", XS),
+    "/api/webhooks": Endpoint("webhook", XS, includes=words("webhook-topics")),
+}

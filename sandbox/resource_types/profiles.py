@@ -1,0 +1,116 @@
+"""Profiles and what they belong to."""
+
+from collections.abc import Mapping
+
+from sandbox.resource_types.model import Kind, Relation, words
+
+_CONSENT = (
+    "consent consent_timestamp last_updated created_timestamp metadata can_receive valid_until"
+)
+
+_SUBSCRIPTIONS = words(
+    f"""subscriptions(
+        email(
+            marketing(can_receive_email_marketing consent consent_timestamp last_updated method
+                      method_detail custom_method_detail double_optin suppression
+                      list_suppressions)
+            open_tracking({_CONSENT}))
+        sms(
+            marketing(can_receive_sms_marketing consent consent_timestamp method method_detail
+                      last_updated)
+            transactional(can_receive_sms_transactional consent consent_timestamp method
+                          method_detail last_updated))
+        mobile_push(marketing(can_receive_push_marketing consent consent_timestamp))
+        whatsapp(
+            marketing({_CONSENT} phone_number)
+            transactional({_CONSENT} phone_number)
+            conversational({_CONSENT} phone_number)))"""
+)
+
+_PREDICTIVE_ANALYTICS = words(
+    """predictive_analytics(
+        historic_clv predicted_clv total_clv historic_number_of_orders predicted_number_of_orders
+        average_days_between_orders average_order_value churn_probability
+        expected_date_of_next_order ranked_channel_affinity)"""
+)
+
+_OF_A_GROUP = {
+    "profiles": Relation("profile", many=True),
+    "tags": Relation("tag", many=True),
+    "flow-triggers": Relation("flow", many=True),
+}
+
+PEOPLE: Mapping[str, Kind] = {
+    "conversation": Kind(
+        "conversations",
+        "conversations:read",
+        words("channel"),
+        {"profile": Relation("profile", always=True)},
+    ),
+    "list": Kind(
+        "lists",
+        "lists:read",
+        words("name created updated opt_in_process"),
+        _OF_A_GROUP,
+        {"profile_count": words("profile_count")},
+    ),
+    "profile": Kind(
+        "profiles",
+        "profiles:read",
+        words(
+            """email phone_number external_id first_name last_name organization locale title image
+            created updated last_event_date
+            location(address1 address2 city country region zip latitude longitude timezone ip)
+            properties"""
+        ),
+        {
+            "lists": Relation("list", many=True),
+            "segments": Relation("segment", many=True),
+            "push-tokens": Relation("push-token", many=True),
+            "conversations": Relation("conversation", many=True),
+        },
+        {
+            "subscriptions": _SUBSCRIPTIONS,
+            "predictive_analytics": _PREDICTIVE_ANALYTICS,
+            "joined_group_at": words("joined_group_at"),
+        },
+    ),
+    "push-token": Kind(
+        "push-tokens",
+        "push-tokens:read",
+        words(
+            """created token enablement_status platform vendor background recorded_date
+            metadata(device_id klaviyo_sdk sdk_version device_model os_name os_version manufacturer
+                     app_name app_version app_build app_id environment)"""
+        ),
+        {"profile": Relation("profile", always=True)},
+    ),
+    "segment": Kind(
+        "segments",
+        "segments:read",
+        words(
+            """name definition(condition_groups) created updated is_active is_processing
+            is_starred"""
+        ),
+        _OF_A_GROUP,
+        {"profile_count": words("profile_count")},
+    ),
+    "tag": Kind(
+        "tags",
+        "tags:read",
+        words("name"),
+        {
+            "tag-group": Relation("tag-group"),
+            "lists": Relation("list", many=True),
+            "segments": Relation("segment", many=True),
+            "campaigns": Relation("campaign", many=True),
+            "flows": Relation("flow", many=True),
+        },
+    ),
+    "tag-group": Kind(
+        "tag-groups",
+        "tags:read",
+        words("name exclusive default"),
+        {"tags": Relation("tag", many=True)},
+    ),
+}

@@ -1,0 +1,158 @@
+"""The account's data sources, its types of custom objects, and their records."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from sandbox.resources import Resource, ulid
+from sandbox.seeding.random_values import iso, lifetime
+
+_SOURCES, _RECORDS, _LOGS = 23, 130, 60
+_PROPERTIES = (
+    ("name", "string"),
+    ("age", "int"),
+    ("weight", "float"),
+    ("vaccinated", "boolean"),
+    ("born", "timestamp"),
+)
+
+
+def make_sources(rng: random.Random) -> list[Resource]:
+    """Data sources for two pages."""
+    return [
+        Resource(
+            "data-source",
+            ulid(rng),
+            {
+                "title": f"Source {number}",
+                "visibility": ("private", "shared")[number % 2],
+                "description": "" if number % 3 else "Aus dem Lager",
+                "namespace": "custom-objects",
+            },
+        )
+        for number in range(_SOURCES)
+    ]
+
+
+def make_types(
+    rng: random.Random, now: datetime, sources: list[Resource]
+) -> tuple[list[Resource], ...]:
+    """Types of objects: one with many records and failures, one without any, and a draft.
+
+    Returns the types, their schemas, the mappings of those, and all records.
+    """
+    types = [
+        _type(rng, now, sources[0], "Pet", "active", _RECORDS, _LOGS),
+        _type(rng, now, sources[1], "Appointment", "active", 0, 0),
+        _type(rng, now, sources[2], "Loyalty card – Entwurf", "draft", 0, 0),
+    ]
+    schemas = [schema for type in types for schema in type.related("schema-versions")]
+    mappings = [mapping for schema in schemas for mapping in schema.related("source-mapping")]
+    records = [record for type in types for record in type.related("object-records")]
+    return types, schemas, mappings, records
+
+
+def _type(
+    rng: random.Random,
+    now: datetime,
+    source: Resource,
+    title: str,
+    status: str,
+    records: int,
+    logs: int,
+) -> Resource:
+    created, updated = lifetime(rng, now)
+    type = Resource(
+        "object-type",
+        ulid(rng),
+        {
+            "title": title,
+            "description": f"{title} of a customer",
+            "status": status,
+            "namespace": "custom-objects",
+            "created_at": created,
+            "updated_at": updated,
+        },
+    )
+    current = [_schema(rng, title, source, created)] if status == "active" else []
+    draft = [_schema(rng, title, source, None)] if status == "draft" or records else []
+    stored = [_record(type, number) for number in range(records)]
+    type.relations |= {
+        "current-schema": current,
+        "draft-schema": draft,
+        "schema-versions": current + draft,
+        "object-records": stored,
+        "object-ingestion-logs": [
+            _log(rng, now, type, stored[number], number) for number in range(logs)
+        ],
+    }
+    return type
+
+
+def _schema(rng: random.Random, title: str, source: Resource, published: str | None) -> Resource:
+    mappings: list[dict[str, Any]] = [
+        {
+            "id": number,
+            "type": "simple",
+            "source": {"source_id": source.id, "id_path": "$.id", "data_path": f"$.{name}"},
+        }
+        for number, (name, _) in enumerate(_PROPERTIES)
+    ]
+    mapping = Resource(
+        "source-mapping",
+        ulid(rng),
+        {"property_mappings": mappings, "relationship_mappings": []},
+    )
+    return Resource(
+        "object-schema",
+        ulid(rng),
+        {
+            "title": title,
+            "description": "",
+            "visibility": "private",
+            "status": "active" if published else "draft",
+            "properties": [
+                {"id": number, "name": name, "type": type, "description": None}
+                for number, (name, type) in enumerate(_PROPERTIES)
+            ],
+            "required": ["name"],
+            "published_at": published,
+        },
+        {"source-mapping": [mapping]},
+    )
+
+
+def _record(type: Resource, number: int) -> Resource:
+    properties = {
+        "name": f"Mia {number} 🐈",
+        "age": number % 20,
+        "weight": 3.5 + number if number % 4 else None,
+        "vaccinated": number % 2 == 0,
+        "born": "2020-05-01T00:00:00+00:00",
+    }
+    return Resource("object-record", f"{type.id}:::pet-{number}", {"record_properties": properties})
+
+
+def _log(
+    rng: random.Random, now: datetime, type: Resource, record: Resource, number: int
+) -> Resource:
+    error = {
+        "code": "invalid_type",
+        "message": "Expected an integer.",
+        "property": "age",
+        "invalid_value": "zwölf" if number % 2 else None,
+    }
+    status = ("error", "warning")[number % 5 == 0]
+    return Resource(
+        "object-ingestion-log",
+        ulid(rng),
+        {
+            "event_type": "validation_error",
+            "status": status,
+            "timestamp": iso(now - timedelta(seconds=rng.randrange(13 * 86_400))),
+            "summary": "1 property could not be read",
+            "errors": [error],
+        },
+        {"object-type": [type], "object-record": [record]},
+        hidden={"record_id": record.id.partition(":::")[2]},
+    )

@@ -1,0 +1,185 @@
+"""Pages, joined along their links, are the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sandbox_client import NOW, Asking
+
+from sandbox import Account, Event
+from sandbox.events import iso
+from sandbox.pagination import Cursor, Selection
+
+# Which of all events: bounds are moments at which something happened.
+EVENT = st.integers(0, 2900)
+
+
+@pytest.fixture(scope="session")
+def told(account: Account) -> list[Event]:
+    """All events of the account by time, found without any selection."""
+    order, _, _ = account.log.between(None)
+    return [account.log.event(row) for row in order]
+
+
+@pytest.fixture(scope="session")
+def shared(account: Account, asking_with: Callable[[Account], Asking]) -> Asking:
+    """An asker that all examples of a property share."""
+    return asking_with(account)
+
+
+@given(
+    size=st.integers(25, 1000),
+    bounds=st.tuples(EVENT, EVENT),
+    sort=st.sampled_from(["timestamp", "-timestamp", "datetime", "-datetime"]),
+    only_metric=st.booleans(),
+    strict=st.booleans(),
+)
+@settings(max_examples=60)
+def test_events(
+    shared: Asking,
+    told: list[Event],
+    metric_id: str,
+    size: int,
+    bounds: tuple[int, int],
+    sort: str,
+    only_metric: bool,
+    strict: bool,
+) -> None:
+    """Whatever the window, the bounds, the size and the sort: every event once, in order."""
+    field = sort.removeprefix("-")
+    start, end = (told[which].timestamp for which in bounds)
+    low, high = (moment if field == "timestamp" else iso(moment) for moment in (start, end))
+    operators = ("greater-than", "less-or-equal") if strict else ("greater-or-equal", "less-than")
+    terms = [f"{operators[0]}({field},{low})", f"{operators[1]}({field},{high})"]
+    terms += [f"equals(metric_id,'{metric_id}')"] if only_metric else []
+    found = shared.ids("/api/events", filter=",".join(terms), sort=sort, page__size=str(size))
+    truth = [
+        event.id
+        for event in told
+        if (start < event.timestamp <= end if strict else start <= event.timestamp < end)
+        if not only_metric or event.metric_id == metric_id
+    ]
+    assert found == (truth[::-1] if sort.startswith("-") else truth)
+
+
+@pytest.mark.parametrize("size", ["1", "3", "7", "10"])
+@pytest.mark.parametrize("sort", ["id", "-id", "created", "-created", "name", "-updated"])
+def test_lists(ask: Asking, account: Account, size: str, sort: str) -> None:
+    """Every list once, whatever the size and the sort, nulls last."""
+    pages = list(ask.pages("/api/lists", page__size=size, sort=sort))
+    records = [record for page in pages for record in page.document["data"]]
+    assert sorted(record["id"] for record in records) == sorted(account.list_ids())
+    name = sort.removeprefix("-")
+    values = [record["id"] if name == "id" else record["attributes"][name] for record in records]
+    known = [value for value in values if value is not None]
+    assert values == known + [None] * (len(values) - len(known))
+    assert known == sorted(known, reverse=sort.startswith("-"))
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "count"),
+    [("/api/lists", "list", 3), ("/api/metrics", "metric", 2), ("/api/profiles", "profile", 7)],
+)
+def test_several_pages(ask: Asking, account: Account, path: str, kind: str, count: int) -> None:
+    """The seeded account has more than one page of everything."""
+    query = {"page__size": "100"} if kind == "profile" else {}
+    pages = list(ask.pages(path, **query))
+    assert len(pages) == count
+    assert sorted(id for page in pages for id in page.ids) == sorted(account.ids(kind))
+
+
+@pytest.mark.parametrize("archived", [None, "true", "false"])
+@pytest.mark.parametrize("channel", ["email", "sms", "mobile_push"])
+def test_campaigns(ask: Asking, account: Account, channel: str, archived: str | None) -> None:
+    """Campaigns come by channel, archived ones only when asked for."""
+    text = f"equals(messages.channel,'{channel}')"
+    text += f",equals(archived,{archived})" if archived else ""
+    truth = account.campaign_ids([channel], archived=archived == "true")
+    assert sorted(ask.ids("/api/campaigns", filter=text)) == sorted(truth)
+    assert truth
+
+
+def test_backwards(ask: Asking, metric_id: str) -> None:
+    """The prev links lead back over the same pages."""
+    query = {"filter": f"equals(metric_id,'{metric_id}')", "sort": "-timestamp"}
+    pages = list(ask.pages("/api/events", **query))
+    page = pages[-1]
+    for before in reversed(pages[:-1]):
+        page = ask(page.document["links"]["prev"])
+        assert page.ids == before.ids
+    assert pages[0].document["links"]["prev"] is None
+
+
+def test_arrivals_during_a_walk(
+    changing: Account, asking_with: Callable[[Account], Asking]
+) -> None:
+    """Events that arrive while pages are turned move no other onto a second page, or off all."""
+    ask = asking_with(changing)
+    before = changing.event_ids_of(None)
+    found = []
+    for page in ask.pages("/api/events", sort="timestamp", page__size="50"):
+        found += page.ids
+        changing.arrive(timestamps=[NOW.timestamp() - 15 * 86_400, NOW.timestamp() - 60])
+    assert [id for id in found if id in set(before)] == before
+    assert len(found) == len(set(found))
+
+
+def test_links(ask: Asking) -> None:
+    """Links are absolute, end their path with a slash, and carry every parameter encoded."""
+    query = {"include": "profile,metric", "sort": "timestamp", "page__size": "2"}
+    links = ask("/api/events", **query).document["links"]
+    parts = urlsplit(links["next"])
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "klaviyo.example", "/api/events/")
+    assert parts.query.startswith(
+        "include=profile%2Cmetric&sort=timestamp&page%5Bsize%5D=2&page%5B"
+    )
+    assert ask(links["next"]).document["links"]["next"].count("cursor") == 1
+
+
+def test_a_slash_more(ask: Asking) -> None:
+    """A path is the same with a slash at its end."""
+    assert ask("/api/lists").document == ask("/api/lists/").document
+
+
+@pytest.mark.parametrize("spoil", ["", "x", "bmV4dA==", "WyJuZXh0IiwgMSwgMiwgM10=", "é", "null"])
+def test_foreign_cursors(ask: Asking, spoil: str) -> None:
+    """A cursor that the API did not make is refused."""
+    reply = ask("/api/lists", page__cursor=spoil)
+    assert reply.status == 400
+    assert reply.error["detail"] == "Invalid cursor provided."
+    assert reply.error["source"] == {"parameter": "page[cursor]"}
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/api/lists", {"sort": "name"}),
+        ("/api/lists", {"filter": "greater-than(updated,2020-01-01T00:00:00Z)"}),
+        ("/api/profiles", {}),
+    ],
+)
+def test_strayed_cursors(ask: Asking, path: str, query: dict[str, str]) -> None:
+    """A cursor is good for the query that it came from and no other."""
+    link = ask("/api/lists").document["links"]["next"]
+    cursor = link.partition("cursor%5D=")[2]
+    assert ask(path, page__cursor=cursor.replace("%3D", "="), **query).status == 400
+
+
+@given(
+    rows=st.lists(st.integers(0, 50), unique=True).map(sorted),
+    size=st.integers(1, 60),
+    descending=st.booleans(),
+)
+def test_selection(rows: list[int], size: int, descending: bool) -> None:
+    """A selection gives each of its rows once, whatever the size and the direction."""
+    selection = Selection(rows, lambda row: (row,), 0, len(rows), descending)
+    page = selection.page(None, size)
+    found = list(page.rows)
+    while page.next is not None:
+        page = selection.page(Cursor.decode(Cursor("next", page.next, 7).encode(), 7), size)
+        found += page.rows
+    assert found == (rows[::-1] if descending else rows)

@@ -1,0 +1,234 @@
+"""What each endpoint allows, and the refusals of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sandbox_client import HEADERS, NOW, Asking
+
+from sandbox import Account, Request
+
+EMAIL = "equals(messages.channel,'email')"
+SUPPRESSION = "subscriptions.email.marketing.suppression"
+IN_LIST = "subscriptions.email.marketing.list_suppressions"
+SINCE = "2020-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("events", "filter=greater-or-equal(timestamp,0)&sort=-timestamp&page[size]=1000"),
+        ("events", "filter=has(profile),has(metric)"),
+        ("events", "filter=greater-than(datetime,2026-01-01T00%3A00%3A00%2B00%3A00)"),
+        ("events", "include=profile,metric,attributions&fields[profile]=location.city,id"),
+        ("events", "fields%5Bevent%5D=event_properties&page%5Bsize%5D=1"),
+        ("metrics", "filter=equals(integration.name,'Klaviyo')&include=flow-triggers"),
+        ("metrics", "filter=equals(integration.category,%22Internal%22)"),
+        ("campaigns", f"filter={EMAIL}&sort=-updated_at&include=tags,campaign-messages"),
+        ("campaigns", f"filter=and({EMAIL},any(status,['Sent','Draft']),contains(name,'e'))"),
+        ("campaigns", f"filter={EMAIL}&fields[campaign]=send_strategy.method,audiences"),
+        ("campaigns", f"filter={EMAIL}&fields[campaign-message]=definition.content.subject"),
+        ("lists", "filter=equals(name,['Newsletter 1'])&page[size]=10&sort=name"),
+        ("lists", f"filter=greater-than(updated,{SINCE})&include=tags,flow-triggers"),
+        ("profiles", "page[size]=100&sort=-updated&include=push-tokens,conversations"),
+        ("profiles", "additional-fields[profile]=subscriptions,predictive_analytics"),
+        ("profiles", "fields[profile]=subscriptions.email.marketing.consent"),
+        ("profiles", f"filter=greater-or-equal({SUPPRESSION}.timestamp,{SINCE})"),
+        ("profiles", f"filter=equals({SUPPRESSION}.reason,'HARD_BOUNCE')"),
+        (
+            "profiles",
+            f"filter=equals({IN_LIST}.list_id,'x'),less-than({IN_LIST}.timestamp,{SINCE})",
+        ),
+        ("profiles", "filter=equals(email,'a%2Bb@example.com')"),
+        ("accounts", "fields[account]=contact_information.street_address.city,timezone"),
+    ],
+)
+def test_allowed(ask: Asking, path: str, query: str) -> None:
+    """What the reference allows is answered."""
+    reply = ask(f"/api/{path}?{query}")
+    assert reply.status == 200, reply.document
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "parameter"),
+    [
+        ("events", "colour=red", "colour"),
+        ("events", "sort=datetime&sort=datetime", "sort"),
+        ("events", "sort=uuid", "sort"),
+        ("events", "sort=datetime,timestamp", "sort"),
+        ("events", "sort=", "sort"),
+        ("events", "include=person", "include"),
+        ("events", "include=profile,,metric", "include"),
+        ("events", "include=", "include"),
+        ("events", "fields[event]=name", "fields[event]"),
+        ("events", "fields[list]=name", "fields[list]"),
+        ("events", "fields[profile]=subscriptions", "fields[profile]"),
+        ("events", "fields[profile]=location.planet", "fields[profile]"),
+        ("events", "additional-fields[profile]=subscriptions", "additional-fields[profile]"),
+        ("events", "page[size]=0", "page[size]"),
+        ("events", "page[size]=1001", "page[size]"),
+        ("events", "page[size]=ten", "page[size]"),
+        ("events", "page[size]=%2B5", "page[size]"),
+        ("events", "filter=equals(id,'x')", "filter"),
+        ("events", "filter=equals(metric_id,['x'])", "filter"),
+        ("events", "filter=equals(metric_id,'unknown')", "filter"),
+        ("events", "filter=equals(timestamp,1)", "filter"),
+        ("events", "filter=greater-than(timestamp,2026-01-01T00:00:00Z)", "filter"),
+        ("events", "filter=greater-than(datetime,1767268800)", "filter"),
+        ("events", "filter=greater-than(datetime,2026-01-01T00:00:00+00:00)", "filter"),
+        ("events", "filter=has(attributions)", "filter"),
+        ("events", "filter=", "filter"),
+        ("metrics", "sort=name", "sort"),
+        ("metrics", "page[size]=10", "page[size]"),
+        ("metrics", "filter=equals(name,'Opened Email')", "filter"),
+        ("metrics", "filter=equals(integration,'Klaviyo')", "filter"),
+        ("campaigns", "", "filter"),
+        ("campaigns", "filter=equals(archived,true)", "filter"),
+        ("campaigns", "filter=equals(messages.channel,'pigeon')", "filter"),
+        ("campaigns", f"filter={EMAIL},equals(id,'x')", "filter"),
+        ("campaigns", f"filter={EMAIL},greater-than(send_time,{SINCE})", "filter"),
+        ("campaigns", f"filter={EMAIL}&page[size]=101", "page[size]"),
+        ("campaigns", f"filter={EMAIL}&sort=send_time", "sort"),
+        ("lists", "page[size]=11", "page[size]"),
+        ("lists", f"filter=greater-or-equal(updated,{SINCE})", "filter"),
+        ("lists", f"filter=less-than(updated,{SINCE})", "filter"),
+        ("lists", "include=profiles", "include"),
+        ("profiles", "page[size]=101", "page[size]"),
+        ("profiles", "include=lists", "include"),
+        ("profiles", f"filter=greater-or-equal(updated,{SINCE})", "filter"),
+        ("profiles", "additional-fields[profile]=email", "additional-fields[profile]"),
+        ("profiles", f"filter=equals({IN_LIST}.reason,'x')", "filter"),
+        (
+            "profiles",
+            f"filter=equals({IN_LIST}.list_id,'x'),equals({SUPPRESSION}.reason,'x')",
+            "filter",
+        ),
+        (
+            "profiles",
+            f"filter=greater-than({SUPPRESSION}.timestamp,{SINCE}),"
+            f"less-than({SUPPRESSION}.timestamp,{SINCE})",
+            "filter",
+        ),
+        (
+            "profiles",
+            f"filter=equals({SUPPRESSION}.reason,'x'),greater-than(updated,{SINCE}),"
+            f"greater-than(created,{SINCE})",
+            "filter",
+        ),
+        ("accounts", "page[cursor]=x", "page[cursor]"),
+        ("accounts", "filter=equals(id,'x')", "filter"),
+    ],
+)
+def test_refused(ask: Asking, path: str, query: str, parameter: str) -> None:
+    """What the reference does not allow is refused, and the parameter named."""
+    reply = ask(f"/api/{path}?{query}")
+    assert reply.status == 400
+    assert reply.error["code"] == "invalid"
+    assert reply.error["source"] == {"parameter": parameter}
+
+
+@pytest.mark.parametrize("field", ["timestamp", "datetime"])
+@pytest.mark.parametrize(("later", "status"), [(-1, 200), (0, 200), (1, 400)])
+def test_bounds_in_the_future(ask: Asking, field: str, later: int, status: int) -> None:
+    """A lower bound must not be later than the clock; an upper bound may."""
+    moment = int(NOW.timestamp()) + later
+    value = str(moment) if field == "timestamp" else f"2026-11-20T12:00:0{later}Z"
+    value = "2026-11-20T11:59:59Z" if (field, later) == ("datetime", -1) else value
+    assert ask("/api/events", filter=f"greater-or-equal({field},{value})").status == status
+    assert ask("/api/events", filter=f"less-than({field},{value})").status == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "code"),
+    [
+        ({"Authorization": None}, 401, "not_authenticated"),
+        ({"Authorization": "Klaviyo-API-Key"}, 401, "not_authenticated"),
+        ({"Authorization": "Bearer pk_sandbox"}, 401, "not_authenticated"),
+        ({"Authorization": "Klaviyo-API-Key pk_other"}, 401, "authentication_failed"),
+        ({"revision": None}, 400, "invalid"),
+        ({"revision": "yesterday"}, 400, "invalid"),
+        ({"revision": "2026-07-15.pre"}, 400, "invalid"),
+        ({"revision": "2026-10-15"}, 400, "invalid"),
+        ({"revision": "2024-10-15", "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1"}, 410, "gone"),
+    ],
+)
+def test_headers(ask: Asking, changes: dict[str, str | None], status: int, code: str) -> None:
+    """Credentials and a revision that is spoken here must be given."""
+    headers = {name: value for name, value in {**HEADERS, **changes}.items() if value}
+    reply = ask("/api/lists", headers)
+    assert (reply.status, reply.error["code"]) == (status, code)
+
+
+@pytest.mark.parametrize("revision", ["2025-01-15", "2026-04-15", "2026-07-15", "2024-10-15"])
+def test_revisions(ask: Asking, revision: str) -> None:
+    """Stable and deprecated revisions are answered; a retired one is by default, too."""
+    headers = {"AUTHORIZATION": HEADERS["Authorization"], "Revision": revision}
+    assert ask("/api/lists", headers).status == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "missing"),
+    [
+        ("/api/accounts", "accounts:read"),
+        ("/api/campaigns?filter=x", "campaigns:read"),
+        (f"/api/campaigns?filter={EMAIL}&include=tags", "tags:read"),
+        ("/api/events", "events:read"),
+        ("/api/events?include=profile", "profiles:read"),
+        ("/api/events?include=profile,metric", "metrics:read"),
+        ("/api/lists", "lists:read"),
+        ("/api/lists?include=tags", "tags:read"),
+        ("/api/lists?include=flow-triggers", "flows:read"),
+        ("/api/metrics", "metrics:read"),
+        ("/api/profiles", "profiles:read"),
+        ("/api/profiles?include=push-tokens", "push-tokens:read"),
+    ],
+)
+def test_scopes(
+    account: Account, asking_with: Callable[..., Asking], url: str, missing: str
+) -> None:
+    """The scope of the type and of every included type is needed; the refusal names it."""
+    every = {
+        f"{name}:read"
+        for name in (
+            "accounts", "campaigns", "events", "flows", "lists", "metrics", "profiles",
+            "push-tokens", "tags",
+        )
+    }  # fmt: skip
+    reply = asking_with(account, scopes=every - {missing})(url)
+    assert (reply.status, reply.error["code"]) == (403, "permission_denied")
+    assert missing in reply.error["detail"]
+    if "filter=x" not in url:
+        assert asking_with(account, scopes=every)(url).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/letters", "/api/events/x", "/api/Events", "/api/lists/x/y/z"]
+)
+def test_unknown_paths(ask: Asking, path: str) -> None:
+    """There is nothing elsewhere."""
+    reply = ask(path)
+    assert (reply.status, reply.error["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD"])
+def test_methods(ask: Asking, method: str) -> None:
+    """The account can only be read."""
+    answer = ask.api.answer(Request(method, "/api/lists", "", HEADERS))
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
+def test_error_document(ask: Asking) -> None:
+    """An error has the members that the reference gives it."""
+    error: dict[str, Any] = ask("/api/lists", include="foo").error
+    assert error.pop("id")
+    assert error == {
+        "status": 400,
+        "code": "invalid",
+        "title": "Invalid input.",
+        "detail": "'foo' is not an allowed include parameter.",
+        "source": {"parameter": "include"},
+        "links": {},
+        "meta": {},
+    }

@@ -1,0 +1,217 @@
+"""What else the account holds: whether it is as varied as in a real one, and goes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sandbox_client import Asking
+
+from sandbox import Account
+
+
+def _told(account: Account, kind: str, name: str) -> set[Any]:
+    """The values of an attribute."""
+    found = [one.attributes[name] for one in account.collections[kind]]
+    return {str(one) if isinstance(one, (dict, list)) else one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "values"),
+    [
+        ("catalog-item", "published", {True, False}),
+        ("catalog-variant", "inventory_policy", {0, 1, 2}),
+        ("coupon-code", "status",
+         {"ASSIGNED_TO_PROFILE", "USED", "UNASSIGNED", "PROCESSING", "VERSION_NOT_ACTIVE"}),
+        ("flow", "archived", {True, False}),
+        ("flow", "status", {"live", "manual", "draft"}),
+        ("flow", "trigger_type",
+         {"Added to List", "Date Based", "Low Inventory", "Metric", "Price Drop",
+          "Unconfigured"}),
+        ("form", "status", {"live", "draft"}),
+        ("form", "ab_test", {True, False}),
+        ("image", "hidden", {True, False}),
+        ("object-type", "status", {"active", "draft"}),
+        ("review", "review_type", {"review", "rating", "question", "store"}),
+        ("review", "rating", {1, 2, 3, 4, 5, None}),
+        ("segment", "is_active", {True, False}),
+        ("segment", "is_processing", {True, False}),
+        ("segment", "is_starred", {True, False}),
+        ("tag-group", "default", {True, False}),
+        ("tag-group", "exclusive", {True, False}),
+        ("template", "editor_type", {"SYSTEM_DRAGGABLE", "CODE", "USER_DRAGGABLE", "SIMPLE"}),
+        ("web-feed", "request_method", {"get", "post"}),
+        ("webhook", "enabled", {True, False}),
+    ],
+)  # fmt: skip
+def test_variety(account: Account, kind: str, name: str, values: set[Any]) -> None:
+    """An attribute has every value that readers have to tell apart."""
+    assert _told(account, kind, name) == values
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("catalog-category", "name"),
+        ("catalog-item", "custom_metadata"),
+        ("catalog-item", "price"),
+        ("catalog-item", "updated"),
+        ("catalog-variant", "inventory_quantity"),
+        ("coupon", "description"),
+        ("coupon", "monitor_configuration"),
+        ("coupon-code", "expires_at"),
+        ("flow", "definition"),
+        ("review", "content"),
+        ("review", "public_reply"),
+        ("review", "status"),
+        ("segment", "definition"),
+        ("segment", "updated"),
+        ("template", "definition"),
+        ("template", "updated"),
+        ("template-universal-content", "definition"),
+        ("web-feed", "status"),
+        ("webhook", "created_at"),
+    ],
+)
+def test_gaps(account: Account, kind: str, name: str) -> None:
+    """An attribute that may be null is, here and there."""
+    values = _told(account, kind, name)
+    assert None in values
+    assert len(values) > 1
+
+
+def test_actions(account: Account) -> None:
+    """Flows have actions of most kinds, which lead to each other; messages of every channel."""
+    actions = list(account.collections["flow-action"])
+    types = {one.attributes["definition"]["type"] for one in actions}
+    assert len(types) > 12
+    known = {one.id for one in actions}
+    links = [one.attributes["definition"]["links"] or {} for one in actions]
+    assert {id for link in links for id in link.values() if id} <= known
+    messages = [message for one in actions for message in one.related("flow-messages")]
+    channels = {one.attributes["channel"] for one in messages}
+    assert channels == {"email", "sms", "mobile_push", "whatsapp", "webhook", "internal_alert"}
+    assert any(one.attributes["definition"] is None for one in messages)
+    assert len({one.id for one in messages}) == len(messages)
+
+
+def test_events_of_flows(account: Account) -> None:
+    """Every message of a flow that events tell of belongs to that flow."""
+    told = set()
+    for position in account.log.positions(None):
+        properties = account.log.properties(position)
+        if "$flow" in properties:
+            told.add((properties["$flow"], properties["$message"]))
+    known = {
+        (flow, message)
+        for flow in account.ids("flow")
+        for action in account.ids_under("flow", flow, "flow-actions")
+        for message in account.ids_under("flow-action", action, "flow-messages")
+    }
+    assert len(told) == 4
+    assert told <= known
+
+
+def test_revenue(account: Account) -> None:
+    """Revenue is what the shop's orders bring; one mapped metric stands for nothing."""
+    mapped = {one.id: one for one in account.collections["mapped-metric"]}
+    (order,) = mapped["revenue"].related("metric")
+    assert order.attributes["name"] == "Placed Order"
+    assert order.attributes["integration"]["category"] == "eCommerce"
+    assert any(one.related("custom-metric") for one in mapped.values())
+    assert any(not one.relations for one in mapped.values())
+
+
+def test_definitions(ask: Asking, account: Account) -> None:
+    """Definitions only show when asked for, but a form's by id always; lists never tell them."""
+    flow, form = account.ids("flow")[0], account.ids("form")[1]
+    assert "definition" not in ask(f"/api/flows/{flow}").document["data"]["attributes"]
+    asked = ask(f"/api/flows/{flow}?additional-fields[flow]=definition").document["data"]
+    assert len(asked["attributes"]["definition"]["actions"]) == 3
+    shown = ask(f"/api/forms/{form}").document["data"]["attributes"]["definition"]
+    assert len(shown["versions"]) == 1
+    assert "definition" not in ask("/api/forms").document["data"][0]["attributes"]
+
+
+def test_sample_values(ask: Asking, account: Account) -> None:
+    """The properties of a metric are those of its events; samples show when asked for."""
+    metric = next(m for m in account.log.metrics if m.attributes["name"] == "Placed Order")
+    path = f"/api/metrics/{metric.id}/metric-properties"
+    told = {one["attributes"]["property"] for one in ask(path).document["data"]}
+    assert told == account.log.properties(account.log.positions(metric)[0]).keys()
+    asked = ask(f"{path}?additional-fields[metric-property]=sample_values").document["data"]
+    assert any(one["attributes"]["sample_values"] for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("kind", "relation", "path"),
+    [
+        ("campaign", "campaign-messages", "/api/campaigns/{id}/campaign-messages"),
+        ("flow", "flow-actions", "/api/flows/{id}/flow-actions"),
+        ("flow-action", "flow-messages", "/api/flow-actions/{id}/flow-messages"),
+        ("form", "form-versions", "/api/forms/{id}/form-versions"),
+        ("metric", "metric-properties", "/api/metrics/{id}/metric-properties"),
+        ("object-type", "object-records", "/api/object-types/{id}/object-records"),
+    ],
+)
+def test_deleted_parents(
+    changing: Account,
+    asking_with: Callable[[Account], Asking],
+    kind: str,
+    relation: str,
+    path: str,
+) -> None:
+    """With a parent its children go: they are not found any more."""
+    ask = asking_with(changing)
+    id = next(id for id in changing.ids(kind) if changing.ids_under(kind, id, relation))
+    assert ask(path.replace("{id}", id)).ids
+    changing.remove(kind, id)
+    assert ask(path.replace("{id}", id)).status == 404
+
+
+def test_deleted_grandparents(changing: Account, asking_with: Callable[[Account], Asking]) -> None:
+    """With a flow go the messages of its actions."""
+    ask = asking_with(changing)
+    flow = changing.ids("flow")[0]
+    action = changing.ids_under("flow", flow, "flow-actions")[0]
+    assert ask(f"/api/flow-actions/{action}/flow-messages").ids
+    changing.remove("flow", flow)
+    assert ask(f"/api/flow-actions/{action}/flow-messages").status == 404
+    assert flow not in ask.ids("/api/flows")
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted", "found"),
+    [
+        ("catalog-variants", "item.id", "item"),
+        ("coupon-codes", "coupon.id", "coupon"),
+        ("coupon-codes", "profile.id", "profile"),
+        ("push-tokens", "profile.id", "profile"),
+        ("reviews", "item.id", "item"),
+    ],
+)
+def test_found_by_another(
+    ask: Asking, account: Account, path: str, wanted: str, found: str
+) -> None:
+    """What belongs to one other record is found by its id."""
+    kind = path.removesuffix("s")
+    for one in account.collections[kind]:
+        for other in one.related(found):
+            reply = ask(f"/api/{path}", filter=f"equals({wanted},'{other.id}')")
+            assert one.id in reply.ids or reply.document["links"]["next"]
+            pointers = [one["relationships"][found]["data"] for one in reply.document["data"]]
+            assert {pointer["id"] for pointer in pointers} == {other.id}
+            return
+    pytest.fail(f"no {kind} has a {found}")
+
+
+def test_tags(ask: Asking) -> None:
+    """Every tag is in a group, and all but a few groups have none."""
+    groups = {
+        one["relationships"]["tag-group"]["data"]["id"]
+        for page in ask.pages("/api/tags", include="tag-group")
+        for one in page.document["data"]
+    }
+    assert 1 < len(groups) < len(ask.ids("/api/tag-groups"))
+    assert len(ask("/api/tag-groups", filter="equals(default,true)").ids) == 1
