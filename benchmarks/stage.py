@@ -25,8 +25,8 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from sandbox import Account, Api, Request, Sandbox
-from sandbox.endpoints.model import REVISION
 from sandbox.get_requests import Listing
+from sandbox.revisions import REVISION
 from tap_klaviyo.streams import DEFAULT
 
 SEEDING = 300.0

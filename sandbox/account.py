@@ -14,9 +14,10 @@ from sandbox.events import NOBODY, Event, EventLog, Row, iso
 from sandbox.filters import Condition
 from sandbox.memberships import Memberships, member
 from sandbox.pagination import Selection
-from sandbox.resources import Collection, Resource, identifier
+from sandbox.resources import Collection, Resource
 from sandbox.seeding.metrics import Naming
 from sandbox.seeding.profiles import suppress
+from sandbox.seeding.random_values import identifier
 from sandbox.seeding.seeded_account import assemble
 
 Made = TypeVar("Made")

@@ -13,14 +13,16 @@ from urllib.parse import unquote
 from sandbox import reports
 from sandbox.account import Account
 from sandbox.endpoints import ENDPOINTS
-from sandbox.endpoints.model import RETIRED, REVISION, REVISIONS, Endpoint, Tier
+from sandbox.endpoints.model import Endpoint, Tier
+from sandbox.errors import Refusal
 from sandbox.faults import Faults
 from sandbox.get_requests import Listing
-from sandbox.http_messages import MEDIA_TYPE, Answer, Refusal, Request
+from sandbox.http_messages import MEDIA_TYPE, Answer, Request
 from sandbox.query_string import pairs_of, read
 from sandbox.rate_limits import Limits
 from sandbox.reports import POSTS
 from sandbox.resource_types import KINDS
+from sandbox.revisions import RETIRED, REVISION, REVISIONS
 
 try:
     from isal import isal_zlib as zlib

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sandbox.endpoints.model import Endpoint
+from sandbox.errors import invalid
 from sandbox.filters import Condition
-from sandbox.http_messages import invalid
 from sandbox.pagination import Key, Selection
 from sandbox.resources import Resource
 

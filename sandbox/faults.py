@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from sandbox.documents import dumps
-from sandbox.http_messages import Answer, Breakage, Place, Refusal, Request, invalid
+from sandbox.errors import Refusal, invalid
+from sandbox.http_messages import Answer, Breakage, Place, Request
 
 Spoil: TypeAlias = Callable[..., Answer | None]
 

@@ -8,8 +8,9 @@ from typing import Any
 from sandbox.account import Account
 from sandbox.documents import Shape, Writer, Written
 from sandbox.endpoints.model import Endpoint
+from sandbox.errors import Refusal
 from sandbox.event_cache import Kept
-from sandbox.http_messages import Answer, Place, Refusal
+from sandbox.http_messages import Answer, Place
 from sandbox.pagination import Cursor, Key, Selection
 from sandbox.query_string import Query
 from sandbox.resources import Resource

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from sandbox.http_messages import invalid
+from sandbox.errors import invalid
 
 Row = TypeVar("Row")
 Key: TypeAlias = tuple[Any, ...]

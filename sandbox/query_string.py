@@ -8,8 +8,8 @@ from datetime import datetime
 from urllib.parse import parse_qsl, quote
 
 from sandbox.endpoints.model import Endpoint
+from sandbox.errors import invalid
 from sandbox.filters import LOWER_BOUNDS, MOMENTS, Condition, FilterError, parse
-from sandbox.http_messages import invalid
 from sandbox.pagination import Cursor
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sandbox.endpoints.model import Tier
-from sandbox.http_messages import Refusal
+from sandbox.errors import Refusal
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """Resources with attributes and relationships, and the collections they are listed from."""
 
-import random
-import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,9 +7,6 @@ from typing import Any
 from sandbox.endpoints.model import Endpoint
 from sandbox.filters import Condition, descend, instant, matcher
 from sandbox.pagination import Key, Selection
-
-_LETTERS = string.ascii_letters + string.digits
-_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(eq=False, slots=True)
@@ -95,13 +90,3 @@ class Collection:
         keyed = {resource: key(resource) for resource in self if matches(resource.values())}
         rows = sorted(keyed, key=keyed.__getitem__)
         return Selection(rows, keyed.__getitem__, 0, len(rows), descending)
-
-
-def identifier(rng: random.Random, length: int) -> str:
-    """A random id of letters and digits, in the way of Klaviyo's six letters."""
-    return "".join(rng.choices(_LETTERS, k=length))
-
-
-def ulid(rng: random.Random) -> str:
-    """A random id in the form of a ULID, as profiles, campaigns and messages have."""
-    return "01" + "".join(rng.choices(_CROCKFORD, k=24))

@@ -1,18 +1,14 @@
-"""The endpoints of campaigns and flows."""
+"""Endpoints of campaigns and their messages."""
 
 from collections.abc import Mapping, Sequence
 
-from sandbox.endpoints.model import Endpoint, M, PageSize, S, filters
+from sandbox.endpoints.model import Endpoint, M, PageSize, filters
 from sandbox.filters import Condition
 from sandbox.resource_types import words
 
 CHANNELS = ("email", "sms", "mobile_push")
 
-_UNARCHIVED = (Condition("equals", "archived", False),)
-_DATED = """
-    created  datetime  equals range
-    updated  datetime  equals range
-    """
+NOT_ARCHIVED = (Condition("equals", "archived", False),)
 
 
 def _channels(conditions: Sequence[Condition]) -> str | None:
@@ -23,7 +19,7 @@ def _channels(conditions: Sequence[Condition]) -> str | None:
     return None
 
 
-MAILINGS: Mapping[str, Endpoint] = {
+CAMPAIGNS: Mapping[str, Endpoint] = {
     "/api/campaigns": Endpoint(
         "campaign",
         M,
@@ -44,7 +40,7 @@ MAILINGS: Mapping[str, Endpoint] = {
         default_sort="-created_at",
         includes=words("campaign-messages tags"),
         required=words("messages.channel"),
-        implied=_UNARCHIVED,
+        implied=NOT_ARCHIVED,
         check=_channels,
     ),
     "/api/campaigns/{id}/campaign-messages": Endpoint(
@@ -53,61 +49,5 @@ MAILINGS: Mapping[str, Endpoint] = {
         includes=words("campaign image template"),
         parent="campaign",
         via="campaign-messages",
-    ),
-    "/api/flows": Endpoint(
-        "flow",
-        S,
-        PageSize(50, 50),
-        filters(
-            f"""
-            id            string   any
-            name          string   contains ends-with equals starts-with
-            status        string   equals
-            archived      boolean  equals
-            trigger_type  string   equals
-            {_DATED}
-            """
-        ),
-        sorts=words("created id name status trigger_type updated"),
-        includes=words("flow-actions tags"),
-        implied=_UNARCHIVED,
-    ),
-    "/api/flows/{id}": Endpoint(
-        "flow",
-        S,
-        includes=words("flow-actions tags"),
-        additional=words("definition"),
-        single=True,
-    ),
-    "/api/flows/{id}/flow-actions": Endpoint(
-        "flow-action",
-        S,
-        PageSize(50, 50),
-        filters(
-            f"""
-            id           string  any
-            action_type  string  any equals
-            status       string  equals
-            {_DATED}
-            """
-        ),
-        sorts=words("action_type created id status updated"),
-        parent="flow",
-        via="flow-actions",
-    ),
-    "/api/flow-actions/{id}/flow-messages": Endpoint(
-        "flow-message",
-        S,
-        PageSize(50, 50),
-        filters(
-            f"""
-            id    string  any
-            name  string  contains ends-with equals starts-with
-            {_DATED}
-            """
-        ),
-        sorts=words("created id name updated"),
-        parent="flow-action",
-        via="flow-messages",
     ),
 }

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sandbox.endpoints.model import XL, Endpoint, L, M, PageSize, filters
 from sandbox.resource_types import words
 
-SHOP: Mapping[str, Endpoint] = {
+COMMERCE: Mapping[str, Endpoint] = {
     "/api/catalog-categories": Endpoint(
         "catalog-category",
         XL,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sandbox.endpoints.model import XS, Endpoint, L, M, PageSize, S, filters
 from sandbox.resource_types import words
 
-CONTENTS: Mapping[str, Endpoint] = {
+CONTENT: Mapping[str, Endpoint] = {
     "/api/forms": Endpoint(
         "form",
         S,

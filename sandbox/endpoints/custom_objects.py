@@ -7,7 +7,7 @@ from sandbox.resource_types import words
 
 _SCHEMAS = words("current-schema draft-schema")
 
-OBJECTS: Mapping[str, Endpoint] = {
+CUSTOM_OBJECTS: Mapping[str, Endpoint] = {
     "/api/data-sources": Endpoint("data-source", S, PageSize(20, 100)),
     "/api/object-records/{id}": Endpoint("object-record", S, single=True),
     "/api/object-schemas/{id}": Endpoint(

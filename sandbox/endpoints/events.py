@@ -1,12 +1,11 @@
-"""The endpoints of the account, its events and metrics, and its webhooks."""
+"""Endpoints of events and metrics."""
 
 from collections.abc import Mapping
 
 from sandbox.endpoints.model import XL, XS, Endpoint, M, PageSize, S, filters
 from sandbox.resource_types import words
 
-HAPPENINGS: Mapping[str, Endpoint] = {
-    "/api/accounts": Endpoint("account", XS),
+EVENTS: Mapping[str, Endpoint] = {
     "/api/custom-metrics": Endpoint("custom-metric", S, includes=words("metrics")),
     "/api/events": Endpoint(
         "event",
@@ -46,7 +45,4 @@ HAPPENINGS: Mapping[str, Endpoint] = {
         via="metric-properties",
         additional=words("sample_values"),
     ),
-    "/api/tracking-settings": Endpoint("tracking-setting", M, PageSize(1, 1)),
-    "/api/webhook-topics": Endpoint("webhook-topic", XS),
-    "/api/webhooks": Endpoint("webhook", XS, includes=words("webhook-topics")),
 }

@@ -1,29 +1,10 @@
-"""The endpoints of profiles, of the lists and segments that they are in, and of tags."""
+"""Endpoints of profiles and push tokens."""
 
 from collections.abc import Mapping, Sequence
 
-from sandbox.endpoints.model import XS, Endpoint, L, M, PageSize, S, filters
+from sandbox.endpoints.model import Endpoint, L, M, PageSize, filters
 from sandbox.filters import Condition
 from sandbox.resource_types import words
-
-_GROUP_SORTS = words("created id name updated")
-_GROUP_INCLUDES = words("flow-triggers tags")
-_NAMED = "name  string  contains ends-with equals starts-with"
-
-_GROUP = """
-    id       string    equals any
-    name     strings   equals any
-    created  datetime  greater-than
-    updated  datetime  greater-than
-    """
-
-_MEMBER = """
-    email            string    equals any
-    phone_number     string    equals any
-    push_token       string    equals any
-    _kx              string    equals
-    joined_group_at  datetime  range
-    """
 
 
 def _suppressions(conditions: Sequence[Condition]) -> str | None:
@@ -60,36 +41,7 @@ _PROFILES = filters(
     """
 )
 
-PEOPLE: Mapping[str, Endpoint] = {
-    "/api/lists": Endpoint(
-        "list",
-        L,
-        PageSize(10, 10),
-        filters(_GROUP),
-        sorts=_GROUP_SORTS,
-        includes=_GROUP_INCLUDES,
-    ),
-    "/api/lists/{id}": Endpoint(
-        "list",
-        L,
-        includes=_GROUP_INCLUDES,
-        additional=words("profile_count"),
-        slower={"profile_count": XS},
-        single=True,
-    ),
-    "/api/lists/{id}/profiles": Endpoint(
-        "profile",
-        L,
-        PageSize(20, 100),
-        filters(_MEMBER),
-        sorts=words("joined_group_at"),
-        additional=words("subscriptions predictive_analytics"),
-        always=words("joined_group_at"),
-        slower={"predictive_analytics": M},
-        scopes=frozenset({"lists:read"}),
-        parent="list",
-        via="profiles",
-    ),
+PROFILES: Mapping[str, Endpoint] = {
     "/api/profiles": Endpoint(
         "profile",
         L,
@@ -117,59 +69,5 @@ PEOPLE: Mapping[str, Endpoint] = {
         ),
         includes=words("profile"),
         scopes=frozenset({"profiles:read"}),
-    ),
-    "/api/segments": Endpoint(
-        "segment",
-        L,
-        PageSize(10, 10),
-        filters(
-            f"""{_GROUP}
-            is_active   boolean  any equals
-            is_starred  boolean  equals
-            """
-        ),
-        sorts=_GROUP_SORTS,
-        includes=_GROUP_INCLUDES,
-    ),
-    "/api/segments/{id}": Endpoint(
-        "segment",
-        L,
-        includes=_GROUP_INCLUDES,
-        additional=words("profile_count"),
-        slower={"profile_count": XS},
-        single=True,
-    ),
-    "/api/segments/{id}/profiles": Endpoint(
-        "profile",
-        L,
-        PageSize(20, 100),
-        filters(f"profile_id  string  equals any {_MEMBER}"),
-        sorts=words("joined_group_at"),
-        additional=words("subscriptions predictive_analytics"),
-        always=words("joined_group_at"),
-        slower={"predictive_analytics": M},
-        scopes=frozenset({"segments:read"}),
-        parent="segment",
-        via="profiles",
-    ),
-    "/api/tag-groups": Endpoint(
-        "tag-group",
-        S,
-        PageSize(25, 25),
-        filters(
-            f"""{_NAMED}
-            exclusive  boolean  equals
-            default    boolean  equals
-            """
-        ),
-        sorts=words("id name"),
-    ),
-    "/api/tags": Endpoint(
-        "tag",
-        S,
-        PageSize(50, 50),
-        filters(_NAMED),
-        sorts=words("id name"),
-        includes=words("tag-group"),
     ),
 }

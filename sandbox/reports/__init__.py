@@ -10,7 +10,8 @@ from sandbox.account import Account
 from sandbox.documents import dumps
 from sandbox.endpoints.model import REPORTS as SELDOM
 from sandbox.endpoints.model import S, Tier
-from sandbox.http_messages import Answer, Request, invalid
+from sandbox.errors import invalid
+from sandbox.http_messages import Answer, Request
 from sandbox.pagination import Cursor, Key, Selection
 from sandbox.query_string import pairs_of
 from sandbox.reports.compute import report

@@ -5,8 +5,9 @@ import zlib
 from collections.abc import Container
 from typing import Any
 
+from sandbox.errors import Refusal, unfit
 from sandbox.filters import Condition, Field, FilterError, parse
-from sandbox.http_messages import MEDIA_TYPE, Refusal, Request, unfit
+from sandbox.http_messages import MEDIA_TYPE, Request
 
 _MEDIA_TYPES = frozenset({MEDIA_TYPE, "application/json"})
 _MOST_VALUES = 100

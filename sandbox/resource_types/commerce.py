@@ -7,7 +7,7 @@ from sandbox.resource_types.model import Kind, Relation, words
 _WARE = """external_id title description price url image_full_url image_thumbnail_url images
     custom_metadata published created updated"""
 
-SHOP: Mapping[str, Kind] = {
+COMMERCE: Mapping[str, Kind] = {
     "catalog-category": Kind(
         "catalog-categories",
         "catalogs:read",

@@ -11,7 +11,7 @@ _BLOCK_STYLES = """
     inner_padding_bottom inner_padding_left inner_padding_right inner_padding_top letter_spacing
     line_height mobile_stretch_content text_align text_decoration text_table_layout"""
 
-CONTENTS: Mapping[str, Kind] = {
+CONTENT: Mapping[str, Kind] = {
     "form": Kind(
         "forms",
         "forms:read",

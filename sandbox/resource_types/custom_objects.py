@@ -6,7 +6,7 @@ from sandbox.resource_types.model import Kind, Relation, words
 
 _SCOPE = "custom-objects:read"
 
-OBJECTS: Mapping[str, Kind] = {
+CUSTOM_OBJECTS: Mapping[str, Kind] = {
     "data-source": Kind("data-sources", _SCOPE, words("title visibility description namespace")),
     "object-ingestion-log": Kind(
         "object-ingestion-logs",

@@ -1,4 +1,4 @@
-"""Profiles and what they belong to."""
+"""Resource types of profiles, their push tokens and conversations."""
 
 from collections.abc import Mapping
 
@@ -34,25 +34,12 @@ _PREDICTIVE_ANALYTICS = words(
         expected_date_of_next_order ranked_channel_affinity)"""
 )
 
-_OF_A_GROUP = {
-    "profiles": Relation("profile", many=True),
-    "tags": Relation("tag", many=True),
-    "flow-triggers": Relation("flow", many=True),
-}
-
-PEOPLE: Mapping[str, Kind] = {
+PROFILES: Mapping[str, Kind] = {
     "conversation": Kind(
         "conversations",
         "conversations:read",
         words("channel"),
         {"profile": Relation("profile", always=True)},
-    ),
-    "list": Kind(
-        "lists",
-        "lists:read",
-        words("name created updated opt_in_process"),
-        _OF_A_GROUP,
-        {"profile_count": words("profile_count")},
     ),
     "profile": Kind(
         "profiles",
@@ -84,33 +71,5 @@ PEOPLE: Mapping[str, Kind] = {
                      app_name app_version app_build app_id environment)"""
         ),
         {"profile": Relation("profile", always=True)},
-    ),
-    "segment": Kind(
-        "segments",
-        "segments:read",
-        words(
-            """name definition(condition_groups) created updated is_active is_processing
-            is_starred"""
-        ),
-        _OF_A_GROUP,
-        {"profile_count": words("profile_count")},
-    ),
-    "tag": Kind(
-        "tags",
-        "tags:read",
-        words("name"),
-        {
-            "tag-group": Relation("tag-group"),
-            "lists": Relation("list", many=True),
-            "segments": Relation("segment", many=True),
-            "campaigns": Relation("campaign", many=True),
-            "flows": Relation("flow", many=True),
-        },
-    ),
-    "tag-group": Kind(
-        "tag-groups",
-        "tags:read",
-        words("name exclusive default"),
-        {"tags": Relation("tag", many=True)},
     ),
 }

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.resources import Resource, identifier, ulid
-from sandbox.seeding.random_values import any_uuid, iso
+from sandbox.resources import Resource
+from sandbox.seeding.random_values import iso, ulid
 
-_TAGS = ("vip", "sale", "news", "Frühling", "日本", "test-group")
 _SUBJECTS = ("Hi", "New in: spring 🌷", "50% off — today", "Für dich", "最新情報", 'It\'s "back"')
 _OFTEN = {1: 10, 3: 16, 6: 9}  # sending hours (UTC) by weekday: Tuesday, Thursday, Sunday
 _SENT = ("Sent", "Sent", "Sent", "Sent", "Variations Sent", "Cancelled: No Recipients")
@@ -18,35 +17,6 @@ _AMOUNTS = {"email": (130, 22), "sms": (24, 4), "mobile_push": (14, 3)}
 def quiet(moment: datetime, now: datetime) -> bool:
     """Whether a moment falls into one of the account's quiet months: every other one before now."""
     return (now - moment) // timedelta(days=30) % 2 == 1
-
-
-def make_tags(rng: random.Random) -> list[Resource]:
-    """Tags."""
-    return [Resource("tag", any_uuid(rng), {"name": name}) for name in _TAGS]
-
-
-def make_lists(
-    rng: random.Random, now: datetime, tags: list[Resource], flows: list[Resource]
-) -> list[Resource]:
-    """Lists for three pages; one has a null in every attribute that may be null."""
-    lists = []
-    for number in range(27):
-        created = now - timedelta(days=600 - number, seconds=rng.randrange(86_400))
-        updated = created + (now - created) * rng.random()
-        attributes: dict[str, Any] = {
-            "name": f"Newsletter {number}" if number else "Alle Kund:innen",
-            "created": created.replace(microsecond=0).isoformat(),
-            "updated": updated.replace(microsecond=0).isoformat(),
-            "opt_in_process": rng.choice(("double_opt_in", "single_opt_in")),
-        }
-        if number == 13:
-            attributes = dict.fromkeys(attributes)
-        related = {
-            "tags": rng.sample(tags, number % 3),
-            "flow-triggers": flows[:1] if number < 2 else [],
-        }
-        lists.append(Resource("list", identifier(rng, 6), attributes, related))
-    return lists
 
 
 def make_campaigns(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.resources import Resource, identifier
-from sandbox.seeding.random_values import iso, lifetime
+from sandbox.resources import Resource
+from sandbox.seeding.random_values import identifier, iso, lifetime
 
 _ITEMS, _CATEGORIES, _REVIEWS, _COUPONS, _CODES = 240, 130, 150, 105, 260
 _FLOWERS = ("Tulpe", "Rose", "牡丹", "Ranunkel 🌷", "Lily & Co.")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sandbox.resources import Resource, identifier
-from sandbox.seeding.random_values import any_uuid, lifetime
+from sandbox.resources import Resource
+from sandbox.seeding.random_values import any_uuid, identifier, lifetime
 
 _EDITORS = ("SYSTEM_DRAGGABLE", "CODE", "USER_DRAGGABLE", "SIMPLE")
 _TEMPLATES, _UNIVERSAL, _IMAGES, _FORMS, _FEEDS = 43, 27, 130, 29, 13

@@ -4,8 +4,8 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.resources import Resource, ulid
-from sandbox.seeding.random_values import iso, lifetime
+from sandbox.resources import Resource
+from sandbox.seeding.random_values import iso, lifetime, ulid
 
 _SOURCES, _RECORDS, _LOGS = 23, 130, 60
 _PROPERTIES = (

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.resources import Resource, identifier
-from sandbox.seeding.random_values import lifetime
+from sandbox.resources import Resource
+from sandbox.seeding.flow_messages import make_flow_message
+from sandbox.seeding.random_values import identifier, lifetime
 
 _FLOWS = (
     ("Welcome series", "Added to List"),
@@ -163,7 +164,7 @@ def _actions(
             hidden={"action_type": type.upper().replace("-", "_"), "status": status},
         )
         messages = [
-            _message(rng, action, channel, label, templates, next(told, None))
+            make_flow_message(rng, action, channel, label, templates, next(told, None))
             for channel, label in _sent_by(type)
         ]
         action.relations["flow-messages"] = messages
@@ -278,78 +279,3 @@ def _experiment(status: str, messages: Sequence[dict[str, Any]]) -> dict[str, An
             },
         },
     }
-
-
-def _message(
-    rng: random.Random,
-    action: Resource,
-    channel: str,
-    label: str,
-    templates: Sequence[Resource],
-    id: str | None,
-) -> Resource:
-    id = id or identifier(rng, 6)
-    template = rng.choice(templates) if channel == "email" and label != "B" else None
-    definition = {"id": id, "name": f"{channel} {label}", **_content(rng, channel, template)}
-    return Resource(
-        "flow-message",
-        id,
-        {
-            "channel": channel,
-            "created": action.attributes["created"],
-            "updated": action.attributes["updated"],
-            # What an alert of an older kind was made of is no longer known.
-            "definition": None if channel == "internal_alert" else definition,
-        },
-        {"flow-action": [action], "template": [template] if template else []},
-        hidden={"name": f"{channel} {label}"},
-    )
-
-
-def _content(rng: random.Random, channel: str, template: Resource | None) -> dict[str, Any]:
-    sender = {"from_email": "shop@example.com", "from_label": "The shop"}
-    tracked = {"smart_sending_enabled": True, "transactional": False, "add_tracking_params": True}
-    subject = rng.choice(("Welcome 👋", "Still thinking?", "Für dich", "Last chance"))
-    contents: dict[str, dict[str, Any]] = {
-        "email": {
-            **sender,
-            **tracked,
-            "reply_to_email": None,
-            "cc_email": None,
-            "bcc_email": None,
-            "subject_line": subject,
-            "preview_text": None,
-            "template_id": template.id if template else None,
-            "custom_tracking_params": [{"param": "utm_content", "value": "{{ flow.name }}"}],
-            "additional_filters": None,
-        },
-        "sms": {
-            **tracked,
-            "body": subject,
-            "image_id": None,
-            "shorten_links": True,
-            "add_org_prefix": True,
-            "add_info_link": False,
-            "add_opt_out_language": False,
-            "sms_quiet_hours_enabled": True,
-        },
-        "mobile_push": {
-            "title": subject,
-            "body": "Come in",
-            "sound": True,
-            "badge": True,
-            "badge_options": {"badge_config": "increment_one"},
-            "on_open": "home",
-            "push_type": "standard",
-            "kv_pairs": {"deal": "spring"},
-            "action_buttons": [{"label": "Open", "action_type": "open_app", "position": 0}],
-        },
-        "whatsapp": {**tracked, "vendor_id": None},
-        "webhook": {
-            "url": "https://hooks.example.com/flow",
-            "headers": {"X-Shop": "1"},
-            "body": '{"id": "{{ person.id }}"}',
-        },
-        "internal_alert": {**sender, "to_emails": ["team@example.com"], "subject_line": subject},
-    }
-    return contents[channel]

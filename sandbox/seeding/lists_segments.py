@@ -2,42 +2,41 @@
 
 import random
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.memberships import Memberships
-from sandbox.resources import Resource, identifier
-from sandbox.seeding.random_values import any_uuid, lifetime
+from sandbox.resources import Resource
+from sandbox.seeding.random_values import identifier, lifetime
 
 _SEGMENTS = 34
-_TAGS, _TAG_GROUPS = 61, 29
 _BIGGEST, _FEW = 0.6, 60
 _AT_ONCE = 25  # members that an import brings in the same second
 _DAYS = 300
 
 
-def make_tag_groups(rng: random.Random, tags: Sequence[Resource]) -> list[Resource]:
-    """Groups for two pages; every tag is in one, most of them in the default."""
-    groups = [
-        Resource(
-            "tag-group",
-            any_uuid(rng),
-            {
-                "name": f"Group {number}" if number else "default",
-                "exclusive": number % 4 == 1,
-                "default": number == 0,
-            },
-        )
-        for number in range(_TAG_GROUPS)
-    ]
-    for number, tag in enumerate(tags):
-        tag.relations["tag-group"] = [groups[number % 7 if number % 2 else 0]]
-    return groups
-
-
-def make_further_tags(rng: random.Random) -> list[Resource]:
-    """Tags for a second page."""
-    return [Resource("tag", any_uuid(rng), {"name": f"tag {number:02}"}) for number in range(_TAGS)]
+def make_lists(
+    rng: random.Random, now: datetime, tags: list[Resource], flows: list[Resource]
+) -> list[Resource]:
+    """Lists for three pages; one has a null in every attribute that may be null."""
+    lists = []
+    for number in range(27):
+        created = now - timedelta(days=600 - number, seconds=rng.randrange(86_400))
+        updated = created + (now - created) * rng.random()
+        attributes: dict[str, Any] = {
+            "name": f"Newsletter {number}" if number else "Alle Kund:innen",
+            "created": created.replace(microsecond=0).isoformat(),
+            "updated": updated.replace(microsecond=0).isoformat(),
+            "opt_in_process": rng.choice(("double_opt_in", "single_opt_in")),
+        }
+        if number == 13:
+            attributes = dict.fromkeys(attributes)
+        related = {
+            "tags": rng.sample(tags, number % 3),
+            "flow-triggers": flows[:1] if number < 2 else [],
+        }
+        lists.append(Resource("list", identifier(rng, 6), attributes, related))
+    return lists
 
 
 def make_segments(

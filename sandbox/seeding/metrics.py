@@ -1,11 +1,13 @@
 """The account's metrics: Klaviyo's own, under their old or new names, and everyone else's."""
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from sandbox.resources import Resource, identifier
+from sandbox.events import EventLog
+from sandbox.resources import Resource
+from sandbox.seeding.random_values import identifier, lifetime, ulid
 
 Naming: TypeAlias = Literal["old", "new", "both"]
 
@@ -65,6 +67,7 @@ _CATEGORY = {"Klaviyo": "Internal", "Shopify": "eCommerce", "API": "API"}
 _NESTED_CATEGORY = frozenset({"mark_as_spam", "update_preferences"})
 _OTHER_LETTER_CASE = {"unsubscribe_list": "Unsubscribed From List"}
 _TOTAL = 230
+_TYPES = {str: "string", int: "integer", float: "float", bool: "boolean", list: "list"}
 
 
 def make_metrics(
@@ -110,6 +113,82 @@ def make_metrics(
     return found
 
 
+def make_properties(rng: random.Random, log: EventLog) -> list[Resource]:
+    """The properties of every metric that has events, as an event with properties shows them."""
+    found = []
+    for metric in log.metrics:
+        told = (log.properties(position) for position in log.positions(metric))
+        properties = next(filter(None, told), {})
+        own = [
+            Resource(
+                "metric-property",
+                identifier(rng, 10),
+                {
+                    "label": name.strip("$").replace("_", " ").title(),
+                    "property": name,
+                    "inferred_type": _TYPES.get(type(value), "string"),
+                    "sample_values": [value] if isinstance(value, (str, int, float)) else [],
+                },
+                {"metric": [metric]},
+            )
+            for name, value in properties.items()
+        ]
+        metric.relations["metric-properties"] = own
+        found += own
+    return found
+
+
+def make_custom_metrics(
+    rng: random.Random, now: datetime, order: Resource, view: Resource
+) -> list[Resource]:
+    """Custom metrics: a count of one metric, and a value of two that are filtered."""
+    filtered = {
+        "property": "$value",
+        "filter": {"type": "numeric", "operator": "greater-than", "value": 20},
+    }
+    definitions: tuple[tuple[str, dict[str, Any], list[Resource]], ...] = (
+        (
+            "Views",
+            {"aggregation_method": "count", "metric_groups": [_group(view)]},
+            [view],
+        ),
+        (
+            "Umsatz über 20 €",
+            {
+                "aggregation_method": "value",
+                "metric_groups": [
+                    {**_group(order), "metric_filters": [filtered], "value_property": "$value"},
+                    _group(view),
+                ],
+            },
+            [order, view],
+        ),
+    )
+    made = []
+    for name, definition, metrics in definitions:
+        created, updated = lifetime(rng, now)
+        attributes = {"name": name, "created": created, "updated": updated}
+        made.append(
+            Resource(
+                "custom-metric",
+                ulid(rng),
+                {**attributes, "definition": definition},
+                {"metrics": metrics},
+            )
+        )
+    return made
+
+
+def make_mapped_metrics(
+    rng: random.Random, now: datetime, mapped: Mapping[str, dict[str, list[Resource]]]
+) -> list[Resource]:
+    """What stands for what: the relationships of each mapped metric, by its id."""
+    return [
+        Resource("mapped-metric", id, {"updated": lifetime(rng, now)[1]}, relations)
+        for id, relations in mapped.items()
+    ]
+
+
 def _chosen(names: Sequence[str], naming: Naming) -> Sequence[str]:
     """One name, or the oldest and the newest."""
     ends = {"old": names[:1], "new": names[-1:], "both": dict.fromkeys((names[0], names[-1]))}
@@ -125,3 +204,7 @@ def _integration(rng: random.Random, name: str) -> dict[str, Any]:
         "category": _CATEGORY[name],
         "image_url": f"https://images.example.com/integrations/{name.lower()}.png",
     }
+
+
+def _group(metric: Resource) -> dict[str, Any]:
+    return {"metric_id": metric.id, "metric_filters": None, "value_property": None}

@@ -5,7 +5,8 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
-from sandbox.resources import Resource, identifier, ulid
+from sandbox.resources import Resource
+from sandbox.seeding.random_values import identifier, ulid
 
 REASONS = ("HARD_BOUNCE", "INVALID_EMAIL", "SPAM_COMPLAINT", "UNSUBSCRIBE", "USER_SUPPRESSED")
 _FEWEST_SUPPRESSED = 120

@@ -11,13 +11,10 @@ from sandbox.memberships import Memberships
 from sandbox.resources import Collection, Resource
 from sandbox.seeding.account import (
     make_account,
-    make_custom_metrics,
-    make_mapped_metrics,
-    make_properties,
     make_tracking_setting,
     make_webhooks,
 )
-from sandbox.seeding.campaigns import illustrate, make_campaigns, make_lists, make_tags
+from sandbox.seeding.campaigns import illustrate, make_campaigns
 from sandbox.seeding.commerce import make_catalog, make_coupons, make_reviews
 from sandbox.seeding.content import (
     make_forms,
@@ -30,9 +27,16 @@ from sandbox.seeding.custom_objects import make_sources, make_types
 from sandbox.seeding.events import Story
 from sandbox.seeding.flows import furnish, make_flows, make_further_flows
 from sandbox.seeding.form_visits import visit
-from sandbox.seeding.lists_segments import gather, make_further_tags, make_segments, make_tag_groups
-from sandbox.seeding.metrics import Naming, make_metrics
+from sandbox.seeding.lists_segments import gather, make_lists, make_segments
+from sandbox.seeding.metrics import (
+    Naming,
+    make_custom_metrics,
+    make_mapped_metrics,
+    make_metrics,
+    make_properties,
+)
 from sandbox.seeding.profiles import make_profiles
+from sandbox.seeding.tags import make_further_tags, make_tag_groups, make_tags
 
 _FEWEST_PROFILES, _MOST_PROFILES, _EVENTS_PER_PROFILE = 640, 25_000, 8
 

@@ -16,8 +16,8 @@ from urllib.request import Request, urlopen
 from programs import TAP, run
 
 from sandbox.account import Account
-from sandbox.endpoints.model import REVISION
 from sandbox.resources import Resource
+from sandbox.revisions import REVISION
 from sandbox.seeding.metrics import NATIVE
 from sandbox.server import Sandbox
 

@@ -1,0 +1,13 @@
+"""Endpoints of account settings: accounts, tracking settings, webhooks."""
+
+from collections.abc import Mapping
+
+from sandbox.endpoints.model import XS, Endpoint, M, PageSize
+from sandbox.resource_types import words
+
+ACCOUNT: Mapping[str, Endpoint] = {
+    "/api/accounts": Endpoint("account", XS),
+    "/api/tracking-settings": Endpoint("tracking-setting", M, PageSize(1, 1)),
+    "/api/webhook-topics": Endpoint("webhook-topic", XS),
+    "/api/webhooks": Endpoint("webhook", XS, includes=words("webhook-topics")),
+}

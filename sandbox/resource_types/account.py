@@ -1,0 +1,36 @@
+"""Resource types of account settings: accounts, tracking settings, webhooks."""
+
+from collections.abc import Mapping
+
+from sandbox.resource_types.model import Kind, Relation, words
+
+_UTM = "flow(type value) campaign(type value)"
+
+ACCOUNT: Mapping[str, Kind] = {
+    "account": Kind(
+        "accounts",
+        "accounts:read",
+        words(
+            """test_account
+            contact_information(
+                default_sender_name default_sender_email website_url organization_name
+                street_address(address1 address2 city region country zip))
+            industry timezone preferred_currency public_api_key locale"""
+        ),
+    ),
+    "tracking-setting": Kind(
+        "tracking-settings",
+        "tracking-settings:read",
+        words(
+            f"""auto_add_parameters utm_source({_UTM}) utm_medium({_UTM}) utm_campaign({_UTM})
+            utm_id({_UTM}) utm_term({_UTM}) custom_parameters"""
+        ),
+    ),
+    "webhook": Kind(
+        "webhooks",
+        "webhooks:read",
+        words("name description endpoint_url enabled created_at updated_at"),
+        {"webhook-topics": Relation("webhook-topic", many=True)},
+    ),
+    "webhook-topic": Kind("webhook-topics", "webhooks:read"),
+}
