@@ -25,7 +25,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from sandbox import Account, Api, Request, Sandbox
-from sandbox.get_requests import Listing
+from sandbox.get_requests import GetHandler
 from sandbox.revisions import REVISION
 from tap_klaviyo.streams import DEFAULT
 
@@ -158,7 +158,7 @@ class _Actor:
         self._server = 0
         with socket.create_server((HOST, 0)) as free:
             self._port = free.getsockname()[1]
-        self._listing = Listing(self._account, f"http://{HOST}:{self._port}", keeping=True)
+        self._listing = GetHandler(self._account, f"http://{HOST}:{self._port}", cache_events=True)
         self._rehearsed: list[dict[str, str]] = []
         _freeze()
 
@@ -167,13 +167,13 @@ class _Actor:
         if asked in self._rehearsed:
             return
         self._rehearsed.append(asked)
-        api = Api(self._account, self._listing.url, listing=self._listing)
+        api = Api(self._account, self._listing.url, get_handler=self._listing)
         headers = {"Authorization": f"Klaviyo-API-Key {api.key}", "revision": REVISION}
         for metric in self._own_metrics():
             page = {"filter": f'equals(metric_id,"{metric}")', "page[size]": "1000"}
             query: str | None = urlencode({**asked, **page})
             while query is not None:
-                answer = api.answer(Request("GET", EVENTS, query, headers))
+                answer = api.handle(Request("GET", EVENTS, query, headers))
                 following = msgspec.json.decode(answer.body, type=_Page).links.next
                 query = urlsplit(following).query if following else None
         _freeze()
@@ -249,7 +249,7 @@ class _Actor:
                 self._account,
                 host=HOST,
                 port=self._port,
-                listing=self._listing,
+                get_handler=self._listing,
                 limits=conditions.limits,
                 latency=conditions.latency,
                 latency_per_record=conditions.latency_per_record,

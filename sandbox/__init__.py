@@ -1,26 +1,26 @@
-"""A local stand-in for Klaviyo: the demo, the tests and the benchmarks run on it.
+"""A local stand-in for Klaviyo's API, used by the demo, the tests and the benchmarks.
 
-It is written from the facts of the API alone, revision 2026-07-15, and is strict where those leave
-room. `Account` is the data and the truth about it, `Sandbox` serves it over HTTP, `Api` answers
-without a socket, `Faults` spoils answers on request.
+It implements revision 2026-07-15 from Klaviyo's documentation only, and is strict where that is
+ambiguous. `Account` holds the data, `Api` handles requests without a socket, `Sandbox` serves them
+over HTTP, and `Faults` injects failures.
 """
 
 from sandbox.account import Account
 from sandbox.api import Api
 from sandbox.events import Event
 from sandbox.faults import FAULTS, Fault, Faults
-from sandbox.http_messages import Answer, Request
-from sandbox.server import Sandbox, Seen
+from sandbox.http_messages import Request, Response
+from sandbox.server import LoggedRequest, Sandbox
 
 __all__ = [
     "FAULTS",
     "Account",
-    "Answer",
     "Api",
     "Event",
     "Fault",
     "Faults",
+    "LoggedRequest",
     "Request",
+    "Response",
     "Sandbox",
-    "Seen",
 ]

@@ -1,7 +1,7 @@
-"""The API without a socket: a request goes in, an answer comes out.
+"""The API without a socket: takes a `Request`, returns a `Response`.
 
-Nothing here knows of the network or waits for anything, so it can be mounted inside a test's own
-transport, be called from several threads, and run on a clock of its own.
+It neither uses the network nor sleeps. Tests can mount it in their own transport, call it from
+several threads and give it their own clock.
 """
 
 import time
@@ -13,35 +13,36 @@ from urllib.parse import unquote
 from sandbox import reports
 from sandbox.account import Account
 from sandbox.endpoints import ENDPOINTS
-from sandbox.endpoints.model import Endpoint, Tier
-from sandbox.errors import Refusal
+from sandbox.endpoints.model import Endpoint, RateTier
+from sandbox.errors import ApiError
 from sandbox.faults import Faults
-from sandbox.get_requests import Listing
-from sandbox.http_messages import MEDIA_TYPE, Answer, Request
-from sandbox.query_string import pairs_of, read
-from sandbox.rate_limits import Limits
-from sandbox.reports import POSTS
-from sandbox.resource_types import KINDS
+from sandbox.get_requests import GetHandler
+from sandbox.http_messages import MEDIA_TYPE, Request, Response
+from sandbox.query_string import parse_pairs, parse_query
+from sandbox.rate_limits import RateLimits
+from sandbox.reports import POST_ENDPOINTS
+from sandbox.resource_types import RESOURCE_TYPES
 from sandbox.revisions import RETIRED, REVISION, REVISIONS
 
 try:
     from isal import isal_zlib as zlib
-except ImportError:  # Not on every platform; it only takes less time.
+except ImportError:  # isal is faster, but not available on every platform.
     import zlib  # type: ignore[no-redef]
 
-KEY = "pk_sandbox"
-_PLACE_OF_ID = 3
+DEFAULT_API_KEY = "pk_sandbox"
+_ID_SEGMENT = 3  # "/api/lists/{id}" splits into "", "api", "lists", "{id}"
 _SCHEME = "Klaviyo-API-Key"
 _OPT_OUT = "X-Klaviyo-Revision-Fall-Forward-Opt-Out"
-_GZIP = 16 + zlib.MAX_WBITS
+_GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
 
 class Api:
-    """Answers requests about an account.
+    """Handles requests for one account.
 
-    `url` is what all links begin with; `scopes` those of the key (None: all); `limits` the share
-    of Klaviyo's rate limits that applies (None: no limits); `clock` gives Unix seconds. `listing`
-    is one of the same account and url that has answered before, and so has much written already.
+    `url` is the base URL of all links. `scopes` are the scopes of the API key (None: all).
+    `limits` scales Klaviyo's rate limits (1.0: as documented, None: no limits). `clock` returns
+    Unix seconds. `get_handler` may be a handler of the same account and URL whose caches are
+    already filled.
     """
 
     def __init__(
@@ -49,12 +50,12 @@ class Api:
         account: Account,
         url: str,
         *,
-        key: str = KEY,
+        key: str = DEFAULT_API_KEY,
         scopes: Collection[str] | None = None,
         limits: float | None = None,
         clock: Callable[[], float] = time.time,
         faults: Faults | None = None,
-        listing: Listing | None = None,
+        get_handler: GetHandler | None = None,
     ) -> None:
         self.account = account
         self.url = url.rstrip("/")
@@ -62,90 +63,95 @@ class Api:
         self.faults = faults or Faults()
         self._scopes = scopes
         self._clock = clock
-        self._limits = None if limits is None else Limits(limits, clock)
-        self._listing = listing or Listing(account, self.url)
+        self._rate_limits = None if limits is None else RateLimits(limits, clock)
+        self._get_handler = get_handler or GetHandler(account, self.url)
 
-    def answer(self, request: Request) -> Answer:
-        """Answer one request, as an account without faults would, and then spoil the answer."""
+    def handle(self, request: Request) -> Response:
+        """Return the response to a request, with a fault applied if one matches."""
         try:
-            answer = self._answer(request)
-        except Refusal as refusal:
-            answer = Answer(refusal.status, refusal.document(), refusal.headers)
+            response = self._handle(request)
+        except ApiError as error:
+            response = Response(error.status, error.document(), error.headers)
         headers = {
             "Content-Type": MEDIA_TYPE,
             "Vary": "Accept-Encoding",
             "X-Request-Id": str(uuid.uuid4()),
-            **answer.headers,
+            **response.headers,
         }
-        return _compressed(request, self.faults.strike(request, replace(answer, headers=headers)))
+        return _compressed(request, self.faults.apply(request, replace(response, headers=headers)))
 
-    def _answer(self, request: Request) -> Answer:
+    def _handle(self, request: Request) -> Response:
         path = request.path.rstrip("/")
-        template, id = _template(path)
-        endpoint, post = ENDPOINTS.get(template), POSTS.get(path)
+        template, id = _path_template(path)
+        endpoint, post = ENDPOINTS.get(template), POST_ENDPOINTS.get(path)
         if endpoint is None and post is None:
-            raise Refusal(404, "not_found", "Not found.", f"The path {request.path} was not found.")
+            detail = f"The path {request.path} was not found."
+            raise ApiError(404, "not_found", "Not found.", detail)
         allowed = "GET" if endpoint else "POST"
         if request.method != allowed:
             detail = f'Method "{request.method}" not allowed.'
             headers = {"Allow": allowed}
-            raise Refusal(405, "method_not_allowed", "Method not allowed.", detail, headers=headers)
+            title = "Method not allowed."
+            raise ApiError(405, "method_not_allowed", title, detail, headers=headers)
         self._authenticate(request)
         _check_revision(request)
-        buckets = _buckets(template, endpoint, request) if endpoint else [(path, POSTS[path].tier)]
-        headers = self._limits.take(buckets) if self._limits else {}
+        if endpoint:
+            buckets = _rate_limit_buckets(template, endpoint, request)
+        else:
+            buckets = [(path, POST_ENDPOINTS[path].tier)]
+        headers = self._rate_limits.take(buckets) if self._rate_limits else {}
         try:
             if endpoint:
-                answer = self._get(path, id, endpoint, request)
+                response = self._get(path, id, endpoint, request)
             else:
-                answer = self._post(path, request)
-            return replace(answer, headers=headers)
-        except Refusal as refusal:
-            refusal.headers.update(headers)
+                response = self._post(path, request)
+            return replace(response, headers=headers)
+        except ApiError as error:
+            error.headers.update(headers)
             raise
 
-    def _get(self, path: str, id: str | None, endpoint: Endpoint, request: Request) -> Answer:
-        self._permit(KINDS[endpoint.kind].scope, *endpoint.scopes)
-        query = read(endpoint, request.query, path=path, now=self._clock())
-        for kind, relations in endpoint.kinds().items():
-            if relations.intersection(query.include):
-                self._permit(KINDS[kind].scope)
+    def _get(self, path: str, id: str | None, endpoint: Endpoint, request: Request) -> Response:
+        self._require_scopes(RESOURCE_TYPES[endpoint.resource_type].scope, *endpoint.scopes)
+        query = parse_query(endpoint, request.query, path=path, now=self._clock())
+        for resource_type, includes in endpoint.response_types().items():
+            if includes.intersection(query.include):
+                self._require_scopes(RESOURCE_TYPES[resource_type].scope)
         with self.account.lock:
-            return self._listing.answer(path, id, endpoint, query)
+            return self._get_handler.handle(path, id, endpoint, query)
 
-    def _post(self, path: str, request: Request) -> Answer:
-        self._permit(POSTS[path].scope)
+    def _post(self, path: str, request: Request) -> Response:
+        self._require_scopes(POST_ENDPOINTS[path].scope)
         with self.account.lock:
-            return reports.answer(self.account, self.url, path, request, self._clock())
+            return reports.handle(self.account, self.url, path, request, self._clock())
 
     def _authenticate(self, request: Request) -> None:
         scheme, _, key = (request.header("Authorization") or "").partition(" ")
         if scheme != _SCHEME or not key:
             detail = f"Missing or malformed credentials: expected 'Authorization: {_SCHEME} …'."
-            raise Refusal(
+            raise ApiError(
                 401, "not_authenticated", "Authentication credentials were not provided.", detail
             )
         if key != self.key:
             detail = "The API key specified is invalid."
-            raise Refusal(
+            raise ApiError(
                 401, "authentication_failed", "Incorrect authentication credentials.", detail
             )
 
-    def _permit(self, *scopes: str) -> None:
+    def _require_scopes(self, *scopes: str) -> None:
         for scope in scopes:
             if self._scopes is not None and scope not in self._scopes:
                 title = "You do not have permission to perform this action."
                 detail = f"The API key is missing the required scope '{scope}'."
-                raise Refusal(403, "permission_denied", title, detail)
+                raise ApiError(403, "permission_denied", title, detail)
 
 
-def _template(path: str) -> tuple[str, str | None]:
-    """A path with `{id}` in the place of an id, and the id."""
-    parts = path.split("/")
-    if len(parts) <= _PLACE_OF_ID:
+def _path_template(path: str) -> tuple[str, str | None]:
+    """The path with its id replaced by `{id}`, and the decoded id (None if there is none)."""
+    segments = path.split("/")
+    if len(segments) <= _ID_SEGMENT:
         return path, None
-    id, parts[_PLACE_OF_ID] = unquote(parts[_PLACE_OF_ID]), "{id}"
-    return "/".join(parts), id
+    id, segments[_ID_SEGMENT] = unquote(segments[_ID_SEGMENT]), "{id}"
+    return "/".join(segments), id
 
 
 def _check_revision(request: Request) -> None:
@@ -154,23 +160,30 @@ def _check_revision(request: Request) -> None:
         return
     if revision not in RETIRED:
         detail = f"Missing or unknown revision: send a 'revision' header such as {REVISION}."
-        raise Refusal(400, "invalid", "Invalid input.", detail)
-    # By default a retired revision is answered in the way of a later one.
+        raise ApiError(400, "invalid", "Invalid input.", detail)
+    # Klaviyo answers a retired revision with a later one unless the client opts out.
     if request.header(_OPT_OUT) == "1":
-        raise Refusal(410, "gone", "Gone.", f"The revision {revision} has been retired.")
+        raise ApiError(410, "gone", "Gone.", f"The revision {revision} has been retired.")
 
 
-def _buckets(path: str, endpoint: Endpoint, request: Request) -> list[tuple[str, Tier]]:
-    """The endpoint's own bucket, and those of the expensive attributes that are asked for."""
-    asked = dict(pairs_of(request.query)).get(f"additional-fields[{endpoint.kind}]", "").split(",")
-    slower = [(f"{path}+{name}", tier) for name, tier in endpoint.slower.items() if name in asked]
-    return [(path, endpoint.tier), *slower]
+def _rate_limit_buckets(
+    path: str, endpoint: Endpoint, request: Request
+) -> list[tuple[str, RateTier]]:
+    """The endpoint's own bucket, then those of the requested additional fields with own limits."""
+    parameters = dict(parse_pairs(request.query))
+    requested = parameters.get(f"additional-fields[{endpoint.resource_type}]", "").split(",")
+    extra = [
+        (f"{path}+{name}", tier)
+        for name, tier in endpoint.additional_tiers.items()
+        if name in requested
+    ]
+    return [(path, endpoint.tier), *extra]
 
 
-def _compressed(request: Request, answer: Answer) -> Answer:
+def _compressed(request: Request, response: Response) -> Response:
     accepted = (request.header("Accept-Encoding") or "").replace(" ", "").lower().split(",")
-    if "gzip" not in accepted or not answer.body:
-        return answer
-    squeeze = zlib.compressobj(1, wbits=_GZIP)
-    body = squeeze.compress(answer.body) + squeeze.flush()
-    return replace(answer, body=body, headers={**answer.headers, "Content-Encoding": "gzip"})
+    if "gzip" not in accepted or not response.body:
+        return response
+    compressor = zlib.compressobj(1, wbits=_GZIP_WINDOW_BITS)
+    body = compressor.compress(response.body) + compressor.flush()
+    return replace(response, body=body, headers={**response.headers, "Content-Encoding": "gzip"})

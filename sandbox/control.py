@@ -1,4 +1,4 @@
-"""The control endpoints under `/sandbox/`: change the account, ask for faults, read the log."""
+"""Control endpoints under `/sandbox/`: add events, inject faults, read the request log."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ _Command: TypeAlias = "Callable[[Sandbox, dict[str, Any]], Any]"
 
 
 async def handle(box: "Sandbox", request: web.BaseRequest) -> web.StreamResponse:
-    """Carry out one command; 400 with the reason if it makes no sense."""
+    """Run one command. Returns 404 for an unknown one and 400 for invalid options."""
     command = _COMMANDS.get((request.method, request.path))
     if command is None:
         return web.json_response({"error": f"one of {sorted(_COMMANDS)}"}, status=404)
@@ -26,7 +26,7 @@ async def handle(box: "Sandbox", request: web.BaseRequest) -> web.StreamResponse
 
 
 def _arrive(box: "Sandbox", options: dict[str, Any]) -> Any:
-    """Events of every metric in `counts`, each with the other options of `Account.arrive`."""
+    """Add events: `counts` by metric, and other options of `Account.arrive`."""
     counts = options.pop("counts", {"Opened Email": 10})
     return {
         "events": [
@@ -38,7 +38,7 @@ def _arrive(box: "Sandbox", options: dict[str, Any]) -> Any:
 
 
 def _faults(box: "Sandbox", options: dict[str, Any]) -> Any:
-    """First `clear` all if asked to, then wait with each of `add`."""
+    """Remove all faults if `clear`, then `add` faults, each with the options of `Faults.add`."""
     if options.get("clear"):
         box.faults.clear()
     added = options.get("add", [])
@@ -48,12 +48,12 @@ def _faults(box: "Sandbox", options: dict[str, Any]) -> Any:
 
 
 def _requests(box: "Sandbox", _: dict[str, Any]) -> Any:
-    """The log."""
-    return {"requests": [asdict(seen) for seen in box.requests]}
+    """The request log."""
+    return {"requests": [asdict(logged) for logged in box.requests]}
 
 
 def _truth(box: "Sandbox", _: dict[str, Any]) -> Any:
-    """What the account holds, by id."""
+    """The ids of everything in the account, to compare an extraction with."""
     account = box.account
     return {
         "metrics": account.metrics(),
@@ -64,9 +64,9 @@ def _truth(box: "Sandbox", _: dict[str, Any]) -> Any:
         "lists": account.list_ids(),
         "profiles": account.ids("profile"),
         "suppressed_profiles": account.suppressed_profiles(),
-        "ids": {kind: account.ids(kind) for kind in account.collections},
+        "ids": {name: account.ids(name) for name in account.collections},
         "members": {
-            id: account.members(id) for kind in ("list", "segment") for id in account.ids(kind)
+            id: account.members(id) for name in ("list", "segment") for id in account.ids(name)
         },
     }
 

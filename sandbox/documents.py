@@ -1,6 +1,6 @@
-"""JSON:API documents, written from pieces of bytes that are kept for the next request.
+"""Writes JSON:API documents, assembled from serialized resources that are cached.
 
-Every link is absolute and ends its path with a slash, as Klaviyo's do.
+Links are absolute and their paths end with a slash, like Klaviyo's.
 """
 
 import json
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sandbox.events import Event, iso
-from sandbox.resource_types import KINDS
+from sandbox.resource_types import RESOURCE_TYPES
 from sandbox.resources import Resource
 
-Written: TypeAlias = bytes | memoryview
-"""A piece of a document."""
+JsonFragment: TypeAlias = bytes | memoryview
+"""A serialized part of a document."""
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a request wants to see of one type.
+class Fieldset:
+    """What to write of the resources of one type.
 
-    `fields` is a sparse fieldset (None: all); `additional` the attributes that only show when
-    asked for; `included` the relationships that are included.
+    `fields` is the sparse fieldset (None: all attributes). `additional` are the additional
+    attributes to write. `included` are the included relationships.
     """
 
     fields: frozenset[str] | None
@@ -35,71 +35,71 @@ def dumps(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class Writer:
-    """Writes resources whose links begin with `url`."""
+class DocumentWriter:
+    """Writes documents; `url` is the base URL of all links."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._keys: dict[Shape, object] = {}
+        self._keys: dict[Fieldset, object] = {}
 
-    def document(
+    def collection(
         self,
-        data: Sequence[Written],
+        data: Sequence[JsonFragment],
         included: Iterable[bytes] | None,
         links: Mapping[str, str | None],
     ) -> bytes:
-        """A whole collection document; `included` is left out if None."""
-        return _document([b"[", *_separated(data), b"]"], included, links)
+        """The document of a collection; without `included` if that is None."""
+        return _document([b"[", *_comma_separated(data), b"]"], included, links)
 
     def single(
         self,
-        data: Written | None,
+        data: JsonFragment | None,
         included: Iterable[bytes] | None,
         links: Mapping[str, str | None],
     ) -> bytes:
-        """A whole document about one resource or, if None, about none."""
+        """The document of one resource; `data` None is written as null."""
         return _document([data or b"null"], included, links)
 
-    def resources(self, resources: Sequence[Resource], shape: Shape) -> list[bytes]:
-        """Resources other than events; what has been written is kept with them."""
-        # A key that is compared by identity: to hash a shape for each resource would take longer.
-        key = self._keys.setdefault(shape, object())
+    def resources(self, resources: Sequence[Resource], fieldset: Fieldset) -> list[bytes]:
+        """Serialize resources other than events; the result is cached in each resource."""
+        # An object hashes faster than a fieldset, which would be hashed for every resource.
+        key = self._keys.setdefault(fieldset, object())
         return [
-            resource.written.get(key) or self._written(resource, shape, key)
+            resource.json_cache.get(key) or self._serialized(resource, fieldset, key)
             for resource in resources
         ]
 
-    def events(self, events: Sequence[Event], shape: Shape) -> list[bytes]:
-        """Events. A page may hold a thousand: one form is written once, and filled for each."""
-        form = self._event_form(shape)
-        columns = {name: [*map(_SLOTS[name], events)] for name in {*_SLOT.findall(form)}}
-        rows = zip(*(columns[name] for name in _SLOT.findall(form)), strict=True)
-        blank = _SLOT.sub(b"%b", form)
-        return [blank % row for row in rows]
+    def events(self, events: Sequence[Event], fieldset: Fieldset) -> list[bytes]:
+        """Serialize events: one template per fieldset, filled in for each event."""
+        template = self._event_template(fieldset)
+        columns = {name: [*map(_SLOT_VALUES[name], events)] for name in {*_SLOT.findall(template)}}
+        rows = zip(*(columns[name] for name in _SLOT.findall(template)), strict=True)
+        positional = _SLOT.sub(b"%b", template)
+        return [positional % row for row in rows]
 
-    def _written(self, resource: Resource, shape: Shape, key: object) -> bytes:
-        resource.written[key] = dumps(self._resource(resource, shape))
-        return resource.written[key]
+    def _serialized(self, resource: Resource, fieldset: Fieldset, key: object) -> bytes:
+        resource.json_cache[key] = dumps(self._resource(resource, fieldset))
+        return resource.json_cache[key]
 
-    def _resource(self, resource: Resource, shape: Shape) -> dict[str, Any]:
-        kind = KINDS[resource.kind]
-        home = self._home(resource.kind, resource.id)
-        document: dict[str, Any] = {"type": resource.kind, "id": resource.id}
-        if kind.attributes:
-            document["attributes"] = _attributes(resource, shape)
+    def _resource(self, resource: Resource, fieldset: Fieldset) -> dict[str, Any]:
+        resource_type = RESOURCE_TYPES[resource.type]
+        url = self._resource_url(resource.type, resource.id)
+        document: dict[str, Any] = {"type": resource.type, "id": resource.id}
+        if resource_type.attributes:
+            document["attributes"] = _attributes(resource, fieldset)
         relationships = {}
-        for name, relation in kind.relationships.items():
-            relationships[name] = _links(home, name)
-            if relation.always or name in shape.included:
-                pointers = [_pointer(other) for other in resource.related(name)]
-                found = pointers if relation.many else next(iter(pointers), None)
-                relationships[name] = {"data": found, **relationships[name]}
+        for name, relationship in resource_type.relationships.items():
+            relationships[name] = _links(url, name)
+            if relationship.always or name in fieldset.included:
+                identifiers = [_identifier(other) for other in resource.related(name)]
+                data = identifiers if relationship.many else next(iter(identifiers), None)
+                relationships[name] = {"data": data, **relationships[name]}
         if relationships:
             document["relationships"] = relationships
-        return {**document, "links": {"self": home}}
+        return {**document, "links": {"self": url}}
 
-    def _event_form(self, shape: Shape) -> bytes:
-        """An event with a slot for every value: `%(name)b`."""
+    def _event_template(self, fieldset: Fieldset) -> bytes:
+        """The JSON of an event with a slot `%(name)b` for every value."""
         shown = {
             "timestamp": b'"timestamp":%(timestamp)b',
             "event_properties": b'"event_properties":%(event_properties)b',
@@ -107,18 +107,20 @@ class Writer:
             "uuid": b'"uuid":%(uuid)b',
         }
         attributes = [
-            slot for name, slot in shown.items() if shape.fields is None or name in shape.fields
+            slot
+            for name, slot in shown.items()
+            if fieldset.fields is None or name in fieldset.fields
         ]
-        home = self._home("event", "%(id)b")
+        url = self._resource_url("event", "%(id)b")
         relationships = []
-        for name, relation in KINDS["event"].relationships.items():
+        for name, relationship in RESOURCE_TYPES["event"].relationships.items():
             data = b'"data":%%(%b)b,' % name.encode()
             relationships.append(
                 b'"%b":{%b%b'
                 % (
                     name.encode(),
-                    data if relation.always or name in shape.included else b"",
-                    dumps(_links(home, name))[1:],
+                    data if relationship.always or name in fieldset.included else b"",
+                    dumps(_links(url, name))[1:],
                 )
             )
         return (
@@ -127,42 +129,42 @@ class Writer:
             + b'},"relationships":{'
             + b",".join(relationships)
             + b'},"links":'
-            + dumps({"self": home})
+            + dumps({"self": url})
             + b"}"
         )
 
-    def _home(self, kind: str, id: str) -> str:
-        return f"{self._url}/api/{KINDS[kind].path}/{id}/"
+    def _resource_url(self, resource_type: str, id: str) -> str:
+        return f"{self._url}/api/{RESOURCE_TYPES[resource_type].path}/{id}/"
 
 
 def _document(
-    data: Iterable[Written], included: Iterable[bytes] | None, links: Mapping[str, str | None]
+    data: Iterable[JsonFragment], included: Iterable[bytes] | None, links: Mapping[str, str | None]
 ) -> bytes:
-    # Joined once: to copy megabytes takes longer than to write them.
-    parts: list[Written] = [b'{"data":', *data]
+    # One join: copying megabytes of parts repeatedly would dominate the run time.
+    parts: list[JsonFragment] = [b'{"data":', *data]
     if included is not None:
-        parts += [b',"included":[', *_separated(included), b"]"]
+        parts += [b',"included":[', *_comma_separated(included), b"]"]
     return b"".join([*parts, b',"links":', dumps(links), b"}"])
 
 
-def _links(home: str, name: str) -> dict[str, Any]:
-    return {"links": {"self": f"{home}relationships/{name}/", "related": f"{home}{name}/"}}
+def _links(url: str, name: str) -> dict[str, Any]:
+    return {"links": {"self": f"{url}relationships/{name}/", "related": f"{url}{name}/"}}
 
 
-def _pointer(resource: Resource | None) -> dict[str, str] | None:
-    return {"type": resource.kind, "id": resource.id} if resource else None
+def _identifier(resource: Resource | None) -> dict[str, str] | None:
+    return {"type": resource.type, "id": resource.id} if resource else None
 
 
-def _separated(written: Iterable[Written]) -> list[Written]:
-    return [part for one in written for part in (b",", one)][1:]
+def _comma_separated(fragments: Iterable[JsonFragment]) -> list[JsonFragment]:
+    return [part for fragment in fragments for part in (b",", fragment)][1:]
 
 
-def _written_pointer(resource: Resource | None) -> bytes:
+def _serialized_identifier(resource: Resource | None) -> bytes:
     if resource is None:
         return b"null"
-    if "pointer" not in resource.written:
-        resource.written["pointer"] = dumps(_pointer(resource))
-    return resource.written["pointer"]
+    if "identifier" not in resource.json_cache:
+        resource.json_cache["identifier"] = dumps(_identifier(resource))
+    return resource.json_cache["identifier"]
 
 
 def _quoted(text: str | None) -> bytes:
@@ -170,39 +172,41 @@ def _quoted(text: str | None) -> bytes:
 
 
 def _properties(event: Event) -> bytes:
-    rest = event.payload.rest
-    return b'{"$event_id":"%b",%b' % (event.id.encode(), rest) if rest else b"null"
+    tail = event.payload.json_tail
+    return b'{"$event_id":"%b",%b' % (event.id.encode(), tail) if tail else b"null"
 
 
 _SLOT = re.compile(rb"%\((\w+)\)b")
-_SLOTS: Mapping[bytes, Callable[[Event], bytes]] = {
+_SLOT_VALUES: Mapping[bytes, Callable[[Event], bytes]] = {
     b"id": lambda event: event.id.encode(),
     b"timestamp": lambda event: b"%d" % event.timestamp,
     b"datetime": lambda event: iso(event.timestamp).encode(),
     b"uuid": lambda event: _quoted(event.uuid),
     b"event_properties": _properties,
-    b"profile": lambda event: _written_pointer(event.profile),
-    b"metric": lambda event: _written_pointer(event.metric),
-    b"attributions": lambda event: dumps([_pointer(one) for one in event.related("attributions")]),
+    b"profile": lambda event: _serialized_identifier(event.profile),
+    b"metric": lambda event: _serialized_identifier(event.metric),
+    b"attributions": lambda event: dumps(
+        [_identifier(one) for one in event.related("attributions")]
+    ),
 }
 
 
-def _attributes(resource: Resource, shape: Shape) -> dict[str, Any]:
-    hidden = set(KINDS[resource.kind].additional) - shape.additional
+def _attributes(resource: Resource, fieldset: Fieldset) -> dict[str, Any]:
+    hidden = set(RESOURCE_TYPES[resource.type].additional) - fieldset.additional
     shown = {name: value for name, value in resource.attributes.items() if name not in hidden}
-    return shown if shape.fields is None else _pruned(shown, shape.fields)
+    return shown if fieldset.fields is None else _pruned(shown, fieldset.fields)
 
 
 def _pruned(attributes: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-    """Keep the attributes that dotted names lead to; a shorter name keeps all that lies below."""
-    below: dict[str, list[str]] = {}
+    """The attributes selected by dotted names; the name of an object selects all of it."""
+    nested: dict[str, list[str]] = {}
     for name in fields:
         head, _, tail = name.partition(".")
-        below.setdefault(head, []).append(tail)
+        nested.setdefault(head, []).append(tail)
     return {
-        name: _pruned(value, below[name])
-        if isinstance(value, Mapping) and "" not in below[name]
+        name: _pruned(value, nested[name])
+        if isinstance(value, Mapping) and "" not in nested[name]
         else value
         for name, value in attributes.items()
-        if name in below
+        if name in nested
     }

@@ -1,15 +1,14 @@
-"""Error responses."""
+"""Error responses as exceptions."""
 
 import json
 import uuid
 from collections.abc import Mapping
 
 
-class Refusal(Exception):
-    """An answer other than 200: HTTP status, Klaviyo's error code, title and detail.
+class ApiError(Exception):
+    """An error response: HTTP status, and Klaviyo's error code, title and detail.
 
-    `parameter` names the query parameter at fault; without one the source points at the document,
-    or by `pointer` at a part of it.
+    The error's `source` is the query `parameter` if given, else the JSON `pointer` into the body.
     """
 
     def __init__(
@@ -32,7 +31,7 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
 
     def document(self) -> bytes:
-        """The JSON:API error document; the same refusal always has the same bytes."""
+        """The JSON:API error document. Its id is derived from the error, so bytes are stable."""
         error = {
             "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.code}:{self.detail}")),
             "status": self.status,
@@ -46,11 +45,11 @@ class Refusal(Exception):
         return json.dumps({"errors": [error]}, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def invalid(parameter: str, detail: str) -> Refusal:
-    """The 400 for a query parameter that the API does not allow."""
-    return Refusal(400, "invalid", "Invalid input.", detail, parameter=parameter)
+def invalid_parameter(parameter: str, detail: str) -> ApiError:
+    """The 400 for an invalid query parameter."""
+    return ApiError(400, "invalid", "Invalid input.", detail, parameter=parameter)
 
 
-def unfit(pointer: str, detail: str) -> Refusal:
-    """The 400 for a part of a body that the API does not allow, by its JSON pointer."""
-    return Refusal(400, "invalid", "Invalid input.", detail, pointer=pointer)
+def invalid_body(pointer: str, detail: str) -> ApiError:
+    """The 400 for an invalid part of a request body, given its JSON pointer."""
+    return ApiError(400, "invalid", "Invalid input.", detail, pointer=pointer)

@@ -1,4 +1,4 @@
-"""The account's events, in columns, so that millions of them fit into memory."""
+"""The account's events, stored in columns so that millions of them fit into memory."""
 
 import json
 import math
@@ -11,40 +11,41 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sandbox.endpoints.model import Endpoint
-from sandbox.errors import invalid
+from sandbox.errors import invalid_parameter
 from sandbox.filters import Condition
-from sandbox.pagination import Key, Selection
+from sandbox.pagination import Selection, SortKey
 from sandbox.resources import Resource
 
-NOBODY = -1
+MISSING = -1  # the index of an unknown profile or metric
 _POSITION_BITS = 28
-_POSITION = (1 << _POSITION_BITS) - 1
-_EPOCH_OF_UUID = 0x01B21DD213814000
+_POSITION_MASK = (1 << _POSITION_BITS) - 1
+_UUID_EPOCH_OFFSET = 0x01B21DD213814000  # 100 ns ticks from 1582-10-15 to 1970-01-01
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """The event properties that many events share.
+    """Event properties, shared by many events.
 
-    `rest` is their JSON without the opening brace and the `$event_id` that each event has of its
-    own; None stands for null properties. `message` is what a conversion is attributed to.
+    `json_tail` is their JSON without the opening brace, so that each event's own `$event_id` can
+    be put first; None stands for null properties. `message` is the campaign or flow message that a
+    conversion is attributed to.
     """
 
-    rest: bytes | None
+    json_tail: bytes | None
     message: Resource | None = None
 
     @property
     def properties(self) -> dict[str, Any]:
-        """The properties, read anew; none for null."""
-        found: dict[str, Any] = json.loads(b"{" + self.rest) if self.rest else {}
+        """The properties as a new dict; empty for null."""
+        found: dict[str, Any] = json.loads(b"{" + self.json_tail) if self.json_tail else {}
         return found
 
 
 class Event(NamedTuple):
-    """One event as it is told: `timestamp` in Unix seconds, `position` in the order of arrival.
+    """One event: `timestamp` in Unix seconds, `position` in order of arrival.
 
-    The profile may have been deleted, and is None if not even its id is left; the metric is None
-    if it cannot be resolved.
+    The profile may be deleted, and is None if its id is unknown. The metric is None if it is
+    deleted or unknown.
     """
 
     id: str
@@ -56,22 +57,22 @@ class Event(NamedTuple):
 
     @property
     def uuid(self) -> str | None:
-        """Its UUID, ordered by time; a few events have none."""
+        """The UUID (version 1, increasing with time), None for a few events."""
         if self.position % 211 == 7:
             return None
-        ticks = self.timestamp * 10_000_000 + _EPOCH_OF_UUID + self.position % 10_000_000
-        return f"{ticks & 0xFFFFFFFF:08x}-{_rest_of_uuid(ticks >> 32)}-8001-{self.id}"
+        ticks = self.timestamp * 10_000_000 + _UUID_EPOCH_OFFSET + self.position % 10_000_000
+        return f"{ticks & 0xFFFFFFFF:08x}-{_uuid_middle(ticks >> 32)}-8001-{self.id}"
 
     @property
     def metric_id(self) -> str | None:
-        """The id of its metric."""
+        """The id of the metric."""
         return self.metric.id if self.metric else None
 
-    def related(self, relation: str) -> list[Resource]:
-        """What the event is related to."""
-        if relation == "attributions":
+    def related(self, relationship: str) -> list[Resource]:
+        """The related resources."""
+        if relationship == "attributions":
             return self._attributions()
-        found = self.profile if relation == "profile" else self.metric
+        found = self.profile if relationship == "profile" else self.metric
         return [found] if found else []
 
     def _attributions(self) -> list[Resource]:
@@ -80,7 +81,7 @@ class Event(NamedTuple):
             return []
         related = {
             "event": [Resource("event", self.id, {})],
-            message.kind: [message],
+            message.type: [message],
             "campaign": message.related("campaign"),
             "flow": flows_of(message),
         }
@@ -88,12 +89,15 @@ class Event(NamedTuple):
 
 
 def flows_of(message: Resource) -> list[Resource]:
-    """The flow that a message belongs to; empty for that of a campaign."""
+    """The flow of a message; empty for a campaign message."""
     return [flow for action in message.related("flow-action") for flow in action.related("flow")]
 
 
-class Row(NamedTuple):
-    """One event to be stored: its metric, profile and payload by number, NOBODY for none."""
+class EventRow(NamedTuple):
+    """An event as stored: Unix seconds, and indexes of metric, profile and payload in the log.
+
+    The index of an unknown metric or profile is MISSING.
+    """
 
     timestamp: int
     metric: int
@@ -102,7 +106,10 @@ class Row(NamedTuple):
 
 
 class EventLog:
-    """Events in the order of their arrival; an event's position is its place in that order."""
+    """Events in order of arrival. A position is an index in that order.
+
+    A selection's rows are packed integers: the timestamp and, in the low bits, the position.
+    """
 
     def __init__(
         self, seed: int, metrics: list[Resource], profiles: list[Resource], payloads: list[Payload]
@@ -111,24 +118,24 @@ class EventLog:
         self._salt = (seed * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFF
         self._timestamps, self._metrics = array("q"), array("h")
         self._profiles, self._payloads = array("i"), array("i")
-        # Sorted numbers that hold a timestamp and, below it, a position.
+        # Packed rows, sorted: of all events, and by metric index.
         self._order = array("q")
         self._order_of: dict[int, array[int]] = {}
 
     def __len__(self) -> int:
         return len(self._timestamps)
 
-    def fill(self, rows: Iterable[Row]) -> None:
-        """Add many events at once, in the order of their arrival."""
-        touched = {NOBODY}
+    def fill(self, rows: Iterable[EventRow]) -> None:
+        """Add many events in order of arrival; sorts once."""
+        touched = {MISSING}
         for row in rows:
             touched.add(row.metric)
             self._append(row)
-        for metric in touched - {NOBODY}:
+        for metric in touched - {MISSING}:
             self._order_of[metric] = array("q", sorted(self._order_of[metric]))
         self._order = array("q", sorted(self._order))
 
-    def add(self, row: Row) -> Event:
+    def add(self, row: EventRow) -> Event:
         """Add one event."""
         packed = self._append(row)
         for order in (self._order, self._order_of[row.metric]):
@@ -136,61 +143,68 @@ class EventLog:
         return self.event(packed)
 
     def id(self, position: int) -> str:
-        """The id of the event at a position: unique, and unlike that of the event before it."""
+        """The id of the event at a position: unique and not in order of arrival."""
         return f"{(position * 0x5851F42D4C95 ^ self._salt) & 0xFFFFFFFFFFFF:012x}"
 
     def event(self, packed: int) -> Event:
-        """The event of a row of a selection."""
-        position, seconds = packed & _POSITION, packed >> _POSITION_BITS
+        """The event of a packed row."""
+        position, seconds = packed & _POSITION_MASK, packed >> _POSITION_BITS
         profile, metric = self._profiles[position], self._metrics[position]
-        resolved = None if metric == NOBODY else self.metrics[metric]
+        resolved = None if metric == MISSING else self.metrics[metric]
         return Event(
             self.id(position),
             seconds,
             position,
             self.payloads[self._payloads[position]],
-            None if profile == NOBODY else self.profiles[profile],
+            None if profile == MISSING else self.profiles[profile],
             None if resolved is None or resolved.deleted else resolved,
         )
 
     def between(
         self, metric: Resource | None, start: float = 0, end: float = math.inf
     ) -> tuple["array[int]", int, int]:
-        """Events of a metric (None: all) in `[start, end)` Unix seconds: an order, and its part."""
+        """Events of a metric (None: all) in `[start, end)` Unix seconds.
+
+        Returns packed rows sorted by time, and the bounds `lo` and `hi` of the range in them.
+        """
         if metric is None:
             order = self._order
         else:
             order = self._order_of.get(self.metrics.index(metric), array("q"))
-        return order, bisect_left(order, _first(start)), bisect_left(order, _first(end))
+        return (
+            order,
+            bisect_left(order, _first_packed(start)),
+            bisect_left(order, _first_packed(end)),
+        )
 
     def positions(
         self, metric: Resource | None, start: float = 0, end: float = math.inf
     ) -> list[int]:
-        """Positions of a metric's events in `[start, end)`, by timestamp."""
+        """Positions of a metric's events in `[start, end)` Unix seconds, sorted by time."""
         order, lo, hi = self.between(metric, start, end)
         return positions_of(order[lo:hi])
 
-    def related(self, rows: Sequence[int], relation: str) -> Iterable[Resource]:
-        """What the events of rows of a selection are related to, each once."""
-        numbers, resources = {
+    def related(self, rows: Sequence[int], relationship: str) -> Iterable[Resource]:
+        """The related resources of packed rows, without duplicates."""
+        indexes, resources = {
             "profile": (self._profiles, self.profiles),
             "metric": (self._metrics, self.metrics),
-        }.get(relation, (None, []))
-        if numbers is None:
-            found = (self.event(row).related(relation) for row in rows)
+        }.get(relationship, (None, []))
+        if indexes is None:
+            found = (self.event(row).related(relationship) for row in rows)
             return dict.fromkeys(resource for related in found for resource in related)
-        seen = dict.fromkeys(map(numbers.__getitem__, positions_of(rows)))
-        return [resources[number] for number in seen if number != NOBODY]
+        seen = dict.fromkeys(map(indexes.__getitem__, positions_of(rows)))
+        return [resources[index] for index in seen if index != MISSING]
 
     def select(
         self, endpoint: Endpoint, conditions: Sequence[Condition], sort: str
     ) -> Selection[int]:
-        """The packed events that satisfy all conditions; raises Refusal for an unknown metric."""
+        """The events that satisfy all conditions. Raises ApiError (400) for an unknown metric."""
         start, end, metric = 0.0, math.inf, None
         rest: list[Condition] = []
         for condition in conditions:
             if condition.field == "metric_id":
-                metric = self._known(condition.value)
+                metric = self._existing_metric(condition.value)
             elif condition.field in ("datetime", "timestamp"):
                 low, high = _bounds(condition)
                 start, end = max(start, low), min(end, high)
@@ -203,14 +217,14 @@ class EventLog:
             lo, hi = 0, len(rows)
         return Selection(rows, _key, lo, hi, sort.startswith("-"))
 
-    def sample(self, metric: int) -> int:
-        """The number of a payload that suits a metric: that of its first event, or any."""
+    def sample_payload(self, metric: int) -> int:
+        """The index of a payload for new events of a metric: that of its first event, else 0."""
         order = self._order_of.get(metric)
-        return self._payloads[order[0] & _POSITION] if order else 0
+        return self._payloads[order[0] & _POSITION_MASK] if order else 0
 
-    def row(self, position: int) -> Row:
-        """What is stored of the event at a position."""
-        return Row(
+    def row(self, position: int) -> EventRow:
+        """The stored event at a position."""
+        return EventRow(
             self._timestamps[position],
             self._metrics[position],
             self._profiles[position],
@@ -218,29 +232,31 @@ class EventLog:
         )
 
     def properties(self, position: int) -> dict[str, Any]:
-        """The event properties that the event at a position shares with others."""
+        """The event properties at a position, without `$event_id`."""
         return self.payloads[self._payloads[position]].properties
 
     def _matches(self, packed: int, conditions: Sequence[Condition]) -> bool:
         event = self.event(packed)
         profile = event.profile
-        facts = {
+        values = {
             "profile_id": profile.id if profile else None,
             "profile": profile is not None and not profile.deleted,
             "metric": event.metric is not None,
         }
         return all(
-            facts[rule.field] == (True if rule.operator == "has" else rule.value)
-            for rule in conditions
+            values[condition.field] == (True if condition.operator == "has" else condition.value)
+            for condition in conditions
         )
 
-    def _known(self, id: object) -> Resource:
+    def _existing_metric(self, id: object) -> Resource:
         for metric in self.metrics:
             if metric.id == id and not metric.deleted:
                 return metric
-        raise invalid("filter", f"Invalid value for 'metric_id': no metric has the id '{id}'.")
+        raise invalid_parameter(
+            "filter", f"Invalid value for 'metric_id': no metric has the id '{id}'."
+        )
 
-    def _append(self, row: Row) -> int:
+    def _append(self, row: EventRow) -> int:
         position = len(self._timestamps)
         for column, value in zip(
             (self._timestamps, self._metrics, self._profiles, self._payloads), row, strict=True
@@ -253,35 +269,35 @@ class EventLog:
 
 
 def positions_of(rows: Iterable[int]) -> list[int]:
-    """The positions of the events of rows of a selection."""
-    return [row & _POSITION for row in rows]
+    """The positions of packed rows."""
+    return [row & _POSITION_MASK for row in rows]
 
 
 @lru_cache(maxsize=4096)
 def iso(seconds: int) -> str:
-    """Klaviyo's way of writing a moment: UTC, whole seconds, `+00:00`."""
+    """Unix seconds as ISO 8601 in Klaviyo's format: UTC, whole seconds, `+00:00`."""
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
 @lru_cache(maxsize=4096)
-def _rest_of_uuid(ticks: int) -> str:
-    """The middle of a UUID of version 1, from the upper half of its ticks."""
+def _uuid_middle(ticks: int) -> str:
+    """The second and third group of a version 1 UUID, from the high bits of its ticks."""
     return f"{ticks & 0xFFFF:04x}-1{ticks >> 16:03x}"
 
 
-def _key(packed: int) -> Key:
+def _key(packed: int) -> SortKey:
     return (packed,)
 
 
-def _first(seconds: float) -> int:
-    """The smallest packed row at or after a moment."""
+def _first_packed(seconds: float) -> int:
+    """The smallest packed row at or after `seconds`."""
     return 1 << 62 if seconds == math.inf else math.ceil(seconds) << _POSITION_BITS
 
 
 def _bounds(condition: Condition) -> tuple[float, float]:
     value = condition.value
     seconds = value.timestamp() if isinstance(value, datetime) else value
-    assert isinstance(seconds, (int, float)), "a bound is a moment"
+    assert isinstance(seconds, (int, float)), "bounds are datetimes or Unix seconds"
     after = math.floor(seconds) + 1
     return {
         "greater-or-equal": (seconds, math.inf),

@@ -1,8 +1,8 @@
-"""Faults on request: what a network, a proxy or an API can do to an answer.
+"""Faults that a network, a proxy or an API can cause, injected on request.
 
-`FAULTS` names them all. Each is a function from an answer to a worse one, with its options as
-keyword arguments. It returns None if there is nothing to spoil: a next link cannot be bent where
-there is none. The fault then waits for the next answer.
+Each entry of `FAULTS` is a function from a response to a faulty one, with its options as keyword
+arguments. It returns None if it does not apply, such as a wrong `next` link to a response without
+links; the fault then waits for the next response.
 """
 
 import inspect
@@ -16,10 +16,10 @@ from typing import Any, TypeAlias
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from sandbox.documents import dumps
-from sandbox.errors import Refusal, invalid
-from sandbox.http_messages import Answer, Breakage, Place, Request
+from sandbox.errors import ApiError, invalid_parameter
+from sandbox.http_messages import ConnectionFault, PageLinks, Request, Response
 
-Spoil: TypeAlias = Callable[..., Answer | None]
+FaultFunction: TypeAlias = Callable[..., Response | None]
 
 _HTML = b"<!DOCTYPE html><html><head><title>Error</title></head><body>cloudflare</body></html>"
 _CODES = {
@@ -33,143 +33,143 @@ _CODES = {
 
 
 def _status(
-    answer: Answer,
+    response: Response,
     *,
     status: int = 503,
     retry_after: str | int | None = None,
     html: bool | None = None,
-) -> Answer:
-    """Another status, and a page of the proxy if `html`, which is so by default from 520 on."""
-    refusal = Refusal(status, _CODES.get(status, "error"), "A fault.", "A fault was asked for.")
-    headers = _unlimited(answer)
+) -> Response:
+    """Another status; with an HTML body if `html`, which is the default from 520 on."""
+    error = ApiError(status, _CODES.get(status, "error"), "A fault.", "A fault was asked for.")
+    headers = _without_rate_limits(response)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    worse = replace(answer, status=status, headers=headers, body=refusal.document(), records=0)
-    return _html(worse) if html or (html is None and status >= 520) else worse
+    faulty = replace(response, status=status, headers=headers, body=error.document(), records=0)
+    return _html(faulty) if html or (html is None and status >= 520) else faulty
 
 
-def _invalid_cursor(answer: Answer) -> Answer:
-    """A cursor that is refused."""
-    refusal = invalid("page[cursor]", "Invalid cursor provided.")
-    return replace(answer, status=refusal.status, body=refusal.document(), records=0)
+def _invalid_cursor(response: Response) -> Response:
+    """The error of an invalid cursor."""
+    error = invalid_parameter("page[cursor]", "Invalid cursor provided.")
+    return replace(response, status=error.status, body=error.document(), records=0)
 
 
-def _html(answer: Answer) -> Answer:
-    """A page of HTML in place of the document."""
-    return replace(answer, body=_HTML, headers={**answer.headers, "Content-Type": "text/html"})
+def _html(response: Response) -> Response:
+    """An HTML page instead of the document."""
+    return replace(response, body=_HTML, headers={**response.headers, "Content-Type": "text/html"})
 
 
-def _body(answer: Answer, *, body: str | bytes) -> Answer:
-    """Any bytes in place of the document."""
-    return replace(answer, body=body.encode() if isinstance(body, str) else body)
+def _body(response: Response, *, body: str | bytes) -> Response:
+    """The given bytes instead of the document."""
+    return replace(response, body=body.encode() if isinstance(body, str) else body)
 
 
-def _not_json(answer: Answer) -> Answer:
-    """The beginning of a document, and no more."""
-    return replace(answer, body=b'{"data": [{"type": ')
+def _not_json(response: Response) -> Response:
+    """An incomplete JSON document."""
+    return replace(response, body=b'{"data": [{"type": ')
 
 
-def _empty(answer: Answer) -> Answer:
-    """No body."""
-    return replace(answer, body=b"")
+def _empty(response: Response) -> Response:
+    """An empty body."""
+    return replace(response, body=b"")
 
 
-def _array(answer: Answer) -> Answer:
-    """An array in place of the document."""
-    return replace(answer, body=b"[]")
+def _array(response: Response) -> Response:
+    """An array instead of the document."""
+    return replace(response, body=b"[]")
 
 
-def _no_data(answer: Answer) -> Answer | None:
+def _no_data(response: Response) -> Response | None:
     """A document without `data`."""
-    return _edited(answer, lambda document: document.pop("data"))
+    return _edited(response, lambda document: document.pop("data"))
 
 
-def _unsorted(answer: Answer) -> Answer | None:
-    """The records of a page from last to first."""
-    if answer.records < 2:
+def _unsorted(response: Response) -> Response | None:
+    """The records of a page in reverse order."""
+    if response.records < 2:
         return None
-    return _edited(answer, lambda document: document["data"].reverse())
+    return _edited(response, lambda document: document["data"].reverse())
 
 
 class _Repeated:
-    """The last record of a page once more, as the first of the page after it."""
+    """The last record of a page again as the first of the next page."""
 
     def __init__(self) -> None:
         self._last: dict[int, Any] = {}
 
-    def __call__(self, answer: Answer) -> Answer | None:
-        place = answer.place
-        if place is None or not answer.records:
+    def __call__(self, response: Response) -> Response | None:
+        links = response.page_links
+        if links is None or not response.records:
             return None
-        before = self._last.get(place.walk)
-        self._last[place.walk] = json.loads(answer.body)["data"][-1]
-        if before is None or place.url == place.first:
+        previous = self._last.get(links.fingerprint)
+        self._last[links.fingerprint] = json.loads(response.body)["data"][-1]
+        if previous is None or links.url == links.first:
             return None
-        return _edited(answer, lambda document: document["data"].insert(0, before))
+        return _edited(response, lambda document: document["data"].insert(0, previous))
 
 
-def _empty_page(answer: Answer) -> Answer | None:
-    """A page without records, whose next link leads to those that it should have had."""
+def _empty_page(response: Response) -> Response | None:
+    """A page without records whose `next` link leads to the records it should have had."""
 
-    def emptied(document: dict[str, Any], place: Place) -> None:
+    def empty(document: dict[str, Any], links: PageLinks) -> None:
         document["data"] = []
-        document["links"]["next"] = place.again
+        document["links"]["next"] = links.alternate
         if "included" in document:
             document["included"] = []
 
-    place = answer.place
-    return None if place is None else _edited(answer, lambda document: emptied(document, place))
+    links = response.page_links
+    return None if links is None else _edited(response, lambda document: empty(document, links))
 
 
-def _next_host(answer: Answer, *, host: str = "elsewhere.example") -> Answer | None:
-    """A next link to another host."""
-    return _bent(answer, lambda link, _: urlunsplit((link[0], host, *link[2:])))
+def _next_host(response: Response, *, host: str = "elsewhere.example") -> Response | None:
+    """A `next` link to another host."""
+    return _with_next_link(response, lambda link, _: urlunsplit((link[0], host, *link[2:])))
 
 
-def _next_scheme(answer: Answer, *, scheme: str = "http") -> Answer | None:
-    """A next link of another scheme; one that is `http` already needs to be told which."""
-    return _bent(answer, lambda link, _: urlunsplit((scheme, *link[1:])))
+def _next_scheme(response: Response, *, scheme: str = "http") -> Response | None:
+    """A `next` link with another scheme; choose one that the server does not use."""
+    return _with_next_link(response, lambda link, _: urlunsplit((scheme, *link[1:])))
 
 
-def _next_self(answer: Answer) -> Answer | None:
-    """A next link to the page that carries it."""
-    return _bent(answer, lambda _, place: place.url)
+def _next_self(response: Response) -> Response | None:
+    """A `next` link to the page itself."""
+    return _with_next_link(response, lambda _, links: links.url)
 
 
-def _next_loop(answer: Answer) -> Answer | None:
-    """A next link from a later page to the first: from the second, a loop of two."""
-    place = answer.place
-    if place and place.url == place.first:
+def _next_loop(response: Response) -> Response | None:
+    """A `next` link from a later page to the first page."""
+    links = response.page_links
+    if links and links.url == links.first:
         return None
-    return _bent(answer, lambda _, place: place.first)
+    return _with_next_link(response, lambda _, links: links.first)
 
 
-def _reset(answer: Answer) -> Answer:
-    """The connection is reset before an answer."""
-    return _broken(answer, "reset")
+def _reset(response: Response) -> Response:
+    """A connection reset before the response."""
+    return _with_connection_fault(response, "reset")
 
 
-def _reset_in_body(answer: Answer) -> Answer:
-    """The connection is reset in the middle of the body."""
-    return _broken(answer, "reset_in_body")
+def _reset_in_body(response: Response) -> Response:
+    """A connection reset in the middle of the body."""
+    return _with_connection_fault(response, "reset_in_body")
 
 
-def _truncated(answer: Answer) -> Answer:
-    """The connection ends in order, but half way through the promised length."""
-    return _broken(answer, "truncated")
+def _truncated(response: Response) -> Response:
+    """A connection closed normally after half of the promised length."""
+    return _with_connection_fault(response, "truncated")
 
 
-def _drip(answer: Answer, *, pieces: int = 20, seconds: float = 0.05) -> Answer:
-    """The body comes in `pieces`, one every `seconds`."""
-    return _broken(answer, "drip", pieces=pieces, seconds=seconds)
+def _drip(response: Response, *, pieces: int = 20, seconds: float = 0.05) -> Response:
+    """The body in `pieces`, one every `seconds`."""
+    return _with_connection_fault(response, "drip", pieces=pieces, seconds=seconds)
 
 
-def _silence(answer: Answer, *, seconds: float = 600.0) -> Answer:
-    """No answer for `seconds`, then a reset."""
-    return _broken(answer, "silence", seconds=seconds)
+def _silence(response: Response, *, seconds: float = 600.0) -> Response:
+    """Nothing for `seconds`, then a reset."""
+    return _with_connection_fault(response, "silence", seconds=seconds)
 
 
-FAULTS: Mapping[str, Spoil | type[_Repeated]] = {
+FAULTS: Mapping[str, FaultFunction | type[_Repeated]] = {
     "array": _array,
     "body": _body,
     "drip": _drip,
@@ -195,15 +195,15 @@ FAULTS: Mapping[str, Spoil | type[_Repeated]] = {
 
 @dataclass
 class Fault:
-    """One fault, waiting for requests whose path matches `path` (a glob).
+    """A fault that waits for matching requests.
 
-    Of these it lets the first `at - 1` pass, and of those whose decoded query does not contain
-    `query` all; then it strikes with `probability`, at most `times` times (None: for ever).
-    `struck` counts how often it has.
+    A request matches if `path` (a glob) matches its path and its decoded query contains `query`.
+    The fault skips the first `at - 1` matches. It then applies with `probability`, at most `times`
+    times (None: without limit). `matched` and `applied` count the requests.
     """
 
     name: str
-    spoil: Spoil
+    function: FaultFunction
     path: str
     query: str
     at: int
@@ -211,32 +211,32 @@ class Fault:
     probability: float
     options: Mapping[str, Any]
     rng: random.Random
-    seen: int = 0
-    struck: int = 0
+    matched: int = 0
+    applied: int = 0
 
-    def strike(self, request: Request, answer: Answer) -> Answer | None:
-        """The spoilt answer, or None if this one is spared."""
+    def apply(self, request: Request, response: Response) -> Response | None:
+        """The faulty response, or None if the fault does not apply."""
         if not fnmatchcase(request.path.rstrip("/"), self.path):
             return None
         if self.query not in unquote(request.query):
             return None
-        self.seen += 1
-        if self.seen < self.at or self.struck == self.times:
+        self.matched += 1
+        if self.matched < self.at or self.applied == self.times:
             return None
         if self.rng.random() >= self.probability:
             return None
-        worse = self.spoil(answer, **self.options)
-        if worse is None:
+        faulty = self.function(response, **self.options)
+        if faulty is None:
             return None
-        self.struck += 1
-        return replace(worse, fault=self.name)
+        self.applied += 1
+        return replace(faulty, fault=self.name)
 
 
 @dataclass
 class Faults:
-    """The faults that wait for their requests. Safe to change while requests are answered."""
+    """The active faults. Thread-safe."""
 
-    _waiting: list[Fault] = field(default_factory=list)
+    _faults: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(
@@ -251,63 +251,66 @@ class Faults:
         seed: int = 0,
         **options: Any,
     ) -> Fault:
-        """Wait with a fault of `FAULTS`; see `Fault`. The first of several to strike is the only.
+        """Add a fault of `FAULTS`; `Fault` describes the parameters.
 
-        Raises ValueError for an unknown name, TypeError for options that the fault does not have.
+        At most one fault applies to a response, the first that was added. Raises ValueError for an
+        unknown name and TypeError for options that the fault does not have.
         """
         if name not in FAULTS:
             raise ValueError(f"no fault is called '{name}': one of {', '.join(FAULTS)}")
-        spoil = FAULTS[name]
-        if isinstance(spoil, type):
-            spoil = spoil()
-        inspect.signature(spoil).bind(None, **options)
+        function = FAULTS[name]
+        if isinstance(function, type):
+            function = function()
+        inspect.signature(function).bind(None, **options)
         rng = random.Random(seed)
-        fault = Fault(name, spoil, path, query, at, times, probability, options, rng)
+        fault = Fault(name, function, path, query, at, times, probability, options, rng)
         with self._lock:
-            self._waiting.append(fault)
+            self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
-        """Forget all faults."""
+        """Remove all faults."""
         with self._lock:
-            self._waiting.clear()
+            self._faults.clear()
 
-    def strike(self, request: Request, answer: Answer) -> Answer:
-        """The answer, spoilt by the first fault that strikes."""
+    def apply(self, request: Request, response: Response) -> Response:
+        """The response with the first fault that applies, else unchanged."""
         with self._lock:
-            for fault in self._waiting:
-                worse = fault.strike(request, answer)
-                if worse is not None:
-                    return worse
-        return answer
+            for fault in self._faults:
+                faulty = fault.apply(request, response)
+                if faulty is not None:
+                    return faulty
+        return response
 
 
-def _unlimited(answer: Answer) -> dict[str, str]:
+def _without_rate_limits(response: Response) -> dict[str, str]:
     return {
-        name: value for name, value in answer.headers.items() if not name.startswith("RateLimit-")
+        name: value for name, value in response.headers.items() if not name.startswith("RateLimit-")
     }
 
 
-def _broken(answer: Answer, name: str, **options: float) -> Answer:
-    return replace(answer, breakage=Breakage(name, options))
+def _with_connection_fault(response: Response, name: str, **options: float) -> Response:
+    return replace(response, connection_fault=ConnectionFault(name, options))
 
 
-def _edited(answer: Answer, edit: Callable[[dict[str, Any]], object]) -> Answer | None:
-    if answer.place is None:
+def _edited(response: Response, edit: Callable[[dict[str, Any]], object]) -> Response | None:
+    if response.page_links is None:
         return None
-    document = json.loads(answer.body)
+    document = json.loads(response.body)
     edit(document)
-    return replace(answer, body=dumps(document))
+    return replace(response, body=dumps(document))
 
 
-def _bent(answer: Answer, bend: Callable[[SplitResult, Place], str]) -> Answer | None:
-    """The answer with another next link; None if it has none, or has this one already."""
-    if answer.place is None:
+def _with_next_link(
+    response: Response, change: Callable[[SplitResult, PageLinks], str]
+) -> Response | None:
+    """The response with a changed `next` link; None if it has none or would not change."""
+    if response.page_links is None:
         return None
-    document = json.loads(answer.body)
+    document = json.loads(response.body)
     link = document["links"]["next"]
-    bent = link and bend(urlsplit(link), answer.place)
-    if bent == link:
+    changed = link and change(urlsplit(link), response.page_links)
+    if changed == link:
         return None
-    document["links"]["next"] = bent
-    return replace(answer, body=dumps(document))
+    document["links"]["next"] = changed
+    return replace(response, body=dumps(document))

@@ -1,8 +1,8 @@
-"""Klaviyo's filter language: `op(field,value)`, joined by commas or by `and(…)`.
+"""Klaviyo's filter language: `operator(field,value)`, joined by commas or by `and(…)`.
 
-Strings stand in single or double quotes with backslash escapes; numbers, booleans and date-times
-stand bare; a list is `[a,b]`. A blank is allowed after a comma and nowhere else, so a date-time
-whose `+` was decoded into a blank is refused.
+Strings are in single or double quotes with backslash escapes; numbers, booleans and date-times are
+unquoted; a list is `[a,b]`. Spaces are allowed only after a comma, so a date-time whose `+` was
+decoded to a space is an error.
 """
 
 import operator
@@ -18,15 +18,12 @@ Value: TypeAlias = Scalar | tuple[Scalar, ...] | None
 
 
 class FilterError(ValueError):
-    """The filter is not well formed, or asks for what the endpoint does not allow."""
+    """The filter is malformed or not allowed by the endpoint."""
 
 
 @dataclass(frozen=True)
-class Field:
-    """What an endpoint allows for one filter field.
-
-    `type` is one of `TYPES`, `operators` the names of the allowed operators.
-    """
+class FilterField:
+    """A filter field of an endpoint: its type, a key of `TYPES`, and its operators."""
 
     type: str
     operators: frozenset[str]
@@ -34,7 +31,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison. A datetime value is aware; `has` compares with None."""
+    """One comparison. Datetimes are aware; the value of `has` is None."""
 
     operator: str
     field: str
@@ -64,7 +61,7 @@ TYPES: Mapping[str, Callable[[Value], bool]] = {
     "relation": lambda value: value is None,
 }
 
-MOMENTS = frozenset({"datetime", "seconds"})
+DATE_TYPES = frozenset({"datetime", "seconds"})
 LOWER_BOUNDS = frozenset({"greater-than", "greater-or-equal"})
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -73,8 +70,8 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ),
     "any": lambda actual, wanted: actual in wanted,
     "contains": lambda actual, wanted: wanted in actual,
-    "contains-all": lambda actual, wanted: set(wanted) <= _every(actual),
-    "contains-any": lambda actual, wanted: not _every(actual).isdisjoint(wanted),
+    "contains-all": lambda actual, wanted: set(wanted) <= _as_set(actual),
+    "contains-any": lambda actual, wanted: not _as_set(actual).isdisjoint(wanted),
     "starts-with": str.startswith,
     "ends-with": str.endswith,
     "greater-than": operator.gt,
@@ -83,15 +80,13 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "less-or-equal": operator.le,
 }
 
+_LIST_OPERATORS = frozenset({"any", "contains-all", "contains-any"})
 
-_OF_LISTS = frozenset({"any", "contains-all", "contains-any"})
 
+def parse_filter(text: str, allowed: Mapping[str, FilterField]) -> tuple[Condition, ...]:
+    """Parse a filter and check it against the fields that the endpoint allows.
 
-def parse(text: str, allowed: Mapping[str, Field]) -> tuple[Condition, ...]:
-    """Read a filter and hold it against what the endpoint allows.
-
-    Raises FilterError for anything malformed or not allowed, and for a field that is compared
-    twice by the same operator.
+    Raises FilterError if it is malformed or not allowed, or uses one operator twice on a field.
     """
     conditions = tuple(_Parser(text).conditions())
     seen: set[tuple[str, str]] = set()
@@ -104,10 +99,10 @@ def parse(text: str, allowed: Mapping[str, Field]) -> tuple[Condition, ...]:
 
 
 def matcher(conditions: Iterable[Condition]) -> Callable[[Mapping[str, Any]], bool]:
-    """Make a predicate over nested attributes; dotted fields reach into objects and arrays.
+    """Make a predicate over attributes; dotted fields reach into objects and arrays.
 
-    Conditions on parts of the same array element must hold on one element together: a reason and
-    a timestamp of a suppression are those of a single suppression.
+    Conditions on one array must be satisfied by the same element: the reason and the timestamp of
+    a suppression, for example.
     """
     groups: dict[str, list[tuple[str, Condition]]] = {}
     for condition in conditions:
@@ -117,8 +112,8 @@ def matcher(conditions: Iterable[Condition]) -> Callable[[Mapping[str, Any]], bo
     def matches(attributes: Mapping[str, Any]) -> bool:
         return all(
             any(
-                all(holds(condition, candidate.get(name)) for name, condition in group)
-                for candidate in descend(attributes, parent)
+                all(satisfies(condition, candidate.get(name)) for name, condition in group)
+                for candidate in resolve_path(attributes, parent)
             )
             for parent, group in groups.items()
         )
@@ -126,18 +121,18 @@ def matcher(conditions: Iterable[Condition]) -> Callable[[Mapping[str, Any]], bo
     return matches
 
 
-def holds(condition: Condition, actual: Any) -> bool:
-    """Whether an attribute's value satisfies a condition; null satisfies none."""
+def satisfies(condition: Condition, actual: Any) -> bool:
+    """Whether a value satisfies a condition; null satisfies none."""
     if actual is None:
         return False
     wanted = condition.value
     if isinstance(wanted, datetime):
-        actual, wanted = instant(actual), wanted.timestamp()
+        actual, wanted = unix_seconds(actual), wanted.timestamp()
     return _COMPARISONS[condition.operator](actual, wanted)
 
 
-def descend(attributes: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
-    """The objects that a dotted path leads to: none for a null, several for an array."""
+def resolve_path(attributes: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
+    """The objects at a dotted path: none for null, several for an array."""
     found: list[Mapping[str, Any]] = [attributes]
     for name in filter(None, path.split(".")):
         inner = [candidate.get(name) for candidate in found]
@@ -148,20 +143,24 @@ def descend(attributes: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]
 
 
 @lru_cache(maxsize=100_000)
-def instant(text: str) -> float:
-    """Unix seconds of an attribute's date-time, which may have a blank instead of the `T`."""
+def unix_seconds(text: str) -> float:
+    """Unix seconds of an ISO 8601 date-time, also with a space instead of the `T`."""
     return datetime.fromisoformat(text).timestamp()
 
 
-def _every(actual: Any) -> set[Any]:
+def _as_set(actual: Any) -> set[Any]:
     return set(actual) if isinstance(actual, list) else {actual}
 
 
-def _is_list_of(kind: type, value: Value) -> bool:
-    return isinstance(value, tuple) and len(value) > 0 and all(type(item) is kind for item in value)
+def _is_list_of(item_type: type, value: Value) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) > 0
+        and all(type(item) is item_type for item in value)
+    )
 
 
-def _check(condition: Condition, allowed: Mapping[str, Field]) -> None:
+def _check(condition: Condition, allowed: Mapping[str, FilterField]) -> None:
     field = allowed.get(condition.field)
     if field is None:
         raise FilterError(f"'{condition.field}' is not an allowed filter field.")
@@ -169,24 +168,24 @@ def _check(condition: Condition, allowed: Mapping[str, Field]) -> None:
         raise FilterError(
             f"'{condition.operator}' is not an allowed operator for '{condition.field}'."
         )
-    if condition.operator in _OF_LISTS:
-        fits = isinstance(condition.value, tuple) and all(map(TYPES[field.type], condition.value))
+    if condition.operator in _LIST_OPERATORS:
+        valid = isinstance(condition.value, tuple) and all(map(TYPES[field.type], condition.value))
     else:
-        fits = TYPES[field.type](condition.value)
-    if not fits:
+        valid = TYPES[field.type](condition.value)
+    if not valid:
         raise FilterError(f"Invalid value for '{condition.field}': expected a {field.type}.")
 
 
 class _Parser:
-    """Recursive descent over the tokens of one filter."""
+    """Recursive-descent parser of one filter."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
+        self._position = 0
 
     def conditions(self) -> list[Condition]:
         found = self._conjunction()
-        if self._at != len(self._text):
+        if self._position != len(self._text):
             raise self._error()
         return found
 
@@ -220,40 +219,44 @@ class _Parser:
         return tuple(items)
 
     def _scalar(self) -> Scalar:
-        kind, text = self._next()
-        if kind == "string":
+        token_type, text = self._next()
+        if token_type == "string":
             return _ESCAPE.sub(_unescaped, text[1:-1])
-        if kind == "bare":
+        if token_type == "bare":
             return _literal(text)
         raise self._error()
 
     def _bare(self) -> str:
-        kind, text = self._next()
-        if kind != "bare":
+        token_type, text = self._next()
+        if token_type != "bare":
             raise self._error()
         return text
 
     def _next(self) -> tuple[str, str]:
-        token = _TOKEN.match(self._text, self._at)
+        token = _TOKEN.match(self._text, self._position)
         if token is None or token.lastgroup is None:
             raise self._error()
-        self._at = token.end()
+        self._position = token.end()
         return token.lastgroup, token.group()
 
-    def _accept(self, mark: str) -> bool:
-        if not self._text.startswith(mark, self._at):
+    def _accept(self, symbol: str) -> bool:
+        if not self._text.startswith(symbol, self._position):
             return False
-        self._at += 1
-        if mark == ",":
-            self._at += len(self._text[self._at :]) - len(self._text[self._at :].lstrip(" "))
+        self._position += 1
+        if symbol == ",":
+            self._position += len(self._text[self._position :]) - len(
+                self._text[self._position :].lstrip(" ")
+            )
         return True
 
-    def _expect(self, mark: str) -> None:
-        if not self._accept(mark):
+    def _expect(self, symbol: str) -> None:
+        if not self._accept(symbol):
             raise self._error()
 
     def _error(self) -> FilterError:
-        return FilterError(f"Invalid filter provided: unexpected input at position {self._at}.")
+        return FilterError(
+            f"Invalid filter provided: unexpected input at position {self._position}."
+        )
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Requests and answers as values, and the refusals among the answers."""
+"""HTTP requests and responses as values, independent of any server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ MEDIA_TYPE = "application/vnd.api+json"
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it came: `query` is still encoded, `headers` are found in any letter case."""
+    """A request. `query` is still percent-encoded; header names are case-insensitive."""
 
     method: str
     path: str
@@ -18,41 +18,41 @@ class Request:
     body: bytes = b""
 
     def header(self, name: str) -> str | None:
-        """A header's value."""
+        """The value of a header, None if it is missing."""
         wanted = name.lower()
         return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a page stands among its neighbours.
+class PageLinks:
+    """URLs of a page of a collection, from which faults build wrong `next` links.
 
-    `first` is the URL of the first page, `again` one that leads to this very page but differs from
-    the one requested; `walk` is the same for all pages of one query.
+    `url` is the page itself and `first` the first page of the query. `alternate` returns the same
+    page as `url` but with another cursor. `fingerprint` is equal for all pages of one query.
     """
 
     url: str
     first: str
-    again: str
-    walk: int
+    alternate: str
+    fingerprint: int
 
 
 @dataclass(frozen=True)
-class Breakage:
-    """How a connection shall break while it carries an answer: a name of `faults.BREAKAGES`."""
+class ConnectionFault:
+    """A connection failure to simulate while sending a response, by its name in `FAULTS`."""
 
     name: str
     options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer; `records` counts those on a page, `fault` names what was done to it on request."""
+class Response:
+    """A response. `records` counts the records in its body; `fault` names the applied fault."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     records: int = 0
-    place: Place | None = None
+    page_links: PageLinks | None = None
     fault: str | None = None
-    breakage: Breakage | None = None
+    connection_fault: ConnectionFault | None = None

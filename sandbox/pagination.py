@@ -1,7 +1,7 @@
-"""Selections of sorted rows, and the opaque cursors that walk them.
+"""Cursor pagination over sorted rows.
 
-A cursor holds the sort key of the last row seen, not an offset: rows that arrive during a walk
-move no other row onto a second page, and none off every page.
+A cursor holds the sort key of the last row returned, not an offset. Rows inserted while a client
+follows `next` links therefore neither repeat nor hide other rows.
 """
 
 import base64
@@ -11,38 +11,38 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from sandbox.errors import invalid
+from sandbox.errors import invalid_parameter
 
 Row = TypeVar("Row")
-Key: TypeAlias = tuple[Any, ...]
+SortKey: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in a selection: before or after a sort key, or at its start if `key` is None.
+    """A position in a selection: after (`next`) or before (`prev`) a sort key.
 
-    `query` is the fingerprint of the request that made the cursor; `salt` makes two texts of one
-    place.
+    A `key` of None is the start. `query` is the fingerprint of the query that the cursor belongs
+    to. `salt` allows different cursor texts for the same position.
     """
 
     direction: str
-    key: Key | None
+    key: SortKey | None
     query: int
     salt: int = 0
 
     def encode(self) -> str:
-        """The opaque text."""
+        """The opaque text of the cursor."""
         parts = [self.direction, self.key, self.query, self.salt]
         return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
 
     @classmethod
     def decode(cls, text: str, query: int) -> "Cursor":
-        """Read a cursor back; raises Refusal for one that this query did not make."""
+        """Parse a cursor. Raises ApiError (400) if it is malformed or of another query."""
         try:
-            direction, key, made_for, salt = json.loads(
+            direction, key, fingerprint, salt = json.loads(
                 base64.b64decode(text.encode(), altchars=b"-_", validate=True)
             )
-            cursor = cls(direction, None if key is None else tuple(key), made_for, salt)
+            cursor = cls(direction, None if key is None else tuple(key), fingerprint, salt)
         except (ValueError, TypeError) as error:
             raise _invalid_cursor() from error
         if cursor.direction not in ("next", "prev") or cursor.query != query:
@@ -52,19 +52,22 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """Rows in the order asked for, and the sort keys at which the neighbouring pages begin."""
+    """The rows of a page, and the sort keys of its `prev` and `next` cursors (None: no page)."""
 
     rows: Sequence[Row]
-    prev: Key | None
-    next: Key | None
+    prev: SortKey | None
+    next: SortKey | None
 
 
 @dataclass(frozen=True)
 class Selection(Generic[Row]):
-    """The part `[lo, hi)` of rows sorted ascending by a unique key, read up or down."""
+    """The rows `[lo, hi)` of a sequence sorted ascending by a unique `key`.
+
+    `descending` reverses the order in which they are returned.
+    """
 
     rows: Sequence[Row]
-    key: Callable[[Row], Key]
+    key: Callable[[Row], SortKey]
     lo: int
     hi: int
     descending: bool
@@ -86,12 +89,12 @@ class Selection(Generic[Row]):
         rows = self.rows[start:end]
         if not rows:
             return Page(rows, None, None)
-        below = self.key(rows[0]) if start > self.lo else None
-        above = self.key(rows[-1]) if end < self.hi else None
+        lower = self.key(rows[0]) if start > self.lo else None
+        upper = self.key(rows[-1]) if end < self.hi else None
         if self.descending:
-            return Page(rows[::-1], prev=above, next=below)
-        return Page(rows, prev=below, next=above)
+            return Page(rows[::-1], prev=upper, next=lower)
+        return Page(rows, prev=lower, next=upper)
 
 
 def _invalid_cursor() -> Exception:
-    return invalid("page[cursor]", "Invalid cursor provided.")
+    return invalid_parameter("page[cursor]", "Invalid cursor provided.")

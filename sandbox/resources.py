@@ -1,38 +1,39 @@
-"""Resources with attributes and relationships, and the collections they are listed from."""
+"""JSON:API resources and the collections that list them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.endpoints.model import Endpoint
-from sandbox.filters import Condition, descend, instant, matcher
-from sandbox.pagination import Key, Selection
+from sandbox.filters import Condition, matcher, resolve_path, unix_seconds
+from sandbox.pagination import Selection, SortKey
 
 
 @dataclass(eq=False, slots=True)
 class Resource:
-    """One record other than an event.
+    """A resource of any type except events, which `EventLog` stores.
 
-    `relations` holds its relationships that lead somewhere; `hidden` what can be filtered by but is
-    no attribute. `written` caches the record's bytes: whoever changes it goes through `change`.
+    `relationships` holds the related resources by name; empty relationships may be left out.
+    `hidden` holds values that can be filtered and sorted by but are not attributes. `json_cache`
+    holds the serialized resource; `change` clears it.
     """
 
-    kind: str
+    type: str
     id: str
     attributes: dict[str, Any]
-    relations: "dict[str, list[Resource]]" = field(default_factory=dict)
+    relationships: "dict[str, list[Resource]]" = field(default_factory=dict)
     hidden: Mapping[str, Any] = field(default_factory=dict)
     deleted: bool = False
-    written: dict[object, bytes] = field(default_factory=dict)
+    json_cache: dict[object, bytes] = field(default_factory=dict)
 
     def change(self, **attributes: Any) -> None:
         """Set top-level attributes."""
         self.attributes.update(attributes)
-        self.written.clear()
+        self.json_cache.clear()
 
-    def related(self, relation: str) -> "list[Resource]":
-        """What it is related to."""
-        return self.relations.get(relation, [])
+    def related(self, relationship: str) -> "list[Resource]":
+        """The related resources, deleted ones included."""
+        return self.relationships.get(relationship, [])
 
     def values(self) -> dict[str, Any]:
         """Everything that can be filtered and sorted by."""
@@ -40,7 +41,7 @@ class Resource:
 
 
 class Collection:
-    """The living resources of one type, in the order in which they were made."""
+    """The existing resources of one type, in order of creation."""
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._by_id = {resource.id: resource for resource in resources}
@@ -58,11 +59,11 @@ class Collection:
         return self._by_id[id]
 
     def add(self, resource: Resource) -> None:
-        """Put a resource at the end."""
+        """Append a resource."""
         self._by_id[resource.id] = resource
 
     def remove(self, id: str) -> Resource:
-        """Delete a resource; others that still refer to it keep its id. Raises KeyError."""
+        """Delete a resource; other resources keep their references. Raises KeyError."""
         resource = self._by_id.pop(id)
         resource.deleted = True
         return resource
@@ -70,19 +71,21 @@ class Collection:
     def select(
         self, endpoint: Endpoint, conditions: Sequence[Condition], sort: str
     ) -> Selection[Resource]:
-        """The resources that satisfy all conditions, sorted; nulls come last either way."""
+        """The resources that satisfy all conditions, sorted; nulls last in both directions."""
         name = sort.removeprefix("-")
         descending = sort.startswith("-")
-        filtered = endpoint.filters.get(name)
-        moments = filtered is not None and filtered.type == "datetime"
+        filter_field = endpoint.filters.get(name)
+        is_date = filter_field is not None and filter_field.type == "datetime"
         matches = matcher(conditions)
 
-        def key(resource: Resource) -> Key:
+        def key(resource: Resource) -> SortKey:
             if name in ("", "id"):
                 return (resource.id,)
             parent, _, last = name.rpartition(".")
-            found = [part.get(last) for part in descend(resource.values(), parent)]
-            present = [instant(value) if moments else value for value in found if value is not None]
+            found = [part.get(last) for part in resolve_path(resource.values(), parent)]
+            present = [
+                unix_seconds(value) if is_date else value for value in found if value is not None
+            ]
             if not present:
                 return (not descending, 0, resource.id)
             return (descending, max(present) if descending else min(present), resource.id)

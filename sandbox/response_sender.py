@@ -1,4 +1,4 @@
-"""How an answer goes over the wire, and the ways in which it can fail to."""
+"""Sends responses over a connection and simulates connection faults."""
 
 import asyncio
 import socket
@@ -8,61 +8,65 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from sandbox.http_messages import Answer
+from sandbox.http_messages import Response
 
 _Sender: TypeAlias = Callable[..., Awaitable[tuple[web.StreamResponse, int]]]
 
-# Lingering for no time at all turns a close into a reset.
-_RESET = struct.pack("ii", 1, 0)
+# SO_LINGER with a timeout of 0 makes close() send a TCP reset.
+_LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
-async def send(request: web.BaseRequest, answer: Answer) -> tuple[web.StreamResponse, int]:
-    """Send an answer, or break it as it asks; returns the response and the bytes of body sent."""
-    if answer.breakage is None:
-        return await _whole(request, answer)
-    return await _BREAKAGES[answer.breakage.name](request, answer, **answer.breakage.options)
+async def send_response(
+    request: web.BaseRequest, response: Response
+) -> tuple[web.StreamResponse, int]:
+    """Send a response, applying its connection fault if it has one.
+
+    Returns aiohttp's response and the number of body bytes sent.
+    """
+    fault = response.connection_fault
+    if fault is None:
+        return await _send_parts(request, response, [response.body])
+    return await _CONNECTION_FAULTS[fault.name](request, response, **fault.options)
 
 
-async def _whole(request: web.BaseRequest, answer: Answer) -> tuple[web.StreamResponse, int]:
-    return await _pieces(request, answer, [answer.body])
-
-
-async def _reset(request: web.BaseRequest, _: Answer) -> tuple[web.StreamResponse, int]:
+async def _reset(request: web.BaseRequest, _: Response) -> tuple[web.StreamResponse, int]:
     _abort(request)
     return web.Response(), 0
 
 
 async def _reset_in_body(
-    request: web.BaseRequest, answer: Answer
+    request: web.BaseRequest, response: Response
 ) -> tuple[web.StreamResponse, int]:
-    response, sent = await _half(request, answer)
+    stream, sent = await _send_half(request, response)
     _abort(request)
-    return response, sent
+    return stream, sent
 
 
-async def _truncated(request: web.BaseRequest, answer: Answer) -> tuple[web.StreamResponse, int]:
-    response, sent = await _half(request, answer)
+async def _truncated(
+    request: web.BaseRequest, response: Response
+) -> tuple[web.StreamResponse, int]:
+    stream, sent = await _send_half(request, response)
     if request.transport is not None:
         request.transport.close()
-    return response, sent
+    return stream, sent
 
 
 async def _drip(
-    request: web.BaseRequest, answer: Answer, *, pieces: int, seconds: float
+    request: web.BaseRequest, response: Response, *, pieces: int, seconds: float
 ) -> tuple[web.StreamResponse, int]:
-    size = max(1, -(-len(answer.body) // pieces))
-    parts = [answer.body[at : at + size] for at in range(0, len(answer.body), size)]
-    return await _pieces(request, answer, parts, pause=seconds)
+    size = max(1, -(-len(response.body) // pieces))
+    parts = [response.body[at : at + size] for at in range(0, len(response.body), size)]
+    return await _send_parts(request, response, parts, pause=seconds)
 
 
 async def _silence(
-    request: web.BaseRequest, answer: Answer, *, seconds: float
+    request: web.BaseRequest, response: Response, *, seconds: float
 ) -> tuple[web.StreamResponse, int]:
     await asyncio.sleep(seconds)
-    return await _reset(request, answer)
+    return await _reset(request, response)
 
 
-_BREAKAGES: Mapping[str, _Sender] = {
+_CONNECTION_FAULTS: Mapping[str, _Sender] = {
     "drip": _drip,
     "reset": _reset,
     "reset_in_body": _reset_in_body,
@@ -71,35 +75,39 @@ _BREAKAGES: Mapping[str, _Sender] = {
 }
 
 
-async def _half(request: web.BaseRequest, answer: Answer) -> tuple[web.StreamResponse, int]:
-    return await _pieces(request, answer, [answer.body[: len(answer.body) // 2]], whole=False)
+async def _send_half(
+    request: web.BaseRequest, response: Response
+) -> tuple[web.StreamResponse, int]:
+    half = response.body[: len(response.body) // 2]
+    return await _send_parts(request, response, [half], complete=False)
 
 
-async def _pieces(
+async def _send_parts(
     request: web.BaseRequest,
-    answer: Answer,
-    pieces: list[bytes],
+    response: Response,
+    parts: list[bytes],
     *,
     pause: float = 0.0,
-    whole: bool = True,
+    complete: bool = True,
 ) -> tuple[web.StreamResponse, int]:
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
-    response.content_length = len(answer.body)
-    await response.prepare(request)
+    stream = web.StreamResponse(status=response.status, headers=response.headers)
+    stream.content_length = len(response.body)
+    await stream.prepare(request)
     if request.method == "HEAD":
-        pieces = []
-    for piece in pieces:
+        parts = []
+    for part in parts:
         if pause:
             await asyncio.sleep(pause)
-        await response.write(piece)
-    if whole:
-        await response.write_eof()
-    return response, sum(map(len, pieces))
+        await stream.write(part)
+    if complete:
+        await stream.write_eof()
+    return stream, sum(map(len, parts))
 
 
 def _abort(request: web.BaseRequest) -> None:
     transport = request.transport
     if transport is None:
         return
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()

@@ -1,4 +1,4 @@
-"""The sandbox on a socket of this machine."""
+"""Serves the sandbox over HTTP."""
 
 import asyncio
 import ipaddress
@@ -12,25 +12,27 @@ from types import TracebackType
 
 from aiohttp import web
 
-from sandbox import control, response_sender
+from sandbox import control
 from sandbox.account import Account
-from sandbox.api import KEY, Api
+from sandbox.api import DEFAULT_API_KEY, Api
 from sandbox.faults import Faults
-from sandbox.get_requests import Listing
+from sandbox.get_requests import GetHandler
 from sandbox.http_messages import Request
-from sandbox.query_string import pairs_of
+from sandbox.query_string import parse_pairs
+from sandbox.response_sender import send_response
 
-_TIMEOUT = 30.0
-_GRACE = 0.1
-_LONGEST_LINE = 64 * 1024
+_START_STOP_TIMEOUT = 30.0  # seconds
+_SHUTDOWN_TIMEOUT = 0.1  # seconds that open requests may take when the server stops
+_MAX_LINE_SIZE = 64 * 1024  # bytes of a request line, which holds long filters
 
 
 @dataclass
-class Seen:
-    """One request in the log: times in Unix seconds, `in_flight` with itself, sizes in bytes.
+class LoggedRequest:
+    """A request in the log: times in Unix seconds, sizes in bytes.
 
-    `status`, `sent` and `ended` are those of the answer and 0 before; the other end may have all of
-    it a moment before `ended` is set, but not after the sandbox has stopped. `key` is masked.
+    `in_flight` counts concurrent requests, including this one. `status`, `sent` and `ended`
+    describe the response and are 0 until it is sent; a client can receive the response shortly
+    before `ended` is set. All are set once the sandbox has stopped. `key` is masked.
     """
 
     method: str
@@ -48,10 +50,11 @@ class Seen:
 
 
 class Sandbox:
-    """An account behind HTTP: in a thread as a context manager, or served until cancelled.
+    """An HTTP server for an account.
 
-    `latency` seconds pass before every answer, `latency_per_record` more for each record in it;
-    for the other options see `Api`. `url` is where it listens, `requests` the log, oldest first.
+    As a context manager it serves in a thread; `run` serves in the foreground. Each response is
+    delayed by `latency` seconds, and by `latency_per_record` for each record in it. `Api` describes
+    the other options. `url` is the base URL, `requests` the log of requests, oldest first.
     """
 
     def __init__(
@@ -60,20 +63,20 @@ class Sandbox:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        key: str = KEY,
+        key: str = DEFAULT_API_KEY,
         scopes: Collection[str] | None = None,
         limits: float | None = None,
         latency: float = 0.0,
         latency_per_record: float = 0.0,
-        listing: Listing | None = None,
+        get_handler: GetHandler | None = None,
     ) -> None:
         self.account = account
         self.key = key
         self.faults = Faults()
-        self.requests: list[Seen] = []
+        self.requests: list[LoggedRequest] = []
         self._socket = socket.create_server((host, port))
-        address, number = self._socket.getsockname()[:2]
-        self.url = f"http://{address}:{number}"
+        address, bound_port = self._socket.getsockname()[:2]
+        self.url = f"http://{address}:{bound_port}"
         self._api = Api(
             account,
             self.url,
@@ -81,11 +84,11 @@ class Sandbox:
             scopes=scopes,
             limits=limits,
             faults=self.faults,
-            listing=listing,
+            get_handler=get_handler,
         )
         self._latency, self._latency_per_record = latency, latency_per_record
         self._in_flight = 0
-        self._over = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -95,40 +98,40 @@ class Sandbox:
             target=lambda: asyncio.run(self._serve(started.set)), name="sandbox", daemon=True
         )
         self._thread.start()
-        if not started.wait(_TIMEOUT):
+        if not started.wait(_START_STOP_TIMEOUT):
             raise TimeoutError("the sandbox did not start")
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         assert self._loop is not None
         assert self._thread is not None
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(_TIMEOUT)
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(_START_STOP_TIMEOUT)
 
     def run(self, ready: Callable[[], None]) -> None:
-        """Serve in the foreground until SIGTERM or SIGINT; `ready` is called when it listens."""
+        """Serve until SIGTERM or SIGINT; calls `ready` once the server accepts connections."""
         asyncio.run(self._serve(ready, signals=(signal.SIGTERM, signal.SIGINT)))
 
     async def _serve(
         self, ready: Callable[[], None], signals: Collection[signal.Signals] = ()
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        for number in signals:
-            self._loop.add_signal_handler(number, self._over.set)
+        for signal_number in signals:
+            self._loop.add_signal_handler(signal_number, self._stopping.set)
         runner = web.ServerRunner(
-            web.Server(self._handle, access_log=None, max_line_size=_LONGEST_LINE),
-            shutdown_timeout=_GRACE,
+            web.Server(self._handle, access_log=None, max_line_size=_MAX_LINE_SIZE),
+            shutdown_timeout=_SHUTDOWN_TIMEOUT,
         )
         await runner.setup()
         try:
             await web.SockSite(runner, self._socket).start()
             ready()
-            await self._over.wait()
+            await self._stopping.wait()
         finally:
             await runner.cleanup()
 
@@ -138,34 +141,34 @@ class Sandbox:
             if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:
                 raise web.HTTPForbidden
             return await control.handle(self, request)
-        seen = self._see(request, path, query)
+        logged = self._log(request, path, query)
         try:
             body = await request.read()
-            seen.body = body.decode("utf-8", "replace")
-            answer = self._api.answer(
+            logged.body = body.decode("utf-8", "replace")
+            response = self._api.handle(
                 Request(request.method, path, query, dict(request.headers), body)
             )
-            seen.status, seen.fault = answer.status, answer.fault
-            await asyncio.sleep(self._latency + self._latency_per_record * answer.records)
-            response, seen.sent = await response_sender.send(request, answer)
-            return response
+            logged.status, logged.fault = response.status, response.fault
+            await asyncio.sleep(self._latency + self._latency_per_record * response.records)
+            stream, logged.sent = await send_response(request, response)
+            return stream
         finally:
-            seen.ended = time.time()
+            logged.ended = time.time()
             self._in_flight -= 1
 
-    def _see(self, request: web.BaseRequest, path: str, query: str) -> Seen:
+    def _log(self, request: web.BaseRequest, path: str, query: str) -> LoggedRequest:
         self._in_flight += 1
-        seen = Seen(
+        logged = LoggedRequest(
             method=request.method,
             path=path,
-            query=pairs_of(query),
+            query=parse_pairs(query),
             key=_masked(request.headers.get("Authorization", "")),
             user_agent=request.headers.get("User-Agent", ""),
             started=time.time(),
             in_flight=self._in_flight,
         )
-        self.requests.append(seen)
-        return seen
+        self.requests.append(logged)
+        return logged
 
 
 def _masked(credentials: str) -> str:

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from sandbox.endpoints.model import Endpoint, M, PageSize, filters
+from sandbox.endpoints.model import Endpoint, M, PageSize, parse_filter_fields
 from sandbox.filters import Condition
-from sandbox.resource_types import words
+from sandbox.resource_types import name_set
 
 CHANNELS = ("email", "sms", "mobile_push")
 
 NOT_ARCHIVED = (Condition("equals", "archived", False),)
 
 
-def _channels(conditions: Sequence[Condition]) -> str | None:
-    """One pass per channel: campaigns are only listed for one that exists."""
+def _check_channels(conditions: Sequence[Condition]) -> str | None:
+    """The error detail if a channel does not exist."""
     for condition in conditions:
         if condition.field == "messages.channel" and condition.value not in CHANNELS:
             return f"'{condition.value}' is not a channel: use one of {', '.join(CHANNELS)}."
@@ -24,7 +24,7 @@ CAMPAIGNS: Mapping[str, Endpoint] = {
         "campaign",
         M,
         PageSize(100, 100),
-        filters(
+        parse_filter_fields(
             """
             id                string    any
             messages.channel  string    equals
@@ -36,18 +36,18 @@ CAMPAIGNS: Mapping[str, Endpoint] = {
             updated_at        datetime  range
             """
         ),
-        sorts=words("created_at id name scheduled_at updated_at"),
+        sorts=name_set("created_at id name scheduled_at updated_at"),
         default_sort="-created_at",
-        includes=words("campaign-messages tags"),
-        required=words("messages.channel"),
-        implied=NOT_ARCHIVED,
-        check=_channels,
+        includes=name_set("campaign-messages tags"),
+        required_filters=name_set("messages.channel"),
+        default_filters=NOT_ARCHIVED,
+        check_filter=_check_channels,
     ),
     "/api/campaigns/{id}/campaign-messages": Endpoint(
         "campaign-message",
         M,
-        includes=words("campaign image template"),
+        includes=name_set("campaign image template"),
         parent="campaign",
-        via="campaign-messages",
+        relationship="campaign-messages",
     ),
 }

@@ -1,29 +1,29 @@
-"""The endpoints of the catalog, its reviews, and coupons."""
+"""Endpoints of catalogs, reviews and coupons."""
 
 from collections.abc import Mapping
 
-from sandbox.endpoints.model import XL, Endpoint, L, M, PageSize, filters
-from sandbox.resource_types import words
+from sandbox.endpoints.model import XL, Endpoint, L, M, PageSize, parse_filter_fields
+from sandbox.resource_types import name_set
 
 COMMERCE: Mapping[str, Endpoint] = {
     "/api/catalog-categories": Endpoint(
         "catalog-category",
         XL,
         PageSize(100, 100),
-        filters(
+        parse_filter_fields(
             """
             ids      string  any
             item.id  string  equals
             name     string  contains
             """
         ),
-        sorts=words("created"),
+        sorts=name_set("created"),
     ),
     "/api/catalog-items": Endpoint(
         "catalog-item",
         XL,
         PageSize(100, 100),
-        filters(
+        parse_filter_fields(
             """
             ids          string   any
             category.id  string   equals
@@ -31,14 +31,14 @@ COMMERCE: Mapping[str, Endpoint] = {
             published    boolean  equals
             """
         ),
-        sorts=words("created"),
-        includes=words("variants"),
+        sorts=name_set("created"),
+        includes=name_set("variants"),
     ),
     "/api/catalog-variants": Endpoint(
         "catalog-variant",
         XL,
         PageSize(100, 100),
-        filters(
+        parse_filter_fields(
             """
             ids        string   any
             item.id    string   equals
@@ -47,13 +47,13 @@ COMMERCE: Mapping[str, Endpoint] = {
             published  boolean  equals
             """
         ),
-        sorts=words("created"),
+        sorts=name_set("created"),
     ),
     "/api/coupon-codes": Endpoint(
         "coupon-code",
         XL,
         PageSize(100, 100),
-        filters(
+        parse_filter_fields(
             """
             expires_at  datetime  range
             status      string    equals
@@ -61,15 +61,15 @@ COMMERCE: Mapping[str, Endpoint] = {
             profile.id  string    any equals
             """
         ),
-        includes=words("coupon"),
-        required=words("coupon.id profile.id"),
+        includes=name_set("coupon"),
+        required_filters=name_set("coupon.id profile.id"),
     ),
     "/api/coupons": Endpoint("coupon", L, PageSize(100, 100)),
     "/api/reviews": Endpoint(
         "review",
         M,
         PageSize(20, 100),
-        filters(
+        parse_filter_fields(
             """
             created      datetime  greater-or-equal less-or-equal
             rating       integer   any equals greater-or-equal less-or-equal
@@ -81,7 +81,7 @@ COMMERCE: Mapping[str, Endpoint] = {
             verified     boolean   equals
             """
         ),
-        sorts=words("created rating updated"),
-        includes=words("events"),
+        sorts=name_set("created rating updated"),
+        includes=name_set("events"),
     ),
 }

@@ -1,16 +1,16 @@
-"""The endpoints of templates, images, forms and web feeds."""
+"""Endpoints of templates, images, forms and web feeds."""
 
 from collections.abc import Mapping
 
-from sandbox.endpoints.model import XS, Endpoint, L, M, PageSize, S, filters
-from sandbox.resource_types import words
+from sandbox.endpoints.model import XS, Endpoint, L, M, PageSize, S, parse_filter_fields
+from sandbox.resource_types import name_set
 
 CONTENT: Mapping[str, Endpoint] = {
     "/api/forms": Endpoint(
         "form",
         S,
         PageSize(20, 100),
-        filters(
+        parse_filter_fields(
             """
             id          string    any equals
             name        string    any contains equals
@@ -20,14 +20,14 @@ CONTENT: Mapping[str, Endpoint] = {
             updated_at  datetime  range
             """
         ),
-        sorts=words("created_at updated_at"),
+        sorts=name_set("created_at updated_at"),
     ),
-    "/api/forms/{id}": Endpoint("form", S, always=words("definition"), single=True),
+    "/api/forms/{id}": Endpoint("form", S, always=name_set("definition"), single=True),
     "/api/forms/{id}/form-versions": Endpoint(
         "form-version",
         S,
         PageSize(20, 100),
-        filters(
+        parse_filter_fields(
             """
             form_type   string    any equals
             status      string    equals
@@ -35,15 +35,15 @@ CONTENT: Mapping[str, Endpoint] = {
             updated_at  datetime  range
             """
         ),
-        sorts=words("created_at updated_at"),
+        sorts=name_set("created_at updated_at"),
         parent="form",
-        via="form-versions",
+        relationship="form-versions",
     ),
     "/api/images": Endpoint(
         "image",
         M,
         PageSize(20, 100),
-        filters(
+        parse_filter_fields(
             """
             id          string    any equals
             name        string    any contains ends-with equals starts-with
@@ -53,13 +53,13 @@ CONTENT: Mapping[str, Endpoint] = {
             updated_at  datetime  range
             """
         ),
-        sorts=words("format id name size updated_at"),
+        sorts=name_set("format id name size updated_at"),
     ),
     "/api/template-universal-content": Endpoint(
         "template-universal-content",
         L,
         PageSize(20, 100),
-        filters(
+        parse_filter_fields(
             """
             id                       string    any equals
             name                     string    any equals
@@ -69,13 +69,13 @@ CONTENT: Mapping[str, Endpoint] = {
             definition.type          string    equals
             """
         ),
-        sorts=words("created id name updated"),
+        sorts=name_set("created id name updated"),
     ),
     "/api/templates": Endpoint(
         "template",
         L,
         PageSize(10, 10),
-        filters(
+        parse_filter_fields(
             """
             id       string    any equals
             name     string    any contains equals
@@ -83,20 +83,20 @@ CONTENT: Mapping[str, Endpoint] = {
             updated  datetime  equals range
             """
         ),
-        sorts=words("created id name updated"),
-        additional=words("definition"),
+        sorts=name_set("created id name updated"),
+        additional=name_set("definition"),
     ),
     "/api/web-feeds": Endpoint(
         "web-feed",
         XS,
         PageSize(5, 20),
-        filters(
+        parse_filter_fields(
             """
             name     string    any contains equals
             created  datetime  range
             updated  datetime  range
             """
         ),
-        sorts=words("created name updated"),
+        sorts=name_set("created name updated"),
     ),
 }

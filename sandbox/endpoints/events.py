@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 
-from sandbox.endpoints.model import XL, XS, Endpoint, M, PageSize, S, filters
-from sandbox.resource_types import words
+from sandbox.endpoints.model import XL, XS, Endpoint, M, PageSize, S, parse_filter_fields
+from sandbox.resource_types import name_set
 
 EVENTS: Mapping[str, Endpoint] = {
-    "/api/custom-metrics": Endpoint("custom-metric", S, includes=words("metrics")),
+    "/api/custom-metrics": Endpoint("custom-metric", S, includes=name_set("metrics")),
     "/api/events": Endpoint(
         "event",
         XL,
         PageSize(200, 1000),
-        filters(
+        parse_filter_fields(
             """
             metric_id   string    equals
             profile_id  string    equals
@@ -21,28 +21,28 @@ EVENTS: Mapping[str, Endpoint] = {
             timestamp   seconds   range
             """
         ),
-        sorts=words("datetime timestamp"),
+        sorts=name_set("datetime timestamp"),
         default_sort="-datetime",
-        includes=words("attributions metric profile"),
+        includes=name_set("attributions metric profile"),
     ),
-    "/api/mapped-metrics": Endpoint("mapped-metric", S, includes=words("custom-metric metric")),
+    "/api/mapped-metrics": Endpoint("mapped-metric", S, includes=name_set("custom-metric metric")),
     "/api/metrics": Endpoint(
         "metric",
         M,
         PageSize(200),
-        filters(
+        parse_filter_fields(
             """
             integration.name      string  equals
             integration.category  string  equals
             """
         ),
-        includes=words("flow-triggers"),
+        includes=name_set("flow-triggers"),
     ),
     "/api/metrics/{id}/metric-properties": Endpoint(
         "metric-property",
         XS,
         parent="metric",
-        via="metric-properties",
-        additional=words("sample_values"),
+        relationship="metric-properties",
+        additional=name_set("sample_values"),
     ),
 }

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from sandbox.endpoints.campaigns import NOT_ARCHIVED
-from sandbox.endpoints.model import Endpoint, PageSize, S, filters
-from sandbox.resource_types import words
+from sandbox.endpoints.model import Endpoint, PageSize, S, parse_filter_fields
+from sandbox.resource_types import name_set
 
-_DATED = """
+_DATE_FILTERS = """
     created  datetime  equals range
     updated  datetime  equals range
     """
@@ -16,56 +16,56 @@ FLOWS: Mapping[str, Endpoint] = {
         "flow",
         S,
         PageSize(50, 50),
-        filters(
+        parse_filter_fields(
             f"""
             id            string   any
             name          string   contains ends-with equals starts-with
             status        string   equals
             archived      boolean  equals
             trigger_type  string   equals
-            {_DATED}
+            {_DATE_FILTERS}
             """
         ),
-        sorts=words("created id name status trigger_type updated"),
-        includes=words("flow-actions tags"),
-        implied=NOT_ARCHIVED,
+        sorts=name_set("created id name status trigger_type updated"),
+        includes=name_set("flow-actions tags"),
+        default_filters=NOT_ARCHIVED,
     ),
     "/api/flows/{id}": Endpoint(
         "flow",
         S,
-        includes=words("flow-actions tags"),
-        additional=words("definition"),
+        includes=name_set("flow-actions tags"),
+        additional=name_set("definition"),
         single=True,
     ),
     "/api/flows/{id}/flow-actions": Endpoint(
         "flow-action",
         S,
         PageSize(50, 50),
-        filters(
+        parse_filter_fields(
             f"""
             id           string  any
             action_type  string  any equals
             status       string  equals
-            {_DATED}
+            {_DATE_FILTERS}
             """
         ),
-        sorts=words("action_type created id status updated"),
+        sorts=name_set("action_type created id status updated"),
         parent="flow",
-        via="flow-actions",
+        relationship="flow-actions",
     ),
     "/api/flow-actions/{id}/flow-messages": Endpoint(
         "flow-message",
         S,
         PageSize(50, 50),
-        filters(
+        parse_filter_fields(
             f"""
             id    string  any
             name  string  contains ends-with equals starts-with
-            {_DATED}
+            {_DATE_FILTERS}
             """
         ),
-        sorts=words("created id name updated"),
+        sorts=name_set("created id name updated"),
         parent="flow-action",
-        via="flow-messages",
+        relationship="flow-messages",
     ),
 }

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from sandbox.endpoints.model import XS, Endpoint, L, M, PageSize, filters
-from sandbox.resource_types import words
+from sandbox.endpoints.model import XS, Endpoint, L, M, PageSize, parse_filter_fields
+from sandbox.resource_types import name_set
 
-_GROUP_SORTS = words("created id name updated")
-_GROUP_INCLUDES = words("flow-triggers tags")
+_GROUP_SORTS = name_set("created id name updated")
+_GROUP_INCLUDES = name_set("flow-triggers tags")
 
 _GROUP = """
     id       string    equals any
@@ -28,7 +28,7 @@ LISTS_SEGMENTS: Mapping[str, Endpoint] = {
         "list",
         L,
         PageSize(10, 10),
-        filters(_GROUP),
+        parse_filter_fields(_GROUP),
         sorts=_GROUP_SORTS,
         includes=_GROUP_INCLUDES,
     ),
@@ -36,28 +36,28 @@ LISTS_SEGMENTS: Mapping[str, Endpoint] = {
         "list",
         L,
         includes=_GROUP_INCLUDES,
-        additional=words("profile_count"),
-        slower={"profile_count": XS},
+        additional=name_set("profile_count"),
+        additional_tiers={"profile_count": XS},
         single=True,
     ),
     "/api/lists/{id}/profiles": Endpoint(
         "profile",
         L,
         PageSize(20, 100),
-        filters(_MEMBER),
-        sorts=words("joined_group_at"),
-        additional=words("subscriptions predictive_analytics"),
-        always=words("joined_group_at"),
-        slower={"predictive_analytics": M},
+        parse_filter_fields(_MEMBER),
+        sorts=name_set("joined_group_at"),
+        additional=name_set("subscriptions predictive_analytics"),
+        always=name_set("joined_group_at"),
+        additional_tiers={"predictive_analytics": M},
         scopes=frozenset({"lists:read"}),
         parent="list",
-        via="profiles",
+        relationship="profiles",
     ),
     "/api/segments": Endpoint(
         "segment",
         L,
         PageSize(10, 10),
-        filters(
+        parse_filter_fields(
             f"""{_GROUP}
             is_active   boolean  any equals
             is_starred  boolean  equals
@@ -70,21 +70,21 @@ LISTS_SEGMENTS: Mapping[str, Endpoint] = {
         "segment",
         L,
         includes=_GROUP_INCLUDES,
-        additional=words("profile_count"),
-        slower={"profile_count": XS},
+        additional=name_set("profile_count"),
+        additional_tiers={"profile_count": XS},
         single=True,
     ),
     "/api/segments/{id}/profiles": Endpoint(
         "profile",
         L,
         PageSize(20, 100),
-        filters(f"profile_id  string  equals any {_MEMBER}"),
-        sorts=words("joined_group_at"),
-        additional=words("subscriptions predictive_analytics"),
-        always=words("joined_group_at"),
-        slower={"predictive_analytics": M},
+        parse_filter_fields(f"profile_id  string  equals any {_MEMBER}"),
+        sorts=name_set("joined_group_at"),
+        additional=name_set("subscriptions predictive_analytics"),
+        always=name_set("joined_group_at"),
+        additional_tiers={"predictive_analytics": M},
         scopes=frozenset({"segments:read"}),
         parent="segment",
-        via="profiles",
+        relationship="profiles",
     ),
 }

@@ -1,35 +1,33 @@
-"""What can be said about an endpoint: its records, its limits, and what a request may ask for.
-
-Filters are written one field a line: its name, its type and its operators; `range` stands for the
-four comparisons.
-"""
+"""How an endpoint is described: its resource type, rate limits and accepted parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sandbox.filters import Condition, Field
-from sandbox.resource_types import KINDS, words
+from sandbox.filters import Condition, FilterField
+from sandbox.resource_types import RESOURCE_TYPES, name_set
 
-_RANGE = words("greater-than greater-or-equal less-than less-or-equal")
+_RANGE = name_set("greater-than greater-or-equal less-than less-or-equal")
 
 
 @dataclass(frozen=True)
-class Tier:
-    """Requests allowed per second (burst), per minute (steady), and for a few per day."""
+class RateTier:
+    """Requests allowed per second (burst) and per minute (steady), and per day if limited."""
 
     burst: int
     steady: int
     daily: int | None = None
 
 
-XL, L, M, S, XS = Tier(350, 3500), Tier(75, 750), Tier(10, 150), Tier(3, 60), Tier(1, 15)
-REPORTS = Tier(1, 2, 225)
+# Klaviyo's tiers.
+XL, L, M = RateTier(350, 3500), RateTier(75, 750), RateTier(10, 150)
+S, XS = RateTier(3, 60), RateTier(1, 15)
+REPORTING = RateTier(1, 2, 225)
 
 
 @dataclass(frozen=True)
 class PageSize:
-    """Records per page; without `maximum` there is no `page[size]` parameter."""
+    """Records per page. Without a `maximum` the endpoint has no `page[size]` parameter."""
 
     default: int
     maximum: int | None = None
@@ -37,55 +35,67 @@ class PageSize:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A collection or, if `single`, one record: what it holds, and every parameter value allowed.
+    """A GET endpoint that returns a collection or, if `single`, one resource.
 
-    With a `parent` type, the records are those that the resource with the id in the path relates to
-    by `via`. `always` names additional attributes that show unasked, `slower` those that have
-    limits of their own; `scopes` are needed besides that of the type. `implied` conditions hold
-    unless the request filters that field itself; a request filters by one at least of `required`.
-    `check` returns the detail of a refusal for combinations that no single condition shows.
+    With a `parent` type, the records are those related by `relationship` to the resource whose id
+    is in the path. `additional` attributes are returned on request, `always` ones without;
+    `additional_tiers` are further rate limits of some of them. `scopes` are required besides the
+    scope of the resource type. Requests must filter by at least one of `required_filters`, if
+    there are any. A condition of `default_filters` applies unless the request filters by its field.
+    `check_filter` returns the error detail for an invalid combination of conditions.
     """
 
-    kind: str
-    tier: Tier
+    resource_type: str
+    tier: RateTier
     page: PageSize | None = None
-    filters: Mapping[str, Field] = field(default_factory=lambda: MappingProxyType({}))
+    filters: Mapping[str, FilterField] = field(default_factory=lambda: MappingProxyType({}))
     sorts: frozenset[str] = frozenset()
     default_sort: str = "id"
     includes: frozenset[str] = frozenset()
     additional: frozenset[str] = frozenset()
     always: frozenset[str] = frozenset()
-    slower: Mapping[str, Tier] = field(default_factory=lambda: MappingProxyType({}))
+    additional_tiers: Mapping[str, RateTier] = field(default_factory=lambda: MappingProxyType({}))
     scopes: frozenset[str] = frozenset()
     parent: str = ""
-    via: str = ""
+    relationship: str = ""
     single: bool = False
-    required: frozenset[str] = frozenset()
-    implied: tuple[Condition, ...] = ()
-    check: Callable[[Sequence[Condition]], str | None] = lambda _: None
+    required_filters: frozenset[str] = frozenset()
+    default_filters: tuple[Condition, ...] = ()
+    check_filter: Callable[[Sequence[Condition]], str | None] = lambda _: None
 
-    def kinds(self) -> dict[str, set[str]]:
-        """The types that the answer can hold, and the includes that bring each; none its own."""
-        kinds: dict[str, set[str]] = {self.kind: set()}
+    def response_types(self) -> dict[str, set[str]]:
+        """The resource types in a response, each with the includes that add it.
+
+        The endpoint's own type has none unless it can be included as well.
+        """
+        types: dict[str, set[str]] = {self.resource_type: set()}
+        relationships = RESOURCE_TYPES[self.resource_type].relationships
         for name in self.includes:
-            kinds.setdefault(KINDS[self.kind].relationships[name].kind, set()).add(name)
-        return kinds
+            types.setdefault(relationships[name].type, set()).add(name)
+        return types
 
-    def fields(self, kind: str) -> frozenset[str]:
-        """Every name that `fields[kind]` may hold here."""
-        known = KINDS[kind].attributes | {"id"}
-        if kind == self.kind:
+    def fields(self, resource_type: str) -> frozenset[str]:
+        """The names that `fields[resource_type]` accepts at this endpoint."""
+        described = RESOURCE_TYPES[resource_type]
+        names = described.attributes | {"id"}
+        if resource_type == self.resource_type:
             shown = self.additional | self.always
-            known = known.union(*(KINDS[kind].additional[name] for name in shown))
-        return known
+            names = names.union(*(described.additional[name] for name in shown))
+        return names
 
 
-def filters(text: str) -> dict[str, Field]:
-    """Read the filters of an endpoint."""
+def parse_filter_fields(text: str) -> dict[str, FilterField]:
+    """Parse filter fields, one per line: name, type and operators.
+
+    The operator `range` stands for the four comparisons.
+    """
     rows = (line.split() for line in text.splitlines() if line.strip())
     return {
-        name: Field(
-            kind, frozenset().union(*(_RANGE if word == "range" else {word} for word in words))
+        name: FilterField(
+            type,
+            frozenset().union(
+                *(_RANGE if operator == "range" else {operator} for operator in operators)
+            ),
         )
-        for name, kind, *words in rows
+        for name, type, *operators in rows
     }

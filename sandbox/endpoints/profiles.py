@@ -2,29 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 
-from sandbox.endpoints.model import Endpoint, L, M, PageSize, filters
+from sandbox.endpoints.model import Endpoint, L, M, PageSize, parse_filter_fields
 from sandbox.filters import Condition
-from sandbox.resource_types import words
+from sandbox.resource_types import name_set
 
 
-def _suppressions(conditions: Sequence[Condition]) -> str | None:
-    """Klaviyo's three rules for filters on suppressions."""
+def _check_suppressions(conditions: Sequence[Condition]) -> str | None:
+    """The error detail if filters on suppressions break one of Klaviyo's three rules."""
     marketing = "subscriptions.email.marketing."
     used = {condition.field for condition in conditions}
-    in_lists = {name for name in used if name.startswith(f"{marketing}list_suppressions.")}
-    everywhere = {name for name in used if name.startswith(f"{marketing}suppression.")}
-    dates = [name for name in used if _PROFILES[name].type == "datetime"]
-    dated = sum(condition.field in dates for condition in conditions)
-    if in_lists and everywhere:
+    per_list = {name for name in used if name.startswith(f"{marketing}list_suppressions.")}
+    global_ = {name for name in used if name.startswith(f"{marketing}suppression.")}
+    date_fields = [name for name in used if _PROFILES[name].type == "datetime"]
+    date_conditions = sum(condition.field in date_fields for condition in conditions)
+    if per_list and global_:
         return "Filters on suppression and list_suppressions cannot be combined."
-    if (in_lists or everywhere) and dated > 1:
+    if (per_list or global_) and date_conditions > 1:
         return "Only one date filter is allowed together with a suppression filter."
-    if in_lists and f"{marketing}list_suppressions.list_id" not in used:
+    if per_list and f"{marketing}list_suppressions.list_id" not in used:
         return "A filter on list_suppressions requires list_suppressions.list_id."
     return None
 
 
-_PROFILES = filters(
+_PROFILES = parse_filter_fields(
     """
     id                                                      string    equals any
     email                                                   string    equals any
@@ -47,19 +47,19 @@ PROFILES: Mapping[str, Endpoint] = {
         L,
         PageSize(20, 100),
         _PROFILES,
-        sorts=words("""id created updated email
+        sorts=name_set("""id created updated email
             subscriptions.email.marketing.suppression.timestamp
             subscriptions.email.marketing.list_suppressions.timestamp"""),
-        includes=words("conversations push-tokens"),
-        additional=words("subscriptions predictive_analytics"),
-        slower={"predictive_analytics": M},
-        check=_suppressions,
+        includes=name_set("conversations push-tokens"),
+        additional=name_set("subscriptions predictive_analytics"),
+        additional_tiers={"predictive_analytics": M},
+        check_filter=_check_suppressions,
     ),
     "/api/push-tokens": Endpoint(
         "push-token",
         M,
         PageSize(20, 100),
-        filters(
+        parse_filter_fields(
             """
             id                 string  equals
             profile.id         string  equals
@@ -67,7 +67,7 @@ PROFILES: Mapping[str, Endpoint] = {
             platform           string  equals
             """
         ),
-        includes=words("profile"),
+        includes=name_set("profile"),
         scopes=frozenset({"profiles:read"}),
     ),
 }

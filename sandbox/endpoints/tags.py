@@ -2,30 +2,30 @@
 
 from collections.abc import Mapping
 
-from sandbox.endpoints.model import Endpoint, PageSize, S, filters
-from sandbox.resource_types import words
+from sandbox.endpoints.model import Endpoint, PageSize, S, parse_filter_fields
+from sandbox.resource_types import name_set
 
-_NAMED = "name  string  contains ends-with equals starts-with"
+_NAME_FILTER = "name  string  contains ends-with equals starts-with"
 
 TAGS: Mapping[str, Endpoint] = {
     "/api/tag-groups": Endpoint(
         "tag-group",
         S,
         PageSize(25, 25),
-        filters(
-            f"""{_NAMED}
+        parse_filter_fields(
+            f"""{_NAME_FILTER}
             exclusive  boolean  equals
             default    boolean  equals
             """
         ),
-        sorts=words("id name"),
+        sorts=name_set("id name"),
     ),
     "/api/tags": Endpoint(
         "tag",
         S,
         PageSize(50, 50),
-        filters(_NAMED),
-        sorts=words("id name"),
-        includes=words("tag-group"),
+        parse_filter_fields(_NAME_FILTER),
+        sorts=name_set("id name"),
+        includes=name_set("tag-group"),
     ),
 }

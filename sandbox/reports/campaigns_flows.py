@@ -1,7 +1,7 @@
-"""What came of the messages that campaigns and flows have sent, counted from the events.
+"""Statistics of the messages of campaigns and flows, counted from events.
 
-Everything is told of the moment at which a message was sent to a profile, as Klaviyo does: an open
-belongs to the day of the message, whenever it was opened.
+As in Klaviyo, everything is dated to the time the message was sent to the profile: an open counts
+for the day of sending, whenever it happened.
 """
 
 from bisect import bisect_right
@@ -9,15 +9,15 @@ from collections.abc import Hashable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from sandbox.account import Account
-from sandbox.events import NOBODY
+from sandbox.account_data import AccountData, integration_name
+from sandbox.events import MISSING
 from sandbox.reports.statistics import (
-    Fact,
-    Group,
+    Observation,
+    ObservationGroup,
     Statistic,
-    by_key,
     count,
-    less,
+    difference,
+    group_by_key,
     rate,
     unique,
     value,
@@ -25,11 +25,11 @@ from sandbox.reports.statistics import (
 from sandbox.resources import Resource
 from sandbox.seeding.metrics import NATIVE
 
-_ANYBODY = object()
-_SPEND = 0.01  # of one segment of a text message
+_ANY_PROFILE = object()
+_SEGMENT_PRICE = 0.01  # of one segment of a text message
 
-# What Klaviyo's own metrics count for.
-_COUNTS_FOR = {
+# Observation names by Klaviyo's metrics (keys of `NATIVE`).
+_OBSERVATION_NAMES = {
     "receive": "recipient",
     "receive_sms": "recipient",
     "open": "open",
@@ -41,11 +41,15 @@ _COUNTS_FOR = {
     "unsubscribe_sms": "unsubscribe",
     "mark_as_spam": "complaint",
 }
-_BY_NAME = {name.casefold(): what for role, what in _COUNTS_FOR.items() for name in NATIVE[role]}
+_BY_METRIC_NAME = {
+    name.casefold(): observation
+    for role, observation in _OBSERVATION_NAMES.items()
+    for name in NATIVE[role]
+}
 
 _RECIPIENTS, _OPENED, _CLICKED = count("recipient"), unique("open"), unique("click")
 _BOUNCED, _FAILED = count("bounce"), count("failure")
-_DELIVERED = less(_RECIPIENTS, _BOUNCED, _FAILED)
+_DELIVERED = difference(_RECIPIENTS, _BOUNCED, _FAILED)
 _SEGMENTS = count("text")
 
 STATISTICS: Mapping[str, Statistic] = {
@@ -82,62 +86,75 @@ STATISTICS: Mapping[str, Statistic] = {
     "unsubscribes": count("unsubscribe"),
 }
 
-_TEXTED = frozenset(name.casefold() for name in NATIVE["receive_sms"])
+_RECEIVED_SMS_NAMES = frozenset(name.casefold() for name in NATIVE["receive_sms"])
 _SEND_CHANNELS = {"mobile_push": "push-notification"}
 
 
-def campaigns(account: Account, conversion: Resource | None) -> list[Group]:
-    """What came of each campaign message."""
-    known = {
-        message.id: _of_campaign(campaign, message)
+def observe_campaigns(
+    account: AccountData, conversion_metric: Resource | None
+) -> list[ObservationGroup]:
+    """Observations of each campaign message."""
+    groupings = {
+        message.id: _campaign_groupings(campaign, message)
         for campaign in account.collections["campaign"]
         for message in campaign.related("campaign-messages")
     }
-    return _groups(account, conversion, known)
+    return _groups(account, conversion_metric, groupings)
 
 
-def flows(account: Account, conversion: Resource | None) -> list[Group]:
-    """What came of each flow message."""
-    known = {
-        message.id: _of_flow(flow, message)
+def observe_flows(
+    account: AccountData, conversion_metric: Resource | None
+) -> list[ObservationGroup]:
+    """Observations of each flow message."""
+    groupings = {
+        message.id: _flow_groupings(flow, message)
         for flow in account.collections["flow"]
         for action in flow.related("flow-actions")
         for message in action.related("flow-messages")
     }
-    return _groups(account, conversion, known)
+    return _groups(account, conversion_metric, groupings)
 
 
 def _groups(
-    account: Account, conversion: Resource | None, known: Mapping[str, Mapping[str, Any]]
-) -> list[Group]:
-    facts = account.derived(("messages", conversion), lambda: by_key(_facts(account, conversion)))
-    return [Group(known[id], facts[id]) for id in facts.keys() & known.keys()]
+    account: AccountData,
+    conversion_metric: Resource | None,
+    groupings: Mapping[str, Mapping[str, Any]],
+) -> list[ObservationGroup]:
+    observations = account.cached(
+        ("messages", conversion_metric),
+        lambda: group_by_key(_observations_by_send_time(account, conversion_metric)),
+    )
+    return [
+        ObservationGroup(groupings[id], observations[id])
+        for id in observations.keys() & groupings.keys()
+    ]
 
 
-def _of_campaign(campaign: Resource, message: Resource) -> dict[str, Any]:
+def _campaign_groupings(campaign: Resource, message: Resource) -> dict[str, Any]:
     definition = message.attributes["definition"]
+    label = definition.get("label", "")
     return {
         "campaign_id": campaign.id,
         "campaign_message_id": message.id,
         "campaign_message_name": campaign.attributes["name"],
         "group": campaign.attributes["audiences"]["included"][0],
         "group_name": "",
-        **_named(campaign, definition["channel"], message.id, definition.get("label", "")),
+        **_common_groupings(campaign, definition["channel"], message.id, label),
     }
 
 
-def _of_flow(flow: Resource, message: Resource) -> dict[str, Any]:
+def _flow_groupings(flow: Resource, message: Resource) -> dict[str, Any]:
     name = message.hidden["name"]
     return {
         "flow_id": flow.id,
         "flow_name": flow.attributes["name"],
         "flow_message_id": message.id,
         "flow_message_name": name,
-        **_named(flow, message.attributes["channel"], message.id, name),
+        **_common_groupings(flow, message.attributes["channel"], message.id, name),
     }
 
 
-def _named(sender: Resource, channel: str, variation: str, name: str) -> dict[str, Any]:
+def _common_groupings(sender: Resource, channel: str, variation: str, name: str) -> dict[str, Any]:
     return {
         "send_channel": _SEND_CHANNELS.get(channel, channel),
         "tag_id": [tag.id for tag in sender.related("tags")],
@@ -148,53 +165,63 @@ def _named(sender: Resource, channel: str, variation: str, name: str) -> dict[st
     }
 
 
-def _facts(account: Account, conversion: Resource | None) -> Iterator[tuple[str, Fact]]:
-    """Facts with the id of the message that each is about."""
+def _observations_by_send_time(
+    account: AccountData, conversion_metric: Resource | None
+) -> Iterator[tuple[str, Observation]]:
+    """Message ids with observations, dated to when the message was sent to the profile.
+
+    That is the last sending before the observation; without one to the profile, to any profile.
+    """
     sent: dict[tuple[str, Hashable], list[float]] = {}
-    told = list(_told(account, conversion))
-    for message, fact in told:
-        if fact.what == "recipient":
-            for who in (fact.who, _ANYBODY):
-                sent.setdefault((message, who), []).append(fact.moment)
-    for moments in sent.values():
-        moments.sort()
-    for message, fact in told:
-        moments = sent.get((message, fact.who)) or sent.get((message, _ANYBODY)) or []
-        place = bisect_right(moments, fact.moment)
-        moment = moments[max(0, place - 1)] if moments else fact.moment
-        yield message, fact._replace(moment=moment)
+    observations = list(_observations(account, conversion_metric))
+    for message, observation in observations:
+        if observation.name == "recipient":
+            for subject in (observation.subject, _ANY_PROFILE):
+                sent.setdefault((message, subject), []).append(observation.timestamp)
+    for timestamps in sent.values():
+        timestamps.sort()
+    for message, observation in observations:
+        timestamps = (
+            sent.get((message, observation.subject)) or sent.get((message, _ANY_PROFILE)) or []
+        )
+        index = bisect_right(timestamps, observation.timestamp)
+        timestamp = timestamps[max(0, index - 1)] if timestamps else observation.timestamp
+        yield message, observation._replace(timestamp=timestamp)
 
 
-def _told(account: Account, conversion: Resource | None) -> Iterator[tuple[str, Fact]]:
-    """Facts as events tell of them, at their own moments."""
+def _observations(
+    account: AccountData, conversion_metric: Resource | None
+) -> Iterator[tuple[str, Observation]]:
+    """Message ids with observations, dated to the event."""
     log = account.log
 
     @cache
-    def properties(payload: int) -> dict[str, Any]:
+    def properties_of(payload: int) -> dict[str, Any]:
         return log.payloads[payload].properties
 
     for metric in account.collections["metric"]:
-        what = _counts_for(metric)
-        if what is None and metric is not conversion:
+        name = _observation_name(metric)
+        if name is None and metric is not conversion_metric:
             continue
         for position in log.positions(metric):
             row = log.row(position)
-            # Of those who are nobody, none is like another.
-            who = ~position if row.profile == NOBODY else row.profile
-            told = properties(row.payload)
-            if what and "$message" in told:
-                fact = Fact(row.timestamp, what, who)
-                yield told["$message"], fact
-                if metric.attributes["name"].casefold() in _TEXTED:
-                    yield told["$message"], fact._replace(what="text", value=_SPEND)
+            # Events of unknown profiles each count as another profile.
+            subject = ~position if row.profile == MISSING else row.profile
+            properties = properties_of(row.payload)
+            if name and "$message" in properties:
+                observation = Observation(row.timestamp, name, subject)
+                yield properties["$message"], observation
+                if metric.attributes["name"].casefold() in _RECEIVED_SMS_NAMES:
+                    segment = observation._replace(name="text", value=_SEGMENT_PRICE)
+                    yield properties["$message"], segment
             message = log.payloads[row.payload].message
-            if metric is conversion and message:
-                worth = float(told.get("$value", 0))
-                yield message.id, Fact(row.timestamp, "conversion", who, worth)
+            if metric is conversion_metric and message:
+                value = float(properties.get("$value", 0))
+                yield message.id, Observation(row.timestamp, "conversion", subject, value)
 
 
-def _counts_for(metric: Resource) -> str | None:
-    integration = metric.attributes["integration"]
-    if not integration or integration["name"] != "Klaviyo":
+def _observation_name(metric: Resource) -> str | None:
+    """What events of a metric count as; None for metrics that do not count."""
+    if integration_name(metric) != "Klaviyo":
         return None
-    return _BY_NAME.get(metric.attributes["name"].casefold())
+    return _BY_METRIC_NAME.get(metric.attributes["name"].casefold())

@@ -1,83 +1,91 @@
-"""The rows of the reports of campaigns, flows, forms and segments."""
+"""Computes the campaign, flow, form and segment reports."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from sandbox.account import Account
+from sandbox.account_data import AccountData
 from sandbox.filters import matcher
 from sandbox.http_messages import Request
-from sandbox.query_string import pairs_of
-from sandbox.reports.definitions import Report
-from sandbox.reports.report_query import Question, read
-from sandbox.reports.results import Result, Row
-from sandbox.reports.statistics import Fact, Group, Tally
+from sandbox.query_string import parse_pairs
+from sandbox.reports.definitions import ReportDefinition
+from sandbox.reports.report_query import ReportQuery, parse_report_query
+from sandbox.reports.results import ReportResult, ReportRow
+from sandbox.reports.statistics import Observation, ObservationGroup, PeriodTotals
 
-_PER_PAGE = 30
+_PAGE_SIZE = 30
 
 
-def report(report: Report, account: Account, request: Request, now: float) -> Result:
-    """Answer a report at a moment in Unix seconds; raises Refusal for what it does not allow."""
-    question = read(report, request, account, now)
-    matches = matcher(question.conditions)
+def compute_report(
+    definition: ReportDefinition, account: AccountData, request: Request, now: float
+) -> ReportResult:
+    """Compute a report; `now` is in Unix seconds. Raises ApiError for an invalid request."""
+    query = parse_report_query(definition, request, account, now)
+    matches = matcher(query.conditions)
     groups = [
-        group for group in report.gather(account, question.conversion) if matches(group.groupings)
+        group
+        for group in definition.observe(account, query.conversion_metric)
+        if matches(group.groupings)
     ]
     rows = [
-        Row(
+        ReportRow(
             tuple(map(str, groupings.values())),
             {"groupings": groupings, "statistics": statistics},
         )
-        for groupings, group in _chosen(groups, question.groups)
-        if (statistics := _statistics(report, question, group)) is not None
+        for groupings, group in _grouped(groups, query.group_by)
+        if (statistics := _statistics(definition, query, group)) is not None
     ]
-    rest: dict[str, Any] = {}
-    if question.interval:
-        cut = question.timeframe.cut(question.interval)
-        rest = {"date_times": [begin.isoformat() for begin, _, _ in cut]}
-    cursor = dict(pairs_of(request.query)).get("page_cursor")
-    return Result(
+    other_attributes: dict[str, Any] = {}
+    if query.interval:
+        intervals = query.timeframe.intervals(query.interval)
+        other_attributes = {"date_times": [begin.isoformat() for begin, _, _ in intervals]}
+    return ReportResult(
         "results",
         sorted(rows, key=lambda row: row.key),
-        rest,
-        _PER_PAGE if report.paged else max(1, len(rows)),
-        question.fingerprint,
-        cursor=cursor,
-        relations=report.relations,
+        other_attributes,
+        _PAGE_SIZE if definition.paginated else max(1, len(rows)),
+        query.fingerprint,
+        cursor=dict(parse_pairs(request.query)).get("page_cursor"),
+        relationships=definition.relationships,
     )
 
 
-def _chosen(groups: Sequence[Group], names: Sequence[str]) -> list[tuple[dict[str, Any], Group]]:
-    """Groups that are alike in all that is grouped by become one."""
-    found: dict[str, list[Group]] = {}
+def _grouped(
+    groups: Sequence[ObservationGroup], names: Sequence[str]
+) -> list[tuple[dict[str, Any], ObservationGroup]]:
+    """Merge groups that have the same values of the groupings `names`."""
+    merged: dict[str, list[ObservationGroup]] = {}
     for group in groups:
         key = json.dumps([group.groupings[name] for name in names])
-        found.setdefault(key, []).append(group)
+        merged.setdefault(key, []).append(group)
     return [
         (
-            {name: alike[0].groupings[name] for name in names},
-            Group(alike[0].groupings, _by_moment(alike)),
+            {name: equal[0].groupings[name] for name in names},
+            ObservationGroup(equal[0].groupings, _sorted_observations(equal)),
         )
-        for alike in found.values()
+        for equal in merged.values()
     ]
 
 
-def _by_moment(groups: Sequence[Group]) -> list[Fact]:
-    return sorted((fact for group in groups for fact in group.facts), key=lambda fact: fact.moment)
+def _sorted_observations(groups: Sequence[ObservationGroup]) -> list[Observation]:
+    return sorted(
+        (observation for group in groups for observation in group.observations),
+        key=lambda observation: observation.timestamp,
+    )
 
 
-def _statistics(report: Report, question: Question, group: Group) -> dict[str, Any] | None:
-    """The value of every statistic, or its series; None for a group without anything to tell."""
-    start, end = question.timeframe.seconds()
-    whole = Tally(group.facts, start, end)
-    if not whole and not report.since:
+def _statistics(
+    definition: ReportDefinition, query: ReportQuery, group: ObservationGroup
+) -> dict[str, Any] | None:
+    """The value or series of each requested statistic; None for a group that is left out."""
+    start, end = query.timeframe.unix_seconds()
+    totals = PeriodTotals(group.observations, start, end)
+    if not totals and not definition.since:
         return None
-    if question.interval is None:
-        return {name: report.statistics[name](whole) for name in question.statistics}
-    tallies = [
-        Tally(group.facts, first, last)
-        for _, first, last in question.timeframe.cut(question.interval)
+    if query.interval is None:
+        return {name: definition.statistics[name](totals) for name in query.statistics}
+    series = [
+        PeriodTotals(group.observations, first, last)
+        for _, first, last in query.timeframe.intervals(query.interval)
     ]
-    return {
-        name: [report.statistics[name](tally) for tally in tallies] for name in question.statistics
-    }
+    return {name: [definition.statistics[name](one) for one in series] for name in query.statistics}

@@ -1,9 +1,17 @@
-"""How forms did, and how segments grew and shrank."""
+"""Statistics of forms and segments."""
 
 from collections.abc import Mapping
 
-from sandbox.account import Account
-from sandbox.reports.statistics import Fact, Group, Statistic, count, less, rate, unique
+from sandbox.account_data import AccountData
+from sandbox.reports.statistics import (
+    Observation,
+    ObservationGroup,
+    Statistic,
+    count,
+    difference,
+    rate,
+    unique,
+)
 from sandbox.resources import Resource
 
 _ADDED, _REMOVED = count("added"), count("removed")
@@ -11,10 +19,13 @@ _ADDED, _REMOVED = count("added"), count("removed")
 SEGMENT_STATISTICS: Mapping[str, Statistic] = {
     "members_added": _ADDED,
     "members_removed": _REMOVED,
-    "net_members_changed": less(_ADDED, _REMOVED),
-    "total_members": lambda tally: tally.ever("added") - tally.ever("removed"),
+    "net_members_changed": difference(_ADDED, _REMOVED),
+    "total_members": lambda totals: (
+        totals.count_before_end("added") - totals.count_before_end("removed")
+    ),
 }
 
+# All forms have a single step, so that statistics of forms and of form steps are equal.
 FORM_STATISTICS: Mapping[str, Statistic] = {
     "closed_form": count("close"),
     "closed_form_uniques": unique("close"),
@@ -25,20 +36,19 @@ FORM_STATISTICS: Mapping[str, Statistic] = {
     "submitted_form_step": count("submit"),
     "submitted_form_step_uniques": unique("submit"),
     "viewed_form": count("view"),
-    # A form has one step.
     "viewed_form_step": count("view"),
     "viewed_form_step_uniques": unique("view"),
     "viewed_form_uniques": unique("view"),
 }
 
 
-def segments(account: Account, _: Resource | None) -> list[Group]:
-    """Who joined and left each segment."""
+def observe_segments(account: AccountData, _: Resource | None) -> list[ObservationGroup]:
+    """Profiles that joined and left each segment."""
     return [
-        Group(
+        ObservationGroup(
             {"segment_id": segment.id},
             sorted(
-                Fact(change.timestamp, "added" if change.step > 0 else "removed", None)
+                Observation(change.timestamp, "added" if change.delta > 0 else "removed", None)
                 for change in account.memberships.changes(segment)
             ),
         )
@@ -46,13 +56,13 @@ def segments(account: Account, _: Resource | None) -> list[Group]:
     ]
 
 
-def forms(account: Account, _: Resource | None) -> list[Group]:
-    """What visitors did with each version of a form."""
+def observe_forms(account: AccountData, _: Resource | None) -> list[ObservationGroup]:
+    """Visitors' actions on each form version."""
     return [
-        Group(
+        ObservationGroup(
             {"form_id": form.id, "form_version_id": version.id},
             sorted(
-                Fact(visit.timestamp, visit.what, visit.profile_id)
+                Observation(visit.timestamp, visit.action, visit.profile_id)
                 for visit in version.hidden["visits"]
             ),
         )

@@ -1,4 +1,4 @@
-"""Events of one metric, aggregated over time and whatever else they have in common."""
+"""Metric aggregates: events of one metric, by interval and by dimensions."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,26 +7,26 @@ from functools import cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from sandbox.account import Account
-from sandbox.events import NOBODY, Payload, flows_of
-from sandbox.filters import Condition, Field, matcher
+from sandbox.account_data import AccountData
+from sandbox.events import MISSING, Payload, flows_of
+from sandbox.filters import Condition, FilterField, matcher
 from sandbox.http_messages import Request
-from sandbox.reports.request_body import Body
-from sandbox.reports.results import Result, Row
-from sandbox.reports.statistics import Fact, Statistic, Tally, count, unique, value
+from sandbox.reports.request_body import RequestBody
+from sandbox.reports.results import ReportResult, ReportRow
+from sandbox.reports.statistics import Observation, PeriodTotals, Statistic, count, unique, value
 from sandbox.reports.timeframes import Timeframe, longer_than_a_year
-from sandbox.resource_types import words
+from sandbox.resource_types import name_set
 
-_REQUIRED = words("metric_id measurements filter")
-_OPTIONAL = words("interval page_size page_cursor by return_fields timezone sort")
-_INTERVALS = words("hour day week month")
-_MOST = 500
+_REQUIRED = name_set("metric_id measurements filter")
+_OPTIONAL = name_set("interval page_size page_cursor by return_fields timezone sort")
+_INTERVALS = name_set("hour day week month")
+_MAX_PAGE_SIZE = 500
 
-_HAPPENED = "event"
+_EVENT = "event"
 _MEASUREMENTS: Mapping[str, Statistic] = {
-    "count": count(_HAPPENED),
-    "sum_value": value(_HAPPENED),
-    "unique": unique(_HAPPENED),
+    "count": count(_EVENT),
+    "sum_value": value(_EVENT),
+    "unique": unique(_EVENT),
 }
 
 _DIMENSIONS = frozenset(
@@ -41,15 +41,18 @@ _DIMENSIONS = frozenset(
     }
 )  # fmt: skip
 
-_BOUND = re.compile(r"(greater-or-equal|less-than)\(datetime, ?([^()]+)\)")
-_NOT_KNOWN = frozenset({"Factory", "Europe/Kyiv", "Pacific/Kanton"})
+_DATE_BOUND = re.compile(r"(greater-or-equal|less-than)\(datetime, ?([^()]+)\)")
+# Time zones that Python knows and Klaviyo does not.
+_UNSUPPORTED_TIME_ZONES = frozenset({"Factory", "Europe/Kyiv", "Pacific/Kanton"})
 _FILTERS = {
-    name: Field("string", frozenset({"equals", "any"})) for name in _DIMENSIONS if " " not in name
+    name: FilterField("string", frozenset({"equals", "any"}))
+    for name in _DIMENSIONS
+    if " " not in name
 }
 
 
-class _Question(NamedTuple):
-    """A body without fault."""
+class _AggregateQuery(NamedTuple):
+    """A valid request for aggregates."""
 
     metric_id: str
     timeframe: Timeframe
@@ -58,145 +61,147 @@ class _Question(NamedTuple):
     by: tuple[str, ...]
 
 
-def aggregate(account: Account, request: Request, _: float) -> Result:
-    """Aggregate events; raises Refusal for what is not allowed."""
-    body = Body(request, "metric-aggregate", _REQUIRED, _OPTIONAL)
-    question = _read(body, account)
-    interval = "day" if body.raw("interval") is None else body.word("interval", _INTERVALS)
-    cut = question.timeframe.cut(interval)
-    found: dict[tuple[str, ...], list[Fact]] = {}
-    for dimensions, fact in _facts(account, question):
-        found.setdefault(dimensions, []).append(fact)
-    key, descending = _sort(body, question)
+def aggregate_metric(account: AccountData, request: Request, _: float) -> ReportResult:
+    """Aggregate the events of a metric. Raises ApiError for an invalid request."""
+    body = RequestBody(request, "metric-aggregate", _REQUIRED, _OPTIONAL)
+    query = _parse(body, account)
+    interval = "day" if body.raw("interval") is None else body.string_in("interval", _INTERVALS)
+    intervals = query.timeframe.intervals(interval)
+    groups: dict[tuple[str, ...], list[Observation]] = {}
+    for dimensions, observation in _observations(account, query):
+        groups.setdefault(dimensions, []).append(observation)
+    key, descending = _sort(body, query)
     rows = []
-    for dimensions, facts in found.items():
-        facts.sort(key=lambda fact: fact[0])
-        tallies = [Tally(facts, first, last) for _, first, last in cut]
-        measured = {
-            name: [float(_MEASUREMENTS[name](tally)) for tally in tallies]
-            for name in question.measurements
+    for dimensions, observations in groups.items():
+        observations.sort(key=lambda one: one.timestamp)
+        totals = [PeriodTotals(observations, first, last) for _, first, last in intervals]
+        measurements = {
+            name: [float(_MEASUREMENTS[name](one)) for one in totals] for name in query.measurements
         }
-        content = {"dimensions": list(dimensions), "measurements": measured}
-        rows.append(Row((key(dimensions, measured), *dimensions), content))
-    return Result(
+        content = {"dimensions": list(dimensions), "measurements": measurements}
+        rows.append(ReportRow((key(dimensions, measurements), *dimensions), content))
+    return ReportResult(
         "data",
         sorted(rows, key=lambda row: row.key),
-        {"dates": [begin.isoformat() for begin, _, _ in cut]},
-        _size(body),
+        {"dates": [begin.isoformat() for begin, _, _ in intervals]},
+        _page_size(body),
         body.fingerprint,
         descending,
-        None if body.raw("page_cursor") is None else body.text("page_cursor"),
+        None if body.raw("page_cursor") is None else body.string("page_cursor"),
     )
 
 
-def _read(body: Body, account: Account) -> _Question:
-    id = body.text("metric_id")
+def _parse(body: RequestBody, account: AccountData) -> _AggregateQuery:
+    id = body.string("metric_id")
     if id not in account.collections["metric"]:
-        raise body.unfit("metric_id", f"A metric with the id '{id}' does not exist.")
+        raise body.invalid("metric_id", f"A metric with the id '{id}' does not exist.")
     if body.raw("return_fields"):
-        raise body.unfit("return_fields", "Only whole answers are given here.")
-    timeframe, conditions = _filter(body, _zone(body))
-    return _Question(
+        raise body.invalid("return_fields", "Only whole answers are given here.")
+    timeframe, conditions = _filter(body, _time_zone(body))
+    return _AggregateQuery(
         id,
         timeframe,
         conditions,
-        body.words("measurements", _MEASUREMENTS),
-        () if body.raw("by") is None else body.words("by", _DIMENSIONS),
+        body.strings("measurements", _MEASUREMENTS),
+        () if body.raw("by") is None else body.strings("by", _DIMENSIONS),
     )
 
 
-def _zone(body: Body) -> ZoneInfo:
+def _time_zone(body: RequestBody) -> ZoneInfo:
     if body.raw("timezone") is None:
         return ZoneInfo("UTC")
-    return ZoneInfo(body.word("timezone", available_timezones() - _NOT_KNOWN))
+    return ZoneInfo(body.string_in("timezone", available_timezones() - _UNSUPPORTED_TIME_ZONES))
 
 
-def _filter(body: Body, zone: ZoneInfo) -> tuple[Timeframe, tuple[Condition, ...]]:
-    """A list of filters, two of which bound the time: from then on, and until before then."""
+def _filter(body: RequestBody, zone: ZoneInfo) -> tuple[Timeframe, tuple[Condition, ...]]:
+    """The filters of a body: two bounds of `datetime`, and other conditions."""
     texts = body.raw("filter")
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise body.unfit("filter", "The filter must be a list of strings.")
+        raise body.invalid("filter", "The filter must be a list of strings.")
     bounds, others = {}, []
     for text in texts:
-        if match := _BOUND.fullmatch(text):
-            bounds[match.group(1)] = _local(body, match.group(2), zone)
+        if match := _DATE_BOUND.fullmatch(text):
+            bounds[match.group(1)] = _local_time(body, match.group(2), zone)
         else:
             others.append(text)
     if len(bounds) < 2 or len(texts) - len(others) > 2:
         detail = "The filter needs a greater-or-equal and a less-than of datetime."
-        raise body.unfit("filter", detail)
+        raise body.invalid("filter", detail)
     timeframe = Timeframe(bounds["greater-or-equal"], bounds["less-than"], zone)
     if timeframe.start >= timeframe.end:
-        raise body.unfit("filter", "The time must end after it starts.")
+        raise body.invalid("filter", "The time must end after it starts.")
     if longer_than_a_year(timeframe):
-        raise body.unfit("filter", "A year at most can be aggregated.")
+        raise body.invalid("filter", "A year at most can be aggregated.")
     conditions = body.conditions("filter", ",".join(others), _FILTERS) if others else ()
     return timeframe, conditions
 
 
-def _local(body: Body, text: str, zone: ZoneInfo) -> datetime:
-    """A moment as local time of the zone; without an offset it is one already."""
+def _local_time(body: RequestBody, text: str, zone: ZoneInfo) -> datetime:
+    """A naive local time in `zone`; a date-time without an offset is one already."""
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
-        raise body.unfit("filter", f"'{text}' is not a date-time of ISO 8601.") from error
+        raise body.invalid("filter", f"'{text}' is not a date-time of ISO 8601.") from error
     return moment.astimezone(zone).replace(tzinfo=None) if moment.tzinfo else moment
 
 
-def _size(body: Body) -> int:
+def _page_size(body: RequestBody) -> int:
     size = body.raw("page_size")
     if size is None:
-        return _MOST
-    if type(size) is not int or not 1 <= size <= _MOST:
-        raise body.unfit("page_size", f"A page may have 1 to {_MOST} rows.")
+        return _MAX_PAGE_SIZE
+    if type(size) is not int or not 1 <= size <= _MAX_PAGE_SIZE:
+        raise body.invalid("page_size", f"A page may have 1 to {_MAX_PAGE_SIZE} rows.")
     return size
 
 
 def _sort(
-    body: Body, question: _Question
+    body: RequestBody, query: _AggregateQuery
 ) -> tuple[Callable[[Sequence[str], Mapping[str, Sequence[float]]], Any], bool]:
-    """What to sort by besides the dimensions, and whether from the end."""
+    """The sort key of a row, which precedes its dimensions, and whether to sort descending."""
     if body.raw("sort") is None:
-        return lambda dimensions, measured: 0, False
-    text = body.text("sort")
+        return lambda dimensions, measurements: 0, False
+    text = body.string("sort")
     name = text.removeprefix("-")
-    if name in question.measurements:
-        return lambda dimensions, measured: sum(measured[name]), text != name
-    if name in question.by:
-        place = question.by.index(name)
-        return lambda dimensions, measured: dimensions[place], text != name
-    raise body.unfit("sort", f"'{name}' is neither measured nor grouped by.")
+    if name in query.measurements:
+        return lambda dimensions, measurements: sum(measurements[name]), text != name
+    if name in query.by:
+        index = query.by.index(name)
+        return lambda dimensions, measurements: dimensions[index], text != name
+    raise body.invalid("sort", f"'{name}' is neither measured nor grouped by.")
 
 
-def _facts(account: Account, question: _Question) -> Iterator[tuple[tuple[str, ...], Fact]]:
+def _observations(
+    account: AccountData, query: _AggregateQuery
+) -> Iterator[tuple[tuple[str, ...], Observation]]:
+    """The metric's events in the timeframe, with their dimensions."""
     log = account.log
-    matches = matcher(question.conditions)
-    wanted = {*question.by, *(condition.field for condition in question.conditions)}
+    matches = matcher(query.conditions)
+    names = {*query.by, *(condition.field for condition in query.conditions)}
 
     @cache
-    def known(payload: int) -> dict[str, str]:
-        return _dimensions(log.payloads[payload], wanted)
+    def dimensions_of(payload: int) -> dict[str, str]:
+        return _dimensions(log.payloads[payload], names)
 
     @cache
-    def worth(payload: int) -> float:
+    def value_of(payload: int) -> float:
         return float(log.payloads[payload].properties.get("$value", 0))
 
-    start, end = question.timeframe.seconds()
-    for position in log.positions(account.collections["metric"][question.metric_id], start, end):
+    start, end = query.timeframe.unix_seconds()
+    for position in log.positions(account.collections["metric"][query.metric_id], start, end):
         row = log.row(position)
-        if matches(known(row.payload)):
-            # Of those who are nobody, none is like another.
-            who = ~position if row.profile == NOBODY else row.profile
-            dimensions = tuple(known(row.payload)[name] for name in question.by)
-            yield dimensions, Fact(row.timestamp, _HAPPENED, who, worth(row.payload))
+        if matches(dimensions_of(row.payload)):
+            # Events of unknown profiles each count as another profile.
+            subject = ~position if row.profile == MISSING else row.profile
+            dimensions = tuple(dimensions_of(row.payload)[name] for name in query.by)
+            yield dimensions, Observation(row.timestamp, _EVENT, subject, value_of(row.payload))
 
 
 def _dimensions(payload: Payload, names: set[str]) -> dict[str, str]:
-    """What an event has in common with others; empty for what it lacks."""
-    told = payload.properties
+    """The values of dimensions; an empty string for those that the event lacks."""
+    properties = payload.properties
     if payload.message is not None:
-        told |= {
+        properties |= {
             "$attributed_message": payload.message.id,
             "$attributed_flow": next((flow.id for flow in flows_of(payload.message)), ""),
         }
-    return {name: str(told.get(name) or "") for name in names}
+    return {name: str(properties.get(name) or "") for name in names}

@@ -1,99 +1,103 @@
-"""The bodies of reports, read strictly: every refusal points at the part at fault."""
+"""Parses and validates JSON:API request bodies; errors point to the invalid attribute."""
 
 import json
 import zlib
 from collections.abc import Container
 from typing import Any
 
-from sandbox.errors import Refusal, unfit
-from sandbox.filters import Condition, Field, FilterError, parse
+from sandbox.errors import ApiError, invalid_body
+from sandbox.filters import Condition, FilterError, FilterField, parse_filter
 from sandbox.http_messages import MEDIA_TYPE, Request
 
 _MEDIA_TYPES = frozenset({MEDIA_TYPE, "application/json"})
-_MOST_VALUES = 100
+_MAX_LIST_VALUES = 100
 
 
-class Body:
-    """The attributes of a request's body, of which `required` must be there and `optional` may.
+class RequestBody:
+    """The attributes of a request body that must be a document of `type`.
 
-    Raises Refusal: 415 for another media type, 400 for what is no document of that `type`.
+    Raises ApiError: 415 for another media type; 400 if the document is invalid, lacks a `required`
+    attribute or has one that is not `optional` either.
     """
 
     def __init__(
         self, request: Request, type: str, required: frozenset[str], optional: frozenset[str]
     ) -> None:
-        media, _, _ = (request.header("Content-Type") or "").partition(";")
-        if media.strip() not in _MEDIA_TYPES:
+        media_type, _, _ = (request.header("Content-Type") or "").partition(";")
+        if media_type.strip() not in _MEDIA_TYPES:
             detail = f"Send the body as Content-Type: {MEDIA_TYPE}."
-            raise Refusal(415, "unsupported_media_type", "Unsupported media type.", detail)
+            raise ApiError(415, "unsupported_media_type", "Unsupported media type.", detail)
         try:
             document = json.loads(request.body)
         except ValueError as error:
-            raise unfit("/", "The body is not JSON.") from error
+            raise invalid_body("/", "The body is not JSON.") from error
         data = _object("/data", _object("/", document).get("data"))
         if data.get("type") != type:
-            raise unfit("/data/type", f"The type must be '{type}'.")
+            raise invalid_body("/data/type", f"The type must be '{type}'.")
         self._attributes = _object("/data/attributes", data.get("attributes"))
         for name in sorted(required - self._attributes.keys()):
-            raise self.unfit(name, f"'{name}' is required.")
+            raise self.invalid(name, f"'{name}' is required.")
         for name in self._attributes.keys() - required - optional:
-            raise self.unfit(name, f"'{name}' is not an allowed attribute.")
+            raise self.invalid(name, f"'{name}' is not an allowed attribute.")
 
     @property
     def fingerprint(self) -> int:
-        """A number for what is asked, on whichever page."""
-        asked = {name: self._attributes[name] for name in self._attributes.keys() - {"page_cursor"}}
-        return zlib.crc32(json.dumps(asked, sort_keys=True).encode())
+        """A checksum of the attributes without the cursor, equal for all pages of a query."""
+        names = self._attributes.keys() - {"page_cursor"}
+        attributes = {name: self._attributes[name] for name in names}
+        return zlib.crc32(json.dumps(attributes, sort_keys=True).encode())
 
-    def unfit(self, name: str, detail: str) -> Refusal:
-        """The refusal of an attribute."""
-        return unfit(f"/data/attributes/{name}", detail)
+    def invalid(self, name: str, detail: str) -> ApiError:
+        """The error for an invalid attribute."""
+        return invalid_body(f"/data/attributes/{name}", detail)
 
     def raw(self, name: str) -> Any:
-        """An attribute as it is, None if there is none."""
+        """An attribute, unvalidated; None if it is missing."""
         return self._attributes.get(name)
 
-    def text(self, name: str) -> str:
-        """An attribute that must be a string with something in it."""
+    def string(self, name: str) -> str:
+        """An attribute that must be a non-empty string."""
         value = self.raw(name)
         if not isinstance(value, str) or not value:
-            raise self.unfit(name, f"'{name}' must be a string.")
+            raise self.invalid(name, f"'{name}' must be a string.")
         return value
 
-    def word(self, name: str, allowed: Container[str]) -> str:
+    def string_in(self, name: str, allowed: Container[str]) -> str:
         """An attribute that must be one of the allowed strings."""
-        value = self.text(name)
+        value = self.string(name)
         if value not in allowed:
-            raise self.unfit(name, f"'{value}' is not allowed here.")
+            raise self.invalid(name, f"'{value}' is not allowed here.")
         return value
 
-    def words(self, name: str, allowed: Container[str]) -> tuple[str, ...]:
-        """An attribute that must be a list of different allowed strings, one at least."""
+    def strings(self, name: str, allowed: Container[str]) -> tuple[str, ...]:
+        """An attribute that must be a non-empty list of distinct allowed strings."""
         values = self.raw(name)
         if not isinstance(values, list) or not values:
-            raise self.unfit(name, f"'{name}' must be a list with one value at least.")
+            raise self.invalid(name, f"'{name}' must be a list with one value at least.")
         for value in values:
             if not isinstance(value, str) or value not in allowed:
-                raise self.unfit(name, f"'{value}' is not allowed here.")
+                raise self.invalid(name, f"'{value}' is not allowed here.")
         if len(set(values)) < len(values):
-            raise self.unfit(name, f"'{name}' holds a value twice.")
+            raise self.invalid(name, f"'{name}' holds a value twice.")
         return tuple(values)
 
-    def conditions(self, name: str, text: str, allowed: dict[str, Field]) -> tuple[Condition, ...]:
-        """A filter, with one condition an attribute and a hundred values a condition at most."""
+    def conditions(
+        self, name: str, text: str, allowed: dict[str, FilterField]
+    ) -> tuple[Condition, ...]:
+        """The conditions of a filter: at most one per field, with at most 100 values each."""
         try:
-            conditions = parse(text, allowed)
+            conditions = parse_filter(text, allowed)
         except FilterError as error:
-            raise self.unfit(name, str(error)) from error
+            raise self.invalid(name, str(error)) from error
         if len({condition.field for condition in conditions}) < len(conditions):
-            raise self.unfit(name, "Only one filter is allowed for an attribute.")
+            raise self.invalid(name, "Only one filter is allowed for an attribute.")
         for condition in conditions:
-            if isinstance(condition.value, tuple) and len(condition.value) > _MOST_VALUES:
-                raise self.unfit(name, f"A list may hold {_MOST_VALUES} values at most.")
+            if isinstance(condition.value, tuple) and len(condition.value) > _MAX_LIST_VALUES:
+                raise self.invalid(name, f"A list may hold {_MAX_LIST_VALUES} values at most.")
         return conditions
 
 
 def _object(pointer: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise unfit(pointer, "An object is expected here.")
+        raise invalid_body(pointer, "An object is expected here.")
     return value

@@ -1,35 +1,38 @@
-"""What a report comes to, before it is written."""
+"""The result of a report, before it is paginated and serialized."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from sandbox.pagination import Key
+from sandbox.pagination import SortKey
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row, and what it is sorted by."""
+class ReportRow:
+    """One row and its sort key."""
 
-    key: Key
+    key: SortKey
     content: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Result:
-    """All rows sorted by their keys, which are told as the attribute `name` in pages of `size`.
+class ReportResult:
+    """All rows of a report, sorted by key.
 
-    `rest` are the attributes that every page has; `relations` gives, by the name of a relationship,
-    its type and the name of the grouping that holds ids of it; `asked` is the fingerprint of the
-    body, to which a `cursor` belongs.
+    The rows are returned in the attribute `rows_attribute`, `page_size` per page;
+    `other_attributes` are returned on every page. `fingerprint` identifies the request body; the
+    `cursor` must belong to it. `relationships` maps the name of a relationship to its resource
+    type and to the grouping that holds the ids.
     """
 
-    name: str
-    rows: Sequence[Row]
-    rest: Mapping[str, Any]
-    size: int
-    asked: int
+    rows_attribute: str
+    rows: Sequence[ReportRow]
+    other_attributes: Mapping[str, Any]
+    page_size: int
+    fingerprint: int
     descending: bool = False
     cursor: str | None = None
-    relations: Mapping[str, tuple[str, str]] = field(default_factory=lambda: MappingProxyType({}))
+    relationships: Mapping[str, tuple[str, str]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )

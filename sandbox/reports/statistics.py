@@ -1,90 +1,93 @@
-"""What reports count: facts with a moment, and the statistics made of them."""
+"""Statistics of reports, computed from timestamped observations."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 
-class Fact(NamedTuple):
-    """Something that `who` did, or was done to, at a moment in Unix seconds."""
+class Observation(NamedTuple):
+    """Something that happened to a `subject` (usually a profile), at a Unix second."""
 
-    moment: float
-    what: str
-    who: Hashable
+    timestamp: float
+    name: str
+    subject: Hashable
     value: float = 0.0
 
 
-class Group(NamedTuple):
-    """Facts that a report tells of in one row, by moment; `groupings` is every way to name it."""
+class ObservationGroup(NamedTuple):
+    """The observations of one report row, sorted by time, and the row's possible groupings."""
 
     groupings: Mapping[str, Any]
-    facts: Sequence[Fact]
+    observations: Sequence[Observation]
 
 
-class Tally:
-    """The facts of a group in `[start, end)` Unix seconds, and those of all time before `end`."""
+class PeriodTotals:
+    """Totals of observations in `[start, end)` Unix seconds, and of all before `end`.
 
-    def __init__(self, facts: Sequence[Fact], start: float, end: float) -> None:
-        last = bisect_left(facts, (end,))
-        self._inside = facts[bisect_left(facts, (start,)) : last]
-        self._ever = facts[:last]
+    The observations must be sorted by time.
+    """
+
+    def __init__(self, observations: Sequence[Observation], start: float, end: float) -> None:
+        stop = bisect_left(observations, (end,))
+        self._in_period = observations[bisect_left(observations, (start,)) : stop]
+        self._before_end = observations[:stop]
 
     def __bool__(self) -> bool:
-        return bool(self._inside)
+        return bool(self._in_period)
 
-    def count(self, *what: str) -> int:
-        """How often it happened."""
-        return sum(fact.what in what for fact in self._inside)
+    def count(self, *names: str) -> int:
+        """Number of observations with these names in the period."""
+        return sum(one.name in names for one in self._in_period)
 
-    def unique(self, *what: str) -> int:
-        """To how many it happened."""
-        return len({fact.who for fact in self._inside if fact.what in what})
+    def unique(self, *names: str) -> int:
+        """Number of subjects with such observations in the period."""
+        return len({one.subject for one in self._in_period if one.name in names})
 
-    def value(self, *what: str) -> float:
-        """What it was worth."""
-        return round(sum(fact.value for fact in self._inside if fact.what in what), 2)
+    def value(self, *names: str) -> float:
+        """Sum of the values of such observations in the period, rounded to cents."""
+        return round(sum(one.value for one in self._in_period if one.name in names), 2)
 
-    def ever(self, *what: str) -> int:
-        """How often it had happened by the end."""
-        return sum(fact.what in what for fact in self._ever)
-
-
-Statistic: TypeAlias = Callable[[Tally], float]
+    def count_before_end(self, *names: str) -> int:
+        """Number of such observations before the end of the period."""
+        return sum(one.name in names for one in self._before_end)
 
 
-def count(*what: str) -> Statistic:
-    """How often any of these happened."""
-    return lambda tally: tally.count(*what)
+Statistic: TypeAlias = Callable[[PeriodTotals], float]
 
 
-def unique(*what: str) -> Statistic:
-    """To how many any of these happened."""
-    return lambda tally: tally.unique(*what)
+def count(*names: str) -> Statistic:
+    """The number of observations with these names."""
+    return lambda totals: totals.count(*names)
 
 
-def value(*what: str) -> Statistic:
-    """What these were worth."""
-    return lambda tally: tally.value(*what)
+def unique(*names: str) -> Statistic:
+    """The number of subjects of observations with these names."""
+    return lambda totals: totals.unique(*names)
 
 
-def less(whole: Statistic, *parts: Statistic) -> Statistic:
-    """A whole without its parts."""
-    return lambda tally: whole(tally) - sum(part(tally) for part in parts)
+def value(*names: str) -> Statistic:
+    """The sum of the values of observations with these names."""
+    return lambda totals: totals.value(*names)
+
+
+def difference(minuend: Statistic, *subtrahends: Statistic) -> Statistic:
+    """One statistic minus others."""
+    return lambda totals: minuend(totals) - sum(other(totals) for other in subtrahends)
 
 
 def rate(part: Statistic, whole: Statistic) -> Statistic:
-    """A part of a whole, 0 of nothing."""
+    """One statistic divided by another, 0 if the other is 0."""
 
-    def share(tally: Tally) -> float:
-        of = whole(tally)
-        return part(tally) / of if of else 0.0
+    def divide(totals: PeriodTotals) -> float:
+        divisor = whole(totals)
+        return part(totals) / divisor if divisor else 0.0
 
-    return share
+    return divide
 
 
-def by_key(facts: Iterable[tuple[str, Fact]]) -> dict[str, list[Fact]]:
-    """Gather facts by the key that comes with each, and sort them by moment."""
-    found: dict[str, list[Fact]] = {}
-    for key, fact in facts:
-        found.setdefault(key, []).append(fact)
-    return {key: sorted(some, key=lambda fact: fact.moment) for key, some in found.items()}
+def group_by_key(observations: Iterable[tuple[str, Observation]]) -> dict[str, list[Observation]]:
+    """Group keyed observations by key and sort each group by time."""
+    groups: dict[str, list[Observation]] = {}
+    for key, observation in observations:
+        groups.setdefault(key, []).append(observation)
+    return {key: sorted(group, key=lambda one: one.timestamp) for key, group in groups.items()}

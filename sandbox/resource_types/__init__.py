@@ -10,11 +10,11 @@ from sandbox.resource_types.custom_objects import CUSTOM_OBJECTS
 from sandbox.resource_types.events import EVENTS
 from sandbox.resource_types.flows import FLOWS
 from sandbox.resource_types.lists_segments import LISTS_SEGMENTS
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 from sandbox.resource_types.profiles import PROFILES
 from sandbox.resource_types.tags import TAGS
 
-KINDS: Mapping[str, Kind] = {
+RESOURCE_TYPES: Mapping[str, ResourceType] = {
     **ACCOUNT,
     **CAMPAIGNS,
     **COMMERCE,
@@ -27,4 +27,4 @@ KINDS: Mapping[str, Kind] = {
     **TAGS,
 }
 
-__all__ = ["KINDS", "Kind", "Relation", "words"]
+__all__ = ["RESOURCE_TYPES", "Relationship", "ResourceType", "name_set"]

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
 _UTM = "flow(type value) campaign(type value)"
 
-ACCOUNT: Mapping[str, Kind] = {
-    "account": Kind(
+ACCOUNT: Mapping[str, ResourceType] = {
+    "account": ResourceType(
         "accounts",
         "accounts:read",
-        words(
+        name_set(
             """test_account
             contact_information(
                 default_sender_name default_sender_email website_url organization_name
@@ -18,19 +18,19 @@ ACCOUNT: Mapping[str, Kind] = {
             industry timezone preferred_currency public_api_key locale"""
         ),
     ),
-    "tracking-setting": Kind(
+    "tracking-setting": ResourceType(
         "tracking-settings",
         "tracking-settings:read",
-        words(
+        name_set(
             f"""auto_add_parameters utm_source({_UTM}) utm_medium({_UTM}) utm_campaign({_UTM})
             utm_id({_UTM}) utm_term({_UTM}) custom_parameters"""
         ),
     ),
-    "webhook": Kind(
+    "webhook": ResourceType(
         "webhooks",
         "webhooks:read",
-        words("name description endpoint_url enabled created_at updated_at"),
-        {"webhook-topics": Relation("webhook-topic", many=True)},
+        name_set("name description endpoint_url enabled created_at updated_at"),
+        {"webhook-topics": Relationship("webhook-topic", many=True)},
     ),
-    "webhook-topic": Kind("webhook-topics", "webhooks:read"),
+    "webhook-topic": ResourceType("webhook-topics", "webhooks:read"),
 }

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
-CAMPAIGNS: Mapping[str, Kind] = {
-    "campaign": Kind(
+CAMPAIGNS: Mapping[str, ResourceType] = {
+    "campaign": ResourceType(
         "campaigns",
         "campaigns:read",
-        words(
+        name_set(
             """name status archived audiences(included excluded) send_options(use_smart_sending)
             tracking_options(add_tracking_params custom_tracking_params is_tracking_clicks
                              is_tracking_opens)
@@ -17,14 +17,14 @@ CAMPAIGNS: Mapping[str, Kind] = {
             created_at scheduled_at updated_at send_time"""
         ),
         {
-            "campaign-messages": Relation("campaign-message", many=True),
-            "tags": Relation("tag", many=True),
+            "campaign-messages": Relationship("campaign-message", many=True),
+            "tags": Relationship("tag", many=True),
         },
     ),
-    "campaign-message": Kind(
+    "campaign-message": ResourceType(
         "campaign-messages",
         "campaigns:read",
-        words(
+        name_set(
             """definition(
                 channel label notification_type kv_pairs
                 content(subject preview_text from_email from_label reply_to_email cc_email
@@ -36,9 +36,9 @@ CAMPAIGNS: Mapping[str, Kind] = {
             send_times created_at updated_at"""
         ),
         {
-            "campaign": Relation("campaign", always=True),
-            "template": Relation("template"),
-            "image": Relation("image"),
+            "campaign": Relationship("campaign", always=True),
+            "template": Relationship("template"),
+            "image": Relationship("image"),
         },
     ),
 }

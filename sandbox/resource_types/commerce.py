@@ -1,56 +1,57 @@
-"""The catalog, its reviews, and coupons."""
+"""Resource types of catalogs, reviews and coupons."""
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
-_WARE = """external_id title description price url image_full_url image_thumbnail_url images
+_CATALOG_ENTRY = """
+    external_id title description price url image_full_url image_thumbnail_url images
     custom_metadata published created updated"""
 
-COMMERCE: Mapping[str, Kind] = {
-    "catalog-category": Kind(
+COMMERCE: Mapping[str, ResourceType] = {
+    "catalog-category": ResourceType(
         "catalog-categories",
         "catalogs:read",
-        words("external_id name updated"),
-        {"items": Relation("catalog-item", many=True)},
+        name_set("external_id name updated"),
+        {"items": Relationship("catalog-item", many=True)},
     ),
-    "catalog-item": Kind(
+    "catalog-item": ResourceType(
         "catalog-items",
         "catalogs:read",
-        words(_WARE),
-        {"variants": Relation("catalog-variant", many=True)},
+        name_set(_CATALOG_ENTRY),
+        {"variants": Relationship("catalog-variant", many=True)},
     ),
-    "catalog-variant": Kind(
+    "catalog-variant": ResourceType(
         "catalog-variants",
         "catalogs:read",
-        words(f"{_WARE} sku inventory_policy inventory_quantity"),
-        {"item": Relation("catalog-item", always=True)},
+        name_set(f"{_CATALOG_ENTRY} sku inventory_policy inventory_quantity"),
+        {"item": Relationship("catalog-item", always=True)},
     ),
-    "coupon": Kind(
+    "coupon": ResourceType(
         "coupons",
         "coupons:read",
-        words("external_id description monitor_configuration"),
+        name_set("external_id description monitor_configuration"),
     ),
-    "coupon-code": Kind(
+    "coupon-code": ResourceType(
         "coupon-codes",
         "coupon-codes:read",
-        words("unique_code expires_at status"),
+        name_set("unique_code expires_at status"),
         {
-            "coupon": Relation("coupon", always=True),
-            "profile": Relation("profile", always=True),
+            "coupon": Relationship("coupon", always=True),
+            "profile": Relationship("profile", always=True),
         },
     ),
-    "review": Kind(
+    "review": ResourceType(
         "reviews",
         "reviews:read",
-        words(
+        name_set(
             """email status(value rejection_reason(reason status_explanation)) verified review_type
             created updated images product(url name image_url external_id) rating author content
             title smart_quote public_reply(content author updated)"""
         ),
         {
-            "events": Relation("event", many=True),
-            "item": Relation("catalog-item", always=True),
+            "events": Relationship("event", many=True),
+            "item": Relationship("catalog-item", always=True),
         },
     ),
 }

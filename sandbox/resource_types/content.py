@@ -1,8 +1,8 @@
-"""What mailings and pages are made of: templates, images, forms and web feeds."""
+"""Resource types of templates, images, forms and web feeds."""
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
 _BLOCK_STYLES = """
     background_color block_background_color block_border_color block_border_style
@@ -11,41 +11,41 @@ _BLOCK_STYLES = """
     inner_padding_bottom inner_padding_left inner_padding_right inner_padding_top letter_spacing
     line_height mobile_stretch_content text_align text_decoration text_table_layout"""
 
-CONTENT: Mapping[str, Kind] = {
-    "form": Kind(
+CONTENT: Mapping[str, ResourceType] = {
+    "form": ResourceType(
         "forms",
         "forms:read",
-        words("name status ab_test created_at updated_at"),
-        {"form-versions": Relation("form-version", many=True)},
-        {"definition": words("definition(versions)")},
+        name_set("name status ab_test created_at updated_at"),
+        {"form-versions": Relationship("form-version", many=True)},
+        {"definition": name_set("definition(versions)")},
     ),
-    "form-version": Kind(
+    "form-version": ResourceType(
         "form-versions",
         "forms:read",
-        words("form_type variation_name ab_test(variation_name) status created_at updated_at"),
-        {"form": Relation("form", always=True)},
+        name_set("form_type variation_name ab_test(variation_name) status created_at updated_at"),
+        {"form": Relationship("form", always=True)},
     ),
-    "image": Kind(
+    "image": ResourceType(
         "images",
         "images:read",
-        words("name image_url format size hidden updated_at"),
+        name_set("name image_url format size hidden updated_at"),
     ),
-    "template": Kind(
+    "template": ResourceType(
         "templates",
         "templates:read",
-        words("name editor_type html text amp created updated"),
+        name_set("name editor_type html text amp created updated"),
         additional={
-            "definition": words(
+            "definition": name_set(
                 """definition(
                     id template_id styles
                     body(id properties(id css_class) styles(background_color width) sections))"""
             )
         },
     ),
-    "template-universal-content": Kind(
+    "template-universal-content": ResourceType(
         "template-universal-content",
         "templates:read",
-        words(
+        name_set(
             f"""name created updated screenshot_status screenshot_url
             definition(
                 content_type type
@@ -54,9 +54,9 @@ CONTENT: Mapping[str, Kind] = {
                                      content_repeat(repeat_for item_alias))))"""
         ),
     ),
-    "web-feed": Kind(
+    "web-feed": ResourceType(
         "web-feeds",
         "web-feeds:read",
-        words("name url request_method content_type status created updated"),
+        name_set("name url request_method content_type status created updated"),
     ),
 }

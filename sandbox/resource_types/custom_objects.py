@@ -1,48 +1,50 @@
-"""Custom objects: where they come from, how they are shaped, and their records."""
+"""Resource types of custom objects: data sources, object types, schemas, records and logs."""
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
 _SCOPE = "custom-objects:read"
 
-CUSTOM_OBJECTS: Mapping[str, Kind] = {
-    "data-source": Kind("data-sources", _SCOPE, words("title visibility description namespace")),
-    "object-ingestion-log": Kind(
+CUSTOM_OBJECTS: Mapping[str, ResourceType] = {
+    "data-source": ResourceType(
+        "data-sources", _SCOPE, name_set("title visibility description namespace")
+    ),
+    "object-ingestion-log": ResourceType(
         "object-ingestion-logs",
         _SCOPE,
-        words("event_type status timestamp summary errors"),
+        name_set("event_type status timestamp summary errors"),
         {
-            "object-type": Relation("object-type", always=True),
-            "object-record": Relation("object-record", always=True),
+            "object-type": Relationship("object-type", always=True),
+            "object-record": Relationship("object-record", always=True),
         },
     ),
-    "object-record": Kind("object-records", _SCOPE, words("record_properties")),
-    "object-schema": Kind(
+    "object-record": ResourceType("object-records", _SCOPE, name_set("record_properties")),
+    "object-schema": ResourceType(
         "object-schemas",
         _SCOPE,
-        words("title description visibility status properties required published_at"),
+        name_set("title description visibility status properties required published_at"),
         {
-            "source-mapping": Relation("source-mapping"),
-            "object-schemas": Relation("object-schema", many=True),
-            "profile-object-schemas": Relation("profile-object-schema", many=True),
+            "source-mapping": Relationship("source-mapping"),
+            "object-schemas": Relationship("object-schema", many=True),
+            "profile-object-schemas": Relationship("profile-object-schema", many=True),
         },
     ),
-    "object-type": Kind(
+    "object-type": ResourceType(
         "object-types",
         _SCOPE,
-        words("title description status namespace created_at updated_at"),
+        name_set("title description status namespace created_at updated_at"),
         {
-            "current-schema": Relation("object-schema"),
-            "draft-schema": Relation("object-schema"),
-            "schema-versions": Relation("object-schema", many=True),
-            "object-types": Relation("object-type", many=True),
-            "profile-object-types": Relation("profile-object-type", many=True),
+            "current-schema": Relationship("object-schema"),
+            "draft-schema": Relationship("object-schema"),
+            "schema-versions": Relationship("object-schema", many=True),
+            "object-types": Relationship("object-type", many=True),
+            "profile-object-types": Relationship("profile-object-type", many=True),
         },
     ),
-    "source-mapping": Kind(
+    "source-mapping": ResourceType(
         "source-mappings",
         _SCOPE,
-        words("property_mappings relationship_mappings"),
+        name_set("property_mappings relationship_mappings"),
     ),
 }

@@ -2,56 +2,56 @@
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
-EVENTS: Mapping[str, Kind] = {
-    "attribution": Kind(
+EVENTS: Mapping[str, ResourceType] = {
+    "attribution": ResourceType(
         "attributions",
         "events:read",
         frozenset(),
         {
-            "event": Relation("event", always=True),
-            "attributed-event": Relation("event"),
-            "campaign": Relation("campaign", always=True),
-            "campaign-message": Relation("campaign-message", always=True),
-            "flow": Relation("flow", always=True),
-            "flow-message": Relation("flow-message", always=True),
-            "flow-message-variation": Relation("flow-message"),
+            "event": Relationship("event", always=True),
+            "attributed-event": Relationship("event"),
+            "campaign": Relationship("campaign", always=True),
+            "campaign-message": Relationship("campaign-message", always=True),
+            "flow": Relationship("flow", always=True),
+            "flow-message": Relationship("flow-message", always=True),
+            "flow-message-variation": Relationship("flow-message"),
         },
     ),
-    "custom-metric": Kind(
+    "custom-metric": ResourceType(
         "custom-metrics",
         "metrics:read",
-        words("name created updated definition(aggregation_method metric_groups)"),
-        {"metrics": Relation("metric", many=True)},
+        name_set("name created updated definition(aggregation_method metric_groups)"),
+        {"metrics": Relationship("metric", many=True)},
     ),
-    "event": Kind(
+    "event": ResourceType(
         "events",
         "events:read",
-        words("timestamp event_properties datetime uuid"),
+        name_set("timestamp event_properties datetime uuid"),
         {
-            "profile": Relation("profile", always=True),
-            "metric": Relation("metric", always=True),
-            "attributions": Relation("attribution", many=True),
+            "profile": Relationship("profile", always=True),
+            "metric": Relationship("metric", always=True),
+            "attributions": Relationship("attribution", many=True),
         },
     ),
-    "mapped-metric": Kind(
+    "mapped-metric": ResourceType(
         "mapped-metrics",
         "metrics:read",
-        words("updated"),
-        {"metric": Relation("metric"), "custom-metric": Relation("custom-metric")},
+        name_set("updated"),
+        {"metric": Relationship("metric"), "custom-metric": Relationship("custom-metric")},
     ),
-    "metric": Kind(
+    "metric": ResourceType(
         "metrics",
         "metrics:read",
-        words("name created updated integration"),
-        {"flow-triggers": Relation("flow", many=True)},
+        name_set("name created updated integration"),
+        {"flow-triggers": Relationship("flow", many=True)},
     ),
-    "metric-property": Kind(
+    "metric-property": ResourceType(
         "metric-properties",
         "metrics:read",
-        words("label property inferred_type"),
-        {"metric": Relation("metric", always=True)},
-        {"sample_values": words("sample_values")},
+        name_set("label property inferred_type"),
+        {"metric": Relationship("metric", always=True)},
+        {"sample_values": name_set("sample_values")},
     ),
 }

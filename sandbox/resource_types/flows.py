@@ -6,7 +6,7 @@ or message has only some of these attributes.
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
 _MESSAGE = """
     action_buttons add_info_link add_opt_out_language add_org_prefix add_tracking_params
@@ -17,7 +17,7 @@ _MESSAGE = """
     reply_to_email shorten_links smart_sending_enabled sms_quiet_hours_enabled sound subject_line
     template_id title transactional vendor_id video_asset_id web_url"""
 
-_ANY_MESSAGE = f"{_MESSAGE} headers to_emails url"
+_FLOW_MESSAGE = f"{_MESSAGE} headers to_emails url"
 
 _EXPERIMENT = """
     allocations id name started variations winner_metric
@@ -30,43 +30,46 @@ _ACTION = f"""
         action_output_filter(condition_groups) branches current_experiment({_EXPERIMENT})
         delay_until_time delay_until_weekdays experiment_status list_id
         main_action(id temporary_id type links(next) data(message({_MESSAGE}) status))
-        message({_ANY_MESSAGE}) name on_execution profile_filter(condition_groups)
+        message({_FLOW_MESSAGE}) name on_execution profile_filter(condition_groups)
         profile_operations secondary_value
         service_configuration(
             event_key event_payload report_id service_method_type tracking_company_id)
         status target_days target_time timezone trigger_filter(condition_groups) trigger_id
         trigger_subtype trigger_type unit value)"""
 
-FLOWS: Mapping[str, Kind] = {
-    "flow": Kind(
+FLOWS: Mapping[str, ResourceType] = {
+    "flow": ResourceType(
         "flows",
         "flows:read",
-        words("name status archived created updated trigger_type"),
-        {"flow-actions": Relation("flow-action", many=True), "tags": Relation("tag", many=True)},
+        name_set("name status archived created updated trigger_type"),
         {
-            "definition": words(
+            "flow-actions": Relationship("flow-action", many=True),
+            "tags": Relationship("tag", many=True),
+        },
+        {
+            "definition": name_set(
                 """definition(
                     triggers profile_filter(condition_groups) actions entry_action_id
                     reentry_criteria(duration unit))"""
             )
         },
     ),
-    "flow-action": Kind(
+    "flow-action": ResourceType(
         "flow-actions",
         "flows:read",
-        words(f"created updated definition({_ACTION})"),
+        name_set(f"created updated definition({_ACTION})"),
         {
-            "flow": Relation("flow", always=True),
-            "flow-messages": Relation("flow-message", many=True),
+            "flow": Relationship("flow", always=True),
+            "flow-messages": Relationship("flow-message", many=True),
         },
     ),
-    "flow-message": Kind(
+    "flow-message": ResourceType(
         "flow-messages",
         "flows:read",
-        words(f"channel created updated definition({_ANY_MESSAGE})"),
+        name_set(f"channel created updated definition({_FLOW_MESSAGE})"),
         {
-            "flow-action": Relation("flow-action", always=True),
-            "template": Relation("template", always=True),
+            "flow-action": Relationship("flow-action", always=True),
+            "template": Relationship("template", always=True),
         },
     ),
 }

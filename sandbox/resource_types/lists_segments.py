@@ -2,30 +2,30 @@
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
-_OF_A_GROUP = {
-    "profiles": Relation("profile", many=True),
-    "tags": Relation("tag", many=True),
-    "flow-triggers": Relation("flow", many=True),
+_RELATIONSHIPS = {
+    "profiles": Relationship("profile", many=True),
+    "tags": Relationship("tag", many=True),
+    "flow-triggers": Relationship("flow", many=True),
 }
 
-LISTS_SEGMENTS: Mapping[str, Kind] = {
-    "list": Kind(
+LISTS_SEGMENTS: Mapping[str, ResourceType] = {
+    "list": ResourceType(
         "lists",
         "lists:read",
-        words("name created updated opt_in_process"),
-        _OF_A_GROUP,
-        {"profile_count": words("profile_count")},
+        name_set("name created updated opt_in_process"),
+        _RELATIONSHIPS,
+        {"profile_count": name_set("profile_count")},
     ),
-    "segment": Kind(
+    "segment": ResourceType(
         "segments",
         "segments:read",
-        words(
+        name_set(
             """name definition(condition_groups) created updated is_active is_processing
             is_starred"""
         ),
-        _OF_A_GROUP,
-        {"profile_count": words("profile_count")},
+        _RELATIONSHIPS,
+        {"profile_count": name_set("profile_count")},
     ),
 }

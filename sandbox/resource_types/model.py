@@ -1,8 +1,4 @@
-"""How resource types are written down.
-
-Attributes are written as words, nested ones in brackets: `location(city zip)` stands for
-`location`, `location.city` and `location.zip`.
-"""
+"""How a resource type is described."""
 
 import re
 from collections.abc import Mapping
@@ -11,40 +7,46 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True)
-class Relation:
-    """A relationship to `kind`; its `data` shows only when included, unless `always` shown."""
+class Relationship:
+    """A relationship to a resource type.
 
-    kind: str
+    Its `data` is returned only if the relationship is included, or `always`.
+    """
+
+    type: str
     many: bool = False
     always: bool = False
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A resource type: its path, scope, attributes (dotted), and relationships.
+class ResourceType:
+    """A resource type: path segment, scope, attributes (dotted names) and relationships.
 
-    `additional` attributes show only at an endpoint that shows them always, or that offers them
-    and is asked for them.
+    `additional` attributes are returned only by endpoints that list them under `additional` (on
+    request) or `always`.
     """
 
     path: str
     scope: str
     attributes: frozenset[str] = frozenset()
-    relationships: Mapping[str, Relation] = field(default_factory=lambda: MappingProxyType({}))
+    relationships: Mapping[str, Relationship] = field(default_factory=lambda: MappingProxyType({}))
     additional: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def words(text: str) -> frozenset[str]:
-    """Read words and nested words as dotted names."""
+def name_set(text: str) -> frozenset[str]:
+    """Parse names separated by spaces; parentheses hold nested names.
+
+    `location(city zip)` stands for `location`, `location.city` and `location.zip`.
+    """
     names: set[str] = set()
     parents: list[str] = []
     last = ""
-    for word in re.findall(r"[\w.-]+|[()]", text):
-        if word == "(":
+    for token in re.findall(r"[\w.-]+|[()]", text):
+        if token == "(":
             parents.append(last)
-        elif word == ")":
+        elif token == ")":
             parents.pop()
         else:
-            last = ".".join([*parents[-1:], word])
+            last = ".".join([*parents[-1:], token])
             names.add(last)
     return frozenset(names)

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
 _CONSENT = (
     "consent consent_timestamp last_updated created_timestamp metadata can_receive valid_until"
 )
 
-_SUBSCRIPTIONS = words(
+_SUBSCRIPTIONS = name_set(
     f"""subscriptions(
         email(
             marketing(can_receive_email_marketing consent consent_timestamp last_updated method
@@ -27,49 +27,49 @@ _SUBSCRIPTIONS = words(
             conversational({_CONSENT} phone_number)))"""
 )
 
-_PREDICTIVE_ANALYTICS = words(
+_PREDICTIVE_ANALYTICS = name_set(
     """predictive_analytics(
         historic_clv predicted_clv total_clv historic_number_of_orders predicted_number_of_orders
         average_days_between_orders average_order_value churn_probability
         expected_date_of_next_order ranked_channel_affinity)"""
 )
 
-PROFILES: Mapping[str, Kind] = {
-    "conversation": Kind(
+PROFILES: Mapping[str, ResourceType] = {
+    "conversation": ResourceType(
         "conversations",
         "conversations:read",
-        words("channel"),
-        {"profile": Relation("profile", always=True)},
+        name_set("channel"),
+        {"profile": Relationship("profile", always=True)},
     ),
-    "profile": Kind(
+    "profile": ResourceType(
         "profiles",
         "profiles:read",
-        words(
+        name_set(
             """email phone_number external_id first_name last_name organization locale title image
             created updated last_event_date
             location(address1 address2 city country region zip latitude longitude timezone ip)
             properties"""
         ),
         {
-            "lists": Relation("list", many=True),
-            "segments": Relation("segment", many=True),
-            "push-tokens": Relation("push-token", many=True),
-            "conversations": Relation("conversation", many=True),
+            "lists": Relationship("list", many=True),
+            "segments": Relationship("segment", many=True),
+            "push-tokens": Relationship("push-token", many=True),
+            "conversations": Relationship("conversation", many=True),
         },
         {
             "subscriptions": _SUBSCRIPTIONS,
             "predictive_analytics": _PREDICTIVE_ANALYTICS,
-            "joined_group_at": words("joined_group_at"),
+            "joined_group_at": name_set("joined_group_at"),
         },
     ),
-    "push-token": Kind(
+    "push-token": ResourceType(
         "push-tokens",
         "push-tokens:read",
-        words(
+        name_set(
             """created token enablement_status platform vendor background recorded_date
             metadata(device_id klaviyo_sdk sdk_version device_model os_name os_version manufacturer
                      app_name app_version app_build app_id environment)"""
         ),
-        {"profile": Relation("profile", always=True)},
+        {"profile": Relationship("profile", always=True)},
     ),
 }

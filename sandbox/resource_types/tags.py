@@ -2,25 +2,25 @@
 
 from collections.abc import Mapping
 
-from sandbox.resource_types.model import Kind, Relation, words
+from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
-TAGS: Mapping[str, Kind] = {
-    "tag": Kind(
+TAGS: Mapping[str, ResourceType] = {
+    "tag": ResourceType(
         "tags",
         "tags:read",
-        words("name"),
+        name_set("name"),
         {
-            "tag-group": Relation("tag-group"),
-            "lists": Relation("list", many=True),
-            "segments": Relation("segment", many=True),
-            "campaigns": Relation("campaign", many=True),
-            "flows": Relation("flow", many=True),
+            "tag-group": Relationship("tag-group"),
+            "lists": Relationship("list", many=True),
+            "segments": Relationship("segment", many=True),
+            "campaigns": Relationship("campaign", many=True),
+            "flows": Relationship("flow", many=True),
         },
     ),
-    "tag-group": Kind(
+    "tag-group": ResourceType(
         "tag-groups",
         "tags:read",
-        words("name exclusive default"),
-        {"tags": Relation("tag", many=True)},
+        name_set("name exclusive default"),
+        {"tags": Relationship("tag", many=True)},
     ),
 }

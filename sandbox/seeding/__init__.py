@@ -1,5 +1,5 @@
-"""What a seeded account is made of: metrics, people, mailings, and the story of its events.
+"""Generates the data of a seeded account.
 
-Every maker draws from a random generator of its own, so that a change to one leaves the data of
-the others as it was.
+Each function gets its own random generator, so that a change to one of them does not change the
+data of the others.
 """

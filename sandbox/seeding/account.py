@@ -1,10 +1,10 @@
-"""The account itself, what is made of its metrics, and where its data goes to."""
+"""Seeds the account record, webhooks and the tracking setting."""
 
 import random
 from datetime import datetime
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import identifier, lifetime, ulid
+from sandbox.seeding.random_values import created_and_updated, random_id, random_ulid
 
 _TOPICS = (
     "event:klaviyo.received_sms",
@@ -15,8 +15,8 @@ _TOPICS = (
 
 
 def make_account(rng: random.Random) -> Resource:
-    """The account's one record."""
-    public = identifier(rng, 6)
+    """The account record."""
+    public = random_id(rng, 6)
     return Resource(
         "account",
         public,
@@ -46,11 +46,11 @@ def make_account(rng: random.Random) -> Resource:
 
 
 def make_webhooks(rng: random.Random, now: datetime) -> tuple[list[Resource], list[Resource]]:
-    """Webhooks and all the topics that there are."""
+    """Webhooks, and all webhook topics."""
     topics = [Resource("webhook-topic", topic, {}) for topic in _TOPICS]
     webhooks = []
     for number in range(3):
-        created, updated = lifetime(rng, now)
+        created, updated = created_and_updated(rng, now)
         attributes = {
             "name": f"Hook {number}",
             "description": None if number else "Für das Lager",
@@ -60,12 +60,12 @@ def make_webhooks(rng: random.Random, now: datetime) -> tuple[list[Resource], li
             "updated_at": updated if number < 2 else None,
         }
         related = {"webhook-topics": topics[number:]}
-        webhooks.append(Resource("webhook", ulid(rng), attributes, related))
+        webhooks.append(Resource("webhook", random_ulid(rng), attributes, related))
     return webhooks, topics
 
 
 def make_tracking_setting(account: Resource) -> Resource:
-    """The one tracking setting, which has the id of the account."""
+    """The tracking setting; its id is that of the account."""
     static = {"type": "static", "value": "Klaviyo"}
     return Resource(
         "tracking-setting",

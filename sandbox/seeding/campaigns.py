@@ -1,4 +1,4 @@
-"""The account's lists, tags, and campaigns with their messages."""
+"""Seeds campaigns and their messages."""
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,16 +6,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import iso, ulid
+from sandbox.seeding.random_values import iso, random_ulid
 
 _SUBJECTS = ("Hi", "New in: spring 🌷", "50% off — today", "Für dich", "最新情報", 'It\'s "back"')
-_OFTEN = {1: 10, 3: 16, 6: 9}  # sending hours (UTC) by weekday: Tuesday, Thursday, Sunday
-_SENT = ("Sent", "Sent", "Sent", "Sent", "Variations Sent", "Cancelled: No Recipients")
-_AMOUNTS = {"email": (130, 22), "sms": (24, 4), "mobile_push": (14, 3)}
+_SEND_HOURS = {1: 10, 3: 16, 6: 9}  # UTC, by weekday: Tuesday, Thursday, Sunday
+_STATUSES = ("Sent", "Sent", "Sent", "Sent", "Variations Sent", "Cancelled: No Recipients")
+# Numbers of live and archived campaigns.
+_COUNTS = {"email": (130, 22), "sms": (24, 4), "mobile_push": (14, 3)}
 
 
-def quiet(moment: datetime, now: datetime) -> bool:
-    """Whether a moment falls into one of the account's quiet months: every other one before now."""
+def in_quiet_month(moment: datetime, now: datetime) -> bool:
+    """Whether a moment is in a month without campaigns: every other month before `now`."""
     return (now - moment) // timedelta(days=30) % 2 == 1
 
 
@@ -28,15 +29,15 @@ def make_campaigns(
     *,
     odd_dates: bool,
 ) -> list[Resource]:
-    """Campaigns of every channel, live and archived, of every send strategy, newest first.
+    """Campaigns of all channels, statuses and send strategies; newest first within a channel.
 
-    Those sent within `days` before now are the ones that events tell of; there is one at least.
+    At least one of each channel was sent within `days` before `now`.
     """
     campaigns = []
-    for channel, (live, archived) in _AMOUNTS.items():
-        moments = _moments(now, days)
+    for channel, (live, archived) in _COUNTS.items():
+        send_times = _send_times(now, days)
         for number in range(live + archived):
-            campaign = _Draft(rng, channel, number, next(moments)).finished(
+            campaign = _CampaignBuilder(rng, channel, number, next(send_times)).build(
                 now, lists, tags, archived=number >= live
             )
             if odd_dates and number % 9 == 4:
@@ -46,44 +47,44 @@ def make_campaigns(
     return campaigns
 
 
-def illustrate(
+def link_templates_and_images(
     campaigns: Iterable[Resource], templates: Sequence[Resource], images: Sequence[Resource]
 ) -> None:
-    """Give e-mails their templates and pushes their images, but for a few."""
+    """Set the templates of emails and the images of push messages; some have none."""
     for number, campaign in enumerate(campaigns):
         channel = campaign.hidden["messages"]["channel"]
-        shown = {"email": ("template", templates), "mobile_push": ("image", images)}.get(channel)
+        linked = {"email": ("template", templates), "mobile_push": ("image", images)}.get(channel)
         for message in campaign.related("campaign-messages"):
-            if shown and number % 8:
-                relation, made = shown
-                message.relations[relation] = [made[number % len(made)]]
+            if linked and number % 8:
+                relationship, resources = linked
+                message.relationships[relationship] = [resources[number % len(resources)]]
 
 
-def _moments(now: datetime, days: float) -> Iterator[datetime]:
-    """When campaigns were sent, going back in time: a weekly rhythm without the quiet months."""
+def _send_times(now: datetime, days: float) -> Iterator[datetime]:
+    """Send times, newest first: three a week, none in quiet months."""
     start = now - timedelta(days=days)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     sent_within = False
     while True:
-        moment = midnight + timedelta(hours=_OFTEN.get(midnight.weekday(), 0))
+        moment = midnight + timedelta(hours=_SEND_HOURS.get(midnight.weekday(), 0))
         if not sent_within and midnight < start:
             sent_within = True
             yield now - timedelta(days=days / 2)
-        if midnight.weekday() in _OFTEN and moment < now and not quiet(moment, now):
+        if midnight.weekday() in _SEND_HOURS and moment < now and not in_quiet_month(moment, now):
             sent_within = sent_within or moment >= start
             yield moment
         midnight -= timedelta(days=1)
 
 
-class _Draft:
-    """One campaign in the making."""
+class _CampaignBuilder:
+    """Builds one campaign."""
 
     def __init__(self, rng: random.Random, channel: str, number: int, sent: datetime) -> None:
         self.rng, self.channel, self.number, self.sent = rng, channel, number, sent
-        # The newest two of a channel have not been sent: a draft and a scheduled one.
+        # The newest two campaigns of a channel have not been sent.
         self.unsent = {0: "Draft", 1: "Scheduled"}.get(number)
 
-    def finished(
+    def build(
         self, now: datetime, lists: list[Resource], tags: list[Resource], *, archived: bool
     ) -> Resource:
         rng = self.rng
@@ -95,10 +96,10 @@ class _Draft:
             scheduled = updated = created + timedelta(hours=1)
         campaign = Resource(
             "campaign",
-            ulid(rng),
+            random_ulid(rng),
             {
                 "name": f"{self.channel} campaign {self.number} – {rng.choice(_SUBJECTS)}",
-                "status": self.unsent or rng.choice(_SENT),
+                "status": self.unsent or rng.choice(_STATUSES),
                 "archived": archived,
                 "audiences": {
                     "included": [one.id for one in rng.sample(lists, 1 + self.number % 2)],
@@ -114,8 +115,8 @@ class _Draft:
             },
             hidden={"messages": {"channel": self.channel}},
         )
-        campaign.relations["tags"] = rng.sample(tags, self.number % 3)
-        campaign.relations["campaign-messages"] = [
+        campaign.relationships["tags"] = rng.sample(tags, self.number % 3)
+        campaign.relationships["campaign-messages"] = [
             self._message(campaign, label) for label in "ABC"[: 1 if self.number % 5 else 3]
         ]
         return campaign
@@ -154,15 +155,17 @@ class _Draft:
         return strategies[self.number % len(strategies)]
 
     def _message(self, campaign: Resource, label: str) -> Resource:
-        made = campaign.attributes["created_at"]
+        created = campaign.attributes["created_at"]
         times = [{"datetime": iso(self.sent), "is_local": False}]
         attributes = {
             "definition": {"channel": self.channel, **self._content(label)},
             "send_times": None if self.unsent else times,
-            "created_at": made,
-            "updated_at": made,
+            "created_at": created,
+            "updated_at": created,
         }
-        return Resource("campaign-message", ulid(self.rng), attributes, {"campaign": [campaign]})
+        return Resource(
+            "campaign-message", random_ulid(self.rng), attributes, {"campaign": [campaign]}
+        )
 
     def _content(self, label: str) -> dict[str, Any]:
         subject = self.rng.choice(_SUBJECTS)

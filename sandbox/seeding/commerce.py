@@ -1,4 +1,4 @@
-"""The account's catalog, the reviews of its items, and its coupons."""
+"""Seeds catalogs, reviews and coupons."""
 
 import random
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import identifier, iso, lifetime
+from sandbox.seeding.random_values import created_and_updated, iso, random_id
 
 _ITEMS, _CATEGORIES, _REVIEWS, _COUPONS, _CODES = 240, 130, 150, 105, 260
 _FLOWERS = ("Tulpe", "Rose", "牡丹", "Ranunkel 🌷", "Lily & Co.")
@@ -27,7 +27,7 @@ _STATUSES: tuple[dict[str, Any] | None, ...] = (
 def make_catalog(
     rng: random.Random, now: datetime
 ) -> tuple[list[Resource], list[Resource], list[Resource]]:
-    """Items, their variants (none to four each) and categories; every one for several pages."""
+    """Items, their variants (up to four each) and categories; several pages of each."""
     items = [_item(rng, number, now) for number in range(_ITEMS)]
     variants = [
         _variant(rng, item, place)
@@ -35,38 +35,38 @@ def make_catalog(
         for place in range(number % 5)
     ]
     for item in items:
-        item.relations["variants"] = []
+        item.relationships["variants"] = []
     for variant in variants:
-        variant.related("item")[0].relations["variants"].append(variant)
+        variant.related("item")[0].relationships["variants"].append(variant)
     categories = []
     for number in range(_CATEGORIES):
-        held = rng.sample(items, number % 9)
+        contained = rng.sample(items, number % 9)
         category = Resource(
             "catalog-category",
             _catalog_id(f"CAT-{number}"),
             {
                 "external_id": f"CAT-{number}",
                 "name": f"Blumen {number}" if number != 4 else None,
-                "updated": lifetime(rng, now)[1],
+                "updated": created_and_updated(rng, now)[1],
             },
-            {"items": held},
+            {"items": contained},
             hidden={
                 "ids": _catalog_id(f"CAT-{number}"),
-                "created": lifetime(rng, now)[0],
-                "item": [{"id": item.id} for item in held],
+                "created": created_and_updated(rng, now)[0],
+                "item": [{"id": item.id} for item in contained],
             },
         )
         categories.append(category)
-        for item in held:
+        for item in contained:
             item.hidden["category"].append({"id": category.id})
     return items, variants, categories
 
 
 def make_reviews(rng: random.Random, now: datetime, items: Sequence[Resource]) -> list[Resource]:
-    """Reviews and other things that buyers say; of the shop as a whole, and of items."""
+    """Reviews, ratings and questions about items, and reviews of the store."""
     reviews = []
     for number in range(_REVIEWS):
-        created, updated = lifetime(rng, now)
+        created, updated = created_and_updated(rng, now)
         item = rng.choice(items) if number % 8 else None
         type = ("review", "review", "rating", "question")[number % 4] if item else "store"
         status = _STATUSES[number % len(_STATUSES)]
@@ -106,9 +106,9 @@ def make_reviews(rng: random.Random, now: datetime, items: Sequence[Resource]) -
 def make_coupons(
     rng: random.Random, now: datetime, profiles: Sequence[Resource]
 ) -> tuple[list[Resource], list[Resource]]:
-    """Coupons for two pages and their codes: expired ones, used ones, some that never expire.
+    """Two pages of coupons, and their codes: unused, used, expired, and without expiry.
 
-    The first three have many codes, most have a few, and the last has none.
+    The first three coupons have several pages of codes, most have two codes, the last has none.
     """
     coupons = [
         Resource(
@@ -122,11 +122,11 @@ def make_coupons(
         )
         for number in range(_COUPONS)
     ]
-    amounts = [_CODES if number < 3 else 2 for number in range(_COUPONS - 1)] + [0]
+    code_counts = [_CODES if number < 3 else 2 for number in range(_COUPONS - 1)] + [0]
     codes = []
-    for coupon, amount in zip(coupons, amounts, strict=True):
-        own = [_code(rng, now, coupon, number, profiles) for number in range(amount)]
-        coupon.relations["coupon-codes"] = own
+    for coupon, code_count in zip(coupons, code_counts, strict=True):
+        own = [_code(rng, now, coupon, number, profiles) for number in range(code_count)]
+        coupon.relationships["coupon-codes"] = own
         codes += own
     return coupons, codes
 
@@ -137,7 +137,7 @@ def _catalog_id(external_id: str) -> str:
 
 def _item(rng: random.Random, number: int, now: datetime) -> Resource:
     external_id = f"FLOWER-{number}"
-    created, updated = lifetime(rng, now)
+    created, updated = created_and_updated(rng, now)
     attributes = {
         "external_id": external_id,
         "title": f"{rng.choice(_FLOWERS)} {number}",
@@ -194,10 +194,10 @@ def _code(
     number: int,
     profiles: Sequence[Resource],
 ) -> Resource:
-    given = number % 3 == 0
-    profile = rng.choice(profiles) if given and profiles else None
+    assigned = number % 3 == 0
+    profile = rng.choice(profiles) if assigned and profiles else None
     expires = None if number % 5 == 4 else iso(now + timedelta(days=rng.randrange(-300, 60)))
-    unique = f"{coupon.id}-{identifier(rng, 8)}"
+    unique = f"{coupon.id}-{random_id(rng, 8)}"
     status = rng.choice(("ASSIGNED_TO_PROFILE", "USED")) if profile else "UNASSIGNED"
     return Resource(
         "coupon-code",

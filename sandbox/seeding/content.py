@@ -1,4 +1,4 @@
-"""The account's templates, universal contents, images, forms and web feeds."""
+"""Seeds templates, universal content, images, forms and web feeds."""
 
 import random
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import any_uuid, identifier, lifetime
+from sandbox.seeding.random_values import created_and_updated, random_id, random_uuid
 
 _EDITORS = ("SYSTEM_DRAGGABLE", "CODE", "USER_DRAGGABLE", "SIMPLE")
 _TEMPLATES, _UNIVERSAL, _IMAGES, _FORMS, _FEEDS = 43, 27, 130, 29, 13
@@ -16,15 +16,15 @@ _FEED_STATUSES = ("ok", "refreshing", "disabled", "critical_nightly_refresh_time
 
 
 def make_templates(rng: random.Random, now: datetime) -> list[Resource]:
-    """Templates for five pages, of every editor; only those of one have a definition."""
+    """Five pages of templates of all editor types; only one type has definitions."""
     return [_template(rng, number, now) for number in range(_TEMPLATES)]
 
 
 def make_universal_contents(rng: random.Random, now: datetime) -> list[Resource]:
-    """Universal contents for two pages; the definitions of some kinds of block are not told."""
+    """Two pages of universal content; some block types have no data."""
     contents = []
     for number in range(_UNIVERSAL):
-        created, updated = lifetime(rng, now)
+        created, updated = created_and_updated(rng, now)
         done = number % 3 > 0
         attributes = {
             "name": f"Content {number} – Fuß",
@@ -34,12 +34,12 @@ def make_universal_contents(rng: random.Random, now: datetime) -> list[Resource]
             "screenshot_status": "completed" if done else "never_generated",
             "screenshot_url": f"https://images.example.com/content/{number}.png" if done else "",
         }
-        contents.append(Resource("template-universal-content", any_uuid(rng), attributes))
+        contents.append(Resource("template-universal-content", random_uuid(rng), attributes))
     return contents
 
 
 def make_images(rng: random.Random, now: datetime) -> list[Resource]:
-    """Images for several pages, a few hidden, one of more bytes than 32 bits hold."""
+    """Two pages of images: some are hidden, one is larger than 4 GiB."""
     images = []
     for number in range(_IMAGES):
         format = rng.choice(("jpeg", "png", "gif"))
@@ -49,21 +49,21 @@ def make_images(rng: random.Random, now: datetime) -> list[Resource]:
             "format": format,
             "size": rng.randrange(2_000, 5_000_000) if number != 3 else 5_000_000_000,
             "hidden": number % 9 == 4,
-            "updated_at": lifetime(rng, now)[1],
+            "updated_at": created_and_updated(rng, now)[1],
         }
         images.append(Resource("image", str(rng.randrange(10**8, 10**9)), attributes))
     return images
 
 
 def make_forms(rng: random.Random, now: datetime) -> list[Resource]:
-    """Forms for two pages with up to three versions each; one has none."""
+    """Two pages of forms with up to three versions each."""
     forms = []
     for number in range(_FORMS):
-        created, updated = lifetime(rng, now)
+        created, updated = created_and_updated(rng, now)
         status, labels = ("live", "draft")[number % 3 == 1], "ABC"[: number % 4]
         form = Resource(
             "form",
-            identifier(rng, 6),
+            random_id(rng, 6),
             {
                 "name": f"Form {number} – Anmeldung",
                 "status": status,
@@ -88,17 +88,17 @@ def make_forms(rng: random.Random, now: datetime) -> list[Resource]:
             )
             for place, label in enumerate(labels)
         ]
-        form.relations["form-versions"] = versions
+        form.relationships["form-versions"] = versions
         form.change(definition={"versions": [_form_version(version) for version in versions]})
         forms.append(form)
     return forms
 
 
 def make_web_feeds(rng: random.Random, now: datetime) -> list[Resource]:
-    """Web feeds for three pages, in every state."""
+    """Three pages of web feeds with all statuses."""
     feeds = []
     for number in range(_FEEDS):
-        created, updated = lifetime(rng, now)
+        created, updated = created_and_updated(rng, now)
         attributes = {
             "name": f"Feed_{number}",
             "url": f"https://shop.example.com/feeds/{number}.json?a=b&c=d",
@@ -108,14 +108,14 @@ def make_web_feeds(rng: random.Random, now: datetime) -> list[Resource]:
             "created": created,
             "updated": updated,
         }
-        feeds.append(Resource("web-feed", any_uuid(rng), attributes))
+        feeds.append(Resource("web-feed", random_uuid(rng), attributes))
     return feeds
 
 
 def _template(rng: random.Random, number: int, now: datetime) -> Resource:
-    created, updated = lifetime(rng, now)
+    created, updated = created_and_updated(rng, now)
     editor = _EDITORS[number % len(_EDITORS)]
-    id = identifier(rng, 6)
+    id = random_id(rng, 6)
     attributes: dict[str, Any] = {
         "name": f"Template {number}" if number else "Frühling 🌷",
         "editor_type": editor,

@@ -1,11 +1,11 @@
-"""The account's data sources, its types of custom objects, and their records."""
+"""Seeds custom objects: data sources, object types, schemas, records and ingestion logs."""
 
 import random
 from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import iso, lifetime, ulid
+from sandbox.seeding.random_values import created_and_updated, iso, random_ulid
 
 _SOURCES, _RECORDS, _LOGS = 23, 130, 60
 _PROPERTIES = (
@@ -17,12 +17,12 @@ _PROPERTIES = (
 )
 
 
-def make_sources(rng: random.Random) -> list[Resource]:
-    """Data sources for two pages."""
+def make_data_sources(rng: random.Random) -> list[Resource]:
+    """Two pages of data sources."""
     return [
         Resource(
             "data-source",
-            ulid(rng),
+            random_ulid(rng),
             {
                 "title": f"Source {number}",
                 "visibility": ("private", "shared")[number % 2],
@@ -34,17 +34,17 @@ def make_sources(rng: random.Random) -> list[Resource]:
     ]
 
 
-def make_types(
+def make_object_types(
     rng: random.Random, now: datetime, sources: list[Resource]
 ) -> tuple[list[Resource], ...]:
-    """Types of objects: one with many records and failures, one without any, and a draft.
+    """Object types: one with many records and ingestion errors, one with none, and a draft.
 
-    Returns the types, their schemas, the mappings of those, and all records.
+    Returns the object types, their schemas, the source mappings, and the records.
     """
     types = [
-        _type(rng, now, sources[0], "Pet", "active", _RECORDS, _LOGS),
-        _type(rng, now, sources[1], "Appointment", "active", 0, 0),
-        _type(rng, now, sources[2], "Loyalty card – Entwurf", "draft", 0, 0),
+        _object_type(rng, now, sources[0], "Pet", "active", _RECORDS, _LOGS),
+        _object_type(rng, now, sources[1], "Appointment", "active", 0, 0),
+        _object_type(rng, now, sources[2], "Loyalty card – Entwurf", "draft", 0, 0),
     ]
     schemas = [schema for type in types for schema in type.related("schema-versions")]
     mappings = [mapping for schema in schemas for mapping in schema.related("source-mapping")]
@@ -52,7 +52,7 @@ def make_types(
     return types, schemas, mappings, records
 
 
-def _type(
+def _object_type(
     rng: random.Random,
     now: datetime,
     source: Resource,
@@ -61,10 +61,10 @@ def _type(
     records: int,
     logs: int,
 ) -> Resource:
-    created, updated = lifetime(rng, now)
+    created, updated = created_and_updated(rng, now)
     type = Resource(
         "object-type",
-        ulid(rng),
+        random_ulid(rng),
         {
             "title": title,
             "description": f"{title} of a customer",
@@ -77,7 +77,7 @@ def _type(
     current = [_schema(rng, title, source, created)] if status == "active" else []
     draft = [_schema(rng, title, source, None)] if status == "draft" or records else []
     stored = [_record(type, number) for number in range(records)]
-    type.relations |= {
+    type.relationships |= {
         "current-schema": current,
         "draft-schema": draft,
         "schema-versions": current + draft,
@@ -100,12 +100,12 @@ def _schema(rng: random.Random, title: str, source: Resource, published: str | N
     ]
     mapping = Resource(
         "source-mapping",
-        ulid(rng),
+        random_ulid(rng),
         {"property_mappings": mappings, "relationship_mappings": []},
     )
     return Resource(
         "object-schema",
-        ulid(rng),
+        random_ulid(rng),
         {
             "title": title,
             "description": "",
@@ -145,7 +145,7 @@ def _log(
     status = ("error", "warning")[number % 5 == 0]
     return Resource(
         "object-ingestion-log",
-        ulid(rng),
+        random_ulid(rng),
         {
             "event_type": "validation_error",
             "status": status,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import identifier
+from sandbox.seeding.random_values import random_id
 
 
 def make_flow_message(
@@ -16,8 +16,8 @@ def make_flow_message(
     templates: Sequence[Resource],
     id: str | None,
 ) -> Resource:
-    """A message of a flow action, with `id` or a random one; `label` names the variation."""
-    id = id or identifier(rng, 6)
+    """A message of a flow action; its id is random if `id` is None. `label` is the variation."""
+    id = id or random_id(rng, 6)
     template = rng.choice(templates) if channel == "email" and label != "B" else None
     definition = {"id": id, "name": f"{channel} {label}", **_content(rng, channel, template)}
     return Resource(
@@ -27,7 +27,7 @@ def make_flow_message(
             "channel": channel,
             "created": action.attributes["created"],
             "updated": action.attributes["updated"],
-            # What an alert of an older kind was made of is no longer known.
+            # Klaviyo returns null for alerts created in an older format.
             "definition": None if channel == "internal_alert" else definition,
         },
         {"flow-action": [action], "template": [template] if template else []},
@@ -37,12 +37,16 @@ def make_flow_message(
 
 def _content(rng: random.Random, channel: str, template: Resource | None) -> dict[str, Any]:
     sender = {"from_email": "shop@example.com", "from_label": "The shop"}
-    tracked = {"smart_sending_enabled": True, "transactional": False, "add_tracking_params": True}
+    sending_options = {
+        "smart_sending_enabled": True,
+        "transactional": False,
+        "add_tracking_params": True,
+    }
     subject = rng.choice(("Welcome 👋", "Still thinking?", "Für dich", "Last chance"))
     contents: dict[str, dict[str, Any]] = {
         "email": {
             **sender,
-            **tracked,
+            **sending_options,
             "reply_to_email": None,
             "cc_email": None,
             "bcc_email": None,
@@ -53,7 +57,7 @@ def _content(rng: random.Random, channel: str, template: Resource | None) -> dic
             "additional_filters": None,
         },
         "sms": {
-            **tracked,
+            **sending_options,
             "body": subject,
             "image_id": None,
             "shorten_links": True,
@@ -73,7 +77,7 @@ def _content(rng: random.Random, channel: str, template: Resource | None) -> dic
             "kv_pairs": {"deal": "spring"},
             "action_buttons": [{"label": "Open", "action_type": "open_app", "position": 0}],
         },
-        "whatsapp": {**tracked, "vendor_id": None},
+        "whatsapp": {**sending_options, "vendor_id": None},
         "webhook": {
             "url": "https://hooks.example.com/flow",
             "headers": {"X-Shop": "1"},

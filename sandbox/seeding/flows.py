@@ -1,4 +1,4 @@
-"""The account's flows, with the actions that a profile passes through and their messages."""
+"""Seeds flows and their actions."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.resources import Resource
 from sandbox.seeding.flow_messages import make_flow_message
-from sandbox.seeding.random_values import identifier, lifetime
+from sandbox.seeding.random_values import created_and_updated, random_id
 
 _FLOWS = (
     ("Welcome series", "Added to List"),
@@ -18,13 +18,13 @@ _FLOWS = (
 )
 _TRIGGERS = ("Metric", "Added to List", "Date Based", "Low Inventory", "Price Drop")
 _STATUSES = ("live", "live", "manual", "draft")
-_FURTHER = 61
-_LONG_ONE, _LONG = 7, 12
+_FURTHER_FLOWS = 61
+_LONG_FLOW, _REPETITIONS = 7, 12  # index of a flow with more actions than a page
 
-# The first two flows send what events tell of: an e-mail and a text message each.
-TOLD = (("FmS0", "FmS2"), ("FmS1", "FmS3"))
-_TOLD_JOURNEY = ("send-email", "time-delay", "send-sms")
-_JOURNEYS = (
+# Message ids of the first two flows, whose messages have events: an email and an SMS each.
+FIXED_MESSAGE_IDS = (("FmS0", "FmS2"), ("FmS1", "FmS3"))
+_EMAIL_AND_SMS = ("send-email", "time-delay", "send-sms")
+_ACTION_TYPES = (
     ("send-email", "time-delay", "conditional-split", "send-mobile-push"),
     ("countdown-delay", "ab-test", "trigger-split", "send-sms", "update-profile"),
     ("target-date", "send-whatsapp", "list-update", "send-webhook", "send-internal-alert"),
@@ -40,7 +40,7 @@ _CHANNELS = {
     "send-internal-alert": "internal_alert",
 }
 _SPLITS = frozenset({"conditional-split", "trigger-split"})
-_FRENCH = {
+_FRENCH_PROFILES = {
     "condition_groups": [
         {
             "conditions": [
@@ -56,7 +56,7 @@ _FRENCH = {
 
 
 def make_flows(rng: random.Random, now: datetime) -> list[Resource]:
-    """The flows that events, lists and metrics know of: live ones and a draft."""
+    """The flows that events, lists and metrics refer to."""
     created = (now - timedelta(days=500)).replace(microsecond=0).isoformat()
     return [
         _flow(
@@ -71,43 +71,47 @@ def make_flows(rng: random.Random, now: datetime) -> list[Resource]:
 
 
 def make_further_flows(rng: random.Random, now: datetime) -> list[Resource]:
-    """Flows for a second page, of every status; one in six is archived."""
+    """Flows of all statuses that fill a second page; one in six is archived."""
     return [
         _flow(
             rng,
             f"Flow {number}" if number % 10 else f"Flux d’été {number}",
             _TRIGGERS[number % len(_TRIGGERS)],
             _STATUSES[number % len(_STATUSES)],
-            lifetime(rng, now),
+            created_and_updated(rng, now),
             archived=number % 6 == 3,
         )
-        for number in range(_FURTHER)
+        for number in range(_FURTHER_FLOWS)
     ]
 
 
-def furnish(
+def add_flow_actions(
     rng: random.Random,
     flows: Sequence[Resource],
     now: datetime,
     templates: Sequence[Resource],
     tags: Sequence[Resource],
 ) -> list[Resource]:
-    """Give flows their definitions, tags and actions; returns all the actions.
+    """Add definitions, tags and actions to flows; returns all actions.
 
-    One flow has more actions than a page holds, some have none, and a few actions are gone from the
-    definitions of their own: null.
+    One flow has more actions than fit on a page, some have none.
     """
     actions: list[Resource] = []
     for number, flow in enumerate(flows):
-        if number < len(TOLD):
-            journey: tuple[str, ...] = _TOLD_JOURNEY
+        if number < len(FIXED_MESSAGE_IDS):
+            action_types: tuple[str, ...] = _EMAIL_AND_SMS
         else:
-            journey = _JOURNEYS[number % len(_JOURNEYS)] * (_LONG if number == _LONG_ONE else 1)
-        told = iter(TOLD[number] if number < len(TOLD) else ())
-        made = list(_actions(rng, flow, journey, now, templates, told))
-        flow.relations |= {"flow-actions": made, "tags": rng.sample(list(tags), number % 3)}
-        flow.change(definition=_definition(flow, made))
-        actions += made
+            action_types = _ACTION_TYPES[number % len(_ACTION_TYPES)] * (
+                _REPETITIONS if number == _LONG_FLOW else 1
+            )
+        message_ids = iter(FIXED_MESSAGE_IDS[number] if number < len(FIXED_MESSAGE_IDS) else ())
+        flow_actions = list(_actions(rng, flow, action_types, now, templates, message_ids))
+        flow.relationships |= {
+            "flow-actions": flow_actions,
+            "tags": rng.sample(list(tags), number % 3),
+        }
+        flow.change(definition=_definition(flow, flow_actions))
+        actions += flow_actions
     return actions
 
 
@@ -128,7 +132,7 @@ def _flow(
         "updated": moments[1],
         "trigger_type": trigger,
     }
-    return Resource("flow", identifier(rng, 6), attributes)
+    return Resource("flow", random_id(rng, 6), attributes)
 
 
 def _definition(flow: Resource, actions: Sequence[Resource]) -> dict[str, Any] | None:
@@ -136,7 +140,7 @@ def _definition(flow: Resource, actions: Sequence[Resource]) -> dict[str, Any] |
         return None
     return {
         "triggers": [{"type": "list", "id": "LsT001"}],
-        "profile_filter": _FRENCH if len(actions) > 3 else None,
+        "profile_filter": _FRENCH_PROFILES if len(actions) > 3 else None,
         "actions": [action.attributes["definition"] for action in actions],
         "entry_action_id": actions[0].id if actions else None,
         "reentry_criteria": {"unit": "day", "duration": 30},
@@ -146,15 +150,15 @@ def _definition(flow: Resource, actions: Sequence[Resource]) -> dict[str, Any] |
 def _actions(
     rng: random.Random,
     flow: Resource,
-    journey: Sequence[str],
+    action_types: Sequence[str],
     now: datetime,
     templates: Sequence[Resource],
-    told: Iterator[str],
+    message_ids: Iterator[str],
 ) -> Iterator[Resource]:
-    ids = [str(rng.randrange(10**7, 10**8)) for _ in journey]
-    for place, (id, type) in enumerate(zip(ids, journey, strict=True)):
-        following = ids[place + 1] if place + 1 < len(ids) else None
-        created, updated = lifetime(rng, now)
+    ids = [str(rng.randrange(10**7, 10**8)) for _ in action_types]
+    for index, (id, type) in enumerate(zip(ids, action_types, strict=True)):
+        next_id = ids[index + 1] if index + 1 < len(ids) else None
+        created, updated = created_and_updated(rng, now)
         status = "draft" if flow.attributes["status"] == "draft" else "live"
         action = Resource(
             "flow-action",
@@ -164,35 +168,35 @@ def _actions(
             hidden={"action_type": type.upper().replace("-", "_"), "status": status},
         )
         messages = [
-            make_flow_message(rng, action, channel, label, templates, next(told, None))
-            for channel, label in _sent_by(type)
+            make_flow_message(rng, action, channel, label, templates, next(message_ids, None))
+            for channel, label in _messages_sent_by(type)
         ]
-        action.relations["flow-messages"] = messages
+        action.relationships["flow-messages"] = messages
         action.change(
             definition={
                 "id": id,
                 "temporary_id": None,
                 "type": type,
-                "links": _links(type, following),
+                "links": _links(type, next_id),
                 "data": _data(type, status, [one.attributes["definition"] for one in messages]),
             }
         )
         yield action
 
 
-def _sent_by(type: str) -> Sequence[tuple[str, str]]:
-    """The channel and the label of each message that a type of action sends."""
+def _messages_sent_by(type: str) -> Sequence[tuple[str, str]]:
+    """Channel and variation label of each message that an action type sends."""
     if type == "ab-test":
         return [("email", label) for label in "ABC"]
     return [(_CHANNELS[type], "A")] if type in _CHANNELS else []
 
 
-def _links(type: str, following: str | None) -> dict[str, Any] | None:
+def _links(type: str, next_id: str | None) -> dict[str, Any] | None:
     if type == "multi-branch-split":
         return None
     if type in _SPLITS:
-        return {"next_if_true": following, "next_if_false": None}
-    return {"next": following}
+        return {"next_if_true": next_id, "next_if_false": None}
+    return {"next": next_id}
 
 
 def _data(type: str, status: str, messages: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
@@ -215,7 +219,7 @@ def _data(type: str, status: str, messages: Sequence[dict[str, Any]]) -> dict[st
             "target_time": "10:00:00",
             "target_days": [{"type": "day-of-month", "day": 1}],
         },
-        "conditional-split": {"profile_filter": _FRENCH},
+        "conditional-split": {"profile_filter": _FRENCH_PROFILES},
         "trigger-split": {
             "trigger_filter": {"condition_groups": []},
             "trigger_id": "MeTr01",

@@ -1,4 +1,4 @@
-"""What visitors of the shop did with its forms."""
+"""Seeds what visitors did with forms."""
 
 import random
 from collections.abc import Sequence
@@ -7,46 +7,46 @@ from typing import NamedTuple
 
 from sandbox.resources import Resource
 
-_MOST = 120
-_SUBMIT, _QUALIFY, _CLOSE = 0.2, 0.5, 0.4
+_MAX_VISITORS = 120
+_SUBMIT, _QUALIFY, _CLOSE = 0.2, 0.5, 0.4  # probabilities
 
 
-class Visit(NamedTuple):
-    """A visitor viewed, submitted or closed a form, or qualified for one, at a Unix second."""
+class FormVisit(NamedTuple):
+    """An action of a visitor at a Unix second: `qualify`, `view`, `submit` or `close`."""
 
     timestamp: int
-    what: str
+    action: str
     profile_id: str
 
 
-def visit(
+def add_form_visits(
     rng: random.Random,
     forms: Sequence[Resource],
     profiles: Sequence[Resource],
     now: datetime,
     days: float,
 ) -> None:
-    """Give every version of a form its visits in the `days` before now; some have none."""
+    """Add visits in the `days` before `now` to the versions of live forms."""
     end = int(now.timestamp())
     start = end - int(days * 86_400)
     for form in forms:
         live = form.attributes["status"] == "live"
         for version in form.related("form-versions"):
-            amount = rng.randrange(_MOST) if live else 0
+            visitors = rng.randrange(_MAX_VISITORS) if live else 0
             version.hidden = {
                 "visits": [
-                    step
-                    for _ in range(amount)
-                    for step in _steps(rng, rng.choice(profiles).id, rng.randrange(start, end))
+                    action
+                    for _ in range(visitors)
+                    for action in _actions(rng, rng.choice(profiles).id, rng.randrange(start, end))
                 ]
             }
 
 
-def _steps(rng: random.Random, profile_id: str, moment: int) -> list[Visit]:
-    steps = ["qualify"] if rng.random() < _QUALIFY else []
-    steps.append("view")
+def _actions(rng: random.Random, profile_id: str, timestamp: int) -> list[FormVisit]:
+    actions = ["qualify"] if rng.random() < _QUALIFY else []
+    actions.append("view")
     if rng.random() < _SUBMIT:
-        steps.append("submit")
+        actions.append("submit")
     elif rng.random() < _CLOSE:
-        steps.append("close")
-    return [Visit(moment, what, profile_id) for what in steps]
+        actions.append("close")
+    return [FormVisit(timestamp, action, profile_id) for action in actions]

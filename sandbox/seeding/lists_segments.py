@@ -1,4 +1,4 @@
-"""The account's segments, who is in its lists and segments, and the groups of its tags."""
+"""Seeds lists, segments and their members."""
 
 import random
 from collections.abc import Sequence
@@ -7,18 +7,18 @@ from typing import Any
 
 from sandbox.memberships import Memberships
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import identifier, lifetime
+from sandbox.seeding.random_values import created_and_updated, random_id
 
 _SEGMENTS = 34
-_BIGGEST, _FEW = 0.6, 60
-_AT_ONCE = 25  # members that an import brings in the same second
-_DAYS = 300
+_LARGEST_SHARE, _MIN_MEMBERS = 0.6, 60
+_IMPORTED = 25  # members who joined in the same second
+_DAYS = 300  # during which members joined
 
 
 def make_lists(
     rng: random.Random, now: datetime, tags: list[Resource], flows: list[Resource]
 ) -> list[Resource]:
-    """Lists for three pages; one has a null in every attribute that may be null."""
+    """Three pages of lists; one has only null attributes."""
     lists = []
     for number in range(27):
         created = now - timedelta(days=600 - number, seconds=rng.randrange(86_400))
@@ -35,7 +35,7 @@ def make_lists(
             "tags": rng.sample(tags, number % 3),
             "flow-triggers": flows[:1] if number < 2 else [],
         }
-        lists.append(Resource("list", identifier(rng, 6), attributes, related))
+        lists.append(Resource("list", random_id(rng, 6), attributes, related))
     return lists
 
 
@@ -46,10 +46,10 @@ def make_segments(
     flows: Sequence[Resource],
     metric_id: str,
 ) -> list[Resource]:
-    """Segments for four pages: active or not, starred or not; one with nulls, one in process."""
+    """Four pages of segments; one has null attributes, one is processing."""
     segments = []
     for number in range(_SEGMENTS):
-        created, updated = lifetime(rng, now)
+        created, updated = created_and_updated(rng, now)
         attributes: dict[str, Any] = {
             "name": f"Segment {number}" if number else "Engaged – 90 days",
             "definition": {"condition_groups": _conditions(number, metric_id)},
@@ -65,37 +65,37 @@ def make_segments(
             "tags": rng.sample(list(tags), number % 3),
             "flow-triggers": [flows[2]] if number == 1 else [],
         }
-        segments.append(Resource("segment", identifier(rng, 6), attributes, related))
+        segments.append(Resource("segment", random_id(rng, 6), attributes, related))
     return segments
 
 
-def gather(
+def add_members(
     rng: random.Random,
-    members: Memberships,
+    memberships: Memberships,
     groups: Sequence[Resource],
     profiles: Sequence[Resource],
     now: datetime,
 ) -> None:
-    """Fill lists and segments: the first is large, the last is empty, a few members have left."""
+    """Add members: the first group is large, the last is empty, a few members have left."""
     end = int(now.timestamp())
     for number, group in enumerate(groups):
-        share = int(len(profiles) * _BIGGEST / (number * number)) if number else 0
-        size = int(len(profiles) * _BIGGEST) if number == 0 else max(_FEW, share)
+        share = int(len(profiles) * _LARGEST_SHARE / (number * number)) if number else 0
+        size = int(len(profiles) * _LARGEST_SHARE) if number == 0 else max(_MIN_MEMBERS, share)
         chosen = rng.sample(profiles, size) if group is not groups[-1] else []
         imported = end - rng.randrange(86_400, _DAYS * 86_400)
         joined = {
             profile.id: imported
-            if place < _AT_ONCE
+            if index < _IMPORTED
             else end - rng.randrange(86_400, _DAYS * 86_400)
-            for place, profile in enumerate(chosen)
+            for index, profile in enumerate(chosen)
         }
-        members.join(group, joined)
+        memberships.join(group, joined)
         left = list(joined)[: number % 4]
-        members.leave(group, {id: rng.randrange(joined[id], end) for id in left})
+        memberships.leave(group, {id: rng.randrange(joined[id], end) for id in left})
 
 
 def _conditions(number: int, metric_id: str) -> list[dict[str, Any]]:
-    """Condition groups, more and more of them nested."""
+    """One or two condition groups."""
     engaged = {
         "type": "profile-metric",
         "metric_id": metric_id,

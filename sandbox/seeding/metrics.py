@@ -1,4 +1,4 @@
-"""The account's metrics: Klaviyo's own, under their old or new names, and everyone else's."""
+"""Seeds metrics of Klaviyo and of other integrations, and what is derived from them."""
 
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeAlias
 
 from sandbox.events import EventLog
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import identifier, lifetime, ulid
+from sandbox.seeding.random_values import created_and_updated, random_id, random_ulid
 
 Naming: TypeAlias = Literal["old", "new", "both"]
 
-# Klaviyo's own metrics, by what they count; the names run from the oldest to today's.
+# Klaviyo's metrics by role: all names that each has had, oldest first.
 NATIVE: dict[str, tuple[str, ...]] = {
     "receive": ("Received Email",),
     "open": ("Opened Email",),
@@ -50,7 +50,7 @@ NATIVE: dict[str, tuple[str, ...]] = {
     "unsubscribe_transactional": ("Unsubscribed from Text Messaging Transactional",),
 }
 
-# Metrics of others, by what they count: name and integration. Some bear Klaviyo's names.
+# Metrics of other integrations by role: name and integration. Some have names of Klaviyo's.
 FOREIGN: dict[str, tuple[str, str | None]] = {
     "order": ("Placed Order", "Shopify"),
     "order_product": ("Ordered Product", "Shopify"),
@@ -66,17 +66,17 @@ FOREIGN: dict[str, tuple[str, str | None]] = {
 _CATEGORY = {"Klaviyo": "Internal", "Shopify": "eCommerce", "API": "API"}
 _NESTED_CATEGORY = frozenset({"mark_as_spam", "update_preferences"})
 _OTHER_LETTER_CASE = {"unsubscribe_list": "Unsubscribed From List"}
-_TOTAL = 230
+_TOTAL = 230  # so that the list of metrics has two pages
 _TYPES = {str: "string", int: "integer", float: "float", bool: "boolean", list: "list"}
 
 
 def make_metrics(
     rng: random.Random, naming: Naming, without: Collection[str], now: datetime
 ) -> dict[str, list[Resource]]:
-    """Metrics by what they count: two for a renamed one under naming "both", none if left out.
+    """Metrics by role: two for a renamed metric if `naming` is "both", none if left out.
 
-    `without` holds names of Klaviyo's metrics, any of their names. The key "" holds a crowd of
-    metrics without events, so that the list of metrics has a second page.
+    `without` holds names of Klaviyo's metrics, current or former. The role "" holds metrics
+    without events.
     """
     integrations = {name: _integration(rng, name) for name in _CATEGORY}
     created = now - timedelta(days=900)
@@ -93,7 +93,7 @@ def make_metrics(
             "updated": moment,
             "integration": integration,
         }
-        return Resource("metric", identifier(rng, 6), attributes)
+        return Resource("metric", random_id(rng, 6), attributes)
 
     found: dict[str, list[Resource]] = {}
     for role, names in NATIVE.items():
@@ -113,16 +113,16 @@ def make_metrics(
     return found
 
 
-def make_properties(rng: random.Random, log: EventLog) -> list[Resource]:
-    """The properties of every metric that has events, as an event with properties shows them."""
+def make_metric_properties(rng: random.Random, log: EventLog) -> list[Resource]:
+    """The properties of each metric with events, inferred from its first event with properties."""
     found = []
     for metric in log.metrics:
-        told = (log.properties(position) for position in log.positions(metric))
-        properties = next(filter(None, told), {})
+        by_event = (log.properties(position) for position in log.positions(metric))
+        properties = next(filter(None, by_event), {})
         own = [
             Resource(
                 "metric-property",
-                identifier(rng, 10),
+                random_id(rng, 10),
                 {
                     "label": name.strip("$").replace("_", " ").title(),
                     "property": name,
@@ -133,7 +133,7 @@ def make_properties(rng: random.Random, log: EventLog) -> list[Resource]:
             )
             for name, value in properties.items()
         ]
-        metric.relations["metric-properties"] = own
+        metric.relationships["metric-properties"] = own
         found += own
     return found
 
@@ -141,7 +141,7 @@ def make_properties(rng: random.Random, log: EventLog) -> list[Resource]:
 def make_custom_metrics(
     rng: random.Random, now: datetime, order: Resource, view: Resource
 ) -> list[Resource]:
-    """Custom metrics: a count of one metric, and a value of two that are filtered."""
+    """Custom metrics: a count of one metric, and a value of two metrics with a filter."""
     filtered = {
         "property": "$value",
         "filter": {"type": "numeric", "operator": "greater-than", "value": 20},
@@ -149,7 +149,7 @@ def make_custom_metrics(
     definitions: tuple[tuple[str, dict[str, Any], list[Resource]], ...] = (
         (
             "Views",
-            {"aggregation_method": "count", "metric_groups": [_group(view)]},
+            {"aggregation_method": "count", "metric_groups": [_metric_group(view)]},
             [view],
         ),
         (
@@ -157,8 +157,12 @@ def make_custom_metrics(
             {
                 "aggregation_method": "value",
                 "metric_groups": [
-                    {**_group(order), "metric_filters": [filtered], "value_property": "$value"},
-                    _group(view),
+                    {
+                        **_metric_group(order),
+                        "metric_filters": [filtered],
+                        "value_property": "$value",
+                    },
+                    _metric_group(view),
                 ],
             },
             [order, view],
@@ -166,12 +170,12 @@ def make_custom_metrics(
     )
     made = []
     for name, definition, metrics in definitions:
-        created, updated = lifetime(rng, now)
+        created, updated = created_and_updated(rng, now)
         attributes = {"name": name, "created": created, "updated": updated}
         made.append(
             Resource(
                 "custom-metric",
-                ulid(rng),
+                random_ulid(rng),
                 {**attributes, "definition": definition},
                 {"metrics": metrics},
             )
@@ -182,23 +186,23 @@ def make_custom_metrics(
 def make_mapped_metrics(
     rng: random.Random, now: datetime, mapped: Mapping[str, dict[str, list[Resource]]]
 ) -> list[Resource]:
-    """What stands for what: the relationships of each mapped metric, by its id."""
+    """Mapped metrics, given the relationships of each by id."""
     return [
-        Resource("mapped-metric", id, {"updated": lifetime(rng, now)[1]}, relations)
-        for id, relations in mapped.items()
+        Resource("mapped-metric", id, {"updated": created_and_updated(rng, now)[1]}, relationships)
+        for id, relationships in mapped.items()
     ]
 
 
 def _chosen(names: Sequence[str], naming: Naming) -> Sequence[str]:
-    """One name, or the oldest and the newest."""
-    ends = {"old": names[:1], "new": names[-1:], "both": dict.fromkeys((names[0], names[-1]))}
-    return tuple(ends[naming])
+    """The oldest name, the newest, or both."""
+    choices = {"old": names[:1], "new": names[-1:], "both": dict.fromkeys((names[0], names[-1]))}
+    return tuple(choices[naming])
 
 
 def _integration(rng: random.Random, name: str) -> dict[str, Any]:
     return {
         "object": "integration",
-        "id": identifier(rng, 6),
+        "id": random_id(rng, 6),
         "key": name.lower(),
         "name": name,
         "category": _CATEGORY[name],
@@ -206,5 +210,5 @@ def _integration(rng: random.Random, name: str) -> dict[str, Any]:
     }
 
 
-def _group(metric: Resource) -> dict[str, Any]:
+def _metric_group(metric: Resource) -> dict[str, Any]:
     return {"metric_id": metric.id, "metric_filters": None, "value_property": None}

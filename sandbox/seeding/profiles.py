@@ -1,4 +1,4 @@
-"""The account's profiles, with their consents and suppressions."""
+"""Seeds profiles with consent, suppressions, push tokens and conversations."""
 
 import copy
 import random
@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import identifier, ulid
+from sandbox.seeding.random_values import iso, random_id, random_ulid
 
 REASONS = ("HARD_BOUNCE", "INVALID_EMAIL", "SPAM_COMPLAINT", "UNSUBSCRIBE", "USER_SUPPRESSED")
-_FEWEST_SUPPRESSED = 120
+_MIN_SUPPRESSED = 120
 _SUPPRESSED_SHARE = 0.04
-_SUPPRESSIONS = (1, 1, 2, 1, 1, 3, 1)
+_SUPPRESSION_COUNTS = (1, 1, 2, 1, 1, 3, 1)
 
 _FIRST = (
     "Ada",
@@ -51,17 +51,17 @@ _CITIES = (
 def make_profiles(
     rng: random.Random, count: int, list_ids: list[str], now: datetime
 ) -> list[Resource]:
-    """Profiles with every kind of gap and every reason of suppression.
+    """Profiles with missing values and with suppressions of all reasons, in random order.
 
-    The first two lack an e-mail address and are suppressed all the same; a few more lack one.
+    Some have no email address; two of these are suppressed.
     """
-    patterns = [_subscriptions(rng, now) for _ in range(60)]
-    orders = [_predictive_analytics(rng, now) for _ in range(200)]
-    profiles = [_profile(rng, number, patterns, orders, now) for number in range(count)]
-    suppressed = min(count, max(_FEWEST_SUPPRESSED, int(count * _SUPPRESSED_SHARE)))
+    subscriptions = [_subscriptions(rng, now) for _ in range(60)]
+    analytics = [_predictive_analytics(rng, now) for _ in range(200)]
+    profiles = [_profile(rng, number, subscriptions, analytics, now) for number in range(count)]
+    suppressed = min(count, max(_MIN_SUPPRESSED, int(count * _SUPPRESSED_SHARE)))
     for number, profile in enumerate(profiles[:suppressed]):
-        for turn in range(_SUPPRESSIONS[number % len(_SUPPRESSIONS)]):
-            reason = REASONS[(number + turn) % len(REASONS)]
+        for repetition in range(_SUPPRESSION_COUNTS[number % len(_SUPPRESSION_COUNTS)]):
+            reason = REASONS[(number + repetition) % len(REASONS)]
             suppress(profile, reason, now - timedelta(seconds=rng.randrange(86_400 * 400)))
     for number, profile in enumerate(profiles[suppressed // 2 : suppressed // 2 + 80 : 2]):
         for list_id in rng.sample(list_ids, min(len(list_ids), 1 + number % 2)):
@@ -72,11 +72,11 @@ def make_profiles(
 
 
 def suppress(profile: Resource, reason: str, moment: datetime, list_id: str | None = None) -> None:
-    """Suppress a profile's e-mail, everywhere or for one list."""
-    # Consents are shared by many profiles until one of them differs.
+    """Suppress a profile's email globally or for one list."""
+    # Profiles share their subscriptions until one of them is changed.
     subscriptions = copy.deepcopy(profile.attributes["subscriptions"])
     marketing = subscriptions["email"]["marketing"]
-    entry = {"reason": reason, "timestamp": _iso(moment)}
+    entry = {"reason": reason, "timestamp": iso(moment)}
     if list_id is None:
         marketing["suppression"].append(entry)
         marketing["can_receive_email_marketing"] = False
@@ -88,8 +88,8 @@ def suppress(profile: Resource, reason: str, moment: datetime, list_id: str | No
 def _profile(
     rng: random.Random,
     number: int,
-    patterns: list[dict[str, Any]],
-    orders: list[dict[str, Any]],
+    subscriptions: list[dict[str, Any]],
+    analytics: list[dict[str, Any]],
     now: datetime,
 ) -> Resource:
     def sometimes(value: Any, chance: float = 0.6) -> Any:
@@ -98,12 +98,12 @@ def _profile(
     first, last = rng.choice(_FIRST), rng.choice(_LAST)
     created = now - timedelta(seconds=rng.randrange(86_400, 86_400 * 700))
     updated = now - timedelta(seconds=rng.randrange(int((now - created).total_seconds())))
-    emailless = number < 2 or number % 97 == 5
+    has_no_email = number < 2 or number % 97 == 5
     profile = Resource(
         "profile",
-        ulid(rng),
+        random_ulid(rng),
         {
-            "email": None if emailless else f"person.{number}+news@example.com",
+            "email": None if has_no_email else f"person.{number}+news@example.com",
             "phone_number": sometimes(f"+1555{number:07}", 0.5),
             "external_id": sometimes(f"crm-{number}", 0.3),
             "first_name": sometimes(first, 0.9),
@@ -112,9 +112,9 @@ def _profile(
             "locale": sometimes("en-US"),
             "title": sometimes("Regional Manager", 0.1),
             "image": sometimes(f"https://images.example.com/people/{number}.jpg", 0.1),
-            "created": _iso(created),
-            "updated": _iso(updated),
-            "last_event_date": sometimes(_iso(updated), 0.8),
+            "created": iso(created),
+            "updated": iso(updated),
+            "last_event_date": sometimes(iso(updated), 0.8),
             "location": _location(rng, number),
             "properties": {
                 "Favourite colour": rng.choice(("red", "grün", None, "青")),
@@ -123,32 +123,32 @@ def _profile(
                 "tags": ["a", 1, None],
                 "pet": {"name": "Mia 🐈", "age": 3, "toys": []} if number % 3 == 0 else None,
             },
-            "subscriptions": rng.choice(patterns),
-            "predictive_analytics": rng.choice(orders),
+            "subscriptions": rng.choice(subscriptions),
+            "predictive_analytics": rng.choice(analytics),
         },
-        hidden={"_kx": f"{identifier(rng, 12)}.{identifier(rng, 6)}"},
+        hidden={"_kx": f"{random_id(rng, 12)}.{random_id(rng, 6)}"},
     )
     if number % 5 == 0:
-        profile.relations["push-tokens"] = [_push_token(rng, profile)]
+        profile.relationships["push-tokens"] = [_push_token(rng, profile)]
     if number % 9 == 0:
         channel = {"channel": rng.choice(("instagram", "sms", "whatsapp"))}
-        talk = Resource("conversation", ulid(rng), channel, {"profile": [profile]})
-        profile.relations["conversations"] = [talk]
+        conversation = Resource("conversation", random_ulid(rng), channel, {"profile": [profile]})
+        profile.relationships["conversations"] = [conversation]
     return profile
 
 
 def _push_token(rng: random.Random, profile: Resource) -> Resource:
-    made = profile.attributes["created"]
+    created = profile.attributes["created"]
     attributes = {
-        "created": made,
-        "token": identifier(rng, 40),
+        "created": created,
+        "token": random_id(rng, 40),
         "enablement_status": rng.choice(("AUTHORIZED", "DENIED", "PROVISIONAL")),
         "platform": "ios",
         "vendor": "APNs",
         "background": "AVAILABLE",
-        "recorded_date": made,
+        "recorded_date": created,
         "metadata": {
-            "device_id": identifier(rng, 10),
+            "device_id": random_id(rng, 10),
             "klaviyo_sdk": "swift",
             "sdk_version": "1.0.0",
             "device_model": "iPhone12,1",
@@ -164,7 +164,7 @@ def _push_token(rng: random.Random, profile: Resource) -> Resource:
     }
     return Resource(
         "push-token",
-        identifier(rng, 12),
+        random_id(rng, 12),
         attributes,
         {"profile": [profile]},
         hidden={"profile": {"id": profile.id}},
@@ -173,7 +173,7 @@ def _push_token(rng: random.Random, profile: Resource) -> Resource:
 
 def _location(rng: random.Random, number: int) -> dict[str, Any]:
     city, country, region, code, zone, latitude, longitude = rng.choice(_CITIES)
-    known = {
+    values = {
         "address1": f"{rng.randrange(1, 400)} Main Street",
         "address2": None,
         "city": city,
@@ -185,11 +185,11 @@ def _location(rng: random.Random, number: int) -> dict[str, Any]:
         "timezone": zone,
         "ip": f"192.0.2.{number % 256}",
     }
-    return known if number % 10 else dict.fromkeys(known)
+    return values if number % 10 else dict.fromkeys(values)
 
 
 def _subscriptions(rng: random.Random, now: datetime) -> dict[str, Any]:
-    moment = _iso(now - timedelta(seconds=rng.randrange(86_400 * 600)))
+    moment = iso(now - timedelta(seconds=rng.randrange(86_400 * 600)))
     email, sms, push, whatsapp = (
         rng.choice(("SUBSCRIBED", "SUBSCRIBED", "UNSUBSCRIBED", "NEVER_SUBSCRIBED"))
         for _ in range(4)
@@ -198,7 +198,7 @@ def _subscriptions(rng: random.Random, now: datetime) -> dict[str, Any]:
     def since(consent: str) -> str | None:
         return None if consent == "NEVER_SUBSCRIBED" else moment
 
-    def texting(purpose: str) -> dict[str, Any]:
+    def sms_consent(purpose: str) -> dict[str, Any]:
         return {
             f"can_receive_sms_{purpose}": sms == "SUBSCRIBED",
             "consent": sms,
@@ -208,7 +208,7 @@ def _subscriptions(rng: random.Random, now: datetime) -> dict[str, Any]:
             "last_updated": since(sms),
         }
 
-    def consenting(consent: str, **more: Any) -> dict[str, Any]:
+    def channel_consent(consent: str, **more: Any) -> dict[str, Any]:
         return {
             "consent": consent,
             "consent_timestamp": since(consent),
@@ -234,9 +234,12 @@ def _subscriptions(rng: random.Random, now: datetime) -> dict[str, Any]:
                 "suppression": [],
                 "list_suppressions": [],
             },
-            "open_tracking": consenting(email),
+            "open_tracking": channel_consent(email),
         },
-        "sms": {"marketing": texting("marketing"), "transactional": texting("transactional")},
+        "sms": {
+            "marketing": sms_consent("marketing"),
+            "transactional": sms_consent("transactional"),
+        },
         "mobile_push": {
             "marketing": {
                 "can_receive_push_marketing": push == "SUBSCRIBED",
@@ -245,7 +248,9 @@ def _subscriptions(rng: random.Random, now: datetime) -> dict[str, Any]:
             }
         },
         "whatsapp": {
-            purpose: consenting(whatsapp, phone_number="+15005550006" if since(whatsapp) else None)
+            purpose: channel_consent(
+                whatsapp, phone_number="+15005550006" if since(whatsapp) else None
+            )
             for purpose in ("marketing", "transactional", "conversational")
         },
     }
@@ -255,7 +260,7 @@ def _predictive_analytics(rng: random.Random, now: datetime) -> dict[str, Any]:
     number = rng.randrange(6)
     value = round(rng.uniform(10, 200), 2)
     historic, predicted = round(value * number, 2), round(value * 0.6, 2)
-    known = {
+    values = {
         "historic_clv": historic,
         "predicted_clv": predicted,
         "total_clv": round(historic + predicted, 2),
@@ -264,12 +269,8 @@ def _predictive_analytics(rng: random.Random, now: datetime) -> dict[str, Any]:
         "average_days_between_orders": rng.randrange(5, 200),
         "average_order_value": value,
         "churn_probability": round(rng.random(), 2),
-        "expected_date_of_next_order": _iso(now + timedelta(days=rng.randrange(1, 90))),
+        "expected_date_of_next_order": iso(now + timedelta(days=rng.randrange(1, 90))),
         "ranked_channel_affinity": rng.sample(("email", "push", "sms"), 3),
     }
-    # Nothing is predicted for those who have never bought.
-    return known if number else {**dict.fromkeys(known), "ranked_channel_affinity": []}
-
-
-def _iso(moment: datetime) -> str:
-    return moment.replace(microsecond=0).isoformat()
+    # Klaviyo predicts nothing for profiles without orders.
+    return values if number else {**dict.fromkeys(values), "ranked_channel_affinity": []}

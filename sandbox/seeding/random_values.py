@@ -1,4 +1,4 @@
-"""What all makers draw from their generators: moments, and ids in the form of a UUID."""
+"""Random ids and dates, and the format of dates."""
 
 import random
 import string
@@ -10,26 +10,26 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 def iso(moment: datetime) -> str:
-    """A moment as Klaviyo writes it, in whole seconds."""
+    """A datetime as ISO 8601 in whole seconds, as Klaviyo writes it."""
     return moment.replace(microsecond=0).isoformat()
 
 
-def lifetime(rng: random.Random, now: datetime, days: float = 600) -> tuple[str, str]:
-    """When something was made, within `days` before now, and when it was last changed."""
+def created_and_updated(rng: random.Random, now: datetime, days: float = 600) -> tuple[str, str]:
+    """Random dates of creation, within `days` before `now`, and of the last update."""
     created = now - timedelta(days=days * (0.02 + 0.98 * rng.random()))
     return iso(created), iso(created + (now - created) * rng.random())
 
 
-def any_uuid(rng: random.Random) -> str:
-    """A random id in the form of a UUID."""
+def random_uuid(rng: random.Random) -> str:
+    """A random UUID."""
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
-def identifier(rng: random.Random, length: int) -> str:
-    """A random id of letters and digits, in the way of Klaviyo's six letters."""
+def random_id(rng: random.Random, length: int) -> str:
+    """A random id of letters and digits; most of Klaviyo's have six."""
     return "".join(rng.choices(_LETTERS, k=length))
 
 
-def ulid(rng: random.Random) -> str:
-    """A random id in the form of a ULID, as profiles, campaigns and messages have."""
+def random_ulid(rng: random.Random) -> str:
+    """A random ULID, as profiles, campaigns and campaign messages have."""
     return "01" + "".join(rng.choices(_CROCKFORD, k=24))

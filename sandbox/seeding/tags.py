@@ -4,31 +4,31 @@ import random
 from collections.abc import Sequence
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import any_uuid
+from sandbox.seeding.random_values import random_uuid
 
-_NAMES = ("vip", "sale", "news", "Frühling", "日本", "test-group")
+_TAG_NAMES = ("vip", "sale", "news", "Frühling", "日本", "test-group")
 _FURTHER_TAGS, _TAG_GROUPS = 61, 29
 
 
 def make_tags(rng: random.Random) -> list[Resource]:
-    """Tags."""
-    return [Resource("tag", any_uuid(rng), {"name": name}) for name in _NAMES]
+    """Tags of lists and campaigns."""
+    return [Resource("tag", random_uuid(rng), {"name": name}) for name in _TAG_NAMES]
 
 
 def make_further_tags(rng: random.Random) -> list[Resource]:
-    """Tags for a second page."""
+    """Tags that fill a second page."""
     return [
-        Resource("tag", any_uuid(rng), {"name": f"tag {number:02}"})
+        Resource("tag", random_uuid(rng), {"name": f"tag {number:02}"})
         for number in range(_FURTHER_TAGS)
     ]
 
 
 def make_tag_groups(rng: random.Random, tags: Sequence[Resource]) -> list[Resource]:
-    """Groups for two pages; every tag is in one, most of them in the default."""
+    """Two pages of tag groups; most tags are in the default group."""
     groups = [
         Resource(
             "tag-group",
-            any_uuid(rng),
+            random_uuid(rng),
             {
                 "name": f"Group {number}" if number else "default",
                 "exclusive": number % 4 == 1,
@@ -38,5 +38,5 @@ def make_tag_groups(rng: random.Random, tags: Sequence[Resource]) -> list[Resour
         for number in range(_TAG_GROUPS)
     ]
     for number, tag in enumerate(tags):
-        tag.relations["tag-group"] = [groups[number % 7 if number % 2 else 0]]
+        tag.relationships["tag-group"] = [groups[number % 7 if number % 2 else 0]]
     return groups

@@ -9,7 +9,7 @@ import pytest
 from syncs import NOW, Tap, catalog_of
 from truths import FAMILIES, TRUTHS, assert_complete, parent_of
 
-from sandbox.account import Account, Source
+from sandbox.account import Account, Selectable
 from sandbox.endpoints.model import Endpoint
 from tap_klaviyo.streams import BY_NAME, STREAMS
 from tap_klaviyo.streams.model import PARENT
@@ -27,11 +27,11 @@ class Fleeting(Account):
 
     going: frozenset[str] = frozenset()
 
-    def source(self, endpoint: Endpoint, id: str | None) -> Source:
+    def records(self, endpoint: Endpoint, id: str | None) -> Selectable:
         """Where an endpoint's records are listed from."""
         if endpoint.parent and id in self.going and id in self.collections[endpoint.parent]:
             self.remove(endpoint.parent, id)
-        return super().source(endpoint, id)
+        return super().records(endpoint, id)
 
 
 def account() -> Fleeting:

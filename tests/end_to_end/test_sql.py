@@ -18,7 +18,7 @@ from syncs import NOW, Tap, keyed_exclusions
 from demo.__main__ import OWN_STREAMS, select
 from demo.tables import make_views, table_names
 from sandbox.account import Account, suppressed
-from sandbox.events import NOBODY, Event, Payload, Row, flows_of
+from sandbox.events import MISSING, Event, EventRow, Payload, flows_of
 from sandbox.seeding.metrics import NATIVE
 from sandbox.server import Sandbox
 from tap_klaviyo.config.loading import own_streams
@@ -54,8 +54,8 @@ def shop() -> Account:
     named = {"$flow": "FlW001", "$message": "FmS0", "Campaign Name": campaign.attributes["name"]}
     tell(account, "receive", named, 8)
     tell(account, "receive", {"$message": second}, 2)
-    tell(account, "receive", {"$message": second}, NOBODY)
-    tell(account, "receive", {"$message": second}, NOBODY)
+    tell(account, "receive", {"$message": second}, MISSING)
+    tell(account, "receive", {"$message": second}, MISSING)
     for _ in range(2):
         # What is known of these is no more than that they were two.
         tell(account, "receive", {"Email Domain": "example.org"}, 9)
@@ -85,7 +85,7 @@ def tell(
     account.log.payloads.append(Payload(json.dumps({**properties, "by": "hand"}).encode()[1:]))
     number = names.index(NATIVE[role][-1].casefold())
     payload = len(account.log.payloads) - 1
-    account.log.add(Row(timestamp, number, profile, payload))
+    account.log.add(EventRow(timestamp, number, profile, payload))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from isal import isal_zlib
 from mutations import edited, mangled
 from worlds import NOW, START, URL, Arrival, Message, World, Written, patience
 
-from sandbox import Answer
+from sandbox import Response
 from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.response import GZIP, MAX_BODY, Body
@@ -60,7 +60,7 @@ def world(path: str, *more: str) -> World:
 def good_page(path: str) -> dict[str, Any]:
     """A page as the sandbox sends it, of no more than five resources."""
     headers = {"Authorization": "Klaviyo-API-Key pk_sandbox", "revision": "2026-07-15"}
-    answer = world(path).api.answer(Request("GET", path, PATHS[path][1], headers))
+    answer = world(path).api.handle(Request("GET", path, PATHS[path][1], headers))
     document: dict[str, Any] = json.loads(answer.body)
     return {
         name: value[:5] if isinstance(value, list) else value for name, value in document.items()
@@ -86,10 +86,10 @@ def sync_in_order(world: World, **settings: Any) -> Written:
     return written
 
 
-def answering(path: str, body: bytes) -> Callable[[Request, Answer], Answer]:
+def answering(path: str, body: bytes) -> Callable[[Request, Response], Response]:
     """Puts a body in place of every answer of a path."""
 
-    def spoil(request: Request, answer: Answer) -> Answer:
+    def spoil(request: Request, answer: Response) -> Response:
         if request.path.rstrip("/") != path:
             return answer
         plain = {k: v for k, v in answer.headers.items() if k != "Content-Encoding"}
@@ -131,10 +131,10 @@ def test_a_circle_of_pages(path: str, fault: str) -> None:
     assert isinstance(sync_in_order(made, concurrency=1).fault, TapError)
 
 
-def paged_in_a_circle(fault: str) -> Callable[[Request, Answer], Answer]:
+def paged_in_a_circle(fault: str) -> Callable[[Request, Response], Response]:
     """Gives the list of metrics a link to itself, or to itself by way of another page."""
 
-    def spoil(request: Request, answer: Answer) -> Answer:
+    def spoil(request: Request, answer: Response) -> Response:
         there = (
             "?page%5Bcursor%5D=2" if fault == "next_loop" and "cursor" not in request.query else ""
         )
@@ -149,7 +149,7 @@ def paged_in_a_circle(fault: str) -> Callable[[Request, Answer], Answer]:
 def test_a_server_that_ignores_the_filter(moment: int, concurrency: int) -> None:
     """Events outside the window that was asked for do not hold the run for ever."""
 
-    def elsewhere(request: Request, answer: Answer) -> Answer:
+    def elsewhere(request: Request, answer: Response) -> Response:
         if "/api/events" not in request.path:
             return answer
         document = json.loads(json.dumps(GOOD["/api/events"]))
@@ -212,7 +212,7 @@ def test_the_largest_answer(
     monkeypatch.setattr("tap_klaviyo.klaviyo.response.zlib", library)
     monkeypatch.setattr("tap_klaviyo.klaviyo.response.MAX_BODY", len(body) - excess)
 
-    def spoil(request: Request, answer: Answer) -> Answer:
+    def spoil(request: Request, answer: Response) -> Response:
         if request.path.rstrip("/") != "/api/events":
             return answer
         packed = gzip.compress(body) if encoding == "gzip" else body
@@ -232,7 +232,7 @@ def test_a_gzip_bomb(path: str) -> None:
     packing = zlib.compressobj(1, wbits=GZIP)
     bomb = b"".join(packing.compress(bytes(MAX_BODY)) for _ in range(16)) + packing.flush()
 
-    def spoil(request: Request, answer: Answer) -> Answer:
+    def spoil(request: Request, answer: Response) -> Response:
         if request.path.rstrip("/") != path:
             return answer
         asked.append(request)

@@ -12,7 +12,7 @@ import pytest
 from stories import DAY, HOUR, run_ahead
 from worlds import METRICS, NOW, Arrival, Pipe, World, Written, ids
 
-from sandbox import Answer
+from sandbox import Response
 from sandbox.http_messages import Request
 from sandbox.resources import Resource
 from tap_klaviyo.sync.run import Run
@@ -190,7 +190,7 @@ def test_a_page_in_disorder() -> None:
     for arrival in spread(60):
         world.arrive(arrival)
 
-    def shuffled(_: Request, answer: Answer) -> Answer:
+    def shuffled(_: Request, answer: Response) -> Response:
         if answer.records < 4 or answer.headers.get("Content-Encoding"):
             return answer
         document = json.loads(answer.body)

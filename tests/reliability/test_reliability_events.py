@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from worlds import NOW, Arrival, World, patience
 
-from sandbox import Answer
+from sandbox import Response
 from sandbox.http_messages import Request
 
 TIME = NOW - 3600
@@ -107,7 +107,7 @@ def test_an_odd_event(odd: Odd) -> None:
     world = World("open", "lists")
     world.arrive(Arrival(0, 7200, "Opened Email"))
 
-    def spoil(request: Request, answer: Answer) -> Answer:
+    def spoil(request: Request, answer: Response) -> Response:
         if request.path.rstrip("/") != "/api/events":
             return answer
         return replace(answer, body=odd.body(), headers={})

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 from worlds import URL, Arrival, World, ids, patience
 
-from sandbox import Answer
+from sandbox import Response
 from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.sync.run import MAX_RESTARTS
@@ -77,11 +77,11 @@ def test_a_cursor_that_stays_refused(world: World, path: str, other: str) -> Non
     assert ids(written.messages + again.messages) == complete(world, "open", "lists")
 
 
-def empty_at_first(path: str, count: float) -> Callable[[Request, Answer], Answer]:
+def empty_at_first(path: str, count: float) -> Callable[[Request, Response], Response]:
     """Puts ``count`` empty pages before a list, each with a link that was never seen before."""
     numbers = itertools.count()
 
-    def spoil(request: Request, answer: Answer) -> Answer:
+    def spoil(request: Request, answer: Response) -> Response:
         if request.path.rstrip("/") != path or (number := next(numbers)) >= count:
             return answer
         # What stands behind the # is not sent: the link is new, and leads to the same page.

@@ -27,7 +27,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from workers import Workers
 
-from sandbox import Account, Answer, Api, Request
+from sandbox import Account, Api, Request, Response
 from sandbox.events import EventLog
 from sandbox.resources import Collection
 from tap_klaviyo.config.loading import parse
@@ -143,7 +143,7 @@ class World:
         self.api = Api(self.account, URL, clock=self.clock)
         self.requests = 0
         self.struck = 0
-        self.on_answer: Callable[[Request, Answer], Answer] = lambda request, answer: answer
+        self.on_answer: Callable[[Request, Response], Response] = lambda request, answer: answer
         self._arrivals: list[Arrival] = []
         self._on_request: Callable[[], None] = lambda: None
         self._settings = {
@@ -271,7 +271,7 @@ class World:
         self.pass_time(REQUEST)
         place = urlsplit(request.url)
         asked = Request(request.method, place.path, place.query, dict(request.headers))
-        answer = self.on_answer(asked, self.api.answer(asked))
+        answer = self.on_answer(asked, self.api.handle(asked))
         self.struck += answer.fault is not None
         body = self._carried(answer)
         raw = urllib3.HTTPResponse(
@@ -283,10 +283,10 @@ class World:
         )
         return adapter.build_response(request, raw)
 
-    def _carried(self, answer: Answer) -> io.BytesIO:
+    def _carried(self, answer: Response) -> io.BytesIO:
         """The body as far as it comes; breaks the connection as the answer asks."""
-        name = answer.breakage.name if answer.breakage else ""
-        options = dict(answer.breakage.options) if answer.breakage else {}
+        name = answer.connection_fault.name if answer.connection_fault else ""
+        options = dict(answer.connection_fault.options) if answer.connection_fault else {}
         half = answer.body[: len(answer.body) // 2]
         if name == "reset":
             raise requests.ConnectionError("Connection reset by peer")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from klaviyo_api import KlaviyoAPI
-from sandbox_client import NOW, Asking
+from sandbox_client import NOW, SandboxClient
 
 from sandbox import Account, Api, Sandbox
 
-AskingWith = Callable[..., Asking]
+MakeClient = Callable[..., SandboxClient]
 
 
 @pytest.fixture(scope="session")
@@ -21,26 +21,26 @@ def account() -> Account:
 
 
 @pytest.fixture
-def changing() -> Account:
+def mutable_account() -> Account:
     """A smaller account that a test may change."""
     return Account.seeded(events=400, now=NOW, days=20)
 
 
 @pytest.fixture(scope="session")
-def asking_with() -> AskingWith:
+def make_client() -> MakeClient:
     """Makes an asker about an account, on the clock at which it was seeded."""
 
-    def make(account: Account, **options: Any) -> Asking:
+    def make(account: Account, **options: Any) -> SandboxClient:
         options.setdefault("clock", NOW.timestamp)
-        return Asking(Api(account, "https://klaviyo.example", **options))
+        return SandboxClient(Api(account, "https://klaviyo.example", **options))
 
     return make
 
 
 @pytest.fixture
-def ask(account: Account, asking_with: AskingWith) -> Asking:
+def client(account: Account, make_client: MakeClient) -> SandboxClient:
     """Asks about the account that no test changes."""
-    return asking_with(account)
+    return make_client(account)
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +50,7 @@ def metric_id(account: Account) -> str:
 
 
 @pytest.fixture(scope="session")
-def client(account: Account) -> Iterator[KlaviyoAPI]:
-    """Klaviyo's own client, bound for a sandbox that no test changes."""
+def sdk(account: Account) -> Iterator[KlaviyoAPI]:
+    """Klaviyo's own sdk, bound for a sandbox that no test changes."""
     with Sandbox(account) as box:
         yield KlaviyoAPI(box.key, max_retries=1, test_host=box.url)

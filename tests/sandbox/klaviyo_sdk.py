@@ -1,4 +1,4 @@
-"""Klaviyo's own client, of the revision that the sandbox speaks: its models, and walks with it."""
+"""Klaviyo's own sdk, of the revision that the sandbox speaks: its models, and walks with it."""
 
 from __future__ import annotations
 
@@ -56,28 +56,28 @@ MODELS = {
 """The client's modules by resource type, the usual one first; None for types without attributes."""
 
 
-def models(kind: str) -> list[Any]:
+def models(resource_type: str) -> list[Any]:
     """The client's classes for a resource type."""
     found = []
-    for name in (MODELS[kind] or "").split():
+    for name in (MODELS[resource_type] or "").split():
         module = vars(importlib.import_module(f"openapi_client.models.{name}"))
         wanted = name.replace("_", "")
         found += [one for title, one in module.items() if title.lower() == wanted]
     return found
 
 
-def method(client: Any, name: str) -> Callable[..., Any]:
+def method(sdk: Any, name: str) -> Callable[..., Any]:
     """A method of the client by its dotted name."""
     area, _, verb = name.partition(".")
-    found: Callable[..., Any] = getattr(getattr(client, area), verb)
+    found: Callable[..., Any] = getattr(getattr(sdk, area), verb)
     return found
 
 
-def walk(ask: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
-    """All pages of a method of the client, along their cursors."""
-    pages = [ask(*arguments, **options)]
+def walk(call: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
+    """All pages of a method of the sdk, along their cursors."""
+    pages = [call(*arguments, **options)]
     while cursor := _next_cursor(pages[-1]):
-        pages.append(ask(*arguments, page_cursor=cursor, **options))
+        pages.append(call(*arguments, page_cursor=cursor, **options))
     return pages
 
 

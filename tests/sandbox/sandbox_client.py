@@ -1,4 +1,4 @@
-"""A way to ask the API about an account without a socket."""
+"""A client that calls `Api` without a socket."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from sandbox import Api, Request
-from sandbox.api import KEY
+from sandbox.api import DEFAULT_API_KEY
 from sandbox.http_messages import MEDIA_TYPE
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
-HEADERS = {"Authorization": f"Klaviyo-API-Key {KEY}", "revision": "2026-07-15"}
+HEADERS = {"Authorization": f"Klaviyo-API-Key {DEFAULT_API_KEY}", "revision": "2026-07-15"}
 
 
-class Reply(NamedTuple):
-    """An answer, decoded."""
+class DecodedResponse(NamedTuple):
+    """A response with its JSON document."""
 
     status: int
     document: dict[str, Any]
@@ -25,7 +25,7 @@ class Reply(NamedTuple):
 
     @property
     def error(self) -> dict[str, Any]:
-        """The only error of a refusal."""
+        """The only error of an error document."""
         (error,) = self.document["errors"]
         return error
 
@@ -35,46 +35,49 @@ class Reply(NamedTuple):
         return [record["id"] for record in self.document["data"]]
 
 
-class Asking:
-    """Asks an API about its account, as a client with a key would."""
+class SandboxClient:
+    """Sends requests with a valid API key to an `Api`."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
 
-    def __call__(self, url: str, headers: dict[str, str] | None = None, **query: str) -> Reply:
-        """One answer; the parameters of a query are given with `__` for brackets."""
+    def get(self, url: str, headers: dict[str, str] | None = None, **query: str) -> DecodedResponse:
+        """GET a URL. Query parameters are keywords: `page__size` stands for `page[size]`."""
         parts = urlsplit(url)
         string = parts.query + urlencode(
             {_parameter(name): value for name, value in query.items()}, quote_via=quote
         )
-        answer = self.api.answer(Request("GET", parts.path, string, headers or HEADERS))
-        return Reply(answer.status, json.loads(answer.body), dict(answer.headers))
+        return self._send(Request("GET", parts.path, string, headers or HEADERS))
 
     def post(
-        self, url: str, kind: str, headers: dict[str, str] | None = None, **attributes: Any
-    ) -> Reply:
-        """The answer to a body of a type with these attributes."""
+        self, url: str, type: str, headers: dict[str, str] | None = None, **attributes: Any
+    ) -> DecodedResponse:
+        """POST a JSON:API document of a type with these attributes."""
         parts = urlsplit(url)
-        body = json.dumps({"data": {"type": kind, "attributes": attributes}}).encode()
+        body = json.dumps({"data": {"type": type, "attributes": attributes}}).encode()
         headers = {**HEADERS, "Content-Type": MEDIA_TYPE, **(headers or {})}
-        answer = self.api.answer(Request("POST", parts.path, parts.query, headers, body))
-        return Reply(answer.status, json.loads(answer.body), dict(answer.headers))
+        return self._send(Request("POST", parts.path, parts.query, headers, body))
 
-    def pages(self, path: str, **query: str) -> Iterator[Reply]:
-        """All pages, along the next links."""
-        reply = self(path, **query)
-        yield reply
-        while reply.document["links"]["next"]:
-            reply = self(reply.document["links"]["next"])
-            assert reply.status == 200, reply.document
-            yield reply
+    def pages(self, path: str, **query: str) -> Iterator[DecodedResponse]:
+        """All pages, following the `next` links."""
+        response = self.get(path, **query)
+        yield response
+        while response.document["links"]["next"]:
+            response = self.get(response.document["links"]["next"])
+            assert response.status == 200, response.document
+            yield response
 
     def ids(self, path: str, **query: str) -> list[str]:
         """The ids on all pages."""
         return [id for page in self.pages(path, **query) for id in page.ids]
 
+    def _send(self, request: Request) -> DecodedResponse:
+        response = self.api.handle(request)
+        return DecodedResponse(response.status, json.loads(response.body), dict(response.headers))
+
 
 def _parameter(name: str) -> str:
-    word, _, inside = name.partition("__")
-    word, inside = word.replace("_", "-"), inside.replace("_", "-")
-    return f"{word}[{inside}]" if inside else word
+    """`additional_fields__push_token` as `additional-fields[push-token]`."""
+    outer, _, inner = name.partition("__")
+    outer, inner = outer.replace("_", "-"), inner.replace("_", "-")
+    return f"{outer}[{inner}]" if inner else outer

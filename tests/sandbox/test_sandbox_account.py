@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from sandbox_client import NOW, Asking
+from sandbox_client import NOW, SandboxClient
 
 from sandbox import Account, Event
 from sandbox.seeding.metrics import NATIVE
@@ -129,7 +129,7 @@ def test_gaps_in_events(large: Account) -> None:
     """Some events lack their uuid, their properties, their profile or their metric."""
     events = _events(large)
     assert any(event.uuid is None for event in events)
-    assert any(event.payload.rest is None for event in events)
+    assert any(event.payload.json_tail is None for event in events)
     assert any(event.profile is None for event in events)
     assert any(event.profile and event.profile.deleted for event in events)
     assert any(event.metric is None for event in events)
@@ -160,7 +160,7 @@ def test_late_arrivals(large: Account) -> None:
 
 def test_properties(account: Account) -> None:
     """Properties have what Klaviyo's have: odd keys, types that vary, nesting, every script."""
-    texts = [payload.rest for payload in account.log.payloads if payload.rest]
+    texts = [payload.json_tail for payload in account.log.payloads if payload.json_tail]
     properties = [json.loads(b"{" + text) for text in texts]
     keys = {key for one in properties for key in one}
     assert keys >= {"$value", "$message", "$flow", "Campaign Name", "Subject", "Email Domain"}
@@ -189,27 +189,27 @@ def test_suppressions(account: Account) -> None:
     assert sum(people[id].attributes["email"] is None for id in reasons) >= 2
 
 
-def test_suppressed_profiles_by_api(ask: Asking, account: Account) -> None:
+def test_suppressed_profiles_by_api(client: SandboxClient, account: Account) -> None:
     """One query by date finds every suppressed profile, and so do those by reason together."""
     field = "subscriptions.email.marketing.suppression"
     since = f"greater-or-equal({field}.timestamp,2000-01-01T00:00:00Z)"
-    by_date = ask.ids("/api/profiles", filter=since, sort=f"{field}.timestamp", page__size="100")
+    by_date = client.ids("/api/profiles", filter=since, sort=f"{field}.timestamp", page__size="100")
     assert len(by_date) == len(set(by_date))
     by_reason = {
         id
         for reason in REASONS
-        for id in ask.ids("/api/profiles", filter=f"equals({field}.reason,'{reason}')")
+        for id in client.ids("/api/profiles", filter=f"equals({field}.reason,'{reason}')")
     }
     assert set(by_date) == by_reason == set(account.suppressed_profiles())
 
 
-def test_list_suppressions(ask: Asking, account: Account) -> None:
+def test_list_suppressions(client: SandboxClient, account: Account) -> None:
     """Suppressions of a single list are found by that list."""
     field = "subscriptions.email.marketing.list_suppressions.list_id"
     found = {
         id
         for list_id in account.list_ids()
-        for id in ask.ids("/api/profiles", filter=f"equals({field},'{list_id}')")
+        for id in client.ids("/api/profiles", filter=f"equals({field},'{list_id}')")
     }
     assert found
     assert found - set(account.suppressed_profiles())
@@ -230,13 +230,13 @@ def test_campaigns(account: Account) -> None:
 
 
 @pytest.mark.parametrize("odd", [False, True])
-def test_odd_dates(odd: bool, asking_with: Callable[[Account], Asking]) -> None:
+def test_odd_dates(odd: bool, make_client: Callable[[Account], SandboxClient]) -> None:
     """If asked for, some dates of campaigns have a blank instead of the T, and still sort."""
-    ask = asking_with(Account.seeded(events=0, now=NOW, odd_dates=odd))
+    client = make_client(Account.seeded(events=0, now=NOW, odd_dates=odd))
     query = {"filter": "equals(messages.channel,'sms')", "sort": "created_at"}
     dates = [
         record["attributes"]["created_at"]
-        for page in ask.pages("/api/campaigns", **query)
+        for page in client.pages("/api/campaigns", **query)
         for record in page.document["data"]
     ]
     assert any(" " in date for date in dates) is odd
@@ -253,67 +253,73 @@ def test_lists(account: Account) -> None:
 
 
 @pytest.mark.parametrize("metric", ["opened email", "Failed to Deliver Text Message", ""])
-def test_arrive(changing: Account, metric: str) -> None:
+def test_arrive(mutable_account: Account, metric: str) -> None:
     """Events arrive fresh, late, or at given moments, and belong to the truth at once."""
-    metric = metric or next(one["id"] for one in changing.metrics() if one["name"] == "my_event")
-    before = set(changing.event_ids_of(None))
-    fresh = changing.arrive(metric, 7, late=2, now=END)
-    given = changing.arrive(metric, timestamps=[END + 9000, END - 9000, END - 9000])
+    metric = metric or next(
+        one["id"] for one in mutable_account.metrics() if one["name"] == "my_event"
+    )
+    before = set(mutable_account.event_ids_of(None))
+    fresh = mutable_account.arrive(metric, 7, late=2, now=END)
+    given = mutable_account.arrive(metric, timestamps=[END + 9000, END - 9000, END - 9000])
     ages = [END - event.timestamp for event in fresh]
     assert all(0 < age <= 60 for age in ages[:5])
     assert all(3600 <= age <= 7 * 86_400 for age in ages[5:])
     assert [event.timestamp - END for event in given] == [9000, -9000, -9000]
     arrived = {event.id for event in fresh + given}
     assert len(arrived) == 10
-    assert set(changing.event_ids_of(None)) == before | arrived
-    assert arrived <= set(changing.event_ids_of(given[0].metric_id))
+    assert set(mutable_account.event_ids_of(None)) == before | arrived
+    assert arrived <= set(mutable_account.event_ids_of(given[0].metric_id))
 
 
-def test_arrive_by_default(changing: Account) -> None:
+def test_arrive_by_default(mutable_account: Account) -> None:
     """By default one event in ten is late."""
     began = time.time()
-    ages = [began - event.timestamp for event in changing.arrive(count=20)]
+    ages = [began - event.timestamp for event in mutable_account.arrive(count=20)]
     assert sum(age > 120 for age in ages) == 2
     assert len(ages) == 20
 
 
-def test_arrive_nowhere(changing: Account) -> None:
+def test_arrive_nowhere(mutable_account: Account) -> None:
     """Nothing arrives for a metric that does not exist."""
     with pytest.raises(KeyError):
-        changing.arrive("Opened Letter")
+        mutable_account.arrive("Opened Letter")
 
 
-def test_suppress(changing: Account, asking_with: Callable[[Account], Asking]) -> None:
+def test_suppress(
+    mutable_account: Account, make_client: Callable[[Account], SandboxClient]
+) -> None:
     """A suppression changes one profile, not those that shared its consents."""
-    ask = asking_with(changing)
-    before = changing.suppressed_profiles()
-    id = next(id for id in changing.ids("profile") if id not in before)
-    changing.suppress(id, "SPAM_COMPLAINT", timestamp=END)
-    assert changing.suppressed_profiles() == {**before, id: ["SPAM_COMPLAINT"]}
+    client = make_client(mutable_account)
+    before = mutable_account.suppressed_profiles()
+    id = next(id for id in mutable_account.ids("profile") if id not in before)
+    mutable_account.suppress(id, "SPAM_COMPLAINT", timestamp=END)
+    assert mutable_account.suppressed_profiles() == {**before, id: ["SPAM_COMPLAINT"]}
     field = "subscriptions.email.marketing.suppression.timestamp"
-    assert ask.ids("/api/profiles", filter=f"greater-or-equal({field},2026-11-20T12:00:00Z)") == [
-        id
-    ]
+    assert client.ids(
+        "/api/profiles", filter=f"greater-or-equal({field},2026-11-20T12:00:00Z)"
+    ) == [id]
 
 
-def test_removed_metric(changing: Account, asking_with: Callable[[Account], Asking]) -> None:
+def test_removed_metric(
+    mutable_account: Account, make_client: Callable[[Account], SandboxClient]
+) -> None:
     """The events of a deleted metric remain, but can no longer be resolved."""
-    ask = asking_with(changing)
-    metric = next(one for one in changing.metrics() if one["name"] == "Received Email")
-    changing.remove("metric", metric["id"])
-    assert ask("/api/events", filter=f"equals(metric_id,'{metric['id']}')").status == 400
-    assert len(ask.ids("/api/events")) == 400
-    assert len(ask.ids("/api/events", filter="has(metric)")) <= 400 - metric["events"]
+    client = make_client(mutable_account)
+    metric = next(one for one in mutable_account.metrics() if one["name"] == "Received Email")
+    mutable_account.remove("metric", metric["id"])
+    assert client.get("/api/events", filter=f"equals(metric_id,'{metric['id']}')").status == 400
+    assert len(client.ids("/api/events")) == 400
+    assert len(client.ids("/api/events", filter="has(metric)")) <= 400 - metric["events"]
 
 
-@pytest.mark.parametrize("kind", ["campaign", "list", "profile"])
-def test_removed(changing: Account, kind: str) -> None:
+@pytest.mark.parametrize("resource_type", ["campaign", "list", "profile"])
+def test_removed(mutable_account: Account, resource_type: str) -> None:
     """What is deleted is gone."""
-    id = changing.ids(kind)[0]
-    changing.remove(kind, id)
-    assert id not in changing.ids(kind)
+    id = mutable_account.ids(resource_type)[0]
+    mutable_account.remove(resource_type, id)
+    assert id not in mutable_account.ids(resource_type)
     with pytest.raises(KeyError):
-        changing.remove(kind, id)
+        mutable_account.remove(resource_type, id)
 
 
 def test_truth_by_window(account: Account) -> None:
@@ -328,14 +334,14 @@ def test_truth_by_window(account: Account) -> None:
     assert len(account.event_ids(integration=None)) < len(account.event_ids_of(None))
 
 
-def test_speed(asking_with: Callable[[Account], Asking], large: Account) -> None:
+def test_speed(make_client: Callable[[Account], SandboxClient], large: Account) -> None:
     """A page of a thousand events with profiles is of a real size, and quickly made."""
-    ask = asking_with(large)
+    client = make_client(large)
     id = next(one["id"] for one in large.metrics() if one["name"] == "Received Email")
     query = {"filter": f"equals(metric_id,'{id}')", "include": "profile,metric"}
     sizes = []
     began = time.process_time()
-    for page in ask.pages("/api/events", **query, sort="timestamp", page__size="1000"):
+    for page in client.pages("/api/events", **query, sort="timestamp", page__size="1000"):
         sizes.append(len(json.dumps(page.document)))
     assert 1.5e6 < sizes[0] < 4e6
     assert (time.process_time() - began) / len(sizes) < 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sandbox_client import NOW, Asking
+from sandbox_client import NOW, SandboxClient
 
 from sandbox import Account
 from sandbox.endpoints import ENDPOINTS
@@ -97,10 +97,10 @@ def url(account: Account) -> Callable[[str], str]:
         ("webhooks", "include=webhook-topics&fields[webhook]=enabled"),
     ],
 )
-def test_allowed(ask: Asking, url: Callable[[str], str], path: str, query: str) -> None:
+def test_allowed(client: SandboxClient, url: Callable[[str], str], path: str, query: str) -> None:
     """What the reference allows is answered."""
-    reply = ask(f"{url(path)}?{query}")
-    assert reply.status == 200, reply.document
+    response = client.get(f"{url(path)}?{query}")
+    assert response.status == 200, response.document
 
 
 @pytest.mark.parametrize(
@@ -165,12 +165,12 @@ def test_allowed(ask: Asking, url: Callable[[str], str], path: str, query: str) 
     ],
 )  # fmt: skip
 def test_refused(
-    ask: Asking, url: Callable[[str], str], path: str, query: str, parameter: str
+    client: SandboxClient, url: Callable[[str], str], path: str, query: str, parameter: str
 ) -> None:
     """What the reference does not allow is refused, and the parameter named."""
-    reply = ask(f"{url(path)}?{query}")
-    assert reply.status == 400, reply.document
-    assert reply.error["source"] == {"parameter": parameter}
+    response = client.get(f"{url(path)}?{query}")
+    assert response.status == 400, response.document
+    assert response.error["source"] == {"parameter": parameter}
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_refused(
 )  # fmt: skip
 def test_limits_and_scopes(
     account: Account,
-    asking_with: Callable[..., Asking],
+    make_client: Callable[..., SandboxClient],
     url: Callable[[str], str],
     path: str,
     burst: int,
@@ -237,32 +237,32 @@ def test_limits_and_scopes(
 ) -> None:
     """So many requests a second for a key with the scopes, and none for one that lacks any."""
     needed = {f"{name}:read" for name in scopes.split()}
-    ask = asking_with(account, scopes=needed, limits=1.0)
-    statuses = [ask(url(path)).status for _ in range(burst + 1)]
+    client = make_client(account, scopes=needed, limits=1.0)
+    statuses = [client.get(url(path)).status for _ in range(burst + 1)]
     assert statuses == [200] * burst + [429]
     for missing in needed:
-        refused = asking_with(account, scopes=needed - {missing})(url(path))
+        refused = make_client(account, scopes=needed - {missing}).get(url(path))
         assert refused.status == 403
         assert missing in refused.error["detail"]
 
 
 @pytest.mark.parametrize("path", [path for path in ENDPOINTS if "{id}" in path])
-def test_nothing_of_that_id(ask: Asking, path: str) -> None:
+def test_nothing_of_that_id(client: SandboxClient, path: str) -> None:
     """What belongs to nothing is not found."""
-    reply = ask(path.replace("{id}", "nothing"))
-    assert (reply.status, reply.error["code"]) == (404, "not_found")
+    response = client.get(path.replace("{id}", "nothing"))
+    assert (response.status, response.error["code"]) == (404, "not_found")
 
 
-def test_limits_are_shared(account: Account, asking_with: Callable[..., Asking]) -> None:
+def test_limits_are_shared(account: Account, make_client: Callable[..., SandboxClient]) -> None:
     """Two parents share the limit of their endpoint."""
-    ask = asking_with(account, limits=1.0)
+    client = make_client(account, limits=1.0)
     paths = [f"/api/flows/{id}/flow-actions" for id in account.ids("flow")[:4]]
-    assert [ask(path).status for path in paths] == [200, 200, 200, 429]
+    assert [client.get(path).status for path in paths] == [200, 200, 200, 429]
 
 
-def test_same_documents(asking_with: Callable[..., Asking]) -> None:
+def test_same_documents(make_client: Callable[..., SandboxClient]) -> None:
     """The same seed and moment give the same account, whatever is read of it."""
-    one, other = (asking_with(Account.seeded(3, events=200, now=NOW)) for _ in range(2))
+    one, other = (make_client(Account.seeded(3, events=200, now=NOW)) for _ in range(2))
     needed = {
         "/api/campaigns": "equals(messages.channel,'email')",
         "/api/coupon-codes": "equals(coupon.id,'COUPON-1')",
@@ -271,4 +271,4 @@ def test_same_documents(asking_with: Callable[..., Asking]) -> None:
         query = {"filter": needed[path]} if path in needed else {}
         if endpoint.includes:
             query["include"] = ",".join(sorted(endpoint.includes))
-        assert one(path, **query).document == other(path, **query).document, path
+        assert one.get(path, **query).document == other.get(path, **query).document, path

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sandbox_client import HEADERS, NOW, Asking
+from sandbox_client import HEADERS, NOW, SandboxClient
 
 from sandbox import Account, Request
-from sandbox.get_requests import Listing
-from sandbox.resource_types import KINDS, words
+from sandbox.get_requests import GetHandler
+from sandbox.resource_types import RESOURCE_TYPES, name_set
 
 EMAIL = "equals(messages.channel,'email')"
 
@@ -26,7 +26,7 @@ def _dotted(value: Any, prefix: str = "") -> Iterator[str]:
 
 def test_nested_words() -> None:
     """Brackets stand for what lies below the word before them."""
-    assert words("a b(c d-e(f)) g") == {"a", "b", "b.c", "b.d-e", "b.d-e.f", "g"}
+    assert name_set("a b(c d-e(f)) g") == {"a", "b", "b.c", "b.d-e", "b.d-e.f", "g"}
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,11 @@ def test_nested_words() -> None:
          {"account": "contact_information(street_address(city))"}),
     ],
 )  # fmt: skip
-def test_fieldsets(ask: Asking, path: str, query: dict[str, str], shown: dict[str, str]) -> None:
+def test_fieldsets(
+    client: SandboxClient, path: str, query: dict[str, str], shown: dict[str, str]
+) -> None:
     """All attributes show, or those of a sparse fieldset, however deep they lie."""
-    document = ask(f"/api/{path}", **query).document
+    document = client.get(f"/api/{path}", **query).document
     records = document["data"] + document.get("included", [])
     names: dict[str, set[str]] = {record["type"]: set() for record in records}
     for record in records:
@@ -76,26 +78,28 @@ def test_fieldsets(ask: Asking, path: str, query: dict[str, str], shown: dict[st
         # What lies in free-form objects has no names of its own.
         free = {name: {} for name in ("event_properties", "properties") if name in attributes}
         names[record["type"]].update(_dotted({**attributes, **free}))
-    assert names == {kind: set(words(text)) for kind, text in shown.items()}
+    assert names == {resource_type: set(name_set(text)) for resource_type, text in shown.items()}
 
 
 @pytest.mark.parametrize("additional", ["subscriptions", "predictive_analytics"])
-def test_additional_fields(ask: Asking, additional: str) -> None:
+def test_additional_fields(client: SandboxClient, additional: str) -> None:
     """Expensive attributes show when they are asked for, with all that belongs to them."""
-    plain = ask("/api/profiles", page__size="100").document["data"]
-    asked = ask("/api/profiles", page__size="100", additional_fields__profile=additional).document[
-        "data"
-    ]
-    assert not any(KINDS["profile"].additional.keys() & one["attributes"].keys() for one in plain)
+    plain = client.get("/api/profiles", page__size="100").document["data"]
+    asked = client.get(
+        "/api/profiles", page__size="100", additional_fields__profile=additional
+    ).document["data"]
+    assert not any(
+        RESOURCE_TYPES["profile"].additional.keys() & one["attributes"].keys() for one in plain
+    )
     names = {name for one in asked for name in _dotted(one["attributes"]) if additional in name}
     metadata = {name for name in names if ".metadata." in name}
-    assert names - metadata == KINDS["profile"].additional[additional]
+    assert names - metadata == RESOURCE_TYPES["profile"].additional[additional]
 
 
-def test_event(ask: Asking, metric_id: str) -> None:
+def test_event(client: SandboxClient, metric_id: str) -> None:
     """An event points to its profile and metric even if neither is included."""
     text = f"equals(metric_id,'{metric_id}'),has(profile)"
-    event = ask("/api/events", filter=text, page__size="1").document["data"][0]
+    event = client.get("/api/events", filter=text, page__size="1").document["data"][0]
     home = f"https://klaviyo.example/api/events/{event['id']}/"
     relationships = event["relationships"]
     assert event["links"] == {"self": home}
@@ -121,13 +125,13 @@ def test_event(ask: Asking, metric_id: str) -> None:
         ("events", {}, "attributions"),
     ],
 )
-def test_relationships(ask: Asking, path: str, query: dict[str, str], name: str) -> None:
+def test_relationships(client: SandboxClient, path: str, query: dict[str, str], name: str) -> None:
     """Other relationships have data only if they are included, and then for every record."""
-    bare = ask(f"/api/{path}", **query).document
+    bare = client.get(f"/api/{path}", **query).document
     assert "included" not in bare
     assert not any("data" in record["relationships"][name] for record in bare["data"])
     pointed, included = set(), set()
-    for page in ask.pages(f"/api/{path}", **query, include=name):
+    for page in client.pages(f"/api/{path}", **query, include=name):
         for record in page.document["data"]:
             pointers = record["relationships"][name]["data"]
             pointed |= {(one["type"], one["id"]) for one in pointers}
@@ -138,10 +142,10 @@ def test_relationships(ask: Asking, path: str, query: dict[str, str], name: str)
     assert included
 
 
-def test_deleted_profiles(ask: Asking, account: Account) -> None:
+def test_deleted_profiles(client: SandboxClient, account: Account) -> None:
     """Events outlive their profiles: some keep an id that is not included, some not even that."""
     kept, lost = 0, 0
-    for page in ask.pages("/api/events", include="profile,metric", page__size="1000"):
+    for page in client.pages("/api/events", include="profile,metric", page__size="1000"):
         included = {one["id"] for one in page.document["included"]}
         for event in page.document["data"]:
             pointer = event["relationships"]["profile"]["data"]
@@ -149,47 +153,47 @@ def test_deleted_profiles(ask: Asking, account: Account) -> None:
             kept += pointer is not None and pointer["id"] not in included
     assert kept
     assert lost
-    living = len(ask.ids("/api/events", filter="has(profile)", page__size="1000"))
+    living = len(client.ids("/api/events", filter="has(profile)", page__size="1000"))
     assert living == len(account.log) - kept - lost
 
 
-def test_unresolved_metrics(ask: Asking, account: Account) -> None:
+def test_unresolved_metrics(client: SandboxClient, account: Account) -> None:
     """Some events have no metric; `has(metric)` leaves them out."""
-    everything = [one for page in ask.pages("/api/events") for one in page.document["data"]]
+    everything = [one for page in client.pages("/api/events") for one in page.document["data"]]
     lacking = [one for one in everything if one["relationships"]["metric"]["data"] is None]
     assert lacking
-    resolved = ask.ids("/api/events", filter="has(metric)")
+    resolved = client.ids("/api/events", filter="has(metric)")
     assert set(resolved) == set(account.event_ids(integration=None))
     assert len(resolved) == len(everything) - len(lacking)
 
 
-def test_profile_filter(ask: Asking) -> None:
+def test_profile_filter(client: SandboxClient) -> None:
     """Events can be asked for by profile."""
-    event = ask("/api/events", filter="has(profile)").document["data"][0]
+    event = client.get("/api/events", filter="has(profile)").document["data"][0]
     wanted = event["relationships"]["profile"]["data"]
     found = [
         one["relationships"]["profile"]["data"]
-        for page in ask.pages("/api/events", filter=f"equals(profile_id,'{wanted['id']}')")
+        for page in client.pages("/api/events", filter=f"equals(profile_id,'{wanted['id']}')")
         for one in page.document["data"]
     ]
     assert found
     assert all(one == wanted for one in found)
 
 
-def test_attributions(ask: Asking, account: Account) -> None:
+def test_attributions(client: SandboxClient, account: Account) -> None:
     """An order that followed a message is attributed to it, and to its campaign or its flow."""
-    pages = ask.pages("/api/events", include="attributions", page__size="1000")
+    pages = client.pages("/api/events", include="attributions", page__size="1000")
     found = [one for page in pages for one in page.document["included"]]
     attributed: dict[str, set[str]] = {"campaign": set(), "flow": set()}
     for attribution in found:
         assert "attributes" not in attribution
         data = {name: one.get("data") for name, one in attribution["relationships"].items()}
-        (kind,) = [kind for kind in attributed if data[kind]]
-        relation = {"campaign": "campaign-messages", "flow": "flow-actions"}[kind]
-        assert data[kind]["id"] in account.ids(kind)
-        assert data[f"{kind}-message"]
-        assert account.ids_under(kind, data[kind]["id"], relation)
-        attributed[kind].add(data[kind]["id"])
+        (resource_type,) = [resource_type for resource_type in attributed if data[resource_type]]
+        relation = {"campaign": "campaign-messages", "flow": "flow-actions"}[resource_type]
+        assert data[resource_type]["id"] in account.ids(resource_type)
+        assert data[f"{resource_type}-message"]
+        assert account.ids_under(resource_type, data[resource_type]["id"], relation)
+        attributed[resource_type].add(data[resource_type]["id"])
     assert all(attributed.values())
 
 
@@ -203,34 +207,36 @@ def test_attributions(ask: Asking, account: Account) -> None:
         ("", False),
     ],
 )
-def test_compression(ask: Asking, accepted: str, encoded: bool) -> None:
+def test_compression(client: SandboxClient, accepted: str, encoded: bool) -> None:
     """Answers are compressed for those who accept it."""
     request = Request("GET", "/api/lists", "", {**HEADERS, "accept-encoding": accepted})
-    answer = ask.api.answer(request)
-    assert (answer.headers.get("Content-Encoding") == "gzip") is encoded
-    assert answer.headers["Content-Type"] == "application/vnd.api+json"
-    body = gzip.decompress(answer.body) if encoded else answer.body
+    response = client.api.handle(request)
+    assert (response.headers.get("Content-Encoding") == "gzip") is encoded
+    assert response.headers["Content-Type"] == "application/vnd.api+json"
+    body = gzip.decompress(response.body) if encoded else response.body
     assert json.loads(body)["data"]
 
 
-def test_changes_show(changing: Account, asking_with: Callable[[Account], Asking]) -> None:
-    """A change to the account shows in the next answer."""
-    ask = asking_with(changing)
-    id = ask("/api/lists").ids[0]
-    changing.change("list", id, name="Renamed")
-    assert ask("/api/lists", filter="equals(name,'Renamed')").ids == [id]
-    assert ask("/api/lists").document["data"][0]["attributes"]["name"] == "Renamed"
-    changing.remove("list", id)
-    assert id not in ask.ids("/api/lists")
-    made = changing.add_list("New", NOW)
-    assert made in ask.ids("/api/lists")
+def test_changes_show(
+    mutable_account: Account, make_client: Callable[[Account], SandboxClient]
+) -> None:
+    """A change to the account shows in the next response."""
+    client = make_client(mutable_account)
+    id = client.get("/api/lists").ids[0]
+    mutable_account.change("list", id, name="Renamed")
+    assert client.get("/api/lists", filter="equals(name,'Renamed')").ids == [id]
+    assert client.get("/api/lists").document["data"][0]["attributes"]["name"] == "Renamed"
+    mutable_account.remove("list", id)
+    assert id not in client.ids("/api/lists")
+    made = mutable_account.add_list("New", NOW)
+    assert made in client.ids("/api/lists")
 
 
-def test_same_bytes(asking_with: Callable[[Account], Asking]) -> None:
+def test_same_bytes(make_client: Callable[[Account], SandboxClient]) -> None:
     """The same seed and moment give the same bytes, another seed gives others."""
 
     def bodies(seed: int) -> list[bytes]:
-        ask = asking_with(Account.seeded(seed, events=500, now=NOW))
+        client = make_client(Account.seeded(seed, events=500, now=NOW))
         urls = [
             "/api/events?include=profile,metric,attributions",
             "/api/profiles?additional-fields[profile]=subscriptions,predictive_analytics",
@@ -240,7 +246,7 @@ def test_same_bytes(asking_with: Callable[[Account], Asking]) -> None:
             "/api/accounts?",
         ]
         requests = [Request("GET", *url.split("?"), headers=HEADERS) for url in urls]
-        return [ask.api.answer(request).body for request in requests]
+        return [client.api.handle(request).body for request in requests]
 
     assert bodies(3) == bodies(3)
     assert not set(bodies(3)) & set(bodies(4))
@@ -255,19 +261,22 @@ _EVENTS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("query", _EVENTS.values(), ids=_EVENTS.keys())
-def test_what_is_kept_is_what_is_written(
-    changing: Account, asking_with: Callable[..., Asking], query: dict[str, str]
+def test_cached_events(
+    mutable_account: Account, make_client: Callable[..., SandboxClient], query: dict[str, str]
 ) -> None:
     """A listing that keeps events tells the same as one that does not, again and after a change."""
-    plain = asking_with(changing)
-    keeping = asking_with(changing, listing=Listing(changing, plain.api.url, keeping=True))
+    plain = make_client(mutable_account)
+    caching = make_client(
+        mutable_account,
+        get_handler=GetHandler(mutable_account, plain.api.url, cache_events=True),
+    )
 
-    def told(ask: Asking) -> list[Any]:
-        return [page.document for page in ask.pages("/api/events", **query)]
+    def documents(client: SandboxClient) -> list[Any]:
+        return [page.document for page in client.pages("/api/events", **query)]
 
-    assert told(keeping) == told(plain)
-    assert told(keeping) == told(plain)
-    changing.arrive(count=5, now=NOW.timestamp())
-    changing.remove("metric", changing.metrics()[0]["id"])
-    changing.remove("profile", changing.ids("profile")[0])
-    assert told(keeping) == told(plain)
+    assert documents(caching) == documents(plain)
+    assert documents(caching) == documents(plain)
+    mutable_account.arrive(count=5, now=NOW.timestamp())
+    mutable_account.remove("metric", mutable_account.metrics()[0]["id"])
+    mutable_account.remove("profile", mutable_account.ids("profile")[0])
+    assert documents(caching) == documents(plain)

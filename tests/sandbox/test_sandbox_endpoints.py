@@ -1,4 +1,4 @@
-"""Every endpoint, walked and parsed by Klaviyo's own client."""
+"""Every endpoint, walked and parsed by Klaviyo's own sdk."""
 
 from __future__ import annotations
 
@@ -84,89 +84,89 @@ ELSEWHERE = {
 """Endpoints that other tests walk."""
 
 
-@pytest.mark.parametrize(("name", "kind", "options"), COLLECTIONS)
+@pytest.mark.parametrize(("name", "resource_type", "options"), COLLECTIONS)
 def test_collections(
-    client: KlaviyoAPI, account: Account, name: str, kind: str, options: dict[str, Any]
+    sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, options: dict[str, Any]
 ) -> None:
     """All pages of a collection hold all of its records once."""
-    pages = walk(method(client, name), **options)
-    assert len(pages) > 1 or kind == "tracking-setting"
-    assert sorted(ids(pages)) == sorted(account.ids(kind))
-    assert "include" not in options or kind == "review" or parsed(pages)
+    pages = walk(method(sdk, name), **options)
+    assert len(pages) > 1 or resource_type == "tracking-setting"
+    assert sorted(ids(pages)) == sorted(account.ids(resource_type))
+    assert "include" not in options or resource_type == "review" or parsed(pages)
 
 
-@pytest.mark.parametrize(("name", "kind", "options"), UNPAGED)
+@pytest.mark.parametrize(("name", "resource_type", "options"), UNPAGED)
 def test_unpaged(
-    client: KlaviyoAPI, account: Account, name: str, kind: str, options: dict[str, Any]
+    sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, options: dict[str, Any]
 ) -> None:
     """A collection without pages holds all of its records."""
-    page = method(client, name)(**options)
-    assert sorted(ids([page])) == sorted(account.ids(kind))
+    page = method(sdk, name)(**options)
+    assert sorted(ids([page])) == sorted(account.ids(resource_type))
     assert "include" not in options or page.included
 
 
-@pytest.mark.parametrize(("name", "kind", "relation", "options"), CHILDREN)
+@pytest.mark.parametrize(("name", "resource_type", "relation", "options"), CHILDREN)
 def test_children(
-    client: KlaviyoAPI,
+    sdk: KlaviyoAPI,
     account: Account,
     name: str,
-    kind: str,
+    resource_type: str,
     relation: str,
     options: dict[str, Any],
 ) -> None:
     """What belongs to each record of a type; at least one needs several pages, another none."""
     lengths = set()
-    for id in account.ids(kind):
-        pages = walk(method(client, name), id, **options)
-        assert sorted(ids(pages)) == sorted(account.ids_under(kind, id, relation))
+    for id in account.ids(resource_type):
+        pages = walk(method(sdk, name), id, **options)
+        assert sorted(ids(pages)) == sorted(account.ids_under(resource_type, id, relation))
         lengths.add(len(pages) if pages[0].data else 0)
     assert max(lengths) > 1
     assert min(lengths) == 0
 
 
-@pytest.mark.parametrize(("name", "kind", "relation", "options"), UNPAGED_CHILDREN)
+@pytest.mark.parametrize(("name", "resource_type", "relation", "options"), UNPAGED_CHILDREN)
 def test_unpaged_children(
-    client: KlaviyoAPI,
+    sdk: KlaviyoAPI,
     account: Account,
     name: str,
-    kind: str,
+    resource_type: str,
     relation: str,
     options: dict[str, Any],
 ) -> None:
     """What belongs to each record of a type, where that has no pages."""
     found = 0
-    for id in account.ids(kind)[:60]:
-        page = method(client, name)(id, **options)
-        assert sorted(ids([page])) == sorted(account.ids_under(kind, id, relation))
+    for id in account.ids(resource_type)[:60]:
+        page = method(sdk, name)(id, **options)
+        assert sorted(ids([page])) == sorted(account.ids_under(resource_type, id, relation))
         found += len(page.data)
     assert found
 
 
-@pytest.mark.parametrize(("name", "kind", "options"), SINGLE)
+@pytest.mark.parametrize(("name", "resource_type", "options"), SINGLE)
 def test_single(
-    client: KlaviyoAPI, account: Account, name: str, kind: str, options: dict[str, Any]
+    sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, options: dict[str, Any]
 ) -> None:
     """Every record of a type by its id."""
-    for id in account.ids(kind)[:40]:
-        assert method(client, name)(id, **options).data.id == id
+    for id in account.ids(resource_type)[:40]:
+        assert method(sdk, name)(id, **options).data.id == id
 
 
-@pytest.mark.parametrize(("name", "kind", "relation"), SINGLE_CHILDREN)
+@pytest.mark.parametrize(("name", "resource_type", "relation"), SINGLE_CHILDREN)
 def test_single_children(
-    client: KlaviyoAPI, account: Account, name: str, kind: str, relation: str
+    sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, relation: str
 ) -> None:
     """What a record has one of or none."""
-    for id in account.ids(kind):
-        data = method(client, name)(id).data
-        assert ([data.id] if data else []) == account.ids_under(kind, id, relation)
+    for id in account.ids(resource_type):
+        data = method(sdk, name)(id).data
+        assert ([data.id] if data else []) == account.ids_under(resource_type, id, relation)
 
 
-def test_flows(client: KlaviyoAPI, account: Account) -> None:
+def test_flows(sdk: KlaviyoAPI, account: Account) -> None:
     """All flows in two passes: archived ones only come when asked for."""
     found = {
         archived: ids(
             walk(
-                client.Flows.get_flows,
+                sdk.Flows.get_flows,
                 filter=f"equals(archived,{archived})",
                 include=["flow-actions", "tags"],
             )
@@ -175,28 +175,30 @@ def test_flows(client: KlaviyoAPI, account: Account) -> None:
     }
     assert all(found.values())
     assert sorted(found["true"] + found["false"]) == sorted(account.ids("flow"))
-    assert sorted(ids(walk(client.Flows.get_flows))) == sorted(found["false"])
+    assert sorted(ids(walk(sdk.Flows.get_flows))) == sorted(found["false"])
 
 
-def test_coupon_codes(client: KlaviyoAPI, account: Account) -> None:
+def test_coupon_codes(sdk: KlaviyoAPI, account: Account) -> None:
     """The codes of every coupon."""
     for id in account.ids("coupon"):
         text = f'equals(coupon.id,"{id}")'
-        pages = walk(client.Coupons.get_coupon_codes, text, include=["coupon"])
+        pages = walk(sdk.Coupons.get_coupon_codes, text, include=["coupon"])
         assert sorted(ids(pages)) == sorted(account.ids_under("coupon", id, "coupon-codes"))
         assert len(pages) == 3 or len(ids(pages)) < 100
 
 
 def test_every_endpoint(account: Account) -> None:
     """No endpoint of the sandbox is left out here."""
-    kinds = {kind for _, kind, _ in COLLECTIONS + UNPAGED}
-    children = {(kind, relation) for _, kind, relation, _ in CHILDREN + UNPAGED_CHILDREN}
-    children |= {(kind, relation) for _, kind, relation in SINGLE_CHILDREN}
-    single = {kind for _, kind, _ in SINGLE}
+    resource_types = {resource_type for _, resource_type, _ in COLLECTIONS + UNPAGED}
+    children = {
+        (resource_type, relation) for _, resource_type, relation, _ in CHILDREN + UNPAGED_CHILDREN
+    }
+    children |= {(resource_type, relation) for _, resource_type, relation in SINGLE_CHILDREN}
+    single = {resource_type for _, resource_type, _ in SINGLE}
     for path, endpoint in ENDPOINTS.items():
         if endpoint.parent:
-            assert (endpoint.parent, endpoint.via) in children
+            assert (endpoint.parent, endpoint.relationship) in children
         elif endpoint.single:
-            assert endpoint.kind in single
+            assert endpoint.resource_type in single
         else:
-            assert endpoint.kind in kinds or path in ELSEWHERE
+            assert endpoint.resource_type in resource_types or path in ELSEWHERE

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sandbox_client import HEADERS, Asking
+from sandbox_client import HEADERS, SandboxClient
 
-from sandbox import FAULTS, Account, Answer, Request
+from sandbox import FAULTS, Account, Request, Response
 
 
 @pytest.fixture
-def faulty(account: Account, asking_with: Callable[..., Asking]) -> Asking:
+def faulty(account: Account, make_client: Callable[..., SandboxClient]) -> SandboxClient:
     """An asker whose faults are its own."""
-    return asking_with(account, limits=1.0)
+    return make_client(account, limits=1.0)
 
 
-def _get(ask: Asking, url: str = "/api/lists?sort=name") -> Answer:
+def _get(client: SandboxClient, url: str = "/api/lists?sort=name") -> Response:
     path, _, query = url.partition("?")
-    return ask.api.answer(Request("GET", path, query, HEADERS))
+    return client.api.handle(Request("GET", path, query, HEADERS))
 
 
 @pytest.mark.parametrize(
@@ -41,16 +41,20 @@ def _get(ask: Asking, url: str = "/api/lists?sort=name") -> Answer:
     ],
 )
 def test_status(
-    faulty: Asking, options: dict[str, Any], status: int, headers: dict[str, str], body: bytes
+    faulty: SandboxClient,
+    options: dict[str, Any],
+    status: int,
+    headers: dict[str, str],
+    body: bytes,
 ) -> None:
     """Any status, with any `Retry-After`, as a document or as a page of the proxy."""
     faulty.api.faults.add("status", **options)
-    answer = _get(faulty)
-    assert answer.status == status
-    assert body in answer.body
-    assert {name: answer.headers.get(name) for name in headers} == headers
-    assert not any(name.startswith("RateLimit") for name in answer.headers)
-    assert answer.fault == "status"
+    response = _get(faulty)
+    assert response.status == status
+    assert body in response.body
+    assert {name: response.headers.get(name) for name in headers} == headers
+    assert not any(name.startswith("RateLimit") for name in response.headers)
+    assert response.fault == "status"
     assert _get(faulty).status == 200
 
 
@@ -64,44 +68,44 @@ def test_status(
         ("body", {"body": b"\xff\xfe"}, b"\xff\xfe"),
     ],
 )
-def test_bodies(faulty: Asking, name: str, options: dict[str, Any], body: bytes) -> None:
+def test_bodies(faulty: SandboxClient, name: str, options: dict[str, Any], body: bytes) -> None:
     """A good status and a bad body."""
     faulty.api.faults.add(name, **options)
-    answer = _get(faulty)
-    assert (answer.status, answer.body) == (200, body)
+    response = _get(faulty)
+    assert (response.status, response.body) == (200, body)
 
 
-def test_html(faulty: Asking) -> None:
-    """HTML with the status of a good answer."""
+def test_html(faulty: SandboxClient) -> None:
+    """HTML with the status of a good response."""
     faulty.api.faults.add("html")
-    answer = _get(faulty)
-    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html")
-    assert answer.body.startswith(b"<!DOCTYPE html>")
+    response = _get(faulty)
+    assert (response.status, response.headers["Content-Type"]) == (200, "text/html")
+    assert response.body.startswith(b"<!DOCTYPE html>")
 
 
-def test_no_data(faulty: Asking) -> None:
+def test_no_data(faulty: SandboxClient) -> None:
     """A document without data, otherwise whole."""
     faulty.api.faults.add("no_data")
     assert json.loads(_get(faulty).body).keys() == {"links"}
 
 
-def test_invalid_cursor(faulty: Asking) -> None:
+def test_invalid_cursor(faulty: SandboxClient) -> None:
     """A refused cursor looks like any other."""
     faulty.api.faults.add("invalid_cursor", query="page[cursor]")
     pages = faulty.pages("/api/lists")
     link = next(pages).document["links"]["next"]
-    reply = faulty(link)
-    assert (reply.status, reply.error["detail"]) == (400, "Invalid cursor provided.")
+    response = faulty.get(link)
+    assert (response.status, response.error["detail"]) == (400, "Invalid cursor provided.")
 
 
-def test_unsorted(faulty: Asking) -> None:
+def test_unsorted(faulty: SandboxClient) -> None:
     """The same records in another order."""
-    good = faulty("/api/lists", sort="name").ids
+    good = faulty.get("/api/lists", sort="name").ids
     faulty.api.faults.add("unsorted")
-    assert faulty("/api/lists", sort="name").ids == good[::-1]
+    assert faulty.get("/api/lists", sort="name").ids == good[::-1]
 
 
-def test_repeated(faulty: Asking) -> None:
+def test_repeated(faulty: SandboxClient) -> None:
     """The last record of one page is the first of the next, once."""
     good = faulty.ids("/api/events", page__size="1000")
     faulty.api.faults.add("repeated", path="/api/events")
@@ -109,7 +113,7 @@ def test_repeated(faulty: Asking) -> None:
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_empty_page(faulty: Asking, account: Account, at: int) -> None:
+def test_empty_page(faulty: SandboxClient, account: Account, at: int) -> None:
     """An empty page whose next link leads on: nothing is lost, and nobody goes round in circles."""
     faulty.api.faults.add("empty_page", at=at)
     pages = list(faulty.pages("/api/lists", include="tags"))
@@ -129,26 +133,26 @@ def test_empty_page(faulty: Asking, account: Account, at: int) -> None:
         ("next_self", {}, "https://klaviyo.example/api/lists/?sort=name"),
     ],
 )
-def test_bent_links(faulty: Asking, name: str, options: dict[str, str], begin: str) -> None:
+def test_bent_links(faulty: SandboxClient, name: str, options: dict[str, str], begin: str) -> None:
     """Next links that lead elsewhere."""
     faulty.api.faults.add(name, **options)
-    assert faulty("/api/lists", sort="name").document["links"]["next"].startswith(begin)
+    assert faulty.get("/api/lists", sort="name").document["links"]["next"].startswith(begin)
 
 
-def test_loop(faulty: Asking) -> None:
+def test_loop(faulty: SandboxClient) -> None:
     """The second page leads back to the first."""
     faulty.api.faults.add("next_loop")
-    first = faulty("/api/lists")
-    second = faulty(first.document["links"]["next"])
+    first = faulty.get("/api/lists")
+    second = faulty.get(first.document["links"]["next"])
     assert second.document["links"]["next"] == first.document["links"]["self"]
 
 
-def test_nothing_to_spoil(faulty: Asking) -> None:
+def test_nothing_to_spoil(faulty: SandboxClient) -> None:
     """A fault of next links waits for an answer that has one."""
     fault = faulty.api.faults.add("next_host")
-    assert faulty("/api/accounts").document["links"]["next"] is None
-    assert fault.struck == 0
-    assert "elsewhere" in faulty("/api/lists").document["links"]["next"]
+    assert faulty.get("/api/accounts").document["links"]["next"] is None
+    assert fault.applied == 0
+    assert "elsewhere" in faulty.get("/api/lists").document["links"]["next"]
 
 
 @pytest.mark.parametrize(
@@ -166,13 +170,13 @@ def test_nothing_to_spoil(faulty: Asking) -> None:
         ({"probability": 0.0}, [200, 200, 200, 200]),
     ],
 )
-def test_when(faulty: Asking, options: dict[str, Any], statuses: list[int]) -> None:
+def test_when(faulty: SandboxClient, options: dict[str, Any], statuses: list[int]) -> None:
     """A fault strikes by path, by query, from the n-th match on, and so many times."""
     faulty.api.faults.add("status", **options)
     assert [_get(faulty, "/api/lists/?sort=name").status for _ in range(4)] == statuses
 
 
-def test_probability(faulty: Asking) -> None:
+def test_probability(faulty: SandboxClient) -> None:
     """With a probability it strikes some of the time, and the same for the same seed."""
 
     def run(seed: int) -> list[int]:
@@ -184,7 +188,7 @@ def test_probability(faulty: Asking) -> None:
     assert set(run(1)) == {200, 503}
 
 
-def test_several(faulty: Asking) -> None:
+def test_several(faulty: SandboxClient) -> None:
     """Of several faults the first to strike is the only one; clearing forgets them all."""
     faulty.api.faults.add("status", status=500)
     faulty.api.faults.add("status", status=502, times=None)
@@ -194,12 +198,12 @@ def test_several(faulty: Asking) -> None:
 
 
 @pytest.mark.parametrize("name", ["reset", "reset_in_body", "truncated", "drip", "silence"])
-def test_breakages(faulty: Asking, name: str) -> None:
+def test_breakages(faulty: SandboxClient, name: str) -> None:
     """What only a connection can do is marked on the answer, for the transport to carry out."""
     faulty.api.faults.add(name)
-    answer = _get(faulty)
-    assert answer.breakage is not None
-    assert answer.breakage.name == name
+    response = _get(faulty)
+    assert response.connection_fault is not None
+    assert response.connection_fault.name == name
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ def test_breakages(faulty: Asking, name: str) -> None:
     ],
 )
 def test_misspelt(
-    faulty: Asking, name: str, options: dict[str, Any], error: type[Exception]
+    faulty: SandboxClient, name: str, options: dict[str, Any], error: type[Exception]
 ) -> None:
     """A fault or an option that does not exist is an error at once."""
     with pytest.raises(error):
@@ -221,4 +225,4 @@ def test_misspelt(
 
 def test_every_fault_says_what_it_does() -> None:
     """Every fault has a description."""
-    assert all(spoil.__doc__ for spoil in FAULTS.values())
+    assert all(function.__doc__ for function in FAULTS.values())

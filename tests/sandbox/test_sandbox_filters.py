@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.filters import Condition, Field, FilterError, matcher, parse
-from sandbox.resource_types import words
+from sandbox.filters import Condition, FilterError, FilterField, matcher, parse_filter
+from sandbox.resource_types import name_set
 
-EVERY = words("equals any contains greater-than greater-or-equal less-than less-or-equal has")
+EVERY = name_set("equals any contains greater-than greater-or-equal less-than less-or-equal has")
 ALLOWED = {
-    "name": Field("string", EVERY),
-    "names": Field("strings", EVERY),
-    "at": Field("datetime", EVERY),
-    "count": Field("integer", EVERY),
-    "open": Field("boolean", EVERY),
-    "profile": Field("relation", EVERY),
-    "limited": Field("string", frozenset({"equals"})),
-    "many.reason": Field("string", EVERY),
-    "many.at": Field("datetime", EVERY),
+    "name": FilterField("string", EVERY),
+    "names": FilterField("strings", EVERY),
+    "at": FilterField("datetime", EVERY),
+    "count": FilterField("integer", EVERY),
+    "open": FilterField("boolean", EVERY),
+    "profile": FilterField("relation", EVERY),
+    "limited": FilterField("string", frozenset({"equals"})),
+    "many.reason": FilterField("string", EVERY),
+    "many.at": FilterField("datetime", EVERY),
 }
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
@@ -51,7 +51,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 )
 def test_values(text: str, value: Any) -> None:
     """Strings are quoted, everything else stands bare, lists stand in square brackets."""
-    (condition,) = parse(text, ALLOWED)
+    (condition,) = parse_filter(text, ALLOWED)
     assert condition.value == value
     assert type(condition.value) is type(value)
 
@@ -67,7 +67,7 @@ def test_values(text: str, value: Any) -> None:
 )
 def test_conjunctions(text: str) -> None:
     """Conditions are joined by commas or by `and`."""
-    assert parse(text, ALLOWED) == (
+    assert parse_filter(text, ALLOWED) == (
         Condition("equals", "name", "a"),
         Condition("equals", "open", True),
     )
@@ -123,7 +123,7 @@ def test_conjunctions(text: str) -> None:
 def test_refused(text: str) -> None:
     """What is malformed, of the wrong type or not allowed is refused."""
     with pytest.raises(FilterError):
-        parse(text, ALLOWED)
+        parse_filter(text, ALLOWED)
 
 
 @pytest.mark.parametrize(
@@ -157,18 +157,18 @@ def test_matching(text: str, found: bool) -> None:
             {"reason": "y", "at": "2026-06-01T00:00:00+00:00"},
         ],
     }
-    assert matcher(parse(text, ALLOWED))(attributes) is found
+    assert matcher(parse_filter(text, ALLOWED))(attributes) is found
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_any_string(text: str) -> None:
     """Any string survives quoting."""
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
-    assert parse(f'equals(name,"{quoted}")', ALLOWED)[0].value == text
+    assert parse_filter(f'equals(name,"{quoted}")', ALLOWED)[0].value == text
 
 
 @given(st.text(st.sampled_from("equals(name,'\\\"[]) 1-:TZ")))
 def test_any_input(text: str) -> None:
     """Any input is read or refused, and never breaks anything."""
     with suppress(FilterError):
-        parse(text, ALLOWED)
+        parse_filter(text, ALLOWED)

@@ -1,4 +1,4 @@
-"""Klaviyo's own client, of the revision that the sandbox speaks, walks all of it."""
+"""Klaviyo's own sdk, of the revision that the sandbox speaks, walks all of it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from klaviyo_api.filter_builder import FilterBuilder
 from klaviyo_sdk import MODELS, fields, ids, may_be, models, parsed, walk
 
 from sandbox import Account
-from sandbox.resource_types import KINDS
+from sandbox.resource_types import RESOURCE_TYPES
 
 
-def test_events(client: KlaviyoAPI, account: Account, metric_id: str) -> None:
+def test_events(sdk: KlaviyoAPI, account: Account, metric_id: str) -> None:
     """Events of a metric and window, with all that can be included."""
     text = FilterBuilder()
     text.equals("metric_id", metric_id)
     text.greater_or_equal("timestamp", 0)
     pages = walk(
-        client.Events.get_events,
+        sdk.Events.get_events,
         filter=text.build(),
         include=["profile", "metric", "attributions"],
         sort="timestamp",
@@ -31,16 +31,16 @@ def test_events(client: KlaviyoAPI, account: Account, metric_id: str) -> None:
     }
 
 
-def test_all_events(client: KlaviyoAPI, account: Account) -> None:
+def test_all_events(sdk: KlaviyoAPI, account: Account) -> None:
     """Every event can be read, also those with gaps."""
-    pages = walk(client.Events.get_events, sort="datetime", page_size=1000)
+    pages = walk(sdk.Events.get_events, sort="datetime", page_size=1000)
     assert ids(pages) == account.event_ids_of(None)
 
 
-def test_sparse_events(client: KlaviyoAPI, account: Account) -> None:
+def test_sparse_events(sdk: KlaviyoAPI, account: Account) -> None:
     """Sparse fieldsets, which the client leaves as objects."""
     pages = walk(
-        client.Events.get_events,
+        sdk.Events.get_events,
         fields_event=["timestamp"],
         fields_profile=["location.city", "email"],
         include=["profile"],
@@ -52,26 +52,26 @@ def test_sparse_events(client: KlaviyoAPI, account: Account) -> None:
     }
 
 
-def test_metrics(client: KlaviyoAPI, account: Account) -> None:
+def test_metrics(sdk: KlaviyoAPI, account: Account) -> None:
     """All metrics with the flows that they trigger."""
-    pages = walk(client.Metrics.get_metrics, include=["flow-triggers"])
+    pages = walk(sdk.Metrics.get_metrics, include=["flow-triggers"])
     assert sorted(ids(pages)) == sorted(account.ids("metric"))
     assert parsed(pages)
     text = FilterBuilder()
     text.equals("integration.name", "Shopify")
-    names = {one.attributes.name for one in client.Metrics.get_metrics(filter=text.build()).data}
+    names = {one.attributes.name for one in sdk.Metrics.get_metrics(filter=text.build()).data}
     assert names == {"Placed Order", "Ordered Product", "Opened Email", "Received SMS"}
 
 
 @pytest.mark.parametrize("archived", [True, False])
 @pytest.mark.parametrize("channel", ["email", "sms", "mobile_push"])
-def test_campaigns(client: KlaviyoAPI, account: Account, channel: str, archived: bool) -> None:
+def test_campaigns(sdk: KlaviyoAPI, account: Account, channel: str, archived: bool) -> None:
     """All campaigns with their messages and tags."""
     text = FilterBuilder()
     text.equals("messages.channel", channel)
     text.equals("archived", archived)
     pages = walk(
-        client.Campaigns.get_campaigns,
+        sdk.Campaigns.get_campaigns,
         text.build(),
         include=["campaign-messages", "tags"],
         sort="-created_at",
@@ -81,9 +81,9 @@ def test_campaigns(client: KlaviyoAPI, account: Account, channel: str, archived:
     assert "CampaignMessageResponseObjectResource" in {type(one).__name__ for one in parsed(pages)}
 
 
-def test_lists(client: KlaviyoAPI, account: Account) -> None:
+def test_lists(sdk: KlaviyoAPI, account: Account) -> None:
     """All lists with their tags."""
-    pages = walk(client.Lists.get_lists, include=["tags", "flow-triggers"], page_size=10)
+    pages = walk(sdk.Lists.get_lists, include=["tags", "flow-triggers"], page_size=10)
     assert sorted(ids(pages)) == sorted(account.list_ids())
     assert {type(one).__name__ for one in parsed(pages)} == {
         "TagResponseObjectResource",
@@ -91,10 +91,10 @@ def test_lists(client: KlaviyoAPI, account: Account) -> None:
     }
 
 
-def test_profiles(client: KlaviyoAPI, account: Account) -> None:
+def test_profiles(sdk: KlaviyoAPI, account: Account) -> None:
     """All profiles with everything about them."""
     pages = walk(
-        client.Profiles.get_profiles,
+        sdk.Profiles.get_profiles,
         additional_fields_profile=["subscriptions", "predictive_analytics"],
         include=["push-tokens", "conversations"],
         sort="-updated",
@@ -107,33 +107,37 @@ def test_profiles(client: KlaviyoAPI, account: Account) -> None:
     assert len({type(one) for one in parsed(pages)}) == 2
 
 
-def test_suppressed_profiles(client: KlaviyoAPI, account: Account) -> None:
+def test_suppressed_profiles(sdk: KlaviyoAPI, account: Account) -> None:
     """The profiles of one reason."""
     text = FilterBuilder()
     text.equals("subscriptions.email.marketing.suppression.reason", "SPAM_COMPLAINT")
-    pages = walk(client.Profiles.get_profiles, filter=text.build(), page_size=100)
+    pages = walk(sdk.Profiles.get_profiles, filter=text.build(), page_size=100)
     truth = account.suppressed_profiles().items()
     assert sorted(ids(pages)) == sorted(id for id, why in truth if "SPAM_COMPLAINT" in why)
 
 
-def test_accounts(client: KlaviyoAPI) -> None:
+def test_accounts(sdk: KlaviyoAPI) -> None:
     """The account itself."""
-    (record,) = client.Accounts.get_accounts().data
+    (record,) = sdk.Accounts.get_accounts().data
     assert record.attributes.timezone == "Europe/Amsterdam"
 
 
-@pytest.mark.parametrize("kind", [kind for kind, model in MODELS.items() if model])
-def test_attributes(kind: str) -> None:
+@pytest.mark.parametrize(
+    "resource_type", [resource_type for resource_type, model in MODELS.items() if model]
+)
+def test_attributes(resource_type: str) -> None:
     """The sandbox knows every attribute of the client's models.
 
     It knows more only below those that the client leaves as plain objects.
     """
     theirs = {
         name: annotation
-        for model in models(kind)
+        for model in models(resource_type)
         for name, annotation in fields(model.model_fields["attributes"].annotation)
     }
-    known = KINDS[kind].attributes.union(*KINDS[kind].additional.values())
+    known = RESOURCE_TYPES[resource_type].attributes.union(
+        *RESOURCE_TYPES[resource_type].additional.values()
+    )
     plain = tuple(f"{name}." for name, annotation in theirs.items() if may_be(dict, annotation))
     assert theirs.keys() <= known
     assert all(name.startswith(plain) for name in known - theirs.keys())
@@ -141,4 +145,4 @@ def test_attributes(kind: str) -> None:
 
 def test_every_type() -> None:
     """No type of the sandbox is left out here."""
-    assert MODELS.keys() == KINDS.keys()
+    assert MODELS.keys() == RESOURCE_TYPES.keys()

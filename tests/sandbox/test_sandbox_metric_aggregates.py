@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from klaviyo_api import KlaviyoAPI
-from sandbox_client import Asking
+from sandbox_client import SandboxClient
 
 from sandbox import Account
 
-KIND = "metric-aggregate"
+TYPE = "metric-aggregate"
 URL = "/api/metric-aggregates"
 TIME = ["greater-or-equal(datetime,2025-12-01T00:00:00)", "less-than(datetime,2026-11-30T00:00:00)"]
 
@@ -25,16 +25,18 @@ def good(metric_id: str) -> dict[str, Any]:
     return {"metric_id": metric_id, "measurements": ["count"], "filter": TIME}
 
 
-def _told(ask: Asking, **body: Any) -> dict[str, Any]:
-    reply = ask.post(URL, KIND, **body)
-    assert reply.status == 200, reply.document
-    attributes: dict[str, Any] = reply.document["data"]["attributes"]
+def _told(client: SandboxClient, **body: Any) -> dict[str, Any]:
+    response = client.post(URL, TYPE, **body)
+    assert response.status == 200, response.document
+    attributes: dict[str, Any] = response.document["data"]["attributes"]
     return attributes
 
 
-def test_days(ask: Asking, account: Account, good: dict[str, Any], metric_id: str) -> None:
+def test_days(
+    client: SandboxClient, account: Account, good: dict[str, Any], metric_id: str
+) -> None:
     """Without dimensions there is one row, with a number for every day."""
-    told = _told(ask, **good)
+    told = _told(client, **good)
     (row,) = told["data"]
     assert row["dimensions"] == []
     counts = row["measurements"]["count"]
@@ -48,7 +50,7 @@ def test_days(ask: Asking, account: Account, good: dict[str, Any], metric_id: st
 
 @pytest.mark.parametrize("dimension", ["$message", "$flow", "Email Domain", "Campaign Name"])
 def test_dimensions(
-    ask: Asking, account: Account, good: dict[str, Any], metric_id: str, dimension: str
+    client: SandboxClient, account: Account, good: dict[str, Any], metric_id: str, dimension: str
 ) -> None:
     """Events are counted by what they have in common; those that lack it are of none."""
     metric = account.collections["metric"][metric_id]
@@ -56,18 +58,18 @@ def test_dimensions(
         account.log.properties(position).get(dimension, "")
         for position in account.log.positions(metric)
     )
-    told = _told(ask, **good, by=[dimension], interval="month")
+    told = _told(client, **good, by=[dimension], interval="month")
     sums = {row["dimensions"][0]: sum(row["measurements"]["count"]) for row in told["data"]}
     assert sums == dict(counted)
     assert len(sums) > 2
 
 
-def test_measurements(ask: Asking, account: Account) -> None:
+def test_measurements(client: SandboxClient, account: Account) -> None:
     """Values are summed, and whoever did something twice is counted once."""
     metric = next(m for m in account.log.metrics if m.attributes["name"] == "Placed Order")
     positions = account.log.positions(metric)
     told = _told(
-        ask,
+        client,
         metric_id=metric.id,
         measurements=["count", "sum_value", "unique"],
         filter=TIME,
@@ -87,7 +89,9 @@ def test_measurements(ask: Asking, account: Account) -> None:
     assert len(told["data"]) == 3
 
 
-def test_bounds(ask: Asking, account: Account, good: dict[str, Any], metric_id: str) -> None:
+def test_bounds(
+    client: SandboxClient, account: Account, good: dict[str, Any], metric_id: str
+) -> None:
     """The first moment counts, the last does not; an offset is heeded."""
     metric = account.collections["metric"][metric_id]
     event = account.log.row(account.log.positions(metric)[0])
@@ -98,7 +102,7 @@ def test_bounds(ask: Asking, account: Account, good: dict[str, Any], metric_id: 
         f"greater-or-equal(datetime,{_iso(event.timestamp)})",
         f"less-than(datetime,{_iso(event.timestamp + 1)})",
     ]
-    (row,) = _told(ask, **{**good, "filter": times})["data"]
+    (row,) = _told(client, **{**good, "filter": times})["data"]
     assert sum(row["measurements"]["count"]) == same
 
 
@@ -106,27 +110,27 @@ def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone(timedelta(hours=5))).isoformat()
 
 
-def test_filter(ask: Asking, account: Account, good: dict[str, Any]) -> None:
+def test_filter(client: SandboxClient, account: Account, good: dict[str, Any]) -> None:
     """Events can be chosen by what they have in common."""
-    told = _told(ask, **{**good, "filter": [*TIME, "equals($message,'FmS0')"]}, by=["$message"])
+    told = _told(client, **{**good, "filter": [*TIME, "equals($message,'FmS0')"]}, by=["$message"])
     assert [row["dimensions"] for row in told["data"]] == [["FmS0"]]
 
 
 @pytest.mark.parametrize("sort", [None, "$message", "-$message", "count", "-count"])
-def test_pages(ask: Asking, good: dict[str, Any], sort: str | None) -> None:
+def test_pages(client: SandboxClient, good: dict[str, Any], sort: str | None) -> None:
     """Pages hold every row once and in order; the cursor goes into the body."""
     body = {**good, "by": ["$message"], "interval": "month", "page_size": 10, "sort": sort}
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
-        reply = ask.post(URL, KIND, **body, **({"page_cursor": cursor} if cursor else {}))
-        found += reply.document["data"]["attributes"]["data"]
-        link = reply.document["links"]["next"]
+        response = client.post(URL, TYPE, **body, **({"page_cursor": cursor} if cursor else {}))
+        found += response.document["data"]["attributes"]["data"]
+        link = response.document["links"]["next"]
         if not link:
             break
-        assert ask.post(link, KIND, **body).status == 400
+        assert client.post(link, TYPE, **body).status == 400
         (cursor,) = parse_qs(urlsplit(link).query)["page_cursor"]
-    whole = _told(ask, **{**body, "page_size": None})["data"]
+    whole = _told(client, **{**body, "page_size": None})["data"]
     assert found == whole
     assert len(found) > 20
     keys = {
@@ -159,26 +163,28 @@ def test_pages(ask: Asking, good: dict[str, Any], sort: str | None) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_refused(ask: Asking, good: dict[str, Any], changes: dict[str, Any], pointer: str) -> None:
+def test_refused(
+    client: SandboxClient, good: dict[str, Any], changes: dict[str, Any], pointer: str
+) -> None:
     """What the reference does not allow is refused, and the attribute pointed at."""
-    reply = ask.post(URL, KIND, **{**good, **changes})
-    assert reply.status == 400, reply.document
-    assert reply.error["source"] == {"pointer": f"/data/attributes/{pointer}"}
+    response = client.post(URL, TYPE, **{**good, **changes})
+    assert response.status == 400, response.document
+    assert response.error["source"] == {"pointer": f"/data/attributes/{pointer}"}
 
 
 def test_limits_and_scope(
-    account: Account, asking_with: Callable[..., Asking], good: dict[str, Any]
+    account: Account, make_client: Callable[..., SandboxClient], good: dict[str, Any]
 ) -> None:
     """Three a second, for a key that may read metrics."""
-    ask = asking_with(account, limits=1.0, scopes={"metrics:read"})
-    assert [ask.post(URL, KIND, **good).status for _ in range(4)] == [200, 200, 200, 429]
-    refused = asking_with(account, scopes={"events:read"}).post(URL, KIND, **good)
+    client = make_client(account, limits=1.0, scopes={"metrics:read"})
+    assert [client.post(URL, TYPE, **good).status for _ in range(4)] == [200, 200, 200, 429]
+    refused = make_client(account, scopes={"events:read"}).post(URL, TYPE, **good)
     assert refused.status == 403
 
 
-def test_client(client: KlaviyoAPI, good: dict[str, Any]) -> None:
-    """Klaviyo's own client asks and reads the answer."""
-    body = {"data": {"type": KIND, "attributes": {**good, "by": ["$message"]}}}
-    attributes = client.Metrics.query_metric_aggregates(body).data.attributes
+def test_client(sdk: KlaviyoAPI, good: dict[str, Any]) -> None:
+    """Klaviyo's own client asks and reads the response."""
+    body = {"data": {"type": TYPE, "attributes": {**good, "by": ["$message"]}}}
+    attributes = sdk.Metrics.query_metric_aggregates(body).data.attributes
     assert len(attributes.dates) == 364
     assert attributes.data[0].measurements.keys() == {"count"}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sandbox_client import NOW, Asking
+from sandbox_client import NOW, SandboxClient
 
 from sandbox import Account, Event
 from sandbox.events import iso
@@ -26,9 +26,9 @@ def told(account: Account) -> list[Event]:
 
 
 @pytest.fixture(scope="session")
-def shared(account: Account, asking_with: Callable[[Account], Asking]) -> Asking:
+def shared(account: Account, make_client: Callable[[Account], SandboxClient]) -> SandboxClient:
     """An asker that all examples of a property share."""
-    return asking_with(account)
+    return make_client(account)
 
 
 @given(
@@ -40,7 +40,7 @@ def shared(account: Account, asking_with: Callable[[Account], Asking]) -> Asking
 )
 @settings(max_examples=60)
 def test_events(
-    shared: Asking,
+    shared: SandboxClient,
     told: list[Event],
     metric_id: str,
     size: int,
@@ -68,9 +68,9 @@ def test_events(
 
 @pytest.mark.parametrize("size", ["1", "3", "7", "10"])
 @pytest.mark.parametrize("sort", ["id", "-id", "created", "-created", "name", "-updated"])
-def test_lists(ask: Asking, account: Account, size: str, sort: str) -> None:
+def test_lists(client: SandboxClient, account: Account, size: str, sort: str) -> None:
     """Every list once, whatever the size and the sort, nulls last."""
-    pages = list(ask.pages("/api/lists", page__size=size, sort=sort))
+    pages = list(client.pages("/api/lists", page__size=size, sort=sort))
     records = [record for page in pages for record in page.document["data"]]
     assert sorted(record["id"] for record in records) == sorted(account.list_ids())
     name = sort.removeprefix("-")
@@ -81,77 +81,81 @@ def test_lists(ask: Asking, account: Account, size: str, sort: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind", "count"),
+    ("path", "resource_type", "count"),
     [("/api/lists", "list", 3), ("/api/metrics", "metric", 2), ("/api/profiles", "profile", 7)],
 )
-def test_several_pages(ask: Asking, account: Account, path: str, kind: str, count: int) -> None:
+def test_several_pages(
+    client: SandboxClient, account: Account, path: str, resource_type: str, count: int
+) -> None:
     """The seeded account has more than one page of everything."""
-    query = {"page__size": "100"} if kind == "profile" else {}
-    pages = list(ask.pages(path, **query))
+    query = {"page__size": "100"} if resource_type == "profile" else {}
+    pages = list(client.pages(path, **query))
     assert len(pages) == count
-    assert sorted(id for page in pages for id in page.ids) == sorted(account.ids(kind))
+    assert sorted(id for page in pages for id in page.ids) == sorted(account.ids(resource_type))
 
 
 @pytest.mark.parametrize("archived", [None, "true", "false"])
 @pytest.mark.parametrize("channel", ["email", "sms", "mobile_push"])
-def test_campaigns(ask: Asking, account: Account, channel: str, archived: str | None) -> None:
+def test_campaigns(
+    client: SandboxClient, account: Account, channel: str, archived: str | None
+) -> None:
     """Campaigns come by channel, archived ones only when asked for."""
     text = f"equals(messages.channel,'{channel}')"
     text += f",equals(archived,{archived})" if archived else ""
     truth = account.campaign_ids([channel], archived=archived == "true")
-    assert sorted(ask.ids("/api/campaigns", filter=text)) == sorted(truth)
+    assert sorted(client.ids("/api/campaigns", filter=text)) == sorted(truth)
     assert truth
 
 
-def test_backwards(ask: Asking, metric_id: str) -> None:
+def test_backwards(client: SandboxClient, metric_id: str) -> None:
     """The prev links lead back over the same pages."""
     query = {"filter": f"equals(metric_id,'{metric_id}')", "sort": "-timestamp"}
-    pages = list(ask.pages("/api/events", **query))
+    pages = list(client.pages("/api/events", **query))
     page = pages[-1]
     for before in reversed(pages[:-1]):
-        page = ask(page.document["links"]["prev"])
+        page = client.get(page.document["links"]["prev"])
         assert page.ids == before.ids
     assert pages[0].document["links"]["prev"] is None
 
 
 def test_arrivals_during_a_walk(
-    changing: Account, asking_with: Callable[[Account], Asking]
+    mutable_account: Account, make_client: Callable[[Account], SandboxClient]
 ) -> None:
     """Events that arrive while pages are turned move no other onto a second page, or off all."""
-    ask = asking_with(changing)
-    before = changing.event_ids_of(None)
+    client = make_client(mutable_account)
+    before = mutable_account.event_ids_of(None)
     found = []
-    for page in ask.pages("/api/events", sort="timestamp", page__size="50"):
+    for page in client.pages("/api/events", sort="timestamp", page__size="50"):
         found += page.ids
-        changing.arrive(timestamps=[NOW.timestamp() - 15 * 86_400, NOW.timestamp() - 60])
+        mutable_account.arrive(timestamps=[NOW.timestamp() - 15 * 86_400, NOW.timestamp() - 60])
     assert [id for id in found if id in set(before)] == before
     assert len(found) == len(set(found))
 
 
-def test_links(ask: Asking) -> None:
+def test_links(client: SandboxClient) -> None:
     """Links are absolute, end their path with a slash, and carry every parameter encoded."""
     query = {"include": "profile,metric", "sort": "timestamp", "page__size": "2"}
-    links = ask("/api/events", **query).document["links"]
+    links = client.get("/api/events", **query).document["links"]
     parts = urlsplit(links["next"])
     assert (parts.scheme, parts.netloc, parts.path) == ("https", "klaviyo.example", "/api/events/")
     assert parts.query.startswith(
         "include=profile%2Cmetric&sort=timestamp&page%5Bsize%5D=2&page%5B"
     )
-    assert ask(links["next"]).document["links"]["next"].count("cursor") == 1
+    assert client.get(links["next"]).document["links"]["next"].count("cursor") == 1
 
 
-def test_a_slash_more(ask: Asking) -> None:
+def test_a_slash_more(client: SandboxClient) -> None:
     """A path is the same with a slash at its end."""
-    assert ask("/api/lists").document == ask("/api/lists/").document
+    assert client.get("/api/lists").document == client.get("/api/lists/").document
 
 
-@pytest.mark.parametrize("spoil", ["", "x", "bmV4dA==", "WyJuZXh0IiwgMSwgMiwgM10=", "é", "null"])
-def test_foreign_cursors(ask: Asking, spoil: str) -> None:
+@pytest.mark.parametrize("cursor", ["", "x", "bmV4dA==", "WyJuZXh0IiwgMSwgMiwgM10=", "é", "null"])
+def test_foreign_cursors(client: SandboxClient, cursor: str) -> None:
     """A cursor that the API did not make is refused."""
-    reply = ask("/api/lists", page__cursor=spoil)
-    assert reply.status == 400
-    assert reply.error["detail"] == "Invalid cursor provided."
-    assert reply.error["source"] == {"parameter": "page[cursor]"}
+    response = client.get("/api/lists", page__cursor=cursor)
+    assert response.status == 400
+    assert response.error["detail"] == "Invalid cursor provided."
+    assert response.error["source"] == {"parameter": "page[cursor]"}
 
 
 @pytest.mark.parametrize(
@@ -162,11 +166,11 @@ def test_foreign_cursors(ask: Asking, spoil: str) -> None:
         ("/api/profiles", {}),
     ],
 )
-def test_strayed_cursors(ask: Asking, path: str, query: dict[str, str]) -> None:
+def test_strayed_cursors(client: SandboxClient, path: str, query: dict[str, str]) -> None:
     """A cursor is good for the query that it came from and no other."""
-    link = ask("/api/lists").document["links"]["next"]
+    link = client.get("/api/lists").document["links"]["next"]
     cursor = link.partition("cursor%5D=")[2]
-    assert ask(path, page__cursor=cursor.replace("%3D", "="), **query).status == 400
+    assert client.get(path, page__cursor=cursor.replace("%3D", "="), **query).status == 400
 
 
 @given(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sandbox_client import NOW, Asking
+from sandbox_client import NOW, SandboxClient
 
 from sandbox import Account
 
@@ -33,10 +33,10 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limited(
-    account: Account, asking_with: Callable[..., Asking], clock: Clock
-) -> Callable[[float], Asking]:
+    account: Account, make_client: Callable[..., SandboxClient], clock: Clock
+) -> Callable[[float], SandboxClient]:
     """Makes an asker with a share of the limits."""
-    return lambda share: asking_with(account, limits=share, clock=clock)
+    return lambda share: make_client(account, limits=share, clock=clock)
 
 
 @pytest.mark.parametrize(
@@ -52,81 +52,81 @@ def limited(
     ],
 )
 def test_burst(
-    limited: Callable[[float], Asking],
+    limited: Callable[[float], SandboxClient],
     clock: Clock,
     path: str,
     query: dict[str, str],
     burst: int,
 ) -> None:
     """So many requests a second, then 429 until the second is over."""
-    ask = limited(1.0)
-    statuses = [ask(path, **query).status for _ in range(burst + 1)]
+    client = limited(1.0)
+    statuses = [client.get(path, **query).status for _ in range(burst + 1)]
     assert statuses == [200] * burst + [429]
     clock.now += 0.99
-    assert ask(path, **query).status == 429
+    assert client.get(path, **query).status == 429
     clock.now += 0.01
-    assert ask(path, **query).status == 200
+    assert client.get(path, **query).status == 200
 
 
-def test_steady(limited: Callable[[float], Asking], clock: Clock) -> None:
+def test_steady(limited: Callable[[float], SandboxClient], clock: Clock) -> None:
     """So many requests a minute, however slow; the wait is until the minute is over."""
-    ask = limited(1.0)
+    client = limited(1.0)
     for _ in range(15):
-        assert ask("/api/accounts").status == 200
+        assert client.get("/api/accounts").status == 200
         clock.now += 1.0
-    reply = ask("/api/accounts")
-    assert reply.status == 429
-    assert reply.headers["Retry-After"] == "45"
+    response = client.get("/api/accounts")
+    assert response.status == 429
+    assert response.headers["Retry-After"] == "45"
     clock.now = BEGIN + 60
-    assert ask("/api/accounts").status == 200
+    assert client.get("/api/accounts").status == 200
 
 
-def test_headers(limited: Callable[[float], Asking], clock: Clock) -> None:
+def test_headers(limited: Callable[[float], SandboxClient], clock: Clock) -> None:
     """Answers tell of the steady window; a 429 only says when to come back."""
-    ask = limited(1.0)
+    client = limited(1.0)
     clock.now += 10.5
-    good = ask("/api/accounts").headers
+    good = client.get("/api/accounts").headers
     assert [good[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")] == [
         "15",
         "14",
         "50",
     ]
-    throttled = ask("/api/accounts")
+    throttled = client.get("/api/accounts")
     assert throttled.headers["Retry-After"] == "1"
     assert not any(name.startswith("RateLimit") for name in throttled.headers)
     assert throttled.error["code"] == "throttled"
     assert throttled.error["detail"].endswith("Expected available in 1 second.")
 
 
-def test_refusals_count(limited: Callable[[float], Asking]) -> None:
+def test_refusals_count(limited: Callable[[float], SandboxClient]) -> None:
     """A refused request counts, and tells of the limit; one without a key does neither."""
-    ask = limited(1.0)
-    assert ask("/api/accounts", {"revision": "2026-07-15"}).status == 401
-    refused = ask("/api/accounts", colour="red")
+    client = limited(1.0)
+    assert client.get("/api/accounts", {"revision": "2026-07-15"}).status == 401
+    refused = client.get("/api/accounts", colour="red")
     assert (refused.status, refused.headers["RateLimit-Remaining"]) == (400, "14")
-    assert ask("/api/accounts").status == 429
+    assert client.get("/api/accounts").status == 429
 
 
 @pytest.mark.parametrize(("share", "burst"), [(0.25, 2), (2.0, 20), (0.001, 1)])
-def test_share(limited: Callable[[float], Asking], share: float, burst: int) -> None:
+def test_share(limited: Callable[[float], SandboxClient], share: float, burst: int) -> None:
     """Limits can be scaled, and never to nothing."""
-    ask = limited(share)
-    statuses = [ask("/api/metrics").status for _ in range(burst + 1)]
+    client = limited(share)
+    statuses = [client.get("/api/metrics").status for _ in range(burst + 1)]
     assert statuses == [200] * burst + [429]
 
 
-def test_endpoints_apart(limited: Callable[[float], Asking]) -> None:
+def test_endpoints_apart(limited: Callable[[float], SandboxClient]) -> None:
     """Every endpoint has limits of its own; expensive attributes have one besides."""
-    ask = limited(1.0)
-    assert [ask("/api/accounts").status for _ in range(2)] == [200, 429]
-    assert ask("/api/lists").status == 200
-    slow = [ask("/api/profiles", page__size="1", **ANALYTICS).status for _ in range(11)]
+    client = limited(1.0)
+    assert [client.get("/api/accounts").status for _ in range(2)] == [200, 429]
+    assert client.get("/api/lists").status == 200
+    slow = [client.get("/api/profiles", page__size="1", **ANALYTICS).status for _ in range(11)]
     assert slow == [200] * 10 + [429]
-    assert ask("/api/profiles", page__size="1").status == 200
+    assert client.get("/api/profiles", page__size="1").status == 200
 
 
-def test_off(ask: Asking) -> None:
+def test_off(client: SandboxClient) -> None:
     """Without limits there are no headers about them."""
-    replies = [ask("/api/accounts") for _ in range(20)]
-    assert {reply.status for reply in replies} == {200}
-    assert not any(name.startswith("RateLimit") for name in replies[0].headers)
+    responses = [client.get("/api/accounts") for _ in range(20)]
+    assert {response.status for response in responses} == {200}
+    assert not any(name.startswith("RateLimit") for name in responses[0].headers)

@@ -9,11 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sandbox_client import HEADERS, NOW, Asking
+from sandbox_client import HEADERS, NOW, SandboxClient
 
 from sandbox import Account, Request
 from sandbox.reports.definitions import REPORTS
-from sandbox.reports.timeframes import Timeframe, named
+from sandbox.reports.timeframes import Timeframe, timeframe_of_key
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 LONG_AGO = {"start": "2023-05-01T00:00:00Z", "end": "2023-07-01T00:00:00Z"}
@@ -30,9 +30,9 @@ def _days(start: str, end: str) -> dict[str, str]:
     return {"start": f"{start}T00:00:00Z", "end": f"{end}T00:00:00Z"}
 
 
-def _good(kind: str, order: str) -> dict[str, Any]:
+def _good(report_type: str, order: str) -> dict[str, Any]:
     """The least that a report must be asked."""
-    report = next(one for one in REPORTS.values() if one.type == kind)
+    report = next(one for one in REPORTS.values() if one.type == report_type)
     body: dict[str, Any] = {
         "statistics": [next(iter(report.statistics))],
         "timeframe": {"key": "last_7_days"},
@@ -41,21 +41,23 @@ def _good(kind: str, order: str) -> dict[str, Any]:
     return body | ({"conversion_metric_id": order} if report.conversion else {})
 
 
-@pytest.mark.parametrize("kind", TYPES)
-def test_required(ask: Asking, order: str, kind: str) -> None:
+@pytest.mark.parametrize("report_type", TYPES)
+def test_required(client: SandboxClient, order: str, report_type: str) -> None:
     """Every attribute of the least body is needed, and no other one is known."""
-    good = _good(kind, order)
-    assert ask.post(f"/api/{kind}s", kind, **good).status == 200
+    good = _good(report_type, order)
+    assert client.post(f"/api/{report_type}s", report_type, **good).status == 200
     for name in good:
-        reply = ask.post(f"/api/{kind}s", kind, **{k: v for k, v in good.items() if k != name})
-        assert reply.status == 400
-        assert reply.error["source"] == {"pointer": f"/data/attributes/{name}"}
-    reply = ask.post(f"/api/{kind}s", kind, **good, colour="red")
-    assert reply.error["source"] == {"pointer": "/data/attributes/colour"}
+        response = client.post(
+            f"/api/{report_type}s", report_type, **{k: v for k, v in good.items() if k != name}
+        )
+        assert response.status == 400
+        assert response.error["source"] == {"pointer": f"/data/attributes/{name}"}
+    response = client.post(f"/api/{report_type}s", report_type, **good, colour="red")
+    assert response.error["source"] == {"pointer": "/data/attributes/colour"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes", "pointer"),
+    ("report_type", "changes", "pointer"),
     [
         ("campaign-values-report", {"statistics": []}, "statistics"),
         ("campaign-values-report", {"statistics": ["opens", "opens"]}, "statistics"),
@@ -100,16 +102,20 @@ def test_required(ask: Asking, order: str, kind: str) -> None:
         ("segment-values-report", {"conversion_metric_id": "x"}, "conversion_metric_id"),
     ],
 )  # fmt: skip
-def test_refused(ask: Asking, order: str, kind: str, changes: dict[str, Any], pointer: str) -> None:
+def test_refused(
+    client: SandboxClient, order: str, report_type: str, changes: dict[str, Any], pointer: str
+) -> None:
     """What the reference does not allow is refused, and the attribute pointed at."""
-    reply = ask.post(f"/api/{kind}s", kind, **{**_good(kind, order), **changes})
-    assert reply.status == 400, reply.document
-    assert reply.error["code"] == "invalid"
-    assert reply.error["source"] == {"pointer": f"/data/attributes/{pointer}"}
+    response = client.post(
+        f"/api/{report_type}s", report_type, **{**_good(report_type, order), **changes}
+    )
+    assert response.status == 400, response.document
+    assert response.error["code"] == "invalid"
+    assert response.error["source"] == {"pointer": f"/data/attributes/{pointer}"}
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes"),
+    ("report_type", "changes"),
     [
         ("campaign-values-report", {"timeframe": _days("2024-02-29", "2025-02-28")}),
         ("campaign-values-report", {"filter": None, "group_by": None}),
@@ -123,10 +129,14 @@ def test_refused(ask: Asking, order: str, kind: str, changes: dict[str, Any], po
         ("segment-series-report", {"filter": "equals(segment_id,'x')"}),
     ],
 )  # fmt: skip
-def test_allowed(ask: Asking, order: str, kind: str, changes: dict[str, Any]) -> None:
+def test_allowed(
+    client: SandboxClient, order: str, report_type: str, changes: dict[str, Any]
+) -> None:
     """The longest that is allowed is answered, and so is what is left to the default."""
-    reply = ask.post(f"/api/{kind}s", kind, **{**_good(kind, order), **changes})
-    assert reply.status == 200, reply.document
+    response = client.post(
+        f"/api/{report_type}s", report_type, **{**_good(report_type, order), **changes}
+    )
+    assert response.status == 200, response.document
 
 
 @pytest.mark.parametrize(
@@ -142,36 +152,36 @@ def test_allowed(ask: Asking, order: str, kind: str, changes: dict[str, Any]) ->
         (b"{}", "", 415, "/data/"),
     ],
 )  # fmt: skip
-def test_bodies(ask: Asking, body: bytes, media: str, status: int, pointer: str) -> None:
+def test_bodies(client: SandboxClient, body: bytes, media: str, status: int, pointer: str) -> None:
     """A body must be a document of the right type."""
     headers = {**HEADERS, "Content-Type": media}
     request = Request("POST", "/api/segment-values-reports", "", headers, body)
-    answer = ask.api.answer(request)
-    assert answer.status == status
-    assert json.loads(answer.body)["errors"][0]["source"] == {"pointer": pointer}
+    response = client.api.handle(request)
+    assert response.status == status
+    assert json.loads(response.body)["errors"][0]["source"] == {"pointer": pointer}
 
 
-def test_parameters(ask: Asking, order: str) -> None:
+def test_parameters(client: SandboxClient, order: str) -> None:
     """A query may hold the fields to show and, where there are pages, a cursor."""
-    kind = "segment-series-report"
-    good = _good(kind, order)
-    url = f"/api/{kind}s?fields[{kind}]"
-    shown = ask.post(f"{url}=date_times", kind, **good).document["data"]["attributes"]
+    report_type = "segment-series-report"
+    good = _good(report_type, order)
+    url = f"/api/{report_type}s?fields[{report_type}]"
+    shown = client.post(f"{url}=date_times", report_type, **good).document["data"]["attributes"]
     assert shown.keys() == {"date_times"}
-    for query in (f"fields[{kind}]=colour", "page_cursor=x", "include=segments"):
-        reply = ask.post(f"/api/{kind}s?{query}", kind, **good)
-        assert reply.error["source"] == {"parameter": query.partition("=")[0]}
+    for query in (f"fields[{report_type}]=colour", "page_cursor=x", "include=segments"):
+        response = client.post(f"/api/{report_type}s?{query}", report_type, **good)
+        assert response.error["source"] == {"parameter": query.partition("=")[0]}
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_methods(ask: Asking, method: str) -> None:
+def test_methods(client: SandboxClient, method: str) -> None:
     """A report can only be asked by a POST."""
-    answer = ask.api.answer(Request(method, "/api/form-values-reports", "", HEADERS))
-    assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+    response = client.api.handle(Request(method, "/api/form-values-reports", "", HEADERS))
+    assert (response.status, response.headers["Allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
-    ("kind", "scope"),
+    ("report_type", "scope"),
     [
         ("campaign-values-report", "campaigns:read"),
         ("flow-series-report", "flows:read"),
@@ -180,26 +190,37 @@ def test_methods(ask: Asking, method: str) -> None:
     ],
 )
 def test_scopes(
-    account: Account, asking_with: Callable[..., Asking], order: str, kind: str, scope: str
+    account: Account,
+    make_client: Callable[..., SandboxClient],
+    order: str,
+    report_type: str,
+    scope: str,
 ) -> None:
     """The scope of what is reported on is needed."""
-    good = _good(kind, order)
-    assert asking_with(account, scopes={scope}).post(f"/api/{kind}s", kind, **good).status == 200
-    refused = asking_with(account, scopes={"metrics:read"}).post(f"/api/{kind}s", kind, **good)
+    good = _good(report_type, order)
+    assert (
+        make_client(account, scopes={scope})
+        .post(f"/api/{report_type}s", report_type, **good)
+        .status
+        == 200
+    )
+    refused = make_client(account, scopes={"metrics:read"}).post(
+        f"/api/{report_type}s", report_type, **good
+    )
     assert refused.status == 403
     assert scope in refused.error["detail"]
 
 
-def test_quota(account: Account, asking_with: Callable[..., Asking], order: str) -> None:
+def test_quota(account: Account, make_client: Callable[..., SandboxClient], order: str) -> None:
     """One a second, two a minute and 225 a day, until midnight; every endpoint has its own."""
     now = [NOW.timestamp() // 86_400 * 86_400]
-    ask = asking_with(account, limits=1.0, clock=lambda: now[0])
-    kind = "form-values-report"
-    good = _good(kind, order)
+    client = make_client(account, limits=1.0, clock=lambda: now[0])
+    report_type = "form-values-report"
+    good = _good(report_type, order)
 
-    def asked(kind: str = kind) -> tuple[int, str | None]:
-        reply = ask.post(f"/api/{kind}s", kind, **good)
-        return reply.status, reply.headers.get("Retry-After")
+    def asked(report_type: str = report_type) -> tuple[int, str | None]:
+        response = client.post(f"/api/{report_type}s", report_type, **good)
+        return response.status, response.headers.get("Retry-After")
 
     assert [asked(), asked()] == [(200, None), (429, "1")]
     now[0] += 1
@@ -215,13 +236,18 @@ def test_quota(account: Account, asking_with: Callable[..., Asking], order: str)
     assert asked() == (200, None)
 
 
-def test_scaled_quota(account: Account, asking_with: Callable[..., Asking], order: str) -> None:
+def test_scaled_quota(
+    account: Account, make_client: Callable[..., SandboxClient], order: str
+) -> None:
     """The quota is scaled with the other limits, and there is none without them."""
-    kind = "form-values-report"
+    report_type = "form-values-report"
     for limits, allowed in ((10.0, 10), (None, 30)):
-        ask = asking_with(account, limits=limits)
-        replies = [ask.post(f"/api/{kind}s", kind, **_good(kind, order)) for _ in range(30)]
-        assert sum(reply.status == 200 for reply in replies) == allowed
+        client = make_client(account, limits=limits)
+        responses = [
+            client.post(f"/api/{report_type}s", report_type, **_good(report_type, order))
+            for _ in range(30)
+        ]
+        assert sum(response.status == 200 for response in responses) == allowed
 
 
 @pytest.mark.parametrize(
@@ -245,9 +271,9 @@ def test_scaled_quota(account: Account, asking_with: Callable[..., Asking], orde
 )
 def test_timeframes(key: str, start: str, end: str) -> None:
     """A key stands for days of the account's time zone, at noon UTC of a Friday."""
-    frame = named(key, NOW.timestamp(), ZONE)
-    assert frame is not None
-    assert (frame.start.isoformat(), frame.end.isoformat()) == (start, end)
+    timeframe = timeframe_of_key(key, NOW.timestamp(), ZONE)
+    assert timeframe is not None
+    assert (timeframe.start.isoformat(), timeframe.end.isoformat()) == (start, end)
 
 
 @pytest.mark.parametrize(
@@ -266,9 +292,9 @@ def test_timeframes(key: str, start: str, end: str) -> None:
 )  # fmt: skip
 def test_intervals(interval: str, start: str, end: str, begins: list[str]) -> None:
     """Intervals begin with their hour, day, Monday or month, and cover the timeframe just once."""
-    frame = Timeframe(datetime.fromisoformat(start), datetime.fromisoformat(end), ZONE)
-    cut = frame.cut(interval)
-    assert [begin.isoformat() for begin, _, _ in cut] == begins
-    edges = [edge for _, *part in cut for edge in part]
-    assert (edges[0], edges[-1]) == frame.seconds()
+    timeframe = Timeframe(datetime.fromisoformat(start), datetime.fromisoformat(end), ZONE)
+    intervals = timeframe.intervals(interval)
+    assert [begin.isoformat() for begin, _, _ in intervals] == begins
+    edges = [edge for _, *part in intervals for edge in part]
+    assert (edges[0], edges[-1]) == timeframe.unix_seconds()
     assert edges[1:-1:2] == edges[2:-1:2]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from klaviyo_api import KlaviyoAPI
 from klaviyo_sdk import method
-from sandbox_client import NOW, Asking, Reply
+from sandbox_client import NOW, DecodedResponse, SandboxClient
 
 from sandbox import Account
 from sandbox.reports.definitions import REPORTS
@@ -38,20 +38,20 @@ def order(account: Account) -> str:
     return next(one["id"] for one in account.metrics() if one["name"] == "Placed Order")
 
 
-def _pages(ask: Asking, kind: str, **attributes: Any) -> Iterator[Reply]:
+def _pages(client: SandboxClient, report_type: str, **attributes: Any) -> Iterator[DecodedResponse]:
     """All pages of a report; a page of one has the body of the first."""
-    url = f"/api/{kind}s"
+    url = f"/api/{report_type}s"
     while url:
-        reply = ask.post(url, kind, **attributes)
-        assert reply.status == 200, reply.document
-        yield reply
-        url = reply.document["links"]["next"]
+        response = client.post(url, report_type, **attributes)
+        assert response.status == 200, response.document
+        yield response
+        url = response.document["links"]["next"]
 
 
-def _results(ask: Asking, kind: str, **attributes: Any) -> list[dict[str, Any]]:
+def _results(client: SandboxClient, report_type: str, **attributes: Any) -> list[dict[str, Any]]:
     return [
         row
-        for page in _pages(ask, kind, **attributes)
+        for page in _pages(client, report_type, **attributes)
         for row in page.document["data"]["attributes"]["results"]
     ]
 
@@ -67,17 +67,17 @@ def _counted(account: Account, names: list[str]) -> Counter[str]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["campaign", "flow"])
-def test_messages(ask: Asking, account: Account, order: str, kind: str) -> None:
+@pytest.mark.parametrize("report_type", ["campaign", "flow"])
+def test_messages(client: SandboxClient, account: Account, order: str, report_type: str) -> None:
     """The numbers of every message are those of the events that name it."""
     rows = _results(
-        ask,
-        f"{kind}-values-report",
+        client,
+        f"{report_type}-values-report",
         statistics=[*COUNTS, *MONEY, "delivered"],
         timeframe=YEAR,
         conversion_metric_id=order,
     )
-    told = {row["groupings"][f"{kind}_message_id"]: row["statistics"] for row in rows}
+    told = {row["groupings"][f"{report_type}_message_id"]: row["statistics"] for row in rows}
     assert len(told) == len(rows) >= 4
     for statistic, names in COUNTS.items():
         counted = _counted(account, names)
@@ -88,14 +88,14 @@ def test_messages(ask: Asking, account: Account, order: str, kind: str) -> None:
         assert one["conversion_uniques"] <= one["conversions"]
 
 
-def test_conversions(ask: Asking, account: Account, order: str) -> None:
+def test_conversions(client: SandboxClient, account: Account, order: str) -> None:
     """What campaigns and flows have brought together is what the attributed orders were worth."""
     told = [
         row["statistics"]
-        for kind in ("campaign", "flow")
+        for report_type in ("campaign", "flow")
         for row in _results(
-            ask,
-            f"{kind}-values-report",
+            client,
+            f"{report_type}-values-report",
             statistics=list(MONEY),
             timeframe=YEAR,
             conversion_metric_id=order,
@@ -111,10 +111,10 @@ def test_conversions(ask: Asking, account: Account, order: str) -> None:
     assert sum(one["conversion_value"] for one in told) == pytest.approx(sum(worth))
 
 
-def test_rates(ask: Asking, order: str) -> None:
+def test_rates(client: SandboxClient, order: str) -> None:
     """Rates are parts of a whole, and 0 of nothing."""
     rows = _results(
-        ask,
+        client,
         "campaign-values-report",
         statistics=["opens_unique", "delivered", "open_rate", "clicks_unique", "click_rate",
                     "click_to_open_rate", "bounced", "recipients", "bounce_rate"],
@@ -132,19 +132,19 @@ def test_rates(ask: Asking, order: str) -> None:
     assert any(row["statistics"]["open_rate"] > 0 for row in rows)
 
 
-def test_a_campaign_belongs_to_its_day(ask: Asking, account: Account, order: str) -> None:
+def test_a_campaign_belongs_to_its_day(client: SandboxClient, account: Account, order: str) -> None:
     """All that came of a campaign is told of the day of its sending, in the account's zone."""
     body = {"statistics": ["recipients", "opens"], "conversion_metric_id": order}
-    whole = _results(ask, "campaign-values-report", timeframe=YEAR, **body)
+    whole = _results(client, "campaign-values-report", timeframe=YEAR, **body)
     row = max(whole, key=lambda row: row["statistics"]["recipients"])
     campaign = account.collections["campaign"][row["groupings"]["campaign_id"]]
     day = datetime.fromisoformat(campaign.attributes["send_time"]).date().isoformat()
     frame = {"start": f"{day}T00:00:00+09:00", "end": f"{day}T23:59:59.999999-05:00"}
-    assert row in _results(ask, "campaign-values-report", timeframe=frame, **body)
+    assert row in _results(client, "campaign-values-report", timeframe=frame, **body)
 
 
 @pytest.mark.parametrize(
-    ("kind", "statistics"),
+    ("report_type", "statistics"),
     [
         ("flow", ["recipients", "opens", "conversions"]),
         ("form", ["viewed_form", "submits"]),
@@ -157,15 +157,20 @@ def test_a_campaign_belongs_to_its_day(ask: Asking, account: Account, order: str
      ("monthly", "last_3_months")],
 )  # fmt: skip
 def test_series(
-    ask: Asking, order: str, kind: str, statistics: list[str], interval: str, key: str
+    client: SandboxClient,
+    order: str,
+    report_type: str,
+    statistics: list[str],
+    interval: str,
+    key: str,
 ) -> None:
     """The intervals of a series together make the value."""
     body: dict[str, Any] = {"statistics": statistics, "timeframe": {"key": key}}
-    if kind == "flow":
+    if report_type == "flow":
         body["conversion_metric_id"] = order
-    series = f"{kind}-series-report"
+    series = f"{report_type}-series-report"
     length = len(
-        next(_pages(ask, series, interval=interval, **body)).document["data"]["attributes"][
+        next(_pages(client, series, interval=interval, **body)).document["data"]["attributes"][
             "date_times"
         ]
     )
@@ -173,21 +178,21 @@ def test_series(
         tuple(row["groupings"].values()): {
             name: sum(values) for name, values in row["statistics"].items()
         }
-        for row in _results(ask, series, interval=interval, **body)
+        for row in _results(client, series, interval=interval, **body)
         if all(len(values) == length for values in row["statistics"].values())
     }
     values = {
         tuple(row["groupings"].values()): row["statistics"]
-        for row in _results(ask, f"{kind}-values-report", **body)
+        for row in _results(client, f"{report_type}-values-report", **body)
     }
     assert summed == values
     assert summed
 
 
-def test_segments(ask: Asking, account: Account) -> None:
+def test_segments(client: SandboxClient, account: Account) -> None:
     """A segment has as many members as are in it, and as many as joined without those who left."""
     rows = _results(
-        ask,
+        client,
         "segment-values-report",
         statistics=["total_members", "members_added", "members_removed"],
         timeframe=YEAR,
@@ -197,15 +202,15 @@ def test_segments(ask: Asking, account: Account) -> None:
     assert any(row["statistics"]["members_removed"] for row in rows)
 
 
-def test_forms(ask: Asking, account: Account) -> None:
+def test_forms(client: SandboxClient, account: Account) -> None:
     """The versions of a form together make the form, and are what visitors did."""
     body = {"statistics": ["viewed_form", "submits"], "timeframe": YEAR}
     forms = {
         row["groupings"]["form_id"]: row["statistics"]["submits"]
-        for row in _results(ask, "form-values-report", **body)
+        for row in _results(client, "form-values-report", **body)
     }
     summed = Counter[str]()
-    rows = _results(ask, "form-values-report", **body, group_by=["form_id", "form_version_id"])
+    rows = _results(client, "form-values-report", **body, group_by=["form_id", "form_version_id"])
     for row in rows:
         summed[row["groupings"]["form_id"]] += row["statistics"]["submits"]
     assert forms == dict(summed)
@@ -213,11 +218,11 @@ def test_forms(ask: Asking, account: Account) -> None:
     for form in account.collections["form"]:
         visits = [one for version in form.related("form-versions")
                   for one in version.hidden["visits"]]  # fmt: skip
-        assert forms.get(form.id, 0) == sum(visit.what == "submit" for visit in visits)
+        assert forms.get(form.id, 0) == sum(visit.action == "submit" for visit in visits)
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "grouping", "wanted"),
+    ("report_type", "text", "grouping", "wanted"),
     [
         ("campaign", "equals(send_channel,'sms')", "send_channel", {"sms"}),
         ("campaign", "contains-any(send_channel,['sms','email'])", "send_channel",
@@ -227,12 +232,12 @@ def test_forms(ask: Asking, account: Account) -> None:
     ],
 )  # fmt: skip
 def test_filters(
-    ask: Asking, order: str, kind: str, text: str, grouping: str, wanted: set[str]
+    client: SandboxClient, order: str, report_type: str, text: str, grouping: str, wanted: set[str]
 ) -> None:
     """A filter chooses rows by what they can be grouped by."""
     rows = _results(
-        ask,
-        f"{kind}-values-report",
+        client,
+        f"{report_type}-values-report",
         statistics=["recipients"],
         timeframe=YEAR,
         conversion_metric_id=order,
@@ -241,11 +246,11 @@ def test_filters(
     assert {row["groupings"][grouping] for row in rows} == wanted
 
 
-def test_filter_by_tag(ask: Asking, account: Account, order: str) -> None:
+def test_filter_by_tag(client: SandboxClient, account: Account, order: str) -> None:
     """A tag chooses the campaigns that have it, among others."""
     tag = next(one for one in account.collections["tag"] if one.attributes["name"] == "vip")
     rows = _results(
-        ask,
+        client,
         "campaign-values-report",
         statistics=["recipients"],
         timeframe=YEAR,
@@ -257,10 +262,10 @@ def test_filter_by_tag(ask: Asking, account: Account, order: str) -> None:
     assert all("vip" in row["groupings"]["tag_name"] for row in rows)
 
 
-def test_pages(ask: Asking, order: str) -> None:
+def test_pages(client: SandboxClient, order: str) -> None:
     """Pages hold every row once; a cursor belongs to the body that it was made for."""
     body: dict[str, Any] = {"timeframe": YEAR, "conversion_metric_id": order}
-    pages = list(_pages(ask, "campaign-values-report", statistics=["opens"], **body))
+    pages = list(_pages(client, "campaign-values-report", statistics=["opens"], **body))
     rows = [row for page in pages for row in page.document["data"]["attributes"]["results"]]
     messages = [row["groupings"]["campaign_message_id"] for row in rows]
     assert len(pages) > 1
@@ -272,14 +277,14 @@ def test_pages(ask: Asking, order: str) -> None:
             dict.fromkeys(row["groupings"]["campaign_id"] for row in results)
         )
     again = pages[0].document["links"]["next"]
-    refused = ask.post(again, "campaign-values-report", statistics=["clicks"], **body)
+    refused = client.post(again, "campaign-values-report", statistics=["clicks"], **body)
     assert (refused.status, refused.error["detail"]) == (400, "Invalid cursor provided.")
 
 
-def test_future(asking_with: Callable[..., Asking], changing: Account) -> None:
+def test_future(make_client: Callable[..., SandboxClient], mutable_account: Account) -> None:
     """What happens after a report shows in the next one: its numbers are of that moment."""
-    ask = asking_with(changing)
-    order = next(one["id"] for one in changing.metrics() if one["name"] == "Placed Order")
+    client = make_client(mutable_account)
+    order = next(one["id"] for one in mutable_account.metrics() if one["name"] == "Placed Order")
     body: dict[str, Any] = {
         "statistics": ["opens"],
         "timeframe": YEAR,
@@ -289,12 +294,12 @@ def test_future(asking_with: Callable[..., Asking], changing: Account) -> None:
     def opens() -> int:
         return sum(
             row["statistics"]["opens"]
-            for kind in ("campaign", "flow")
-            for row in _results(ask, f"{kind}-values-report", **body)
+            for report_type in ("campaign", "flow")
+            for row in _results(client, f"{report_type}-values-report", **body)
         )
 
     before = opens()
-    changing.arrive("Opened Email", 5, now=NOW.timestamp())
+    mutable_account.arrive("Opened Email", 5, now=NOW.timestamp())
     assert opens() == before + 5
 
 
@@ -309,18 +314,18 @@ CLIENT: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "kind", "needs"), CLIENT)
+@pytest.mark.parametrize(("name", "report_type", "needs"), CLIENT)
 def test_client(
-    client: KlaviyoAPI, order: str, name: str, kind: str, needs: dict[str, Any]
+    sdk: KlaviyoAPI, order: str, name: str, report_type: str, needs: dict[str, Any]
 ) -> None:
-    """Klaviyo's own client asks for every statistic and reads the answer."""
-    report = next(one for one in REPORTS.values() if one.type == kind)
+    """Klaviyo's own client asks for every statistic and reads the response."""
+    report = next(one for one in REPORTS.values() if one.type == report_type)
     attributes: dict[str, Any] = {"statistics": [*report.statistics], "timeframe": WEEK}
-    attributes |= {"interval": "daily"} if "series" in kind else {}
+    attributes |= {"interval": "daily"} if "series" in report_type else {}
     attributes |= {"conversion_metric_id": order} if needs else {}
-    answer = method(client, name)({"data": {"type": kind, "attributes": attributes}})
-    assert answer.data.type == kind
-    for row in answer.data.attributes.results:
+    response = method(sdk, name)({"data": {"type": report_type, "attributes": attributes}})
+    assert response.data.type == report_type
+    for row in response.data.attributes.results:
         assert row.statistics.keys() == {*report.statistics}
-    if "series" in kind:
-        assert len(answer.data.attributes.date_times) == 7
+    if "series" in report_type:
+        assert len(response.data.attributes.date_times) == 7

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sandbox_client import HEADERS, NOW, Asking
+from sandbox_client import HEADERS, NOW, SandboxClient
 
 from sandbox import Account, Request
 
@@ -45,10 +45,10 @@ SINCE = "2020-01-01T00:00:00Z"
         ("accounts", "fields[account]=contact_information.street_address.city,timezone"),
     ],
 )
-def test_allowed(ask: Asking, path: str, query: str) -> None:
+def test_allowed(client: SandboxClient, path: str, query: str) -> None:
     """What the reference allows is answered."""
-    reply = ask(f"/api/{path}?{query}")
-    assert reply.status == 200, reply.document
+    response = client.get(f"/api/{path}?{query}")
+    assert response.status == 200, response.document
 
 
 @pytest.mark.parametrize(
@@ -121,23 +121,23 @@ def test_allowed(ask: Asking, path: str, query: str) -> None:
         ("accounts", "filter=equals(id,'x')", "filter"),
     ],
 )
-def test_refused(ask: Asking, path: str, query: str, parameter: str) -> None:
+def test_refused(client: SandboxClient, path: str, query: str, parameter: str) -> None:
     """What the reference does not allow is refused, and the parameter named."""
-    reply = ask(f"/api/{path}?{query}")
-    assert reply.status == 400
-    assert reply.error["code"] == "invalid"
-    assert reply.error["source"] == {"parameter": parameter}
+    response = client.get(f"/api/{path}?{query}")
+    assert response.status == 400
+    assert response.error["code"] == "invalid"
+    assert response.error["source"] == {"parameter": parameter}
 
 
 @pytest.mark.parametrize("field", ["timestamp", "datetime"])
 @pytest.mark.parametrize(("later", "status"), [(-1, 200), (0, 200), (1, 400)])
-def test_bounds_in_the_future(ask: Asking, field: str, later: int, status: int) -> None:
+def test_bounds_in_the_future(client: SandboxClient, field: str, later: int, status: int) -> None:
     """A lower bound must not be later than the clock; an upper bound may."""
     moment = int(NOW.timestamp()) + later
     value = str(moment) if field == "timestamp" else f"2026-11-20T12:00:0{later}Z"
     value = "2026-11-20T11:59:59Z" if (field, later) == ("datetime", -1) else value
-    assert ask("/api/events", filter=f"greater-or-equal({field},{value})").status == status
-    assert ask("/api/events", filter=f"less-than({field},{value})").status == 200
+    assert client.get("/api/events", filter=f"greater-or-equal({field},{value})").status == status
+    assert client.get("/api/events", filter=f"less-than({field},{value})").status == 200
 
 
 @pytest.mark.parametrize(
@@ -154,18 +154,20 @@ def test_bounds_in_the_future(ask: Asking, field: str, later: int, status: int) 
         ({"revision": "2024-10-15", "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1"}, 410, "gone"),
     ],
 )
-def test_headers(ask: Asking, changes: dict[str, str | None], status: int, code: str) -> None:
+def test_headers(
+    client: SandboxClient, changes: dict[str, str | None], status: int, code: str
+) -> None:
     """Credentials and a revision that is spoken here must be given."""
     headers = {name: value for name, value in {**HEADERS, **changes}.items() if value}
-    reply = ask("/api/lists", headers)
-    assert (reply.status, reply.error["code"]) == (status, code)
+    response = client.get("/api/lists", headers)
+    assert (response.status, response.error["code"]) == (status, code)
 
 
 @pytest.mark.parametrize("revision", ["2025-01-15", "2026-04-15", "2026-07-15", "2024-10-15"])
-def test_revisions(ask: Asking, revision: str) -> None:
+def test_revisions(client: SandboxClient, revision: str) -> None:
     """Stable and deprecated revisions are answered; a retired one is by default, too."""
     headers = {"AUTHORIZATION": HEADERS["Authorization"], "Revision": revision}
-    assert ask("/api/lists", headers).status == 200
+    assert client.get("/api/lists", headers).status == 200
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ def test_revisions(ask: Asking, revision: str) -> None:
     ],
 )
 def test_scopes(
-    account: Account, asking_with: Callable[..., Asking], url: str, missing: str
+    account: Account, make_client: Callable[..., SandboxClient], url: str, missing: str
 ) -> None:
     """The scope of the type and of every included type is needed; the refusal names it."""
     every = {
@@ -196,32 +198,32 @@ def test_scopes(
             "push-tokens", "tags",
         )
     }  # fmt: skip
-    reply = asking_with(account, scopes=every - {missing})(url)
-    assert (reply.status, reply.error["code"]) == (403, "permission_denied")
-    assert missing in reply.error["detail"]
+    response = make_client(account, scopes=every - {missing}).get(url)
+    assert (response.status, response.error["code"]) == (403, "permission_denied")
+    assert missing in response.error["detail"]
     if "filter=x" not in url:
-        assert asking_with(account, scopes=every)(url).status == 200
+        assert make_client(account, scopes=every).get(url).status == 200
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/api", "/api/letters", "/api/events/x", "/api/Events", "/api/lists/x/y/z"]
 )
-def test_unknown_paths(ask: Asking, path: str) -> None:
+def test_unknown_paths(client: SandboxClient, path: str) -> None:
     """There is nothing elsewhere."""
-    reply = ask(path)
-    assert (reply.status, reply.error["code"]) == (404, "not_found")
+    response = client.get(path)
+    assert (response.status, response.error["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD"])
-def test_methods(ask: Asking, method: str) -> None:
+def test_methods(client: SandboxClient, method: str) -> None:
     """The account can only be read."""
-    answer = ask.api.answer(Request(method, "/api/lists", "", HEADERS))
-    assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+    response = client.api.handle(Request(method, "/api/lists", "", HEADERS))
+    assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
-def test_error_document(ask: Asking) -> None:
+def test_error_document(client: SandboxClient) -> None:
     """An error has the members that the reference gives it."""
-    error: dict[str, Any] = ask("/api/lists", include="foo").error
+    error: dict[str, Any] = client.get("/api/lists", include="foo").error
     assert error.pop("id")
     assert error == {
         "status": 400,

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sandbox_client import Asking
+from sandbox_client import SandboxClient
 
 from sandbox import Account
 
 
-def _told(account: Account, kind: str, name: str) -> set[Any]:
+def _told(account: Account, resource_type: str, name: str) -> set[Any]:
     """The values of an attribute."""
-    found = [one.attributes[name] for one in account.collections[kind]]
+    found = [one.attributes[name] for one in account.collections[resource_type]]
     return {str(one) if isinstance(one, (dict, list)) else one for one in found}
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "values"),
+    ("resource_type", "name", "values"),
     [
         ("catalog-item", "published", {True, False}),
         ("catalog-variant", "inventory_policy", {0, 1, 2}),
@@ -45,13 +45,13 @@ def _told(account: Account, kind: str, name: str) -> set[Any]:
         ("webhook", "enabled", {True, False}),
     ],
 )  # fmt: skip
-def test_variety(account: Account, kind: str, name: str, values: set[Any]) -> None:
+def test_variety(account: Account, resource_type: str, name: str, values: set[Any]) -> None:
     """An attribute has every value that readers have to tell apart."""
-    assert _told(account, kind, name) == values
+    assert _told(account, resource_type, name) == values
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"),
+    ("resource_type", "name"),
     [
         ("catalog-category", "name"),
         ("catalog-item", "custom_metadata"),
@@ -74,15 +74,15 @@ def test_variety(account: Account, kind: str, name: str, values: set[Any]) -> No
         ("webhook", "created_at"),
     ],
 )
-def test_gaps(account: Account, kind: str, name: str) -> None:
+def test_gaps(account: Account, resource_type: str, name: str) -> None:
     """An attribute that may be null is, here and there."""
-    values = _told(account, kind, name)
+    values = _told(account, resource_type, name)
     assert None in values
     assert len(values) > 1
 
 
 def test_actions(account: Account) -> None:
-    """Flows have actions of most kinds, which lead to each other; messages of every channel."""
+    """Flows have actions of most types with valid links, and messages of all channels."""
     actions = list(account.collections["flow-action"])
     types = {one.attributes["definition"]["type"] for one in actions}
     assert len(types) > 12
@@ -120,32 +120,32 @@ def test_revenue(account: Account) -> None:
     assert order.attributes["name"] == "Placed Order"
     assert order.attributes["integration"]["category"] == "eCommerce"
     assert any(one.related("custom-metric") for one in mapped.values())
-    assert any(not one.relations for one in mapped.values())
+    assert any(not one.relationships for one in mapped.values())
 
 
-def test_definitions(ask: Asking, account: Account) -> None:
+def test_definitions(client: SandboxClient, account: Account) -> None:
     """Definitions only show when asked for, but a form's by id always; lists never tell them."""
     flow, form = account.ids("flow")[0], account.ids("form")[1]
-    assert "definition" not in ask(f"/api/flows/{flow}").document["data"]["attributes"]
-    asked = ask(f"/api/flows/{flow}?additional-fields[flow]=definition").document["data"]
+    assert "definition" not in client.get(f"/api/flows/{flow}").document["data"]["attributes"]
+    asked = client.get(f"/api/flows/{flow}?additional-fields[flow]=definition").document["data"]
     assert len(asked["attributes"]["definition"]["actions"]) == 3
-    shown = ask(f"/api/forms/{form}").document["data"]["attributes"]["definition"]
+    shown = client.get(f"/api/forms/{form}").document["data"]["attributes"]["definition"]
     assert len(shown["versions"]) == 1
-    assert "definition" not in ask("/api/forms").document["data"][0]["attributes"]
+    assert "definition" not in client.get("/api/forms").document["data"][0]["attributes"]
 
 
-def test_sample_values(ask: Asking, account: Account) -> None:
+def test_sample_values(client: SandboxClient, account: Account) -> None:
     """The properties of a metric are those of its events; samples show when asked for."""
     metric = next(m for m in account.log.metrics if m.attributes["name"] == "Placed Order")
     path = f"/api/metrics/{metric.id}/metric-properties"
-    told = {one["attributes"]["property"] for one in ask(path).document["data"]}
+    told = {one["attributes"]["property"] for one in client.get(path).document["data"]}
     assert told == account.log.properties(account.log.positions(metric)[0]).keys()
-    asked = ask(f"{path}?additional-fields[metric-property]=sample_values").document["data"]
+    asked = client.get(f"{path}?additional-fields[metric-property]=sample_values").document["data"]
     assert any(one["attributes"]["sample_values"] for one in asked)
 
 
 @pytest.mark.parametrize(
-    ("kind", "relation", "path"),
+    ("resource_type", "relation", "path"),
     [
         ("campaign", "campaign-messages", "/api/campaigns/{id}/campaign-messages"),
         ("flow", "flow-actions", "/api/flows/{id}/flow-actions"),
@@ -156,29 +156,35 @@ def test_sample_values(ask: Asking, account: Account) -> None:
     ],
 )
 def test_deleted_parents(
-    changing: Account,
-    asking_with: Callable[[Account], Asking],
-    kind: str,
+    mutable_account: Account,
+    make_client: Callable[[Account], SandboxClient],
+    resource_type: str,
     relation: str,
     path: str,
 ) -> None:
     """With a parent its children go: they are not found any more."""
-    ask = asking_with(changing)
-    id = next(id for id in changing.ids(kind) if changing.ids_under(kind, id, relation))
-    assert ask(path.replace("{id}", id)).ids
-    changing.remove(kind, id)
-    assert ask(path.replace("{id}", id)).status == 404
+    client = make_client(mutable_account)
+    id = next(
+        id
+        for id in mutable_account.ids(resource_type)
+        if mutable_account.ids_under(resource_type, id, relation)
+    )
+    assert client.get(path.replace("{id}", id)).ids
+    mutable_account.remove(resource_type, id)
+    assert client.get(path.replace("{id}", id)).status == 404
 
 
-def test_deleted_grandparents(changing: Account, asking_with: Callable[[Account], Asking]) -> None:
+def test_deleted_grandparents(
+    mutable_account: Account, make_client: Callable[[Account], SandboxClient]
+) -> None:
     """With a flow go the messages of its actions."""
-    ask = asking_with(changing)
-    flow = changing.ids("flow")[0]
-    action = changing.ids_under("flow", flow, "flow-actions")[0]
-    assert ask(f"/api/flow-actions/{action}/flow-messages").ids
-    changing.remove("flow", flow)
-    assert ask(f"/api/flow-actions/{action}/flow-messages").status == 404
-    assert flow not in ask.ids("/api/flows")
+    client = make_client(mutable_account)
+    flow = mutable_account.ids("flow")[0]
+    action = mutable_account.ids_under("flow", flow, "flow-actions")[0]
+    assert client.get(f"/api/flow-actions/{action}/flow-messages").ids
+    mutable_account.remove("flow", flow)
+    assert client.get(f"/api/flow-actions/{action}/flow-messages").status == 404
+    assert flow not in client.ids("/api/flows")
 
 
 @pytest.mark.parametrize(
@@ -192,26 +198,26 @@ def test_deleted_grandparents(changing: Account, asking_with: Callable[[Account]
     ],
 )
 def test_found_by_another(
-    ask: Asking, account: Account, path: str, wanted: str, found: str
+    client: SandboxClient, account: Account, path: str, wanted: str, found: str
 ) -> None:
     """What belongs to one other record is found by its id."""
-    kind = path.removesuffix("s")
-    for one in account.collections[kind]:
+    resource_type = path.removesuffix("s")
+    for one in account.collections[resource_type]:
         for other in one.related(found):
-            reply = ask(f"/api/{path}", filter=f"equals({wanted},'{other.id}')")
-            assert one.id in reply.ids or reply.document["links"]["next"]
-            pointers = [one["relationships"][found]["data"] for one in reply.document["data"]]
+            response = client.get(f"/api/{path}", filter=f"equals({wanted},'{other.id}')")
+            assert one.id in response.ids or response.document["links"]["next"]
+            pointers = [one["relationships"][found]["data"] for one in response.document["data"]]
             assert {pointer["id"] for pointer in pointers} == {other.id}
             return
-    pytest.fail(f"no {kind} has a {found}")
+    pytest.fail(f"no {resource_type} has a {found}")
 
 
-def test_tags(ask: Asking) -> None:
+def test_tags(client: SandboxClient) -> None:
     """Every tag is in a group, and all but a few groups have none."""
     groups = {
         one["relationships"]["tag-group"]["data"]["id"]
-        for page in ask.pages("/api/tags", include="tag-group")
+        for page in client.pages("/api/tags", include="tag-group")
         for one in page.document["data"]
     }
-    assert 1 < len(groups) < len(ask.ids("/api/tag-groups"))
-    assert len(ask("/api/tag-groups", filter="equals(default,true)").ids) == 1
+    assert 1 < len(groups) < len(client.ids("/api/tag-groups"))
+    assert len(client.get("/api/tag-groups", filter="equals(default,true)").ids) == 1

@@ -25,9 +25,9 @@ TIMEOUT = 10
 
 
 @pytest.fixture
-def box(changing: Account) -> Iterator[Sandbox]:
+def box(mutable_account: Account) -> Iterator[Sandbox]:
     """A running sandbox."""
-    with Sandbox(changing) as running:
+    with Sandbox(mutable_account) as running:
         yield running
 
 
@@ -35,7 +35,7 @@ def _get(box: Sandbox, path: str, timeout: float = TIMEOUT) -> requests.Response
     return requests.get(box.url + path, headers=HEADERS, timeout=timeout)
 
 
-def test_walk(box: Sandbox, changing: Account) -> None:
+def test_walk(box: Sandbox, mutable_account: Account) -> None:
     """Pages come over HTTP as they do without it."""
     url, found = f"{box.url}/api/events?sort=timestamp&include=profile", []
     with requests.Session() as session:
@@ -43,7 +43,7 @@ def test_walk(box: Sandbox, changing: Account) -> None:
             page = session.get(url, headers=HEADERS, timeout=TIMEOUT).json()
             found += [event["id"] for event in page["data"]]
             url = page["links"]["next"]
-    assert found == changing.event_ids_of(None)
+    assert found == mutable_account.event_ids_of(None)
 
 
 def test_keep_alive(box: Sandbox) -> None:
@@ -59,9 +59,9 @@ def test_keep_alive(box: Sandbox) -> None:
     connection.close()
 
 
-def test_log(changing: Account) -> None:
+def test_log(mutable_account: Account) -> None:
     """The log tells what was asked and answered, and not with which key."""
-    with Sandbox(changing) as box:
+    with Sandbox(mutable_account) as box:
         _get(box, "/api/lists?page%5Bsize%5D=2&sort=name")
         _get(box, "/api/lists?sort=colour")
     assert [(seen.path, seen.query, seen.status, seen.in_flight) for seen in box.requests] == [
@@ -75,21 +75,23 @@ def test_log(changing: Account) -> None:
     assert box.key not in repr(box.requests)
 
 
-def test_bodies(changing: Account) -> None:
+def test_bodies(mutable_account: Account) -> None:
     """A body arrives with its request, and is in the log."""
-    kind = "segment-values-report"
+    resource_type = "segment-values-report"
     attributes = {"statistics": ["total_members"], "timeframe": {"key": "last_7_days"}}
-    body = json.dumps({"data": {"type": kind, "attributes": attributes}})
+    body = json.dumps({"data": {"type": resource_type, "attributes": attributes}})
     headers = {**HEADERS, "Content-Type": "application/vnd.api+json"}
-    with Sandbox(changing) as box:
-        reply = requests.post(f"{box.url}/api/{kind}s", body, headers=headers, timeout=TIMEOUT)
-    assert reply.json()["data"]["attributes"]["results"]
+    with Sandbox(mutable_account) as box:
+        response = requests.post(
+            f"{box.url}/api/{resource_type}s", body, headers=headers, timeout=TIMEOUT
+        )
+    assert response.json()["data"]["attributes"]["results"]
     assert [(seen.method, seen.body) for seen in box.requests] == [("POST", body)]
 
 
-def test_latency(changing: Account) -> None:
+def test_latency(mutable_account: Account) -> None:
     """Answers take their time, and more for every record; others are served meanwhile."""
-    with Sandbox(changing, latency=0.2, latency_per_record=0.02) as box:
+    with Sandbox(mutable_account, latency=0.2, latency_per_record=0.02) as box:
         threads = [
             threading.Thread(target=_get, args=(box, "/api/lists?page[size]=5")) for _ in range(5)
         ]
@@ -101,16 +103,16 @@ def test_latency(changing: Account) -> None:
     assert max(seen.in_flight for seen in box.requests) > 1
 
 
-def test_limits(changing: Account) -> None:
+def test_limits(mutable_account: Account) -> None:
     """Rate limits hold if asked for."""
-    with Sandbox(changing, limits=1.0) as box:
+    with Sandbox(mutable_account, limits=1.0) as box:
         statuses = [_get(box, "/api/accounts").status_code for _ in range(16)]
     assert 429 in statuses
 
 
-def test_scopes_and_key(changing: Account) -> None:
+def test_scopes_and_key(mutable_account: Account) -> None:
     """The key and its scopes can be chosen."""
-    with Sandbox(changing, key="pk_mine", scopes=["lists:read"]) as box:
+    with Sandbox(mutable_account, key="pk_mine", scopes=["lists:read"]) as box:
         headers = {**HEADERS, "Authorization": "Klaviyo-API-Key pk_mine"}
         url = f"{box.url}/api/"
         answers = [
@@ -126,7 +128,7 @@ def test_broken_connections(box: Sandbox, name: str) -> None:
     fault = box.faults.add(name)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         _get(box, "/api/metrics")
-    assert fault.struck == 1
+    assert fault.applied == 1
     assert box.requests[0].fault == name
     assert _get(box, "/api/metrics").status_code == 200
 
@@ -160,9 +162,9 @@ def test_silence(box: Sandbox) -> None:
     assert _get(box, "/api/metrics").status_code == 200
 
 
-def test_stops_during_silence(changing: Account) -> None:
+def test_stops_during_silence(mutable_account: Account) -> None:
     """A sandbox stops at once, even with a request unanswered."""
-    with Sandbox(changing) as box:
+    with Sandbox(mutable_account) as box:
         box.faults.add("silence")
         with pytest.raises(requests.ReadTimeout):
             _get(box, "/api/metrics", timeout=0.2)
@@ -172,7 +174,7 @@ def test_stops_during_silence(changing: Account) -> None:
         _get(box, "/api/metrics")
 
 
-def test_control(box: Sandbox, changing: Account) -> None:
+def test_control(box: Sandbox, mutable_account: Account) -> None:
     """Over HTTP: events arrive, faults are asked for, the log and the truth are read."""
     control = f"{box.url}/sandbox"
 
@@ -185,11 +187,11 @@ def test_control(box: Sandbox, changing: Account) -> None:
     assert {event["id"] for event in arrived.json()["events"]} < {
         id for ids in truth["events"].values() for id in ids
     }
-    assert truth["suppressed_profiles"] == changing.suppressed_profiles()
-    assert sorted(truth["campaigns"]) == sorted(changing.campaign_ids())
-    assert truth["ids"]["flow"] == changing.ids("flow")
-    segment = changing.ids("segment")[0]
-    assert truth["members"][segment] == changing.members(segment)
+    assert truth["suppressed_profiles"] == mutable_account.suppressed_profiles()
+    assert sorted(truth["campaigns"]) == sorted(mutable_account.campaign_ids())
+    assert truth["ids"]["flow"] == mutable_account.ids("flow")
+    segment = mutable_account.ids("segment")[0]
+    assert truth["members"][segment] == mutable_account.members(segment)
 
     assert post("faults", {"add": [{"name": "status", "times": None}]}).json() == {"added": 1}
     assert _get(box, "/api/lists").status_code == 503
@@ -214,9 +216,9 @@ def test_control(box: Sandbox, changing: Account) -> None:
 )
 def test_control_refused(box: Sandbox, command: str, body: bytes, status: int) -> None:
     """A command that makes no sense is refused."""
-    reply = requests.post(f"{box.url}/sandbox/{command}", data=body, timeout=TIMEOUT)
-    assert reply.status_code == status
-    assert reply.json()["error"]
+    response = requests.post(f"{box.url}/sandbox/{command}", data=body, timeout=TIMEOUT)
+    assert response.status_code == status
+    assert response.json()["error"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
