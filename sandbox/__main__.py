@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         without=options.without,
         odd_dates=options.odd_dates,
     )
-    box = Sandbox(
+    server = Sandbox(
         account,
         host=options.host,
         port=options.port,
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         latency=options.latency,
         latency_per_record=options.latency_per_record,
     )
-    box.run(lambda: print(json.dumps({"url": box.url, "api_key": box.key}), flush=True))
+    server.run(lambda: print(json.dumps({"url": server.url, "api_key": server.key}), flush=True))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,48 +13,48 @@ if TYPE_CHECKING:
 _Command: TypeAlias = "Callable[[Sandbox, dict[str, Any]], Any]"
 
 
-async def handle(box: "Sandbox", request: web.BaseRequest) -> web.StreamResponse:
+async def handle(server: "Sandbox", request: web.BaseRequest) -> web.StreamResponse:
     """Run one command. Returns 404 for an unknown one and 400 for invalid options."""
     command = _COMMANDS.get((request.method, request.path))
     if command is None:
         return web.json_response({"error": f"one of {sorted(_COMMANDS)}"}, status=404)
     try:
         options = json.loads(await request.read() or b"{}")
-        return web.json_response(command(box, options))
+        return web.json_response(command(server, options))
     except (KeyError, TypeError, ValueError) as error:
         return web.json_response({"error": repr(error)}, status=400)
 
 
-def _arrive(box: "Sandbox", options: dict[str, Any]) -> Any:
+def _arrive(server: "Sandbox", options: dict[str, Any]) -> Any:
     """Add events: `counts` by metric, and other options of `Account.arrive`."""
     counts = options.pop("counts", {"Opened Email": 10})
     return {
         "events": [
             {"id": event.id, "metric_id": event.metric_id, "timestamp": event.timestamp}
             for metric, count in counts.items()
-            for event in box.account.arrive(metric, count, **options)
+            for event in server.account.arrive(metric, count, **options)
         ]
     }
 
 
-def _faults(box: "Sandbox", options: dict[str, Any]) -> Any:
+def _faults(server: "Sandbox", options: dict[str, Any]) -> Any:
     """Remove all faults if `clear`, then `add` faults, each with the options of `Faults.add`."""
     if options.get("clear"):
-        box.faults.clear()
+        server.faults.clear()
     added = options.get("add", [])
     for fault in added:
-        box.faults.add(**fault)
+        server.faults.add(**fault)
     return {"added": len(added)}
 
 
-def _requests(box: "Sandbox", _: dict[str, Any]) -> Any:
+def _requests(server: "Sandbox", _: dict[str, Any]) -> Any:
     """The request log."""
-    return {"requests": [asdict(logged) for logged in box.requests]}
+    return {"requests": [asdict(logged) for logged in server.requests]}
 
 
-def _truth(box: "Sandbox", _: dict[str, Any]) -> Any:
+def _truth(server: "Sandbox", _: dict[str, Any]) -> Any:
     """The ids of everything in the account, to compare an extraction with."""
-    account = box.account
+    account = server.account
     return {
         "metrics": account.metrics(),
         "events": {

@@ -1,4 +1,4 @@
-"""What the sandbox's tests share: a small account, and a way to ask about it without a socket."""
+"""Fixtures of the sandbox's tests."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MakeClient = Callable[..., SandboxClient]
 
 @pytest.fixture(scope="session")
 def account() -> Account:
-    """A small account that no test changes."""
+    """A small account that no test may change."""
     return Account.seeded(events=3000, now=NOW)
 
 
 @pytest.fixture
 def mutable_account() -> Account:
-    """A smaller account that a test may change."""
+    """A smaller account that the test may change."""
     return Account.seeded(events=400, now=NOW, days=20)
 
 
 @pytest.fixture(scope="session")
 def make_client() -> MakeClient:
-    """Makes an asker about an account, on the clock at which it was seeded."""
+    """Makes a client of an account; its clock stands at the end of the events."""
 
     def make(account: Account, **options: Any) -> SandboxClient:
         options.setdefault("clock", NOW.timestamp)
@@ -39,18 +39,18 @@ def make_client() -> MakeClient:
 
 @pytest.fixture
 def client(account: Account, make_client: MakeClient) -> SandboxClient:
-    """Asks about the account that no test changes."""
+    """A client of the account that no test may change."""
     return make_client(account)
 
 
 @pytest.fixture(scope="session")
 def metric_id(account: Account) -> str:
-    """The id of the metric of received e-mails."""
+    """The id of the metric Received Email."""
     return next(one["id"] for one in account.metrics() if one["name"] == "Received Email")
 
 
 @pytest.fixture(scope="session")
 def sdk(account: Account) -> Iterator[KlaviyoAPI]:
-    """Klaviyo's own sdk, bound for a sandbox that no test changes."""
-    with Sandbox(account) as box:
-        yield KlaviyoAPI(box.key, max_retries=1, test_host=box.url)
+    """Klaviyo's SDK, connected to a sandbox with the account that no test may change."""
+    with Sandbox(account) as server:
+        yield KlaviyoAPI(server.key, max_retries=1, test_host=server.url)

@@ -1,4 +1,4 @@
-"""Klaviyo's own sdk, of the revision that the sandbox speaks: its models, and walks with it."""
+"""Helper functions for Klaviyo's Python SDK: its models, and pagination."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MODELS = {
 
 
 def models(resource_type: str) -> list[Any]:
-    """The client's classes for a resource type."""
+    """The SDK's model classes of a resource type."""
     found = []
     for name in (MODELS[resource_type] or "").split():
         module = vars(importlib.import_module(f"openapi_client.models.{name}"))
@@ -67,14 +67,14 @@ def models(resource_type: str) -> list[Any]:
 
 
 def method(sdk: Any, name: str) -> Callable[..., Any]:
-    """A method of the client by its dotted name."""
+    """A method of the SDK by its dotted name."""
     area, _, verb = name.partition(".")
     found: Callable[..., Any] = getattr(getattr(sdk, area), verb)
     return found
 
 
-def walk(call: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
-    """All pages of a method of the sdk, along their cursors."""
+def all_pages(call: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
+    """All pages of a method of the SDK."""
     pages = [call(*arguments, **options)]
     while cursor := _next_cursor(pages[-1]):
         pages.append(call(*arguments, page_cursor=cursor, **options))
@@ -87,8 +87,10 @@ def ids(pages: Iterable[Any]) -> list[str]:
 
 
 def parsed(pages: Iterable[Any]) -> list[Any]:
-    """The included resources by the model of their type; where one page can hold several types
-    the client leaves that to its user."""
+    """The included resources as models.
+
+    The SDK leaves them unparsed if they can have several types.
+    """
     included = [one for page in pages for one in page.included]
     return [
         one if isinstance(one, BaseModel) else models(one["type"])[0].from_dict(one)
@@ -98,7 +100,7 @@ def parsed(pages: Iterable[Any]) -> list[Any]:
 
 
 def fields(annotation: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted names of a model's attributes with their annotations; lists are not entered."""
+    """The dotted names and annotations of a model's attributes; does not enter lists."""
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items():
             dotted = prefix + (field.alias or name)
@@ -110,7 +112,7 @@ def fields(annotation: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def may_be(origin: type, annotation: Any) -> bool:
-    """Whether an annotation is of that generic type, or may be."""
+    """Whether an annotation is, or contains, the generic type `origin`."""
     return any(get_origin(one) is origin for one in (annotation, *get_args(annotation)))
 
 

@@ -1,4 +1,4 @@
-"""The seeded account: whether it is what it says, and as odd as a real one."""
+"""Seeded accounts and changes to them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END = int(NOW.timestamp())
 
 @pytest.fixture(scope="session")
 def large() -> Account:
-    """An account large enough for a burst of more than a thousand events in a second."""
+    """An account with more than 1,000 events in one second."""
     return Account.seeded(events=20_000, now=NOW)
 
 
@@ -37,7 +37,7 @@ def _events(account: Account, name: str | None = None) -> list[Event]:
 
 @pytest.mark.parametrize("events", [0, 1, 50, 400, 3000])
 def test_counts(events: int) -> None:
-    """There are as many events as asked for, each with an id of its own."""
+    """The account has exactly the requested number of events, with unique ids."""
     account = Account.seeded(events=events, now=NOW)
     ids = account.event_ids_of(None)
     assert len(ids) == len(set(ids)) == len(account.log) == events
@@ -45,7 +45,7 @@ def test_counts(events: int) -> None:
 
 @pytest.mark.parametrize("days", [0.5, 1, 7, 400])
 def test_days(days: float) -> None:
-    """Events spread over the days before now, but for those of the future."""
+    """Events happen in the requested days before now, except a few in the future."""
     account = Account.seeded(events=1000, now=NOW, days=days)
     moments = [event.timestamp for event in _events(account)]
     assert min(moments) >= END - days * 86_400
@@ -55,7 +55,7 @@ def test_days(days: float) -> None:
 
 @pytest.mark.parametrize(("naming", "which"), [("old", [0]), ("new", [-1]), ("both", [0, -1])])
 def test_naming(naming: str, which: list[int]) -> None:
-    """All native metrics have events, under the names asked for."""
+    """All native metrics have events and the requested names."""
     account = Account.seeded(events=2000, now=NOW, naming=naming)  # type: ignore[arg-type]
     wanted = {names[place].casefold() for names in NATIVE.values() for place in which}
     native = {
@@ -66,8 +66,8 @@ def test_naming(naming: str, which: list[int]) -> None:
     assert len({one["id"] for one in native.values()}) == len(wanted)
 
 
-def test_both_names_in_turn() -> None:
-    """Of two metrics for one thing the older one ends where the newer one begins."""
+def test_both_names() -> None:
+    """With both names, the old metric ends where the new one begins."""
     account = Account.seeded(events=4000, now=NOW, naming="both")
     old = [event.timestamp for event in _events(account, "Clicked SMS")]
     new = [event.timestamp for event in _events(account, "Clicked Text Message")]
@@ -75,7 +75,7 @@ def test_both_names_in_turn() -> None:
 
 
 def test_without() -> None:
-    """A native metric can be left out, by any of its names."""
+    """A native metric can be left out by any of its names."""
     account = Account.seeded(events=2000, now=NOW, without=("clicked sms", "Bounced Email"))
     names = {one["name"] for one in account.metrics() if one["integration"] == "Klaviyo"}
     assert len(names) == len(NATIVE) - 2
@@ -83,7 +83,7 @@ def test_without() -> None:
 
 
 def test_metrics(account: Account) -> None:
-    """Names are not unique, owners differ, and categories come in two forms."""
+    """Metric names are not unique, and integration categories are strings or objects."""
     metrics = account.metrics()
     owners = Counter(one["integration"] for one in metrics if one["name"] == "Opened Email")
     assert owners == {"Klaviyo": 1, "Shopify": 1, "API": 1}
@@ -99,20 +99,20 @@ def test_metrics(account: Account) -> None:
 
 
 def test_bursts(large: Account) -> None:
-    """A campaign brings more than a thousand events of a metric in one second."""
+    """A campaign causes more than 1,000 events of one metric in a second."""
     seconds = Counter(event.timestamp for event in _events(large, "Received Email"))
     assert seconds.most_common(1)[0][1] > 1000
     assert sum(count > 100 for count in seconds.values()) > 5
 
 
 def test_quiet_months(large: Account) -> None:
-    """Every other month is quiet."""
+    """Every other month has few events."""
     months = Counter((END - event.timestamp) // (30 * 86_400) for event in _events(large))
     assert months[1] < 0.1 * min(months[0], months[2])
 
 
 def test_opens_follow(large: Account) -> None:
-    """Opens follow what was received, and clicks follow opens."""
+    """Opens follow sent messages, and clicks follow opens."""
     first = {
         name: min(event.timestamp for event in _events(large, name))
         for name in ("Received Email", "Opened Email", "Clicked Email")
@@ -125,8 +125,8 @@ def test_opens_follow(large: Account) -> None:
     assert len(hours) > 20
 
 
-def test_gaps_in_events(large: Account) -> None:
-    """Some events lack their uuid, their properties, their profile or their metric."""
+def test_incomplete_events(large: Account) -> None:
+    """Some events lack their UUID, properties, profile or metric."""
     events = _events(large)
     assert any(event.uuid is None for event in events)
     assert any(event.payload.json_tail is None for event in events)
@@ -136,7 +136,7 @@ def test_gaps_in_events(large: Account) -> None:
 
 
 def test_uuids_are_ordered(large: Account) -> None:
-    """A later event has a later uuid."""
+    """UUIDs are ordered by time."""
 
     def ticks(uuid: str) -> str:
         low, middle, high, _, _ = uuid.split("-")
@@ -159,7 +159,7 @@ def test_late_arrivals(large: Account) -> None:
 
 
 def test_properties(account: Account) -> None:
-    """Properties have what Klaviyo's have: odd keys, types that vary, nesting, every script."""
+    """Event properties vary in key names, types, nesting and scripts."""
     texts = [payload.json_tail for payload in account.log.payloads if payload.json_tail]
     properties = [json.loads(b"{" + text) for text in texts]
     keys = {key for one in properties for key in one}
@@ -172,25 +172,25 @@ def test_properties(account: Account) -> None:
 
 
 def test_profiles(account: Account) -> None:
-    """Profiles have gaps, and coordinates of either type."""
-    people = [one.attributes for one in account.collections["profile"]]
-    assert any(one["email"] is None for one in people)
-    latitudes = {type(one["location"]["latitude"]) for one in people}
+    """Profiles have nulls, and coordinates are numbers or strings."""
+    profiles = [one.attributes for one in account.collections["profile"]]
+    assert any(one["email"] is None for one in profiles)
+    latitudes = {type(one["location"]["latitude"]) for one in profiles}
     assert latitudes == {str, float, type(None)}
 
 
 def test_suppressions(account: Account) -> None:
-    """Every reason occurs, some profiles have several, and two have no e-mail address."""
+    """Suppressions have all reasons; some profiles have several, two have no email address."""
     reasons = account.suppressed_profiles()
     assert {reason for some in reasons.values() for reason in some} == set(REASONS)
     assert max(map(len, reasons.values())) > 1
     assert len(reasons) > 100
-    people = account.collections["profile"]
-    assert sum(people[id].attributes["email"] is None for id in reasons) >= 2
+    profiles = account.collections["profile"]
+    assert sum(profiles[id].attributes["email"] is None for id in reasons) >= 2
 
 
 def test_suppressed_profiles_by_api(client: SandboxClient, account: Account) -> None:
-    """One query by date finds every suppressed profile, and so do those by reason together."""
+    """A filter by date finds all suppressed profiles, as do filters by each reason."""
     field = "subscriptions.email.marketing.suppression"
     since = f"greater-or-equal({field}.timestamp,2000-01-01T00:00:00Z)"
     by_date = client.ids("/api/profiles", filter=since, sort=f"{field}.timestamp", page__size="100")
@@ -204,7 +204,7 @@ def test_suppressed_profiles_by_api(client: SandboxClient, account: Account) -> 
 
 
 def test_list_suppressions(client: SandboxClient, account: Account) -> None:
-    """Suppressions of a single list are found by that list."""
+    """Suppressions of a list are found by a filter on the list."""
     field = "subscriptions.email.marketing.list_suppressions.list_id"
     found = {
         id
@@ -216,7 +216,7 @@ def test_list_suppressions(client: SandboxClient, account: Account) -> None:
 
 
 def test_campaigns(account: Account) -> None:
-    """Campaigns have every send strategy, tags, several messages, and microseconds in a date."""
+    """Campaigns vary in send strategy, tags, messages and date precision."""
     campaigns = list(account.collections["campaign"])
     methods = {one.attributes["send_strategy"]["method"] for one in campaigns}
     assert methods == {
@@ -231,7 +231,7 @@ def test_campaigns(account: Account) -> None:
 
 @pytest.mark.parametrize("odd", [False, True])
 def test_odd_dates(odd: bool, make_client: Callable[[Account], SandboxClient]) -> None:
-    """If asked for, some dates of campaigns have a blank instead of the T, and still sort."""
+    """With `odd_dates` some campaign dates have a space instead of the T, and sort correctly."""
     client = make_client(Account.seeded(events=0, now=NOW, odd_dates=odd))
     query = {"filter": "equals(messages.channel,'sms')", "sort": "created_at"}
     dates = [
@@ -244,17 +244,17 @@ def test_odd_dates(odd: bool, make_client: Callable[[Account], SandboxClient]) -
 
 
 def test_lists(account: Account) -> None:
-    """There are lists for three pages, some with tags, one with nothing but nulls."""
+    """There are three pages of lists; some have tags, one has only nulls."""
     lists = list(account.collections["list"])
     assert len(lists) >= 25
     assert any(one.related("tags") for one in lists)
-    told = [{**one.attributes, "profile_count": None} for one in lists]
-    assert any(set(one.values()) == {None} for one in told)
+    attributes = [{**one.attributes, "profile_count": None} for one in lists]
+    assert any(set(one.values()) == {None} for one in attributes)
 
 
 @pytest.mark.parametrize("metric", ["opened email", "Failed to Deliver Text Message", ""])
 def test_arrive(mutable_account: Account, metric: str) -> None:
-    """Events arrive fresh, late, or at given moments, and belong to the truth at once."""
+    """New events have the requested times and are found by id at once."""
     metric = metric or next(
         one["id"] for one in mutable_account.metrics() if one["name"] == "my_event"
     )
@@ -272,15 +272,15 @@ def test_arrive(mutable_account: Account, metric: str) -> None:
 
 
 def test_arrive_by_default(mutable_account: Account) -> None:
-    """By default one event in ten is late."""
+    """By default one new event in ten is late."""
     began = time.time()
     ages = [began - event.timestamp for event in mutable_account.arrive(count=20)]
     assert sum(age > 120 for age in ages) == 2
     assert len(ages) == 20
 
 
-def test_arrive_nowhere(mutable_account: Account) -> None:
-    """Nothing arrives for a metric that does not exist."""
+def test_arrive_unknown_metric(mutable_account: Account) -> None:
+    """Adding events of an unknown metric raises KeyError."""
     with pytest.raises(KeyError):
         mutable_account.arrive("Opened Letter")
 
@@ -288,7 +288,7 @@ def test_arrive_nowhere(mutable_account: Account) -> None:
 def test_suppress(
     mutable_account: Account, make_client: Callable[[Account], SandboxClient]
 ) -> None:
-    """A suppression changes one profile, not those that shared its consents."""
+    """A suppression changes only one profile."""
     client = make_client(mutable_account)
     before = mutable_account.suppressed_profiles()
     id = next(id for id in mutable_account.ids("profile") if id not in before)
@@ -303,7 +303,7 @@ def test_suppress(
 def test_removed_metric(
     mutable_account: Account, make_client: Callable[[Account], SandboxClient]
 ) -> None:
-    """The events of a deleted metric remain, but can no longer be resolved."""
+    """Events of a deleted metric remain, without a metric."""
     client = make_client(mutable_account)
     metric = next(one for one in mutable_account.metrics() if one["name"] == "Received Email")
     mutable_account.remove("metric", metric["id"])
@@ -314,7 +314,7 @@ def test_removed_metric(
 
 @pytest.mark.parametrize("resource_type", ["campaign", "list", "profile"])
 def test_removed(mutable_account: Account, resource_type: str) -> None:
-    """What is deleted is gone."""
+    """A deleted resource is no longer listed."""
     id = mutable_account.ids(resource_type)[0]
     mutable_account.remove(resource_type, id)
     assert id not in mutable_account.ids(resource_type)
@@ -322,8 +322,8 @@ def test_removed(mutable_account: Account, resource_type: str) -> None:
         mutable_account.remove(resource_type, id)
 
 
-def test_truth_by_window(account: Account) -> None:
-    """The truth can be asked for by name, owner and time; letter case does not matter."""
+def test_event_ids(account: Account) -> None:
+    """`event_ids` selects by name, integration and time; letter case does not matter."""
     middle = END - 45 * 86_400
     everything = account.event_ids(["OPENED email"])
     parts = [
@@ -335,7 +335,7 @@ def test_truth_by_window(account: Account) -> None:
 
 
 def test_speed(make_client: Callable[[Account], SandboxClient], large: Account) -> None:
-    """A page of a thousand events with profiles is of a real size, and quickly made."""
+    """A page of 1,000 events has a realistic size and takes less than 0.5 s of CPU time."""
     client = make_client(large)
     id = next(one["id"] for one in large.metrics() if one["name"] == "Received Email")
     query = {"filter": f"equals(metric_id,'{id}')", "include": "profile,metric"}
@@ -348,7 +348,7 @@ def test_speed(make_client: Callable[[Account], SandboxClient], large: Account) 
 
 
 def test_days_of_week(large: Account) -> None:
-    """What is not sent by the shop happens at weekends more than on Mondays."""
+    """Events that do not follow from campaigns are more frequent at weekends."""
     days = Counter(
         (NOW - timedelta(seconds=END - event.timestamp)).weekday()
         for event in _events(large, "Viewed Product")

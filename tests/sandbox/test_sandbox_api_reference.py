@@ -1,4 +1,4 @@
-"""What the reference says of each endpoint: what to ask for, what is needed, and how often."""
+"""Parameters, scopes and rate limits of each endpoint, as in Klaviyo's API reference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.endpoints import ENDPOINTS
 SINCE = "2020-01-01T00:00:00Z"
 ITEM = "$custom:::$default:::FLOWER-1"
 
-# Where a path has an id: of which type it is.
+# The resource type of the id in a path.
 PARENTS = {
     "campaigns": "campaign",
     "flow-actions": "flow-action",
@@ -31,7 +31,7 @@ PARENTS = {
 
 @pytest.fixture
 def url(account: Account) -> Callable[[str], str]:
-    """Puts an id of the account in the place of `{id}`."""
+    """Makes a URL from a path, replacing `{id}` by an id of the account."""
 
     def filled(path: str) -> str:
         if "{id}" not in path:
@@ -98,7 +98,7 @@ def url(account: Account) -> Callable[[str], str]:
     ],
 )
 def test_allowed(client: SandboxClient, url: Callable[[str], str], path: str, query: str) -> None:
-    """What the reference allows is answered."""
+    """Allowed parameters return 200."""
     response = client.get(f"{url(path)}?{query}")
     assert response.status == 200, response.document
 
@@ -167,7 +167,7 @@ def test_allowed(client: SandboxClient, url: Callable[[str], str], path: str, qu
 def test_refused(
     client: SandboxClient, url: Callable[[str], str], path: str, query: str, parameter: str
 ) -> None:
-    """What the reference does not allow is refused, and the parameter named."""
+    """Disallowed parameters return 400 and the error names the parameter."""
     response = client.get(f"{url(path)}?{query}")
     assert response.status == 400, response.document
     assert response.error["source"] == {"parameter": parameter}
@@ -235,7 +235,7 @@ def test_limits_and_scopes(
     burst: int,
     scopes: str,
 ) -> None:
-    """So many requests a second for a key with the scopes, and none for one that lacks any."""
+    """Each endpoint enforces its burst limit and requires all its scopes."""
     needed = {f"{name}:read" for name in scopes.split()}
     client = make_client(account, scopes=needed, limits=1.0)
     statuses = [client.get(url(path)).status for _ in range(burst + 1)]
@@ -247,21 +247,21 @@ def test_limits_and_scopes(
 
 
 @pytest.mark.parametrize("path", [path for path in ENDPOINTS if "{id}" in path])
-def test_nothing_of_that_id(client: SandboxClient, path: str) -> None:
-    """What belongs to nothing is not found."""
+def test_unknown_ids(client: SandboxClient, path: str) -> None:
+    """Unknown ids return 404."""
     response = client.get(path.replace("{id}", "nothing"))
     assert (response.status, response.error["code"]) == (404, "not_found")
 
 
 def test_limits_are_shared(account: Account, make_client: Callable[..., SandboxClient]) -> None:
-    """Two parents share the limit of their endpoint."""
+    """All parents share the rate limit of an endpoint."""
     client = make_client(account, limits=1.0)
     paths = [f"/api/flows/{id}/flow-actions" for id in account.ids("flow")[:4]]
     assert [client.get(path).status for path in paths] == [200, 200, 200, 429]
 
 
 def test_same_documents(make_client: Callable[..., SandboxClient]) -> None:
-    """The same seed and moment give the same account, whatever is read of it."""
+    """The same seed and time give the same documents at all endpoints."""
     one, other = (make_client(Account.seeded(3, events=200, now=NOW)) for _ in range(2))
     needed = {
         "/api/campaigns": "equals(messages.channel,'email')",

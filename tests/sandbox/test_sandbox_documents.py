@@ -1,4 +1,4 @@
-"""The shape of documents."""
+"""The structure of JSON:API documents."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _dotted(value: Any, prefix: str = "") -> Iterator[str]:
             yield from _dotted(inner, f"{prefix}{name}.")
 
 
-def test_nested_words() -> None:
-    """Brackets stand for what lies below the word before them."""
+def test_name_set() -> None:
+    """Parentheses nest names under the name before them."""
     assert name_set("a b(c d-e(f)) g") == {"a", "b", "b.c", "b.d-e", "b.d-e.f", "g"}
 
 
@@ -69,13 +69,13 @@ def test_nested_words() -> None:
 def test_fieldsets(
     client: SandboxClient, path: str, query: dict[str, str], shown: dict[str, str]
 ) -> None:
-    """All attributes show, or those of a sparse fieldset, however deep they lie."""
+    """Documents have all attributes, or those of a sparse fieldset at any depth."""
     document = client.get(f"/api/{path}", **query).document
     records = document["data"] + document.get("included", [])
     names: dict[str, set[str]] = {record["type"]: set() for record in records}
     for record in records:
         attributes = record["attributes"]
-        # What lies in free-form objects has no names of its own.
+        # Free-form objects have no attribute names to compare.
         free = {name: {} for name in ("event_properties", "properties") if name in attributes}
         names[record["type"]].update(_dotted({**attributes, **free}))
     assert names == {resource_type: set(name_set(text)) for resource_type, text in shown.items()}
@@ -83,7 +83,7 @@ def test_fieldsets(
 
 @pytest.mark.parametrize("additional", ["subscriptions", "predictive_analytics"])
 def test_additional_fields(client: SandboxClient, additional: str) -> None:
-    """Expensive attributes show when they are asked for, with all that belongs to them."""
+    """Additional attributes are returned only on request."""
     plain = client.get("/api/profiles", page__size="100").document["data"]
     asked = client.get(
         "/api/profiles", page__size="100", additional_fields__profile=additional
@@ -97,7 +97,7 @@ def test_additional_fields(client: SandboxClient, additional: str) -> None:
 
 
 def test_event(client: SandboxClient, metric_id: str) -> None:
-    """An event points to its profile and metric even if neither is included."""
+    """An event has the identifiers of its profile and metric even if they are not included."""
     text = f"equals(metric_id,'{metric_id}'),has(profile)"
     event = client.get("/api/events", filter=text, page__size="1").document["data"][0]
     home = f"https://klaviyo.example/api/events/{event['id']}/"
@@ -126,7 +126,7 @@ def test_event(client: SandboxClient, metric_id: str) -> None:
     ],
 )
 def test_relationships(client: SandboxClient, path: str, query: dict[str, str], name: str) -> None:
-    """Other relationships have data only if they are included, and then for every record."""
+    """Other relationships have data only if they are included."""
     bare = client.get(f"/api/{path}", **query).document
     assert "included" not in bare
     assert not any("data" in record["relationships"][name] for record in bare["data"])
@@ -143,22 +143,22 @@ def test_relationships(client: SandboxClient, path: str, query: dict[str, str], 
 
 
 def test_deleted_profiles(client: SandboxClient, account: Account) -> None:
-    """Events outlive their profiles: some keep an id that is not included, some not even that."""
-    kept, lost = 0, 0
+    """Events of deleted profiles keep the profile id, or have no profile."""
+    deleted, missing = 0, 0
     for page in client.pages("/api/events", include="profile,metric", page__size="1000"):
         included = {one["id"] for one in page.document["included"]}
         for event in page.document["data"]:
             pointer = event["relationships"]["profile"]["data"]
-            lost += pointer is None
-            kept += pointer is not None and pointer["id"] not in included
-    assert kept
-    assert lost
+            missing += pointer is None
+            deleted += pointer is not None and pointer["id"] not in included
+    assert deleted
+    assert missing
     living = len(client.ids("/api/events", filter="has(profile)", page__size="1000"))
-    assert living == len(account.log) - kept - lost
+    assert living == len(account.log) - deleted - missing
 
 
 def test_unresolved_metrics(client: SandboxClient, account: Account) -> None:
-    """Some events have no metric; `has(metric)` leaves them out."""
+    """Some events have no metric; `has(metric)` excludes them."""
     everything = [one for page in client.pages("/api/events") for one in page.document["data"]]
     lacking = [one for one in everything if one["relationships"]["metric"]["data"] is None]
     assert lacking
@@ -168,7 +168,7 @@ def test_unresolved_metrics(client: SandboxClient, account: Account) -> None:
 
 
 def test_profile_filter(client: SandboxClient) -> None:
-    """Events can be asked for by profile."""
+    """Events can be filtered by profile."""
     event = client.get("/api/events", filter="has(profile)").document["data"][0]
     wanted = event["relationships"]["profile"]["data"]
     found = [
@@ -181,7 +181,7 @@ def test_profile_filter(client: SandboxClient) -> None:
 
 
 def test_attributions(client: SandboxClient, account: Account) -> None:
-    """An order that followed a message is attributed to it, and to its campaign or its flow."""
+    """An order is attributed to a message and its campaign or flow."""
     pages = client.pages("/api/events", include="attributions", page__size="1000")
     found = [one for page in pages for one in page.document["included"]]
     attributed: dict[str, set[str]] = {"campaign": set(), "flow": set()}
@@ -208,7 +208,7 @@ def test_attributions(client: SandboxClient, account: Account) -> None:
     ],
 )
 def test_compression(client: SandboxClient, accepted: str, encoded: bool) -> None:
-    """Answers are compressed for those who accept it."""
+    """Responses are compressed if the client accepts gzip."""
     request = Request("GET", "/api/lists", "", {**HEADERS, "accept-encoding": accepted})
     response = client.api.handle(request)
     assert (response.headers.get("Content-Encoding") == "gzip") is encoded
@@ -217,9 +217,7 @@ def test_compression(client: SandboxClient, accepted: str, encoded: bool) -> Non
     assert json.loads(body)["data"]
 
 
-def test_changes_show(
-    mutable_account: Account, make_client: Callable[[Account], SandboxClient]
-) -> None:
+def test_changes(mutable_account: Account, make_client: Callable[[Account], SandboxClient]) -> None:
     """A change to the account shows in the next response."""
     client = make_client(mutable_account)
     id = client.get("/api/lists").ids[0]
@@ -233,7 +231,7 @@ def test_changes_show(
 
 
 def test_same_bytes(make_client: Callable[[Account], SandboxClient]) -> None:
-    """The same seed and moment give the same bytes, another seed gives others."""
+    """The same seed and time give the same bytes; another seed gives others."""
 
     def bodies(seed: int) -> list[bytes]:
         client = make_client(Account.seeded(seed, events=500, now=NOW))
@@ -264,7 +262,7 @@ _EVENTS: dict[str, dict[str, str]] = {
 def test_cached_events(
     mutable_account: Account, make_client: Callable[..., SandboxClient], query: dict[str, str]
 ) -> None:
-    """A listing that keeps events tells the same as one that does not, again and after a change."""
+    """Cached events equal those serialized anew, also after a change."""
     plain = make_client(mutable_account)
     caching = make_client(
         mutable_account,

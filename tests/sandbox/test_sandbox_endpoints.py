@@ -1,4 +1,4 @@
-"""Every endpoint, walked and parsed by Klaviyo's own sdk."""
+"""All endpoints, read with Klaviyo's SDK."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from klaviyo_api import KlaviyoAPI
-from klaviyo_sdk import ids, method, parsed, walk
+from klaviyo_sdk import all_pages, ids, method, parsed
 
 from sandbox import Account
 from sandbox.endpoints import ENDPOINTS
@@ -81,15 +81,15 @@ ELSEWHERE = {
     "/api/accounts", "/api/campaigns", "/api/coupon-codes", "/api/events", "/api/flows",
     "/api/lists", "/api/metrics", "/api/profiles",
 }  # fmt: skip
-"""Endpoints that other tests walk."""
+"""Endpoints that other tests all_pages."""
 
 
 @pytest.mark.parametrize(("name", "resource_type", "options"), COLLECTIONS)
 def test_collections(
     sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, options: dict[str, Any]
 ) -> None:
-    """All pages of a collection hold all of its records once."""
-    pages = walk(method(sdk, name), **options)
+    """The pages of a collection have every record once."""
+    pages = all_pages(method(sdk, name), **options)
     assert len(pages) > 1 or resource_type == "tracking-setting"
     assert sorted(ids(pages)) == sorted(account.ids(resource_type))
     assert "include" not in options or resource_type == "review" or parsed(pages)
@@ -99,7 +99,7 @@ def test_collections(
 def test_unpaged(
     sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, options: dict[str, Any]
 ) -> None:
-    """A collection without pages holds all of its records."""
+    """A collection without pages has all records."""
     page = method(sdk, name)(**options)
     assert sorted(ids([page])) == sorted(account.ids(resource_type))
     assert "include" not in options or page.included
@@ -114,10 +114,10 @@ def test_children(
     relation: str,
     options: dict[str, Any],
 ) -> None:
-    """What belongs to each record of a type; at least one needs several pages, another none."""
+    """The related records of each parent; some need several pages, some are empty."""
     lengths = set()
     for id in account.ids(resource_type):
-        pages = walk(method(sdk, name), id, **options)
+        pages = all_pages(method(sdk, name), id, **options)
         assert sorted(ids(pages)) == sorted(account.ids_under(resource_type, id, relation))
         lengths.add(len(pages) if pages[0].data else 0)
     assert max(lengths) > 1
@@ -133,7 +133,7 @@ def test_unpaged_children(
     relation: str,
     options: dict[str, Any],
 ) -> None:
-    """What belongs to each record of a type, where that has no pages."""
+    """The related records of each parent at endpoints without pages."""
     found = 0
     for id in account.ids(resource_type)[:60]:
         page = method(sdk, name)(id, **options)
@@ -146,7 +146,7 @@ def test_unpaged_children(
 def test_single(
     sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, options: dict[str, Any]
 ) -> None:
-    """Every record of a type by its id."""
+    """Records of a type by id."""
     for id in account.ids(resource_type)[:40]:
         assert method(sdk, name)(id, **options).data.id == id
 
@@ -155,17 +155,17 @@ def test_single(
 def test_single_children(
     sdk: KlaviyoAPI, account: Account, name: str, resource_type: str, relation: str
 ) -> None:
-    """What a record has one of or none."""
+    """To-one related records, which may be null."""
     for id in account.ids(resource_type):
         data = method(sdk, name)(id).data
         assert ([data.id] if data else []) == account.ids_under(resource_type, id, relation)
 
 
 def test_flows(sdk: KlaviyoAPI, account: Account) -> None:
-    """All flows in two passes: archived ones only come when asked for."""
+    """Flows by `archived`; by default only those that are not archived."""
     found = {
         archived: ids(
-            walk(
+            all_pages(
                 sdk.Flows.get_flows,
                 filter=f"equals(archived,{archived})",
                 include=["flow-actions", "tags"],
@@ -175,20 +175,20 @@ def test_flows(sdk: KlaviyoAPI, account: Account) -> None:
     }
     assert all(found.values())
     assert sorted(found["true"] + found["false"]) == sorted(account.ids("flow"))
-    assert sorted(ids(walk(sdk.Flows.get_flows))) == sorted(found["false"])
+    assert sorted(ids(all_pages(sdk.Flows.get_flows))) == sorted(found["false"])
 
 
 def test_coupon_codes(sdk: KlaviyoAPI, account: Account) -> None:
-    """The codes of every coupon."""
+    """The codes of each coupon."""
     for id in account.ids("coupon"):
         text = f'equals(coupon.id,"{id}")'
-        pages = walk(sdk.Coupons.get_coupon_codes, text, include=["coupon"])
+        pages = all_pages(sdk.Coupons.get_coupon_codes, text, include=["coupon"])
         assert sorted(ids(pages)) == sorted(account.ids_under("coupon", id, "coupon-codes"))
         assert len(pages) == 3 or len(ids(pages)) < 100
 
 
 def test_every_endpoint(account: Account) -> None:
-    """No endpoint of the sandbox is left out here."""
+    """The tests above cover all endpoints."""
     resource_types = {resource_type for _, resource_type, _ in COLLECTIONS + UNPAGED}
     children = {
         (resource_type, relation) for _, resource_type, relation, _ in CHILDREN + UNPAGED_CHILDREN

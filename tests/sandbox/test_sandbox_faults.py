@@ -1,4 +1,4 @@
-"""Faults on request, without a socket."""
+"""Injected faults, without a socket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox import FAULTS, Account, Request, Response
 
 @pytest.fixture
 def faulty(account: Account, make_client: Callable[..., SandboxClient]) -> SandboxClient:
-    """An asker whose faults are its own."""
+    """A client whose faults other tests do not share."""
     return make_client(account, limits=1.0)
 
 
@@ -47,7 +47,7 @@ def test_status(
     headers: dict[str, str],
     body: bytes,
 ) -> None:
-    """Any status, with any `Retry-After`, as a document or as a page of the proxy."""
+    """Any status and `Retry-After`, as a JSON:API error or an HTML page."""
     faulty.api.faults.add("status", **options)
     response = _get(faulty)
     assert response.status == status
@@ -69,14 +69,14 @@ def test_status(
     ],
 )
 def test_bodies(faulty: SandboxClient, name: str, options: dict[str, Any], body: bytes) -> None:
-    """A good status and a bad body."""
+    """Status 200 with an invalid body."""
     faulty.api.faults.add(name, **options)
     response = _get(faulty)
     assert (response.status, response.body) == (200, body)
 
 
 def test_html(faulty: SandboxClient) -> None:
-    """HTML with the status of a good response."""
+    """Status 200 with an HTML page."""
     faulty.api.faults.add("html")
     response = _get(faulty)
     assert (response.status, response.headers["Content-Type"]) == (200, "text/html")
@@ -84,13 +84,13 @@ def test_html(faulty: SandboxClient) -> None:
 
 
 def test_no_data(faulty: SandboxClient) -> None:
-    """A document without data, otherwise whole."""
+    """A document without `data`."""
     faulty.api.faults.add("no_data")
     assert json.loads(_get(faulty).body).keys() == {"links"}
 
 
 def test_invalid_cursor(faulty: SandboxClient) -> None:
-    """A refused cursor looks like any other."""
+    """The error equals that of a real invalid cursor."""
     faulty.api.faults.add("invalid_cursor", query="page[cursor]")
     pages = faulty.pages("/api/lists")
     link = next(pages).document["links"]["next"]
@@ -99,14 +99,14 @@ def test_invalid_cursor(faulty: SandboxClient) -> None:
 
 
 def test_unsorted(faulty: SandboxClient) -> None:
-    """The same records in another order."""
+    """The same records in reverse order."""
     good = faulty.get("/api/lists", sort="name").ids
     faulty.api.faults.add("unsorted")
     assert faulty.get("/api/lists", sort="name").ids == good[::-1]
 
 
 def test_repeated(faulty: SandboxClient) -> None:
-    """The last record of one page is the first of the next, once."""
+    """The last record of a page is also the first of the next."""
     good = faulty.ids("/api/events", page__size="1000")
     faulty.api.faults.add("repeated", path="/api/events")
     assert faulty.ids("/api/events", page__size="1000") == [*good[:1000], *good[999:]]
@@ -114,7 +114,7 @@ def test_repeated(faulty: SandboxClient) -> None:
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_empty_page(faulty: SandboxClient, account: Account, at: int) -> None:
-    """An empty page whose next link leads on: nothing is lost, and nobody goes round in circles."""
+    """An empty page is followed by a page with its records."""
     faulty.api.faults.add("empty_page", at=at)
     pages = list(faulty.pages("/api/lists", include="tags"))
     assert [len(page.ids) for page in pages][at - 1] == 0
@@ -133,22 +133,22 @@ def test_empty_page(faulty: SandboxClient, account: Account, at: int) -> None:
         ("next_self", {}, "https://klaviyo.example/api/lists/?sort=name"),
     ],
 )
-def test_bent_links(faulty: SandboxClient, name: str, options: dict[str, str], begin: str) -> None:
-    """Next links that lead elsewhere."""
+def test_next_links(faulty: SandboxClient, name: str, options: dict[str, str], begin: str) -> None:
+    """`next` links to another host, scheme or page."""
     faulty.api.faults.add(name, **options)
     assert faulty.get("/api/lists", sort="name").document["links"]["next"].startswith(begin)
 
 
 def test_loop(faulty: SandboxClient) -> None:
-    """The second page leads back to the first."""
+    """The second page links to the first."""
     faulty.api.faults.add("next_loop")
     first = faulty.get("/api/lists")
     second = faulty.get(first.document["links"]["next"])
     assert second.document["links"]["next"] == first.document["links"]["self"]
 
 
-def test_nothing_to_spoil(faulty: SandboxClient) -> None:
-    """A fault of next links waits for an answer that has one."""
+def test_waits_for_next_link(faulty: SandboxClient) -> None:
+    """A fault of `next` links waits for a response that has one."""
     fault = faulty.api.faults.add("next_host")
     assert faulty.get("/api/accounts").document["links"]["next"] is None
     assert fault.applied == 0
@@ -170,14 +170,14 @@ def test_nothing_to_spoil(faulty: SandboxClient) -> None:
         ({"probability": 0.0}, [200, 200, 200, 200]),
     ],
 )
-def test_when(faulty: SandboxClient, options: dict[str, Any], statuses: list[int]) -> None:
-    """A fault strikes by path, by query, from the n-th match on, and so many times."""
+def test_matching(faulty: SandboxClient, options: dict[str, Any], statuses: list[int]) -> None:
+    """A fault applies by path, query and number of matches."""
     faulty.api.faults.add("status", **options)
     assert [_get(faulty, "/api/lists/?sort=name").status for _ in range(4)] == statuses
 
 
 def test_probability(faulty: SandboxClient) -> None:
-    """With a probability it strikes some of the time, and the same for the same seed."""
+    """A fault applies at random; the seed determines when."""
 
     def run(seed: int) -> list[int]:
         faulty.api.faults.clear()
@@ -188,8 +188,8 @@ def test_probability(faulty: SandboxClient) -> None:
     assert set(run(1)) == {200, 503}
 
 
-def test_several(faulty: SandboxClient) -> None:
-    """Of several faults the first to strike is the only one; clearing forgets them all."""
+def test_several_faults(faulty: SandboxClient) -> None:
+    """Only the first matching fault applies; `clear` removes all."""
     faulty.api.faults.add("status", status=500)
     faulty.api.faults.add("status", status=502, times=None)
     assert [_get(faulty).status for _ in range(3)] == [500, 502, 502]
@@ -198,8 +198,8 @@ def test_several(faulty: SandboxClient) -> None:
 
 
 @pytest.mark.parametrize("name", ["reset", "reset_in_body", "truncated", "drip", "silence"])
-def test_breakages(faulty: SandboxClient, name: str) -> None:
-    """What only a connection can do is marked on the answer, for the transport to carry out."""
+def test_connection_faults(faulty: SandboxClient, name: str) -> None:
+    """Connection faults are recorded in the response for the transport."""
     faulty.api.faults.add(name)
     response = _get(faulty)
     assert response.connection_fault is not None
@@ -215,14 +215,14 @@ def test_breakages(faulty: SandboxClient, name: str) -> None:
         ("body", {}, TypeError),
     ],
 )
-def test_misspelt(
+def test_unknown_faults_and_options(
     faulty: SandboxClient, name: str, options: dict[str, Any], error: type[Exception]
 ) -> None:
-    """A fault or an option that does not exist is an error at once."""
+    """Unknown faults and options raise an error at once."""
     with pytest.raises(error):
         faulty.api.faults.add(name, **options)
 
 
-def test_every_fault_says_what_it_does() -> None:
-    """Every fault has a description."""
+def test_docstrings() -> None:
+    """Every fault has a docstring."""
     assert all(function.__doc__ for function in FAULTS.values())

@@ -50,7 +50,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
     ],
 )
 def test_values(text: str, value: Any) -> None:
-    """Strings are quoted, everything else stands bare, lists stand in square brackets."""
+    """Values are parsed to the right type."""
     (condition,) = parse_filter(text, ALLOWED)
     assert condition.value == value
     assert type(condition.value) is type(value)
@@ -121,7 +121,7 @@ def test_conjunctions(text: str) -> None:
     ],
 )
 def test_refused(text: str) -> None:
-    """What is malformed, of the wrong type or not allowed is refused."""
+    """Malformed, wrongly typed and disallowed filters raise FilterError."""
     with pytest.raises(FilterError):
         parse_filter(text, ALLOWED)
 
@@ -146,7 +146,7 @@ def test_refused(text: str) -> None:
     ],
 )
 def test_matching(text: str, found: bool) -> None:
-    """Null matches nothing, and the parts of an array's element are compared together."""
+    """Null matches nothing; conditions on an array must hold for one element."""
     attributes = {
         "name": "b",
         "names": None,
@@ -162,13 +162,13 @@ def test_matching(text: str, found: bool) -> None:
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_any_string(text: str) -> None:
-    """Any string survives quoting."""
+    """Any quoted string is parsed to the same string."""
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     assert parse_filter(f'equals(name,"{quoted}")', ALLOWED)[0].value == text
 
 
 @given(st.text(st.sampled_from("equals(name,'\\\"[]) 1-:TZ")))
 def test_any_input(text: str) -> None:
-    """Any input is read or refused, and never breaks anything."""
+    """Any input is parsed or raises FilterError."""
     with suppress(FilterError):
         parse_filter(text, ALLOWED)

@@ -1,22 +1,22 @@
-"""Klaviyo's own sdk, of the revision that the sandbox speaks, walks all of it."""
+"""Klaviyo's SDK reads the main endpoints, and its models match the sandbox's types."""
 
 from __future__ import annotations
 
 import pytest
 from klaviyo_api import KlaviyoAPI
 from klaviyo_api.filter_builder import FilterBuilder
-from klaviyo_sdk import MODELS, fields, ids, may_be, models, parsed, walk
+from klaviyo_sdk import MODELS, all_pages, fields, ids, may_be, models, parsed
 
 from sandbox import Account
 from sandbox.resource_types import RESOURCE_TYPES
 
 
 def test_events(sdk: KlaviyoAPI, account: Account, metric_id: str) -> None:
-    """Events of a metric and window, with all that can be included."""
+    """Events of a metric and window with all includes."""
     text = FilterBuilder()
     text.equals("metric_id", metric_id)
     text.greater_or_equal("timestamp", 0)
-    pages = walk(
+    pages = all_pages(
         sdk.Events.get_events,
         filter=text.build(),
         include=["profile", "metric", "attributions"],
@@ -32,14 +32,14 @@ def test_events(sdk: KlaviyoAPI, account: Account, metric_id: str) -> None:
 
 
 def test_all_events(sdk: KlaviyoAPI, account: Account) -> None:
-    """Every event can be read, also those with gaps."""
-    pages = walk(sdk.Events.get_events, sort="datetime", page_size=1000)
+    """All events, incomplete ones too."""
+    pages = all_pages(sdk.Events.get_events, sort="datetime", page_size=1000)
     assert ids(pages) == account.event_ids_of(None)
 
 
 def test_sparse_events(sdk: KlaviyoAPI, account: Account) -> None:
-    """Sparse fieldsets, which the client leaves as objects."""
-    pages = walk(
+    """Sparse fieldsets, which the SDK returns as dicts."""
+    pages = all_pages(
         sdk.Events.get_events,
         fields_event=["timestamp"],
         fields_profile=["location.city", "email"],
@@ -53,8 +53,8 @@ def test_sparse_events(sdk: KlaviyoAPI, account: Account) -> None:
 
 
 def test_metrics(sdk: KlaviyoAPI, account: Account) -> None:
-    """All metrics with the flows that they trigger."""
-    pages = walk(sdk.Metrics.get_metrics, include=["flow-triggers"])
+    """All metrics with the flows they trigger."""
+    pages = all_pages(sdk.Metrics.get_metrics, include=["flow-triggers"])
     assert sorted(ids(pages)) == sorted(account.ids("metric"))
     assert parsed(pages)
     text = FilterBuilder()
@@ -70,7 +70,7 @@ def test_campaigns(sdk: KlaviyoAPI, account: Account, channel: str, archived: bo
     text = FilterBuilder()
     text.equals("messages.channel", channel)
     text.equals("archived", archived)
-    pages = walk(
+    pages = all_pages(
         sdk.Campaigns.get_campaigns,
         text.build(),
         include=["campaign-messages", "tags"],
@@ -83,7 +83,7 @@ def test_campaigns(sdk: KlaviyoAPI, account: Account, channel: str, archived: bo
 
 def test_lists(sdk: KlaviyoAPI, account: Account) -> None:
     """All lists with their tags."""
-    pages = walk(sdk.Lists.get_lists, include=["tags", "flow-triggers"], page_size=10)
+    pages = all_pages(sdk.Lists.get_lists, include=["tags", "flow-triggers"], page_size=10)
     assert sorted(ids(pages)) == sorted(account.list_ids())
     assert {type(one).__name__ for one in parsed(pages)} == {
         "TagResponseObjectResource",
@@ -92,8 +92,8 @@ def test_lists(sdk: KlaviyoAPI, account: Account) -> None:
 
 
 def test_profiles(sdk: KlaviyoAPI, account: Account) -> None:
-    """All profiles with everything about them."""
-    pages = walk(
+    """All profiles with all additional fields and includes."""
+    pages = all_pages(
         sdk.Profiles.get_profiles,
         additional_fields_profile=["subscriptions", "predictive_analytics"],
         include=["push-tokens", "conversations"],
@@ -108,16 +108,16 @@ def test_profiles(sdk: KlaviyoAPI, account: Account) -> None:
 
 
 def test_suppressed_profiles(sdk: KlaviyoAPI, account: Account) -> None:
-    """The profiles of one reason."""
+    """Profiles suppressed for one reason."""
     text = FilterBuilder()
     text.equals("subscriptions.email.marketing.suppression.reason", "SPAM_COMPLAINT")
-    pages = walk(sdk.Profiles.get_profiles, filter=text.build(), page_size=100)
+    pages = all_pages(sdk.Profiles.get_profiles, filter=text.build(), page_size=100)
     truth = account.suppressed_profiles().items()
     assert sorted(ids(pages)) == sorted(id for id, why in truth if "SPAM_COMPLAINT" in why)
 
 
 def test_accounts(sdk: KlaviyoAPI) -> None:
-    """The account itself."""
+    """The account record."""
     (record,) = sdk.Accounts.get_accounts().data
     assert record.attributes.timezone == "Europe/Amsterdam"
 
@@ -126,9 +126,9 @@ def test_accounts(sdk: KlaviyoAPI) -> None:
     "resource_type", [resource_type for resource_type, model in MODELS.items() if model]
 )
 def test_attributes(resource_type: str) -> None:
-    """The sandbox knows every attribute of the client's models.
+    """The sandbox has all attributes of the SDK's models.
 
-    It knows more only below those that the client leaves as plain objects.
+    It has more only inside attributes that the SDK leaves as dicts.
     """
     theirs = {
         name: annotation
@@ -144,5 +144,5 @@ def test_attributes(resource_type: str) -> None:
 
 
 def test_every_type() -> None:
-    """No type of the sandbox is left out here."""
+    """The SDK's models cover all resource types."""
     assert MODELS.keys() == RESOURCE_TYPES.keys()

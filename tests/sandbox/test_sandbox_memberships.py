@@ -1,4 +1,4 @@
-"""Who is in which list or segment, and how that changes."""
+"""Members of lists and segments."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ GROUPS = ["list", "segment"]
 def mutable_client(
     mutable_account: Account, make_client: Callable[[Account], SandboxClient]
 ) -> SandboxClient:
-    """Asks about the account that a test changes."""
+    """A client of the account that the test may change."""
     return make_client(mutable_account)
 
 
 @pytest.mark.parametrize("resource_type", GROUPS)
 def test_members(client: SandboxClient, account: Account, resource_type: str) -> None:
-    """The members of every group with the moments of their joining, as often as they are counted.
+    """Members, their times of joining, and `profile_count` agree.
 
-    Some joined in the same second, and one group is empty.
+    Some members joined in the same second, and one group is empty.
     """
     sizes, crowds = [], Counter[str]()
     for id in account.ids(resource_type):
@@ -51,7 +51,7 @@ def test_members(client: SandboxClient, account: Account, resource_type: str) ->
 
 @pytest.mark.parametrize("sort", ["joined_group_at", "-joined_group_at"])
 def test_sorted(client: SandboxClient, account: Account, sort: str) -> None:
-    """Members come in the order of their joining, across pages, each once."""
+    """Members are sorted by time of joining, across pages."""
     id = account.list_ids()[0]
     pages = client.pages(f"/api/lists/{id}/profiles", sort=sort)
     records = [one for page in pages for one in page.document["data"]]
@@ -61,7 +61,7 @@ def test_sorted(client: SandboxClient, account: Account, sort: str) -> None:
 
 
 def test_windows(client: SandboxClient, account: Account) -> None:
-    """Two windows that meet hold every member once; the bounds are kept to the second."""
+    """Adjacent windows have each member once."""
     id = account.list_ids()[1]
     joined = account.members(id)
     middle = sorted(joined.values())[len(joined) // 2]
@@ -73,8 +73,8 @@ def test_windows(client: SandboxClient, account: Account) -> None:
     assert {id for id, since in joined.items() if since == middle} <= set(after)
 
 
-def test_a_member_is_the_profile(client: SandboxClient, account: Account) -> None:
-    """A member has the attributes of the profile and one more."""
+def test_member_attributes(client: SandboxClient, account: Account) -> None:
+    """A member has the profile's attributes and `joined_group_at`."""
     group = account.list_ids()[0]
     (record,) = client.get(f"/api/lists/{group}/profiles", page__size="1").document["data"]
     text = f"equals(id,'{record['id']}')"
@@ -85,8 +85,8 @@ def test_a_member_is_the_profile(client: SandboxClient, account: Account) -> Non
 
 
 @pytest.mark.parametrize("field", ["email", "phone_number", "push_token", "_kx"])
-def test_found_among_members(client: SandboxClient, account: Account, field: str) -> None:
-    """A member can be found by what names a profile."""
+def test_filters(client: SandboxClient, account: Account, field: str) -> None:
+    """Members can be filtered by identifiers of the profile."""
     group = account.list_ids()[0]
     for id in account.members(group):
         profile = account.collections["profile"][id]
@@ -100,10 +100,10 @@ def test_found_among_members(client: SandboxClient, account: Account, field: str
 
 
 @pytest.mark.parametrize("resource_type", GROUPS)
-def test_joining_and_leaving(
+def test_join_and_leave(
     mutable_account: Account, mutable_client: SandboxClient, resource_type: str
 ) -> None:
-    """Who joins appears, who joins again moves, and who leaves is gone without a trace."""
+    """Joining adds a member, joining again moves it, leaving removes it."""
     group = mutable_account.ids(resource_type)[1]
     path = f"/api/{resource_type}s/{group}/profiles"
     old = next(iter(mutable_account.members(group)))
@@ -121,8 +121,8 @@ def test_joining_and_leaving(
         mutable_account.leave(group, old)
 
 
-def test_joining_nothing(mutable_account: Account) -> None:
-    """Neither an unknown group can be joined nor by an unknown profile."""
+def test_join_unknown(mutable_account: Account) -> None:
+    """Unknown groups and profiles raise KeyError."""
     with pytest.raises(KeyError):
         mutable_account.join("nothing", mutable_account.ids("profile")[0])
     with pytest.raises(KeyError):
@@ -130,7 +130,7 @@ def test_joining_nothing(mutable_account: Account) -> None:
 
 
 def test_deleted_members(mutable_account: Account, mutable_client: SandboxClient) -> None:
-    """A profile that is deleted is in no group any more."""
+    """A deleted profile is no longer a member."""
     group = mutable_account.list_ids()[0]
     id = next(iter(mutable_account.members(group)))
     mutable_account.remove("profile", id)
@@ -139,7 +139,7 @@ def test_deleted_members(mutable_account: Account, mutable_client: SandboxClient
 
 
 def test_deleted_groups(mutable_account: Account, mutable_client: SandboxClient) -> None:
-    """A list that is deleted between two pages is not found any more, nor are its members."""
+    """A deleted list returns 404 for its next page too."""
     group = mutable_account.list_ids()[0]
     first = mutable_client.get(f"/api/lists/{group}/profiles")
     mutable_account.remove("list", group)
@@ -148,7 +148,7 @@ def test_deleted_groups(mutable_account: Account, mutable_client: SandboxClient)
 
 
 def test_updated_profiles(mutable_account: Account, mutable_client: SandboxClient) -> None:
-    """A profile that is changed has another `updated`, in its groups too."""
+    """An updated profile has a new `updated`, also as a member."""
     group = mutable_account.list_ids()[0]
     id = next(iter(mutable_account.members(group)))
     mutable_account.update("profile", id, first_name="Renamed", now=END - 1)

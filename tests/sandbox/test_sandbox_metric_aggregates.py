@@ -1,4 +1,4 @@
-"""Metric aggregates, held against the events."""
+"""Metric aggregates, compared with the events."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TIME = ["greater-or-equal(datetime,2025-12-01T00:00:00)", "less-than(datetime,20
 
 @pytest.fixture
 def good(metric_id: str) -> dict[str, Any]:
-    """The least that must be asked."""
+    """The smallest valid request."""
     return {"metric_id": metric_id, "measurements": ["count"], "filter": TIME}
 
 
-def _told(client: SandboxClient, **body: Any) -> dict[str, Any]:
+def _attributes(client: SandboxClient, **body: Any) -> dict[str, Any]:
     response = client.post(URL, TYPE, **body)
     assert response.status == 200, response.document
     attributes: dict[str, Any] = response.document["data"]["attributes"]
@@ -35,13 +35,13 @@ def _told(client: SandboxClient, **body: Any) -> dict[str, Any]:
 def test_days(
     client: SandboxClient, account: Account, good: dict[str, Any], metric_id: str
 ) -> None:
-    """Without dimensions there is one row, with a number for every day."""
-    told = _told(client, **good)
-    (row,) = told["data"]
+    """Without dimensions there is one row with a value per day."""
+    attributes = _attributes(client, **good)
+    (row,) = attributes["data"]
     assert row["dimensions"] == []
     counts = row["measurements"]["count"]
-    assert len(counts) == len(told["dates"]) == 364
-    assert told["dates"][0] == "2025-12-01T00:00:00+00:00"
+    assert len(counts) == len(attributes["dates"]) == 364
+    assert attributes["dates"][0] == "2025-12-01T00:00:00+00:00"
     assert sum(counts) == len(account.event_ids_of(metric_id))
     metric = account.collections["metric"][metric_id]
     days = Counter(account.log.row(at).timestamp // 86_400 for at in account.log.positions(metric))
@@ -52,23 +52,23 @@ def test_days(
 def test_dimensions(
     client: SandboxClient, account: Account, good: dict[str, Any], metric_id: str, dimension: str
 ) -> None:
-    """Events are counted by what they have in common; those that lack it are of none."""
+    """Events are counted by dimension; missing values count as an empty string."""
     metric = account.collections["metric"][metric_id]
     counted = Counter(
         account.log.properties(position).get(dimension, "")
         for position in account.log.positions(metric)
     )
-    told = _told(client, **good, by=[dimension], interval="month")
-    sums = {row["dimensions"][0]: sum(row["measurements"]["count"]) for row in told["data"]}
+    attributes = _attributes(client, **good, by=[dimension], interval="month")
+    sums = {row["dimensions"][0]: sum(row["measurements"]["count"]) for row in attributes["data"]}
     assert sums == dict(counted)
     assert len(sums) > 2
 
 
 def test_measurements(client: SandboxClient, account: Account) -> None:
-    """Values are summed, and whoever did something twice is counted once."""
+    """`count`, `sum_value` and `unique` by attributed flow."""
     metric = next(m for m in account.log.metrics if m.attributes["name"] == "Placed Order")
     positions = account.log.positions(metric)
-    told = _told(
+    attributes = _attributes(
         client,
         metric_id=metric.id,
         measurements=["count", "sum_value", "unique"],
@@ -77,22 +77,22 @@ def test_measurements(client: SandboxClient, account: Account) -> None:
         interval="week",
         timezone="America/New_York",
     )
-    assert told["dates"][0] == "2025-12-01T00:00:00-05:00"
+    assert attributes["dates"][0] == "2025-12-01T00:00:00-05:00"
     summed = {
-        name: sum(sum(row["measurements"][name]) for row in told["data"])
+        name: sum(sum(row["measurements"][name]) for row in attributes["data"])
         for name in ("count", "sum_value", "unique")
     }
     worth = [float(account.log.properties(at).get("$value", 0)) for at in positions]
     assert summed["count"] == len(positions)
     assert summed["sum_value"] == pytest.approx(sum(worth))
     assert 0 < summed["unique"] <= summed["count"]
-    assert len(told["data"]) == 3
+    assert len(attributes["data"]) == 3
 
 
 def test_bounds(
     client: SandboxClient, account: Account, good: dict[str, Any], metric_id: str
 ) -> None:
-    """The first moment counts, the last does not; an offset is heeded."""
+    """The start is inclusive, the end exclusive; offsets are respected."""
     metric = account.collections["metric"][metric_id]
     event = account.log.row(account.log.positions(metric)[0])
     same = sum(
@@ -102,7 +102,7 @@ def test_bounds(
         f"greater-or-equal(datetime,{_iso(event.timestamp)})",
         f"less-than(datetime,{_iso(event.timestamp + 1)})",
     ]
-    (row,) = _told(client, **{**good, "filter": times})["data"]
+    (row,) = _attributes(client, **{**good, "filter": times})["data"]
     assert sum(row["measurements"]["count"]) == same
 
 
@@ -111,14 +111,16 @@ def _iso(seconds: int) -> str:
 
 
 def test_filter(client: SandboxClient, account: Account, good: dict[str, Any]) -> None:
-    """Events can be chosen by what they have in common."""
-    told = _told(client, **{**good, "filter": [*TIME, "equals($message,'FmS0')"]}, by=["$message"])
-    assert [row["dimensions"] for row in told["data"]] == [["FmS0"]]
+    """Events can be filtered by dimension."""
+    attributes = _attributes(
+        client, **{**good, "filter": [*TIME, "equals($message,'FmS0')"]}, by=["$message"]
+    )
+    assert [row["dimensions"] for row in attributes["data"]] == [["FmS0"]]
 
 
 @pytest.mark.parametrize("sort", [None, "$message", "-$message", "count", "-count"])
 def test_pages(client: SandboxClient, good: dict[str, Any], sort: str | None) -> None:
-    """Pages hold every row once and in order; the cursor goes into the body."""
+    """Pages have every row once and in order; the cursor is sent in the body."""
     body = {**good, "by": ["$message"], "interval": "month", "page_size": 10, "sort": sort}
     found: list[dict[str, Any]] = []
     cursor: str | None = None
@@ -130,7 +132,7 @@ def test_pages(client: SandboxClient, good: dict[str, Any], sort: str | None) ->
             break
         assert client.post(link, TYPE, **body).status == 400
         (cursor,) = parse_qs(urlsplit(link).query)["page_cursor"]
-    whole = _told(client, **{**body, "page_size": None})["data"]
+    whole = _attributes(client, **{**body, "page_size": None})["data"]
     assert found == whole
     assert len(found) > 20
     keys = {
@@ -166,7 +168,7 @@ def test_pages(client: SandboxClient, good: dict[str, Any], sort: str | None) ->
 def test_refused(
     client: SandboxClient, good: dict[str, Any], changes: dict[str, Any], pointer: str
 ) -> None:
-    """What the reference does not allow is refused, and the attribute pointed at."""
+    """Invalid attributes return 400 and the error points to the attribute."""
     response = client.post(URL, TYPE, **{**good, **changes})
     assert response.status == 400, response.document
     assert response.error["source"] == {"pointer": f"/data/attributes/{pointer}"}
@@ -175,15 +177,15 @@ def test_refused(
 def test_limits_and_scope(
     account: Account, make_client: Callable[..., SandboxClient], good: dict[str, Any]
 ) -> None:
-    """Three a second, for a key that may read metrics."""
+    """The burst limit is three requests; the scope is metrics:read."""
     client = make_client(account, limits=1.0, scopes={"metrics:read"})
     assert [client.post(URL, TYPE, **good).status for _ in range(4)] == [200, 200, 200, 429]
     refused = make_client(account, scopes={"events:read"}).post(URL, TYPE, **good)
     assert refused.status == 403
 
 
-def test_client(sdk: KlaviyoAPI, good: dict[str, Any]) -> None:
-    """Klaviyo's own client asks and reads the response."""
+def test_sdk(sdk: KlaviyoAPI, good: dict[str, Any]) -> None:
+    """Klaviyo's SDK sends the request and parses the response."""
     body = {"data": {"type": TYPE, "attributes": {**good, "by": ["$message"]}}}
     attributes = sdk.Metrics.query_metric_aggregates(body).data.attributes
     assert len(attributes.dates) == 364

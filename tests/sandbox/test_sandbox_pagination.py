@@ -1,4 +1,4 @@
-"""Pages, joined along their links, are the truth."""
+"""Pagination and links."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from sandbox import Account, Event
 from sandbox.events import iso
 from sandbox.pagination import Cursor, Selection
 
-# Which of all events: bounds are moments at which something happened.
+# Indexes of events whose timestamps are used as bounds.
 EVENT = st.integers(0, 2900)
 
 
 @pytest.fixture(scope="session")
-def told(account: Account) -> list[Event]:
-    """All events of the account by time, found without any selection."""
+def all_events(account: Account) -> list[Event]:
+    """All events of the account, sorted by time."""
     order, _, _ = account.log.between(None)
     return [account.log.event(row) for row in order]
 
 
 @pytest.fixture(scope="session")
 def shared(account: Account, make_client: Callable[[Account], SandboxClient]) -> SandboxClient:
-    """An asker that all examples of a property share."""
+    """A client that all examples of a property share."""
     return make_client(account)
 
 
@@ -41,7 +41,7 @@ def shared(account: Account, make_client: Callable[[Account], SandboxClient]) ->
 @settings(max_examples=60)
 def test_events(
     shared: SandboxClient,
-    told: list[Event],
+    all_events: list[Event],
     metric_id: str,
     size: int,
     bounds: tuple[int, int],
@@ -49,9 +49,9 @@ def test_events(
     only_metric: bool,
     strict: bool,
 ) -> None:
-    """Whatever the window, the bounds, the size and the sort: every event once, in order."""
+    """For any window, page size and sort: every event once, in order."""
     field = sort.removeprefix("-")
-    start, end = (told[which].timestamp for which in bounds)
+    start, end = (all_events[which].timestamp for which in bounds)
     low, high = (moment if field == "timestamp" else iso(moment) for moment in (start, end))
     operators = ("greater-than", "less-or-equal") if strict else ("greater-or-equal", "less-than")
     terms = [f"{operators[0]}({field},{low})", f"{operators[1]}({field},{high})"]
@@ -59,7 +59,7 @@ def test_events(
     found = shared.ids("/api/events", filter=",".join(terms), sort=sort, page__size=str(size))
     truth = [
         event.id
-        for event in told
+        for event in all_events
         if (start < event.timestamp <= end if strict else start <= event.timestamp < end)
         if not only_metric or event.metric_id == metric_id
     ]
@@ -69,7 +69,7 @@ def test_events(
 @pytest.mark.parametrize("size", ["1", "3", "7", "10"])
 @pytest.mark.parametrize("sort", ["id", "-id", "created", "-created", "name", "-updated"])
 def test_lists(client: SandboxClient, account: Account, size: str, sort: str) -> None:
-    """Every list once, whatever the size and the sort, nulls last."""
+    """Every list once for any page size and sort, nulls last."""
     pages = list(client.pages("/api/lists", page__size=size, sort=sort))
     records = [record for page in pages for record in page.document["data"]]
     assert sorted(record["id"] for record in records) == sorted(account.list_ids())
@@ -87,7 +87,7 @@ def test_lists(client: SandboxClient, account: Account, size: str, sort: str) ->
 def test_several_pages(
     client: SandboxClient, account: Account, path: str, resource_type: str, count: int
 ) -> None:
-    """The seeded account has more than one page of everything."""
+    """The seeded account has several pages of each type."""
     query = {"page__size": "100"} if resource_type == "profile" else {}
     pages = list(client.pages(path, **query))
     assert len(pages) == count
@@ -99,7 +99,7 @@ def test_several_pages(
 def test_campaigns(
     client: SandboxClient, account: Account, channel: str, archived: str | None
 ) -> None:
-    """Campaigns come by channel, archived ones only when asked for."""
+    """Campaigns are listed by channel, archived ones only on request."""
     text = f"equals(messages.channel,'{channel}')"
     text += f",equals(archived,{archived})" if archived else ""
     truth = account.campaign_ids([channel], archived=archived == "true")
@@ -108,7 +108,7 @@ def test_campaigns(
 
 
 def test_backwards(client: SandboxClient, metric_id: str) -> None:
-    """The prev links lead back over the same pages."""
+    """The `prev` links lead back over the same pages."""
     query = {"filter": f"equals(metric_id,'{metric_id}')", "sort": "-timestamp"}
     pages = list(client.pages("/api/events", **query))
     page = pages[-1]
@@ -118,10 +118,10 @@ def test_backwards(client: SandboxClient, metric_id: str) -> None:
     assert pages[0].document["links"]["prev"] is None
 
 
-def test_arrivals_during_a_walk(
+def test_arrivals_during_pagination(
     mutable_account: Account, make_client: Callable[[Account], SandboxClient]
 ) -> None:
-    """Events that arrive while pages are turned move no other onto a second page, or off all."""
+    """Events that arrive during pagination neither repeat nor hide others."""
     client = make_client(mutable_account)
     before = mutable_account.event_ids_of(None)
     found = []
@@ -133,7 +133,7 @@ def test_arrivals_during_a_walk(
 
 
 def test_links(client: SandboxClient) -> None:
-    """Links are absolute, end their path with a slash, and carry every parameter encoded."""
+    """Links are absolute, end their path with a slash and keep all parameters."""
     query = {"include": "profile,metric", "sort": "timestamp", "page__size": "2"}
     links = client.get("/api/events", **query).document["links"]
     parts = urlsplit(links["next"])
@@ -144,14 +144,14 @@ def test_links(client: SandboxClient) -> None:
     assert client.get(links["next"]).document["links"]["next"].count("cursor") == 1
 
 
-def test_a_slash_more(client: SandboxClient) -> None:
-    """A path is the same with a slash at its end."""
+def test_trailing_slash(client: SandboxClient) -> None:
+    """A trailing slash in the path makes no difference."""
     assert client.get("/api/lists").document == client.get("/api/lists/").document
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "bmV4dA==", "WyJuZXh0IiwgMSwgMiwgM10=", "é", "null"])
-def test_foreign_cursors(client: SandboxClient, cursor: str) -> None:
-    """A cursor that the API did not make is refused."""
+def test_invalid_cursors(client: SandboxClient, cursor: str) -> None:
+    """Invalid cursors return 400."""
     response = client.get("/api/lists", page__cursor=cursor)
     assert response.status == 400
     assert response.error["detail"] == "Invalid cursor provided."
@@ -166,8 +166,8 @@ def test_foreign_cursors(client: SandboxClient, cursor: str) -> None:
         ("/api/profiles", {}),
     ],
 )
-def test_strayed_cursors(client: SandboxClient, path: str, query: dict[str, str]) -> None:
-    """A cursor is good for the query that it came from and no other."""
+def test_cursors_of_other_queries(client: SandboxClient, path: str, query: dict[str, str]) -> None:
+    """A cursor is valid only for its own query."""
     link = client.get("/api/lists").document["links"]["next"]
     cursor = link.partition("cursor%5D=")[2]
     assert client.get(path, page__cursor=cursor.replace("%3D", "="), **query).status == 400
@@ -179,7 +179,7 @@ def test_strayed_cursors(client: SandboxClient, path: str, query: dict[str, str]
     descending=st.booleans(),
 )
 def test_selection(rows: list[int], size: int, descending: bool) -> None:
-    """A selection gives each of its rows once, whatever the size and the direction."""
+    """A selection returns each row once for any page size and direction."""
     selection = Selection(rows, lambda row: (row,), 0, len(rows), descending)
     page = selection.page(None, size)
     found = list(page.rows)

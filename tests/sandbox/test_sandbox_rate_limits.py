@@ -1,4 +1,4 @@
-"""Rate limits, on a clock of the test's own."""
+"""Rate limits, with a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sandbox_client import NOW, SandboxClient
 
 from sandbox import Account
 
-# On the stroke of a minute, when both windows begin.
+# The start of a minute, when both windows begin.
 BEGIN = NOW.timestamp() // 60 * 60
 ANALYTICS = {"additional_fields__profile": "predictive_analytics"}
 
 
 class Clock:
-    """A clock that only moves by hand."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = BEGIN
@@ -27,7 +27,7 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock at the beginning of a minute."""
+    """A clock at the start of a minute."""
     return Clock()
 
 
@@ -35,8 +35,8 @@ def clock() -> Clock:
 def limited(
     account: Account, make_client: Callable[..., SandboxClient], clock: Clock
 ) -> Callable[[float], SandboxClient]:
-    """Makes an asker with a share of the limits."""
-    return lambda share: make_client(account, limits=share, clock=clock)
+    """Makes a client with scaled rate limits."""
+    return lambda scale: make_client(account, limits=scale, clock=clock)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_burst(
     query: dict[str, str],
     burst: int,
 ) -> None:
-    """So many requests a second, then 429 until the second is over."""
+    """After the burst limit: 429 until the second is over."""
     client = limited(1.0)
     statuses = [client.get(path, **query).status for _ in range(burst + 1)]
     assert statuses == [200] * burst + [429]
@@ -69,7 +69,7 @@ def test_burst(
 
 
 def test_steady(limited: Callable[[float], SandboxClient], clock: Clock) -> None:
-    """So many requests a minute, however slow; the wait is until the minute is over."""
+    """After the steady limit: 429 until the minute is over."""
     client = limited(1.0)
     for _ in range(15):
         assert client.get("/api/accounts").status == 200
@@ -82,7 +82,7 @@ def test_steady(limited: Callable[[float], SandboxClient], clock: Clock) -> None
 
 
 def test_headers(limited: Callable[[float], SandboxClient], clock: Clock) -> None:
-    """Answers tell of the steady window; a 429 only says when to come back."""
+    """Responses describe the steady window; a 429 has only `Retry-After`."""
     client = limited(1.0)
     clock.now += 10.5
     good = client.get("/api/accounts").headers
@@ -98,8 +98,8 @@ def test_headers(limited: Callable[[float], SandboxClient], clock: Clock) -> Non
     assert throttled.error["detail"].endswith("Expected available in 1 second.")
 
 
-def test_refusals_count(limited: Callable[[float], SandboxClient]) -> None:
-    """A refused request counts, and tells of the limit; one without a key does neither."""
+def test_errors_count(limited: Callable[[float], SandboxClient]) -> None:
+    """A 400 counts against the limit; a 401 does not."""
     client = limited(1.0)
     assert client.get("/api/accounts", {"revision": "2026-07-15"}).status == 401
     refused = client.get("/api/accounts", colour="red")
@@ -107,16 +107,16 @@ def test_refusals_count(limited: Callable[[float], SandboxClient]) -> None:
     assert client.get("/api/accounts").status == 429
 
 
-@pytest.mark.parametrize(("share", "burst"), [(0.25, 2), (2.0, 20), (0.001, 1)])
-def test_share(limited: Callable[[float], SandboxClient], share: float, burst: int) -> None:
-    """Limits can be scaled, and never to nothing."""
-    client = limited(share)
+@pytest.mark.parametrize(("scale", "burst"), [(0.25, 2), (2.0, 20), (0.001, 1)])
+def test_scale(limited: Callable[[float], SandboxClient], scale: float, burst: int) -> None:
+    """Limits can be scaled, but not below one request."""
+    client = limited(scale)
     statuses = [client.get("/api/metrics").status for _ in range(burst + 1)]
     assert statuses == [200] * burst + [429]
 
 
-def test_endpoints_apart(limited: Callable[[float], SandboxClient]) -> None:
-    """Every endpoint has limits of its own; expensive attributes have one besides."""
+def test_separate_limits(limited: Callable[[float], SandboxClient]) -> None:
+    """Each endpoint has its own limits; some additional fields have further ones."""
     client = limited(1.0)
     assert [client.get("/api/accounts").status for _ in range(2)] == [200, 429]
     assert client.get("/api/lists").status == 200
@@ -125,8 +125,8 @@ def test_endpoints_apart(limited: Callable[[float], SandboxClient]) -> None:
     assert client.get("/api/profiles", page__size="1").status == 200
 
 
-def test_off(client: SandboxClient) -> None:
-    """Without limits there are no headers about them."""
+def test_no_limits(client: SandboxClient) -> None:
+    """Without limits there are no rate limit headers."""
     responses = [client.get("/api/accounts") for _ in range(20)]
     assert {response.status for response in responses} == {200}
     assert not any(name.startswith("RateLimit") for name in responses[0].headers)

@@ -1,4 +1,4 @@
-"""What may be asked of a report, how often, and what its timeframes mean."""
+"""Validation, rate limits and timeframes of reports."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPES = [report.type for report in REPORTS.values()]
 
 @pytest.fixture
 def order(account: Account) -> str:
-    """The id of the metric of orders."""
+    """The id of the metric Placed Order."""
     return next(one["id"] for one in account.metrics() if one["name"] == "Placed Order")
 
 
@@ -31,7 +31,7 @@ def _days(start: str, end: str) -> dict[str, str]:
 
 
 def _good(report_type: str, order: str) -> dict[str, Any]:
-    """The least that a report must be asked."""
+    """The smallest valid request of a report."""
     report = next(one for one in REPORTS.values() if one.type == report_type)
     body: dict[str, Any] = {
         "statistics": [next(iter(report.statistics))],
@@ -43,7 +43,7 @@ def _good(report_type: str, order: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("report_type", TYPES)
 def test_required(client: SandboxClient, order: str, report_type: str) -> None:
-    """Every attribute of the least body is needed, and no other one is known."""
+    """Every attribute of the smallest request is required, and others are unknown."""
     good = _good(report_type, order)
     assert client.post(f"/api/{report_type}s", report_type, **good).status == 200
     for name in good:
@@ -105,7 +105,7 @@ def test_required(client: SandboxClient, order: str, report_type: str) -> None:
 def test_refused(
     client: SandboxClient, order: str, report_type: str, changes: dict[str, Any], pointer: str
 ) -> None:
-    """What the reference does not allow is refused, and the attribute pointed at."""
+    """Invalid attributes return 400 and the error points to the attribute."""
     response = client.post(
         f"/api/{report_type}s", report_type, **{**_good(report_type, order), **changes}
     )
@@ -132,7 +132,7 @@ def test_refused(
 def test_allowed(
     client: SandboxClient, order: str, report_type: str, changes: dict[str, Any]
 ) -> None:
-    """The longest that is allowed is answered, and so is what is left to the default."""
+    """The longest timeframes and default values are accepted."""
     response = client.post(
         f"/api/{report_type}s", report_type, **{**_good(report_type, order), **changes}
     )
@@ -153,7 +153,7 @@ def test_allowed(
     ],
 )  # fmt: skip
 def test_bodies(client: SandboxClient, body: bytes, media: str, status: int, pointer: str) -> None:
-    """A body must be a document of the right type."""
+    """The body must be a document of the right type."""
     headers = {**HEADERS, "Content-Type": media}
     request = Request("POST", "/api/segment-values-reports", "", headers, body)
     response = client.api.handle(request)
@@ -162,7 +162,7 @@ def test_bodies(client: SandboxClient, body: bytes, media: str, status: int, poi
 
 
 def test_parameters(client: SandboxClient, order: str) -> None:
-    """A query may hold the fields to show and, where there are pages, a cursor."""
+    """The query accepts a sparse fieldset and, for paginated reports, a cursor."""
     report_type = "segment-series-report"
     good = _good(report_type, order)
     url = f"/api/{report_type}s?fields[{report_type}]"
@@ -175,7 +175,7 @@ def test_parameters(client: SandboxClient, order: str) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_methods(client: SandboxClient, method: str) -> None:
-    """A report can only be asked by a POST."""
+    """Reports accept only POST."""
     response = client.api.handle(Request(method, "/api/form-values-reports", "", HEADERS))
     assert (response.status, response.headers["Allow"]) == (405, "POST")
 
@@ -196,7 +196,7 @@ def test_scopes(
     report_type: str,
     scope: str,
 ) -> None:
-    """The scope of what is reported on is needed."""
+    """A report requires the scope of its resource type."""
     good = _good(report_type, order)
     assert (
         make_client(account, scopes={scope})
@@ -212,7 +212,7 @@ def test_scopes(
 
 
 def test_quota(account: Account, make_client: Callable[..., SandboxClient], order: str) -> None:
-    """One a second, two a minute and 225 a day, until midnight; every endpoint has its own."""
+    """Each endpoint allows 1 request a second, 2 a minute and 225 a day (UTC)."""
     now = [NOW.timestamp() // 86_400 * 86_400]
     client = make_client(account, limits=1.0, clock=lambda: now[0])
     report_type = "form-values-report"
@@ -239,7 +239,7 @@ def test_quota(account: Account, make_client: Callable[..., SandboxClient], orde
 def test_scaled_quota(
     account: Account, make_client: Callable[..., SandboxClient], order: str
 ) -> None:
-    """The quota is scaled with the other limits, and there is none without them."""
+    """The daily limit is scaled or disabled with the other limits."""
     report_type = "form-values-report"
     for limits, allowed in ((10.0, 10), (None, 30)):
         client = make_client(account, limits=limits)
@@ -270,7 +270,7 @@ def test_scaled_quota(
     ],
 )
 def test_timeframes(key: str, start: str, end: str) -> None:
-    """A key stands for days of the account's time zone, at noon UTC of a Friday."""
+    """Timeframe keys are resolved in the account's time zone."""
     timeframe = timeframe_of_key(key, NOW.timestamp(), ZONE)
     assert timeframe is not None
     assert (timeframe.start.isoformat(), timeframe.end.isoformat()) == (start, end)
@@ -291,7 +291,7 @@ def test_timeframes(key: str, start: str, end: str) -> None:
     ],
 )  # fmt: skip
 def test_intervals(interval: str, start: str, end: str, begins: list[str]) -> None:
-    """Intervals begin with their hour, day, Monday or month, and cover the timeframe just once."""
+    """Intervals cover the timeframe without overlap."""
     timeframe = Timeframe(datetime.fromisoformat(start), datetime.fromisoformat(end), ZONE)
     intervals = timeframe.intervals(interval)
     assert [begin.isoformat() for begin, _, _ in intervals] == begins

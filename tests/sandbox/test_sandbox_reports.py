@@ -1,4 +1,4 @@
-"""Reports, held against the events, members and visits that they tell of."""
+"""Reports, compared with the account's events, members and form visits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.reports.definitions import REPORTS
 
 YEAR = {"start": "2025-12-01T00:00:00Z", "end": "2026-11-30T00:00:00Z"}
 WEEK = {"key": "last_7_days"}
-MONEY = ("conversions", "conversion_value", "conversion_uniques")
+CONVERSIONS = ("conversions", "conversion_value", "conversion_uniques")
 COUNTS = {
     "recipients": ["Received Email", "Received Text Message"],
     "opens": ["Opened Email"],
@@ -34,12 +34,12 @@ COUNTS = {
 
 @pytest.fixture
 def order(account: Account) -> str:
-    """The id of the metric of orders."""
+    """The id of the metric Placed Order."""
     return next(one["id"] for one in account.metrics() if one["name"] == "Placed Order")
 
 
 def _pages(client: SandboxClient, report_type: str, **attributes: Any) -> Iterator[DecodedResponse]:
-    """All pages of a report; a page of one has the body of the first."""
+    """All pages of a report."""
     url = f"/api/{report_type}s"
     while url:
         response = client.post(url, report_type, **attributes)
@@ -57,7 +57,7 @@ def _results(client: SandboxClient, report_type: str, **attributes: Any) -> list
 
 
 def _counted(account: Account, names: list[str]) -> Counter[str]:
-    """How many events of Klaviyo's metrics there are of each message."""
+    """Numbers of events of Klaviyo's metrics by message id."""
     found = Counter[str]()
     for metric in account.collections["metric"]:
         owner = metric.attributes["integration"]
@@ -69,34 +69,38 @@ def _counted(account: Account, names: list[str]) -> Counter[str]:
 
 @pytest.mark.parametrize("report_type", ["campaign", "flow"])
 def test_messages(client: SandboxClient, account: Account, order: str, report_type: str) -> None:
-    """The numbers of every message are those of the events that name it."""
+    """The statistics of each message equal its numbers of events."""
     rows = _results(
         client,
         f"{report_type}-values-report",
-        statistics=[*COUNTS, *MONEY, "delivered"],
+        statistics=[*COUNTS, *CONVERSIONS, "delivered"],
         timeframe=YEAR,
         conversion_metric_id=order,
     )
-    told = {row["groupings"][f"{report_type}_message_id"]: row["statistics"] for row in rows}
-    assert len(told) == len(rows) >= 4
+    statistics_by_message = {
+        row["groupings"][f"{report_type}_message_id"]: row["statistics"] for row in rows
+    }
+    assert len(statistics_by_message) == len(rows) >= 4
     for statistic, names in COUNTS.items():
         counted = _counted(account, names)
-        known = {message: counted[message] for message in told}
-        assert {message: one[statistic] for message, one in told.items()} == known, statistic
-    for one in told.values():
+        known = {message: counted[message] for message in statistics_by_message}
+        assert {
+            message: one[statistic] for message, one in statistics_by_message.items()
+        } == known, statistic
+    for one in statistics_by_message.values():
         assert one["delivered"] == one["recipients"] - one["bounced"] - one["failed"]
         assert one["conversion_uniques"] <= one["conversions"]
 
 
 def test_conversions(client: SandboxClient, account: Account, order: str) -> None:
-    """What campaigns and flows have brought together is what the attributed orders were worth."""
-    told = [
+    """Conversions of all campaigns and flows equal the attributed orders."""
+    statistics = [
         row["statistics"]
         for report_type in ("campaign", "flow")
         for row in _results(
             client,
             f"{report_type}-values-report",
-            statistics=list(MONEY),
+            statistics=list(CONVERSIONS),
             timeframe=YEAR,
             conversion_metric_id=order,
         )
@@ -107,12 +111,12 @@ def test_conversions(client: SandboxClient, account: Account, order: str) -> Non
         for position in account.log.positions(metric)
     ]
     worth = [float(one.properties["$value"]) for one in payloads if one.message]
-    assert sum(one["conversions"] for one in told) == len(worth)
-    assert sum(one["conversion_value"] for one in told) == pytest.approx(sum(worth))
+    assert sum(one["conversions"] for one in statistics) == len(worth)
+    assert sum(one["conversion_value"] for one in statistics) == pytest.approx(sum(worth))
 
 
 def test_rates(client: SandboxClient, order: str) -> None:
-    """Rates are parts of a whole, and 0 of nothing."""
+    """Rates are quotients, 0 if the divisor is 0."""
     rows = _results(
         client,
         "campaign-values-report",
@@ -132,8 +136,8 @@ def test_rates(client: SandboxClient, order: str) -> None:
     assert any(row["statistics"]["open_rate"] > 0 for row in rows)
 
 
-def test_a_campaign_belongs_to_its_day(client: SandboxClient, account: Account, order: str) -> None:
-    """All that came of a campaign is told of the day of its sending, in the account's zone."""
+def test_dated_to_send_time(client: SandboxClient, account: Account, order: str) -> None:
+    """Statistics are dated to the day of sending, in the account's time zone."""
     body = {"statistics": ["recipients", "opens"], "conversion_metric_id": order}
     whole = _results(client, "campaign-values-report", timeframe=YEAR, **body)
     row = max(whole, key=lambda row: row["statistics"]["recipients"])
@@ -164,7 +168,7 @@ def test_series(
     interval: str,
     key: str,
 ) -> None:
-    """The intervals of a series together make the value."""
+    """The intervals of a series add up to the values report."""
     body: dict[str, Any] = {"statistics": statistics, "timeframe": {"key": key}}
     if report_type == "flow":
         body["conversion_metric_id"] = order
@@ -190,7 +194,7 @@ def test_series(
 
 
 def test_segments(client: SandboxClient, account: Account) -> None:
-    """A segment has as many members as are in it, and as many as joined without those who left."""
+    """The totals equal the members of each segment."""
     rows = _results(
         client,
         "segment-values-report",
@@ -203,7 +207,7 @@ def test_segments(client: SandboxClient, account: Account) -> None:
 
 
 def test_forms(client: SandboxClient, account: Account) -> None:
-    """The versions of a form together make the form, and are what visitors did."""
+    """The statistics of form versions add up to those of the form."""
     body = {"statistics": ["viewed_form", "submits"], "timeframe": YEAR}
     forms = {
         row["groupings"]["form_id"]: row["statistics"]["submits"]
@@ -234,7 +238,7 @@ def test_forms(client: SandboxClient, account: Account) -> None:
 def test_filters(
     client: SandboxClient, order: str, report_type: str, text: str, grouping: str, wanted: set[str]
 ) -> None:
-    """A filter chooses rows by what they can be grouped by."""
+    """Filters select rows by grouping."""
     rows = _results(
         client,
         f"{report_type}-values-report",
@@ -247,7 +251,7 @@ def test_filters(
 
 
 def test_filter_by_tag(client: SandboxClient, account: Account, order: str) -> None:
-    """A tag chooses the campaigns that have it, among others."""
+    """A filter by tag selects campaigns that have it among others."""
     tag = next(one for one in account.collections["tag"] if one.attributes["name"] == "vip")
     rows = _results(
         client,
@@ -263,7 +267,7 @@ def test_filter_by_tag(client: SandboxClient, account: Account, order: str) -> N
 
 
 def test_pages(client: SandboxClient, order: str) -> None:
-    """Pages hold every row once; a cursor belongs to the body that it was made for."""
+    """Pages have every row once; a cursor is valid only for its own body."""
     body: dict[str, Any] = {"timeframe": YEAR, "conversion_metric_id": order}
     pages = list(_pages(client, "campaign-values-report", statistics=["opens"], **body))
     rows = [row for page in pages for row in page.document["data"]["attributes"]["results"]]
@@ -281,8 +285,8 @@ def test_pages(client: SandboxClient, order: str) -> None:
     assert (refused.status, refused.error["detail"]) == (400, "Invalid cursor provided.")
 
 
-def test_future(make_client: Callable[..., SandboxClient], mutable_account: Account) -> None:
-    """What happens after a report shows in the next one: its numbers are of that moment."""
+def test_new_events(make_client: Callable[..., SandboxClient], mutable_account: Account) -> None:
+    """New events change the next report."""
     client = make_client(mutable_account)
     order = next(one["id"] for one in mutable_account.metrics() if one["name"] == "Placed Order")
     body: dict[str, Any] = {
@@ -315,10 +319,10 @@ CLIENT: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("name", "report_type", "needs"), CLIENT)
-def test_client(
+def test_sdk(
     sdk: KlaviyoAPI, order: str, name: str, report_type: str, needs: dict[str, Any]
 ) -> None:
-    """Klaviyo's own client asks for every statistic and reads the response."""
+    """Klaviyo's SDK requests all statistics and parses the response."""
     report = next(one for one in REPORTS.values() if one.type == report_type)
     attributes: dict[str, Any] = {"statistics": [*report.statistics], "timeframe": WEEK}
     attributes |= {"interval": "daily"} if "series" in report_type else {}

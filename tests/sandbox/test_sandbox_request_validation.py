@@ -1,4 +1,4 @@
-"""What each endpoint allows, and the refusals of the rest."""
+"""Validation of requests: parameters, headers, scopes, paths and methods."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SINCE = "2020-01-01T00:00:00Z"
     ],
 )
 def test_allowed(client: SandboxClient, path: str, query: str) -> None:
-    """What the reference allows is answered."""
+    """Allowed parameters return 200."""
     response = client.get(f"/api/{path}?{query}")
     assert response.status == 200, response.document
 
@@ -122,7 +122,7 @@ def test_allowed(client: SandboxClient, path: str, query: str) -> None:
     ],
 )
 def test_refused(client: SandboxClient, path: str, query: str, parameter: str) -> None:
-    """What the reference does not allow is refused, and the parameter named."""
+    """Disallowed parameters return 400 and the error names the parameter."""
     response = client.get(f"/api/{path}?{query}")
     assert response.status == 400
     assert response.error["code"] == "invalid"
@@ -132,7 +132,7 @@ def test_refused(client: SandboxClient, path: str, query: str, parameter: str) -
 @pytest.mark.parametrize("field", ["timestamp", "datetime"])
 @pytest.mark.parametrize(("later", "status"), [(-1, 200), (0, 200), (1, 400)])
 def test_bounds_in_the_future(client: SandboxClient, field: str, later: int, status: int) -> None:
-    """A lower bound must not be later than the clock; an upper bound may."""
+    """A lower bound in the future returns 400; an upper bound is accepted."""
     moment = int(NOW.timestamp()) + later
     value = str(moment) if field == "timestamp" else f"2026-11-20T12:00:0{later}Z"
     value = "2026-11-20T11:59:59Z" if (field, later) == ("datetime", -1) else value
@@ -157,7 +157,7 @@ def test_bounds_in_the_future(client: SandboxClient, field: str, later: int, sta
 def test_headers(
     client: SandboxClient, changes: dict[str, str | None], status: int, code: str
 ) -> None:
-    """Credentials and a revision that is spoken here must be given."""
+    """Credentials and a supported revision are required."""
     headers = {name: value for name, value in {**HEADERS, **changes}.items() if value}
     response = client.get("/api/lists", headers)
     assert (response.status, response.error["code"]) == (status, code)
@@ -165,7 +165,7 @@ def test_headers(
 
 @pytest.mark.parametrize("revision", ["2025-01-15", "2026-04-15", "2026-07-15", "2024-10-15"])
 def test_revisions(client: SandboxClient, revision: str) -> None:
-    """Stable and deprecated revisions are answered; a retired one is by default, too."""
+    """Stable and deprecated revisions are accepted, and retired ones by default."""
     headers = {"AUTHORIZATION": HEADERS["Authorization"], "Revision": revision}
     assert client.get("/api/lists", headers).status == 200
 
@@ -190,7 +190,7 @@ def test_revisions(client: SandboxClient, revision: str) -> None:
 def test_scopes(
     account: Account, make_client: Callable[..., SandboxClient], url: str, missing: str
 ) -> None:
-    """The scope of the type and of every included type is needed; the refusal names it."""
+    """The scopes of the type and of all included types are required; the error names them."""
     every = {
         f"{name}:read"
         for name in (
@@ -209,20 +209,20 @@ def test_scopes(
     "path", ["/", "/api", "/api/letters", "/api/events/x", "/api/Events", "/api/lists/x/y/z"]
 )
 def test_unknown_paths(client: SandboxClient, path: str) -> None:
-    """There is nothing elsewhere."""
+    """Unknown paths return 404."""
     response = client.get(path)
     assert (response.status, response.error["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "HEAD"])
 def test_methods(client: SandboxClient, method: str) -> None:
-    """The account can only be read."""
+    """Collections accept only GET."""
     response = client.api.handle(Request(method, "/api/lists", "", HEADERS))
     assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
 def test_error_document(client: SandboxClient) -> None:
-    """An error has the members that the reference gives it."""
+    """An error has all members of Klaviyo's error object."""
     error: dict[str, Any] = client.get("/api/lists", include="foo").error
     assert error.pop("id")
     assert error == {

@@ -1,4 +1,4 @@
-"""What else the account holds: whether it is as varied as in a real one, and goes together."""
+"""The variety and consistency of seeded resources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandbox_client import SandboxClient
 from sandbox import Account
 
 
-def _told(account: Account, resource_type: str, name: str) -> set[Any]:
+def _values(account: Account, resource_type: str, name: str) -> set[Any]:
     """The values of an attribute."""
     found = [one.attributes[name] for one in account.collections[resource_type]]
     return {str(one) if isinstance(one, (dict, list)) else one for one in found}
@@ -46,8 +46,8 @@ def _told(account: Account, resource_type: str, name: str) -> set[Any]:
     ],
 )  # fmt: skip
 def test_variety(account: Account, resource_type: str, name: str, values: set[Any]) -> None:
-    """An attribute has every value that readers have to tell apart."""
-    assert _told(account, resource_type, name) == values
+    """An attribute has all values that readers must distinguish."""
+    assert _values(account, resource_type, name) == values
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_variety(account: Account, resource_type: str, name: str, values: set[An
         ("webhook", "created_at"),
     ],
 )
-def test_gaps(account: Account, resource_type: str, name: str) -> None:
-    """An attribute that may be null is, here and there."""
-    values = _told(account, resource_type, name)
+def test_nulls(account: Account, resource_type: str, name: str) -> None:
+    """A nullable attribute is null in some records."""
+    values = _values(account, resource_type, name)
     assert None in values
     assert len(values) > 1
 
@@ -97,24 +97,24 @@ def test_actions(account: Account) -> None:
 
 
 def test_events_of_flows(account: Account) -> None:
-    """Every message of a flow that events tell of belongs to that flow."""
-    told = set()
+    """Flow messages in event properties belong to the flow."""
+    messages = set()
     for position in account.log.positions(None):
         properties = account.log.properties(position)
         if "$flow" in properties:
-            told.add((properties["$flow"], properties["$message"]))
+            messages.add((properties["$flow"], properties["$message"]))
     known = {
         (flow, message)
         for flow in account.ids("flow")
         for action in account.ids_under("flow", flow, "flow-actions")
         for message in account.ids_under("flow-action", action, "flow-messages")
     }
-    assert len(told) == 4
-    assert told <= known
+    assert len(messages) == 4
+    assert messages <= known
 
 
 def test_revenue(account: Account) -> None:
-    """Revenue is what the shop's orders bring; one mapped metric stands for nothing."""
+    """Revenue is mapped to Placed Order; one mapped metric has no metric."""
     mapped = {one.id: one for one in account.collections["mapped-metric"]}
     (order,) = mapped["revenue"].related("metric")
     assert order.attributes["name"] == "Placed Order"
@@ -124,7 +124,7 @@ def test_revenue(account: Account) -> None:
 
 
 def test_definitions(client: SandboxClient, account: Account) -> None:
-    """Definitions only show when asked for, but a form's by id always; lists never tell them."""
+    """Definitions are returned on request, and always for a single form."""
     flow, form = account.ids("flow")[0], account.ids("form")[1]
     assert "definition" not in client.get(f"/api/flows/{flow}").document["data"]["attributes"]
     asked = client.get(f"/api/flows/{flow}?additional-fields[flow]=definition").document["data"]
@@ -135,11 +135,11 @@ def test_definitions(client: SandboxClient, account: Account) -> None:
 
 
 def test_sample_values(client: SandboxClient, account: Account) -> None:
-    """The properties of a metric are those of its events; samples show when asked for."""
+    """Metric properties are those of the metric's events; samples are returned on request."""
     metric = next(m for m in account.log.metrics if m.attributes["name"] == "Placed Order")
     path = f"/api/metrics/{metric.id}/metric-properties"
-    told = {one["attributes"]["property"] for one in client.get(path).document["data"]}
-    assert told == account.log.properties(account.log.positions(metric)[0]).keys()
+    properties = {one["attributes"]["property"] for one in client.get(path).document["data"]}
+    assert properties == account.log.properties(account.log.positions(metric)[0]).keys()
     asked = client.get(f"{path}?additional-fields[metric-property]=sample_values").document["data"]
     assert any(one["attributes"]["sample_values"] for one in asked)
 
@@ -162,7 +162,7 @@ def test_deleted_parents(
     relation: str,
     path: str,
 ) -> None:
-    """With a parent its children go: they are not found any more."""
+    """The related records of a deleted parent return 404."""
     client = make_client(mutable_account)
     id = next(
         id
@@ -177,7 +177,7 @@ def test_deleted_parents(
 def test_deleted_grandparents(
     mutable_account: Account, make_client: Callable[[Account], SandboxClient]
 ) -> None:
-    """With a flow go the messages of its actions."""
+    """Messages of a deleted flow's actions return 404."""
     client = make_client(mutable_account)
     flow = mutable_account.ids("flow")[0]
     action = mutable_account.ids_under("flow", flow, "flow-actions")[0]
@@ -197,10 +197,10 @@ def test_deleted_grandparents(
         ("reviews", "item.id", "item"),
     ],
 )
-def test_found_by_another(
+def test_filter_by_related_id(
     client: SandboxClient, account: Account, path: str, wanted: str, found: str
 ) -> None:
-    """What belongs to one other record is found by its id."""
+    """Records can be filtered by the id of a related record."""
     resource_type = path.removesuffix("s")
     for one in account.collections[resource_type]:
         for other in one.related(found):
@@ -213,7 +213,7 @@ def test_found_by_another(
 
 
 def test_tags(client: SandboxClient) -> None:
-    """Every tag is in a group, and all but a few groups have none."""
+    """Every tag is in a group; most groups are empty."""
     groups = {
         one["relationships"]["tag-group"]["data"]["id"]
         for page in client.pages("/api/tags", include="tag-group")

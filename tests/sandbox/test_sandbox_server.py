@@ -1,4 +1,4 @@
-"""The sandbox on a socket, and its command line."""
+"""The HTTP server and the command line."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ TIMEOUT = 10
 
 
 @pytest.fixture
-def box(mutable_account: Account) -> Iterator[Sandbox]:
+def server(mutable_account: Account) -> Iterator[Sandbox]:
     """A running sandbox."""
     with Sandbox(mutable_account) as running:
         yield running
 
 
-def _get(box: Sandbox, path: str, timeout: float = TIMEOUT) -> requests.Response:
-    return requests.get(box.url + path, headers=HEADERS, timeout=timeout)
+def _get(server: Sandbox, path: str, timeout: float = TIMEOUT) -> requests.Response:
+    return requests.get(server.url + path, headers=HEADERS, timeout=timeout)
 
 
-def test_walk(box: Sandbox, mutable_account: Account) -> None:
-    """Pages come over HTTP as they do without it."""
-    url, found = f"{box.url}/api/events?sort=timestamp&include=profile", []
+def test_pagination(server: Sandbox, mutable_account: Account) -> None:
+    """Pagination works over HTTP."""
+    url, found = f"{server.url}/api/events?sort=timestamp&include=profile", []
     with requests.Session() as session:
         while url:
             page = session.get(url, headers=HEADERS, timeout=TIMEOUT).json()
@@ -46,9 +46,9 @@ def test_walk(box: Sandbox, mutable_account: Account) -> None:
     assert found == mutable_account.event_ids_of(None)
 
 
-def test_keep_alive(box: Sandbox) -> None:
-    """One connection serves many requests, after a refusal too."""
-    connection = http.client.HTTPConnection(urlsplit(box.url).netloc, timeout=TIMEOUT)
+def test_keep_alive(server: Sandbox) -> None:
+    """One connection serves several requests, also after an error."""
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=TIMEOUT)
     connection.connect()
     port = connection.sock.getsockname()[1]
     for method, path in (("GET", "/nowhere"), ("HEAD", "/api/lists"), ("GET", "/api/metrics")):
@@ -60,83 +60,86 @@ def test_keep_alive(box: Sandbox) -> None:
 
 
 def test_log(mutable_account: Account) -> None:
-    """The log tells what was asked and answered, and not with which key."""
-    with Sandbox(mutable_account) as box:
-        _get(box, "/api/lists?page%5Bsize%5D=2&sort=name")
-        _get(box, "/api/lists?sort=colour")
-    assert [(seen.path, seen.query, seen.status, seen.in_flight) for seen in box.requests] == [
+    """The request log has requests and responses, but not the API key."""
+    with Sandbox(mutable_account) as server:
+        _get(server, "/api/lists?page%5Bsize%5D=2&sort=name")
+        _get(server, "/api/lists?sort=colour")
+    assert [
+        (logged.path, logged.query, logged.status, logged.in_flight) for logged in server.requests
+    ] == [
         ("/api/lists", (("page[size]", "2"), ("sort", "name")), 200, 1),
         ("/api/lists", (("sort", "colour"),), 400, 1),
     ]
-    seen = box.requests[0]
-    assert seen.started <= seen.ended <= time.time()
-    assert seen.sent > 100
-    assert seen.user_agent.startswith("python-requests")
-    assert box.key not in repr(box.requests)
+    logged = server.requests[0]
+    assert logged.started <= logged.ended <= time.time()
+    assert logged.sent > 100
+    assert logged.user_agent.startswith("python-requests")
+    assert server.key not in repr(server.requests)
 
 
 def test_bodies(mutable_account: Account) -> None:
-    """A body arrives with its request, and is in the log."""
+    """Request bodies are received and logged."""
     resource_type = "segment-values-report"
     attributes = {"statistics": ["total_members"], "timeframe": {"key": "last_7_days"}}
     body = json.dumps({"data": {"type": resource_type, "attributes": attributes}})
     headers = {**HEADERS, "Content-Type": "application/vnd.api+json"}
-    with Sandbox(mutable_account) as box:
+    with Sandbox(mutable_account) as server:
         response = requests.post(
-            f"{box.url}/api/{resource_type}s", body, headers=headers, timeout=TIMEOUT
+            f"{server.url}/api/{resource_type}s", body, headers=headers, timeout=TIMEOUT
         )
     assert response.json()["data"]["attributes"]["results"]
-    assert [(seen.method, seen.body) for seen in box.requests] == [("POST", body)]
+    assert [(logged.method, logged.body) for logged in server.requests] == [("POST", body)]
 
 
 def test_latency(mutable_account: Account) -> None:
-    """Answers take their time, and more for every record; others are served meanwhile."""
-    with Sandbox(mutable_account, latency=0.2, latency_per_record=0.02) as box:
+    """Latency delays responses per record, without blocking other requests."""
+    with Sandbox(mutable_account, latency=0.2, latency_per_record=0.02) as server:
         threads = [
-            threading.Thread(target=_get, args=(box, "/api/lists?page[size]=5")) for _ in range(5)
+            threading.Thread(target=_get, args=(server, "/api/lists?page[size]=5"))
+            for _ in range(5)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(TIMEOUT)
-    assert all(seen.ended - seen.started >= 0.29 for seen in box.requests)
-    assert max(seen.in_flight for seen in box.requests) > 1
+    assert all(logged.ended - logged.started >= 0.29 for logged in server.requests)
+    assert max(logged.in_flight for logged in server.requests) > 1
 
 
 def test_limits(mutable_account: Account) -> None:
-    """Rate limits hold if asked for."""
-    with Sandbox(mutable_account, limits=1.0) as box:
-        statuses = [_get(box, "/api/accounts").status_code for _ in range(16)]
+    """Rate limits apply if they are set."""
+    with Sandbox(mutable_account, limits=1.0) as server:
+        statuses = [_get(server, "/api/accounts").status_code for _ in range(16)]
     assert 429 in statuses
 
 
 def test_scopes_and_key(mutable_account: Account) -> None:
-    """The key and its scopes can be chosen."""
-    with Sandbox(mutable_account, key="pk_mine", scopes=["lists:read"]) as box:
+    """The API key and its scopes can be set."""
+    with Sandbox(mutable_account, key="pk_mine", scopes=["lists:read"]) as server:
         headers = {**HEADERS, "Authorization": "Klaviyo-API-Key pk_mine"}
-        url = f"{box.url}/api/"
+        url = f"{server.url}/api/"
         answers = [
             requests.get(url + path, headers=headers, timeout=TIMEOUT).status_code
             for path in ("lists", "metrics")
         ]
-        assert [*answers, _get(box, "/api/lists").status_code] == [200, 403, 401]
+        assert [*answers, _get(server, "/api/lists").status_code] == [200, 403, 401]
 
 
 @pytest.mark.parametrize("name", ["reset", "reset_in_body", "truncated"])
-def test_broken_connections(box: Sandbox, name: str) -> None:
-    """A broken connection is an error at the other end, and the next one works."""
-    fault = box.faults.add(name)
+def test_broken_connections(server: Sandbox, name: str) -> None:
+    """A connection fault is an error for the client; the next request works."""
+    fault = server.faults.add(name)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-        _get(box, "/api/metrics")
+        _get(server, "/api/metrics")
     assert fault.applied == 1
-    assert box.requests[0].fault == name
-    assert _get(box, "/api/metrics").status_code == 200
+    assert server.requests[0].fault == name
+    assert _get(server, "/api/metrics").status_code == 200
 
 
-def test_truncated(box: Sandbox) -> None:
-    """A truncated body promises more than comes."""
-    box.faults.add("truncated")
-    connection = http.client.HTTPConnection(urlsplit(box.url).netloc, timeout=TIMEOUT)
+def test_truncated(server: Sandbox) -> None:
+    """A truncated body is shorter than its Content-Length."""
+    server.faults.add("truncated")
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=TIMEOUT)
     connection.request("GET", "/api/metrics", headers=HEADERS)
     response = connection.getresponse()
     with pytest.raises(http.client.IncompleteRead) as error:
@@ -146,37 +149,37 @@ def test_truncated(box: Sandbox) -> None:
     connection.close()
 
 
-def test_drip(box: Sandbox) -> None:
-    """A dripping body is slow, and whole."""
-    box.faults.add("drip", pieces=5, seconds=0.05)
+def test_drip(server: Sandbox) -> None:
+    """A dripping body is slow and complete."""
+    server.faults.add("drip", pieces=5, seconds=0.05)
     began = time.monotonic()
-    assert len(_get(box, "/api/metrics").json()["data"]) == 200
+    assert len(_get(server, "/api/metrics").json()["data"]) == 200
     assert time.monotonic() - began > 0.2
 
 
-def test_silence(box: Sandbox) -> None:
-    """No answer comes, until the other end gives up; others are served meanwhile."""
-    box.faults.add("silence")
+def test_silence(server: Sandbox) -> None:
+    """A silent connection times out; other requests are served."""
+    server.faults.add("silence")
     with pytest.raises(requests.ReadTimeout):
-        _get(box, "/api/metrics", timeout=0.3)
-    assert _get(box, "/api/metrics").status_code == 200
+        _get(server, "/api/metrics", timeout=0.3)
+    assert _get(server, "/api/metrics").status_code == 200
 
 
 def test_stops_during_silence(mutable_account: Account) -> None:
-    """A sandbox stops at once, even with a request unanswered."""
-    with Sandbox(mutable_account) as box:
-        box.faults.add("silence")
+    """The sandbox stops at once despite an unanswered request."""
+    with Sandbox(mutable_account) as server:
+        server.faults.add("silence")
         with pytest.raises(requests.ReadTimeout):
-            _get(box, "/api/metrics", timeout=0.2)
+            _get(server, "/api/metrics", timeout=0.2)
         began = time.monotonic()
     assert time.monotonic() - began < 5
     with pytest.raises(requests.ConnectionError):
-        _get(box, "/api/metrics")
+        _get(server, "/api/metrics")
 
 
-def test_control(box: Sandbox, mutable_account: Account) -> None:
-    """Over HTTP: events arrive, faults are asked for, the log and the truth are read."""
-    control = f"{box.url}/sandbox"
+def test_control(server: Sandbox, mutable_account: Account) -> None:
+    """Control endpoints add events, inject faults and return the log and the ids."""
+    control = f"{server.url}/sandbox"
 
     def post(command: str, body: Any) -> requests.Response:
         return requests.post(f"{control}/{command}", json=body, timeout=TIMEOUT)
@@ -194,9 +197,9 @@ def test_control(box: Sandbox, mutable_account: Account) -> None:
     assert truth["members"][segment] == mutable_account.members(segment)
 
     assert post("faults", {"add": [{"name": "status", "times": None}]}).json() == {"added": 1}
-    assert _get(box, "/api/lists").status_code == 503
+    assert _get(server, "/api/lists").status_code == 503
     post("faults", {"clear": True})
-    assert _get(box, "/api/lists").status_code == 200
+    assert _get(server, "/api/lists").status_code == 200
     log = requests.get(f"{control}/requests", timeout=TIMEOUT).json()["requests"]
     assert [(one["path"], one["status"]) for one in log] == [
         ("/api/lists", 503),
@@ -214,16 +217,16 @@ def test_control(box: Sandbox, mutable_account: Account) -> None:
         ("unknown", b"", 404),
     ],
 )
-def test_control_refused(box: Sandbox, command: str, body: bytes, status: int) -> None:
-    """A command that makes no sense is refused."""
-    response = requests.post(f"{box.url}/sandbox/{command}", data=body, timeout=TIMEOUT)
+def test_control_refused(server: Sandbox, command: str, body: bytes, status: int) -> None:
+    """Invalid commands return an error."""
+    response = requests.post(f"{server.url}/sandbox/{command}", data=body, timeout=TIMEOUT)
     assert response.status_code == status
     assert response.json()["error"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_command_line(number: signal.Signals) -> None:
-    """It says in one line where it listens, says nothing else, and ends cleanly on a signal."""
+    """The command prints its URL as one line and exits cleanly on a signal."""
     options = (
         "--events 300 --days 10 --naming old --seed 7 --now 2026-11-20T12:00:00Z --limits off "
         "--key pk_line --scopes events:read,metrics:read --without BouncedEmail --odd-dates"
