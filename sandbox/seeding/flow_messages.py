@@ -27,7 +27,7 @@ def make_flow_message(
             "channel": channel,
             "created": action.attributes["created"],
             "updated": action.attributes["updated"],
-            # Klaviyo returns null for alerts created in an older format.
+            # Null, so that some message has no definition.
             "definition": None if channel == "internal_alert" else definition,
         },
         {"flow-action": [action], "template": [template] if template else []},

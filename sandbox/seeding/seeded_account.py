@@ -62,6 +62,7 @@ def seed_account(
 ) -> SeededAccount:
     """Generate all data; `Account.seeded` describes the options."""
 
+    # Each part's name seeds its generator: a new name means other data for the same seed.
     def rng(part: str) -> random.Random:
         return random.Random(f"{seed}/{part}")
 
