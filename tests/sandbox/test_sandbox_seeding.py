@@ -9,6 +9,7 @@ import pytest
 from sandbox_client import SandboxClient
 
 from sandbox import Account
+from sandbox.seeding.profiles import REASONS
 
 
 def _values(account: Account, resource_type: str, name: str) -> set[Any]:
@@ -210,6 +211,32 @@ def test_filter_by_related_id(
             assert {pointer["id"] for pointer in pointers} == {other.id}
             return
     pytest.fail(f"no {resource_type} has a {found}")
+
+
+def test_suppressed_profiles_by_api(client: SandboxClient, account: Account) -> None:
+    """A filter by date finds all suppressed profiles, as do filters by each reason."""
+    field = "subscriptions.email.marketing.suppression"
+    since = f"greater-or-equal({field}.timestamp,2000-01-01T00:00:00Z)"
+    by_date = client.ids("/api/profiles", filter=since, sort=f"{field}.timestamp", page__size="100")
+    assert len(by_date) == len(set(by_date))
+    by_reason = {
+        id
+        for reason in REASONS
+        for id in client.ids("/api/profiles", filter=f"equals({field}.reason,'{reason}')")
+    }
+    assert set(by_date) == by_reason == set(account.suppressed_profiles())
+
+
+def test_list_suppressions(client: SandboxClient, account: Account) -> None:
+    """Suppressions of a list are found by a filter on the list."""
+    field = "subscriptions.email.marketing.list_suppressions.list_id"
+    found = {
+        id
+        for list_id in account.list_ids()
+        for id in client.ids("/api/profiles", filter=f"equals({field},'{list_id}')")
+    }
+    assert found
+    assert found - set(account.suppressed_profiles())
 
 
 def test_tags(client: SandboxClient) -> None:
