@@ -1,4 +1,4 @@
-# Everything a developer or a visitor runs. Each target sets up what it needs.
+# The commands of this project. Each target installs what it needs into .venv or .envs.
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,69 +9,69 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-integration check format generate bench soak constraints audit clean
 
-help:  ## What there is to make
+help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-demo: $(VENV)/demo $(ENVS)/target-jsonl/ready  ## From nothing to rows in a table, on a sandbox account
+demo: $(VENV)/demo $(ENVS)/target-jsonl/ready  ## Sync a sandbox account into DuckDB and show the rows; needs no Klaviyo account
 	@$(BIN)/python -m demo --target $(ENVS)/target-jsonl/bin/target-jsonl
 
-test: $(VENV)/dev  ## The test suite
+test: $(VENV)/dev  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto -m "not integration"
 
-test-integration: $(VENV)/dev  ## Real targets, PostgreSQL, Meltano, singer-check-tap
+test-integration: $(VENV)/dev  ## Run the tests with real targets, PostgreSQL, Meltano and singer-check-tap
 	$(BIN)/python -m pytest -m integration
 
-check: $(VENV)/dev  ## Format, lint, types and tests: what has to pass before a commit
+check: $(VENV)/dev  ## Check format, lint, types and tests; must pass before each commit
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses auto -m "not integration"
 
-format: $(VENV)/dev  ## Formats the code
+format: $(VENV)/dev  ## Format the code and fix lint errors where possible
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-generate: $(VENV)/dev  ## Writes the generated files anew
+generate: $(VENV)/dev  ## Write the generated files: catalog.json, tables and drawings in the documents
 	$(BIN)/python -m tools.generate
 
-bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Measures the tap beside others (20 min)
+bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Compare the speed with other taps (20 minutes)
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/dev  ## Random faults and kills for an hour; MINUTES=5 and SEED=1 if you like
+soak: $(VENV)/dev  ## Run random failures and kills for an hour; MINUTES=5 for less, SEED=1 to repeat
 	PYTHONPATH=. $(BIN)/python tests/reliability/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
-constraints: $(ENVS)/uv/ready  ## Pins all that the tap needs anew, for every Python and system at once
+constraints: $(ENVS)/uv/ready  ## Update constraints.txt: a pinned version of each dependency
 	$(ENVS)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 		--custom-compile-command "make constraints" --output-file constraints.txt setup.py
 
-audit: $(ENVS)/pip-audit/ready  ## Asks PyPI whether anything in constraints.txt is known to be vulnerable
+audit: $(ENVS)/pip-audit/ready  ## Check constraints.txt for known vulnerabilities
 	$(ENVS)/pip-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
 
-clean:  ## Removes all that was made
+clean:  ## Remove everything that these commands created
 	rm -rf $(VENV) $(ENVS) .demo build dist *.egg-info
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, for example: make PYTHON=python3.12 demo")'
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo: $(VENV)/bin/python setup.py
-	@echo "Setting up the demo ..."
-	$(BIN)/python $(PIP_INSTALL) -e '.[demo]'
+	@echo "Installing the demo ..."
+	@$(BIN)/python $(PIP_INSTALL) -e '.[demo]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/bin/python setup.py
-	@echo "Setting up the tests ..."
-	$(BIN)/python $(PIP_INSTALL) -e '.[dev]'
+	@echo "Installing the tests ..."
+	@$(BIN)/python $(PIP_INSTALL) -e '.[dev]'
 	@touch $@
 
 $(ENVS)/target-jsonl/ready:
-	@echo "Setting up target-jsonl in an environment of its own ..."
+	@echo "Installing target-jsonl in its own environment ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python $(PIP_INSTALL) target-jsonl==0.1.4
 	@touch $@
 
 $(ENVS)/uv/ready $(ENVS)/pip-audit/ready:
-	@echo "Setting up $(notdir $(@D)) in an environment of its own ..."
+	@echo "Installing $(notdir $(@D)) in its own environment ..."
 	@$(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python $(PIP_INSTALL) $(notdir $(@D))
 	@touch $@
@@ -79,8 +79,8 @@ $(ENVS)/uv/ready $(ENVS)/pip-audit/ready:
 $(ENVS)/singer-io/ready: PACKAGE = tap-klaviyo==1.1.5
 $(ENVS)/airbyte/ready: PACKAGE = airbyte-source-klaviyo==2.13.1
 
-# A peer that cannot be installed here is left out of the results.
+# A tap that cannot be installed on this machine is left out of the results.
 $(PEERS):
-	@echo "Setting up $(PACKAGE) in an environment of its own ..."
+	@echo "Installing $(PACKAGE) in its own environment ..."
 	@$(PYTHON) -m venv $(@D)
 	-@$(@D)/bin/python $(PIP_INSTALL) $(PACKAGE) && touch $@

@@ -20,7 +20,7 @@ from benchmarks.sides import (
     VERSION,
 )
 from benchmarks.stage import Conditions, Seed
-from tap_klaviyo.streams import DEFAULT
+from tap_klaviyo.streams import DEFAULT_STREAMS
 
 TAP = THE_TAP.name
 NOTHING = "tap-klaviyo, nothing new"
@@ -215,7 +215,7 @@ SCENARIOS: tuple[Scenario, ...] = (
                 THE_TAP,
                 Seed(50_000),
                 Conditions(latency=0.3, limits=1.0),
-                streams=tuple(stream.name for stream in DEFAULT),
+                streams=tuple(stream.name for stream in DEFAULT_STREAMS),
                 arriving=50,
             )
         ],

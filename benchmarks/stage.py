@@ -27,7 +27,7 @@ import msgspec
 from sandbox import Account, Api, Request, Sandbox
 from sandbox.get_requests import GetHandler
 from sandbox.revisions import REVISION
-from tap_klaviyo.streams import DEFAULT
+from tap_klaviyo.streams import DEFAULT_STREAMS
 
 SEEDING = 300.0
 """Seconds that an account may take to be made, and any other request to a stage."""
@@ -35,7 +35,7 @@ SEEDING = 300.0
 HOST = "127.0.0.1"
 EVENTS = "/api/events"
 
-METRICS = {stream.name: stream.metrics for stream in DEFAULT if stream.metrics}
+METRICS = {stream.name: stream.metrics for stream in DEFAULT_STREAMS if stream.metrics}
 """The streams of events, and the names of the metrics that they are made of."""
 
 

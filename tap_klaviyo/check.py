@@ -1,45 +1,57 @@
-"""``--test``: does the key work, and may it read what is selected?"""
+"""``--test``: can the API key read what is selected?"""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tap_klaviyo.config.settings import Config
-from tap_klaviyo.discovery.selection import Selected, unseen
+from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
 from tap_klaviyo.errors import StreamError, TapError
-from tap_klaviyo.klaviyo.account import QUERY, Account
+from tap_klaviyo.klaviyo.account import METRICS_QUERY, Account
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query, query_for
-from tap_klaviyo.records.page_parser import Shaper
-from tap_klaviyo.reports.builder import questions
+from tap_klaviyo.records.page_parser import PageParser
+from tap_klaviyo.reports.builder import build_queries
 from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.model import Stream
 
 
-def check(config: Config, client: Client, selection: Sequence[Selected]) -> None:
-    """Asks for one record of each kind of request that ``selection`` needs.
+@dataclass(frozen=True)
+class StreamCheck:
+    """Whether a stream can be read: the scopes that it needs, and the error if it cannot."""
 
-    Writes a table to stderr. Raises :class:`TapError` if the key or a scope is refused.
+    stream: str
+    scopes: tuple[str, ...]
+    error: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the stream can be read."""
+        return self.error is None
+
+
+def check(config: Config, client: Client, selection: Sequence[SelectedStream]) -> list[StreamCheck]:
+    """Requests one record of each stream and of all that it depends on.
+
+    Raises what ends a run, such as :class:`ConfigError` for a key that Klaviyo refuses.
     """
-    check = _Check(config, client)
-    faults: dict[str, StreamError] = {}
-    for selected in selection:
-        query = query_for(selected.stream, selected.schema)
-        needed = (*query.scopes, *(QUERY.scopes if selected.stream.metrics else ()))
-        fault = check.fault(selected, query)
-        scopes = ", ".join(dict.fromkeys(needed))
-        print(f"{'no' if fault else 'ok':4}{selected.name:45}{scopes}", file=sys.stderr)
-        if fault:
-            faults[selected.name] = fault
-    if faults:
-        reasons = " ".join(dict.fromkeys(map(str, faults.values())))
-        raise TapError(f"{len(faults)} of {len(selection)} streams cannot be read. {reasons}")
+    checker = _Checker(config, client)
+    return [checker.check(selected) for selected in selection]
 
 
-class _Check:
-    """Asks as a run would, each request once."""
+def check_error(checks: Sequence[StreamCheck]) -> TapError | None:
+    """The one line that says which streams cannot be read, and why."""
+    errors = [check.error for check in checks if check.error is not None]
+    if not errors:
+        return None
+    reasons = " ".join(dict.fromkeys(errors))
+    return TapError(f"{len(errors)} of {len(checks)} streams cannot be read. {reasons}")
+
+
+class _Checker:
+    """Requests what a run would request, each page once."""
 
     def __init__(self, config: Config, client: Client) -> None:
         self._config = config
@@ -47,54 +59,61 @@ class _Check:
         self._account = Account(client)
         self._answers: dict[tuple[object, ...], StreamError | list[str]] = {}
 
-    def fault(self, selected: Selected, query: Query) -> StreamError | None:
-        """Why a stream cannot be read, if it cannot."""
+    def check(self, selected: SelectedStream) -> StreamCheck:
+        """Checks one stream."""
+        query = query_for(selected.stream, selected.schema)
+        scopes = (*query.scopes, *(METRICS_QUERY.scopes if selected.stream.metrics else ()))
+        error = None
         try:
-            self._try(selected, query)
-        except StreamError as error:
-            return error
-        return None
+            self._request_first(selected, query)
+        except StreamError as refusal:
+            error = str(refusal)
+        return StreamCheck(selected.name, tuple(dict.fromkeys(scopes)), error)
 
-    def _try(self, selected: Selected, query: Query) -> None:
+    def _request_first(self, selected: SelectedStream, query: Query) -> None:
+        """Requests the first page of a stream. Raises what Klaviyo answers."""
         stream = selected.stream
         if stream.report:
             now = int(time.time())
-            for question in questions(selected, self._config.reports, self._account)[:1]:
-                for timeframe in question.timeframes(now - 1, now):
-                    self._ids(timeframe.address(""), query, timeframe.body(""))
+            for report_query in build_queries(selected, self._config.reports, self._account)[:1]:
+                for period in report_query.periods(now - 1, now):
+                    self._ids(period.url(""), query, period.json_body(""))
             return
         if stream.metrics:
-            # What is made of metrics has to find them first.
-            _ = self._account.metrics
-        parent = self._first(BY_NAME[stream.parent.stream]) if stream.parent else ""
+            _ = self._account.metrics  # An event stream has to find its metrics first.
+        parent = self._first_id(BY_NAME[stream.parent.stream]) if stream.parent else ""
         if parent is not None:
-            self._ids(_first_url(stream, query, stream.variants[0], parent), query)
+            self._ids(_first_url(stream, query, stream.filters[0], parent), query)
 
-    def _first(self, stream: Stream) -> str | None:
-        """The id of some record of a parent stream; None if there is none, so nothing below it."""
-        selected = unseen(stream)
+    def _first_id(self, stream: Stream) -> str | None:
+        """The ID of some record of a parent stream; None if it has no records."""
+        selected = hidden_parent(stream)
         query = query_for(stream, selected.schema)
-        above = self._first(BY_NAME[stream.parent.stream]) if stream.parent else ""
-        if above is None:
+        grandparent = self._first_id(BY_NAME[stream.parent.stream]) if stream.parent else ""
+        if grandparent is None:
             return None
-        for variant in stream.variants:
-            url = _first_url(stream, query, variant, above)
-            for identifier in self._ids(url, query, shaper=Shaper(selected)):
+        for stream_filter in stream.filters:
+            url = _first_url(stream, query, stream_filter, grandparent)
+            for identifier in self._ids(url, query, parser=PageParser(selected)):
                 return identifier
         return None
 
     def _ids(
-        self, url: str, query: Query, question: bytes | None = None, shaper: Shaper | None = None
+        self,
+        url: str,
+        query: Query,
+        json_body: bytes | None = None,
+        parser: PageParser | None = None,
     ) -> list[str]:
-        """The ids on a page, if anybody wants them; raises the refusal that was the answer."""
-        key = url, question, shaper is None
+        """The IDs on a page; none without a ``parser``. Raises what Klaviyo answers."""
+        key = url, json_body, parser is None
         if key not in self._answers:
             try:
-                self._answers[key] = self._client.ask(
+                self._answers[key] = self._client.request(
                     url,
                     query,
-                    question,
-                    lambda body: shaper.page(body.unpacked()).ids if shaper else [],
+                    lambda body: parser.parse(body.decompressed()).ids if parser else [],
+                    json_body=json_body,
                 )
             except StreamError as error:
                 self._answers[key] = error
@@ -104,5 +123,5 @@ class _Check:
         return answer
 
 
-def _first_url(stream: Stream, query: Query, variant: str, parent: str) -> str:
-    return query.url((variant,), 1 if stream.page_size else None, parent)
+def _first_url(stream: Stream, query: Query, stream_filter: str, parent: str) -> str:
+    return query.url((stream_filter,), 1 if stream.page_size else None, parent)

@@ -1,7 +1,7 @@
-"""The command: arguments in, exit code out.
+"""The command ``tap-klaviyo``: arguments in, exit code out. A thin layer over :class:`Tap`.
 
-0: all is well. 1: a fault, said in one line on stderr. 130 and 143: stopped by SIGINT or SIGTERM,
-after the page in hand and a STATE.
+Exit codes: 0 success; 1 an error, which the last line on stderr names; 2 invalid arguments; 130 and
+143 stopped by SIGINT or SIGTERM, after the current page and a STATE.
 """
 
 from __future__ import annotations
@@ -11,39 +11,37 @@ import gc
 import logging
 import os
 import signal
+import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from tap_klaviyo import __version__
-from tap_klaviyo.errors import TapError
-from tap_klaviyo.messages import stdout
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.errors import ConfigError, Stopped, TapError
+from tap_klaviyo.messages import write_stdout
 
-PREFIX = "TAP_KLAVIYO_"
+if TYPE_CHECKING:
+    from tap_klaviyo.check import StreamCheck
+    from tap_klaviyo.tap import Tap
 
-
-STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_EXIT = 128
-"""What a shell adds to a signal's number for an exit code."""
-
+"""What is added to the number of a signal for the exit code, as shells do."""
 
 DESCRIPTION = """\
 Reads a Klaviyo account and writes Singer messages to stdout.
 
-  1. tap-klaviyo --config config.json --test            is the key good?
-  2. tap-klaviyo --discover > catalog.json              what is there? (edit to select)
+  1. tap-klaviyo --config config.json --test            check the API key
+  2. tap-klaviyo --discover > catalog.json              list streams and fields (edit to select)
   3. tap-klaviyo --config config.json --catalog catalog.json | target-jsonl
 
-Without --catalog the streams that are selected by default are read. Feed the last STATE that the
-target prints back with --state, and the next run reads only what is new.
+Without --catalog, the streams that are selected by default are read. Pass the last STATE that the
+target prints to --state, and the next run reads only what is new.
 """
 
-
 EPILOG = """\
-Settings may also come from the environment: TAP_KLAVIYO_API_KEY, TAP_KLAVIYO_START_DATE and so on.
+Environment variables such as TAP_KLAVIYO_API_KEY and TAP_KLAVIYO_START_DATE override the file.
 See 'tap-klaviyo --about' for all settings and streams.
 """
 
@@ -56,19 +54,19 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("-c", "--config", metavar="FILE", help="settings, as a JSON object")
-    add("-s", "--state", metavar="FILE", help="state of the last run, to go on from there")
+    add("-c", "--config", metavar="FILE", help="settings, a JSON object")
+    add("-s", "--state", metavar="FILE", help="state of the last run, to continue from there")
     add("--catalog", metavar="FILE", help="streams and fields to read, as --discover writes it")
-    add("-p", "--properties", metavar="FILE", dest="catalog", help="an older name for --catalog")
+    add("-p", "--properties", metavar="FILE", dest="catalog", help="old name of --catalog")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("-d", "--discover", action="store_true", help="write the catalog and exit")
     mode.add_argument(
-        "--test", action="store_true", help="check the key and the scopes of each stream, and exit"
+        "--test", action="store_true", help="check the API key and its scopes for each stream"
     )
     mode.add_argument("--about", action="store_true", help="describe this tap and exit")
     mode.add_argument("--version", action="version", version=f"tap-klaviyo {__version__}")
     add("--format", choices=("text", "json", "markdown"), default="text", help="for --about")
-    add("--debug", action="store_true", help="log more, and a traceback if something fails")
+    add("--debug", action="store_true", help="log more, and a traceback if an error occurs")
     return parser
 
 
@@ -80,18 +78,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TapError as error:
         _logger(options).critical("%s", error, exc_info=options.debug)
     except BrokenPipeError:
-        pass  # The target has gone, and has said why.
+        pass  # The target has ended, and has said why.
     except KeyboardInterrupt:
         return SIGNAL_EXIT + signal.SIGINT
     except ImportError as error:
-        message = "The tap is not installed whole: %s. Install it again with pip."
+        message = "A dependency is missing: %s. Reinstall tap-klaviyo with pip."
         logging.basicConfig(format="%(levelname)s %(message)s")
         logging.getLogger().critical(message, error, exc_info=options.debug)
     except Exception as error:
-        # The text of an error that nobody foresaw may hold data of the account.
+        # The text of an unexpected error may hold profile data, so only its place is shown.
         place = traceback.extract_tb(error.__traceback__)[-1]
         _logger(options).critical(
-            "A fault of the tap itself: %s at %s:%d. Please report it, with the output of --debug.",
+            "Internal error: %s at %s:%d. Please report it, with the output of --debug.",
             type(error).__name__,
             os.path.basename(place.filename),
             place.lineno or 0,
@@ -101,102 +99,119 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Imported where needed: --version and --discover do not wait for what they do not use.
+    # Imports are here so that --version and --discover do not wait for what they do not use.
     if options.about:
         from tap_klaviyo.about.render import about
 
-        stdout().text(about(options.format))
+        _print(about(options.format))
     elif options.discover:
         from tap_klaviyo.discovery.catalog import catalog_text
         from tap_klaviyo.streams import STREAMS
 
-        stdout().text(catalog_text([*STREAMS, *_own_streams(options)]))
+        settings = _settings(options) if _has_settings(options) else {}
+        if settings.get("metric_streams"):
+            from tap_klaviyo.config.loading import parse_metric_streams
+
+            _print(catalog_text([*STREAMS, *parse_metric_streams(settings)]))
+        else:
+            _print(catalog_text(STREAMS))
     else:
-        return _sync(options)
+        return _use_tap(options)
     return 0
 
 
-def _own_streams(options: argparse.Namespace) -> Sequence[Stream]:
-    """The streams that the settings add to the catalog; to look is not free, so only if need be."""
+def _print(text: str) -> None:
+    write_stdout(text.encode() + b"\n")
+
+
+def _has_settings(options: argparse.Namespace) -> bool:
+    """Whether there may be settings; reading them takes time, so only if need be."""
     given = options.config and os.path.exists(options.config)
-    if not given and not any(name.startswith(PREFIX) for name in os.environ):
-        return ()
-    from tap_klaviyo.config.loading import own_streams
-
-    return own_streams(options.config if given else None)
+    return bool(given) or any(name.startswith("TAP_KLAVIYO_") for name in os.environ)
 
 
-def _sync(options: argparse.Namespace) -> int:
-    """A run, or with --test a check of what a run would need. The exit code is 0 or a signal's."""
-    with _here_to_stay():
-        from tap_klaviyo.check import check
-        from tap_klaviyo.config import loading as config
-        from tap_klaviyo.discovery import selection as discovery
-        from tap_klaviyo.discovery.catalog import build_catalog
-        from tap_klaviyo.klaviyo.account import read_metrics
-        from tap_klaviyo.klaviyo.client import Client
-        from tap_klaviyo.state import State
-        from tap_klaviyo.streams import STREAMS
-        from tap_klaviyo.sync.progress import watched
-        from tap_klaviyo.sync.run import Run
+def _settings(options: argparse.Namespace) -> Mapping[str, Any]:
+    """The settings of the file, overridden by the environment."""
+    from tap_klaviyo.config.loading import from_environment, read_object
+
+    given = options.config and (not options.discover or os.path.exists(options.config))
+    settings = read_object(options.config, "config", ConfigError) if given else {}
+    return {**settings, **from_environment(os.environ)}
+
+
+def _use_tap(options: argparse.Namespace) -> int:
+    """Runs a sync or, with --test, a check. The exit code is 0, 1 or that of a signal."""
+    with _imports_frozen():
+        from tap_klaviyo.tap import Tap
 
     _logger(options)
-    settings = config.load(options.config)
-    document = config.read_object(options.catalog, "catalog") if options.catalog else None
-    state = State(config.read_object(options.state, "state") if options.state else {})
-    client = Client(settings)
-    streams = [*STREAMS, *settings.metric_streams]
-    names = {}
-    if document is not None and discovery.names_metrics(document, streams):
-        names = read_metrics(client).stream_names()
-    if document is None:
-        document = build_catalog(streams)
-    selection = discovery.read_catalog(document, names, streams)
-    if options.test:
-        with nullcontext() if options.debug else _without_requests():
-            check(settings, client, selection)
-        return 0
-    run = Run(settings, client, stdout(), watched(), selection, state)
     received: list[int] = []
+    tap = Tap(_settings(options), options.catalog, options.state)
+    if options.test:
+        return _check(tap, options)
+    with _stopped_by_signals(tap, received):
+        code = _sync(tap, options)
+    if received:
+        number = signal.Signals(received[0])
+        _logger(options).warning("Stopped by %s; the state keeps what is done.", number.name)
+        return SIGNAL_EXIT + number
+    return code
+
+
+def _sync(tap: Tap, options: argparse.Namespace) -> int:
+    from tap_klaviyo.sync.progress import progress_for_terminal
+
+    try:
+        summary = tap.sync(write_stdout, progress=progress_for_terminal())
+    except Stopped:
+        return 0
+    if summary.error is None:
+        return 0
+    if summary.stopped:
+        _logger(options).error("%s", summary.error)
+    else:
+        _logger(options).critical("%s", summary.error)
+    return 1
+
+
+def _check(tap: Tap, options: argparse.Namespace) -> int:
+    """Prints a line per stream to stderr."""
+    from tap_klaviyo.check import check_error
+
+    with nullcontext() if options.debug else _without_metrics():
+        checks = tap.check()
+    for stream in checks:
+        print(_check_line(stream), file=sys.stderr)
+    if error := check_error(checks):
+        raise error
+    return 0
+
+
+def _check_line(check: StreamCheck) -> str:
+    return f"{'ok' if check.ok else 'no':4}{check.stream:45}{', '.join(check.scopes)}"
+
+
+@contextmanager
+def _stopped_by_signals(tap: Tap, received: list[int]) -> Iterator[None]:
+    """Stops ``tap`` at the first signal; ``received`` gets the numbers of all."""
 
     def stop(number: int, _frame: object) -> None:
-        # Asked first: a second signal may come at any line, and must not hide this one.
+        # A second signal may arrive at any line, and must not hide the first one.
         first = not received
         received.append(number)
         if first:
-            run.stop()
+            tap.stop()
 
-    for number in STOPPING_SIGNALS:
+    for number in STOP_SIGNALS:
         signal.signal(number, stop)
-    try:
-        run.sync()
-    except TapError as error:
-        if not received:
-            raise
-        _logger(options).error("%s", error)
-    for number in STOPPING_SIGNALS:
-        # While Python ends it would let a second one kill it.
+    yield
+    for number in STOP_SIGNALS:
+        # A further signal would kill the process while Python shuts down.
         signal.signal(number, signal.SIG_IGN)
-    if received:
-        _logger(options).warning(
-            "Stopped by %s; the state keeps what is done.", signal.Signals(received[0]).name
-        )
-    return SIGNAL_EXIT + received[0] if received else 0
 
 
 @contextmanager
-def _here_to_stay() -> Iterator[None]:
-    """Spares the garbage collector what is imported: to look at it takes a tenth of a start."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-@contextmanager
-def _without_requests() -> Iterator[None]:
+def _without_metrics() -> Iterator[None]:
     """Keeps the log line of each request out of what a person wants to read."""
     logger = logging.getLogger("tap_klaviyo.klaviyo.client")
     logger.setLevel(logging.WARNING)
@@ -206,8 +221,19 @@ def _without_requests() -> Iterator[None]:
         logger.setLevel(logging.NOTSET)
 
 
+@contextmanager
+def _imports_frozen() -> Iterator[None]:
+    """Keeps what is imported from the garbage collector, which takes a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _logger(options: argparse.Namespace) -> logging.Logger:
-    """Singer's logger: lines of level and message on stderr."""
+    """Singer's logger, which writes level and message to stderr."""
     import singer
 
     logger: logging.Logger = singer.get_logger()

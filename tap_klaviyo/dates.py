@@ -1,4 +1,4 @@
-"""Moments: text in, UTC out."""
+"""Dates: text in, UTC out."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?", re.ASCII)
 
 
 def parse_utc(text: str) -> datetime:
-    """RFC 3339 or an ISO date as a UTC datetime; what names no zone means UTC.
+    """A date or time of RFC 3339 as a UTC datetime. Without an offset it is UTC.
 
-    A blank may stand for the ``T``, as Klaviyo sometimes writes it. Raises ValueError for
-    everything else, half-dates such as "12" included.
+    A blank may replace the ``T``, since Klaviyo writes some dates so. Raises ValueError for
+    anything else, incomplete dates such as "12" included.
     """
     if not _ISO.fullmatch(text):
         raise ValueError(f"not a date: {text!r}")
     try:
-        moment: Any = pendulum.parse(text, tz="UTC")
-        utc = moment.in_timezone("UTC")
+        parsed: Any = pendulum.parse(text, tz="UTC")
+        utc = parsed.in_timezone("UTC")
     except (ValueError, OverflowError, AttributeError) as error:
         raise ValueError(f"not a date: {text!r}") from error
     clock = (utc.hour, utc.minute, utc.second, utc.microsecond)

@@ -1,12 +1,19 @@
-"""What can go wrong, named by what the user does next.
+"""Errors, named by what the user does next.
 
 ::
 
-    TapError                one line for the user; the run exits with code 1
-    ├── ConfigError         correct a setting or an input file; nothing else can go on
-    ├── StreamError         one stream cannot be read; the others go on
-    │   └── ApiError        because Klaviyo refuses it
-    └── RetryableError      Klaviyo or the network fails for now; run again later
+    TapError                  base class; the message is one line for the user
+    ├── ConfigError           correct a setting, the API key, a proxy or a certificate
+    │   ├── CatalogError      correct the catalog
+    │   └── StateError        correct or remove the state
+    ├── StreamError           correct what the message names; other streams go on
+    │   ├── ApiError          Klaviyo refuses a request, for example for want of a scope
+    │   └── RetryableError    run again later: Klaviyo or the network fails
+    ├── OutputError           make room for the output and run again
+    ├── InternalError         report a bug
+    └── Stopped               nothing: stop() was called
+
+A :class:`StreamError` ends one stream; all others end the run.
 """
 
 from __future__ import annotations
@@ -15,10 +22,9 @@ LONGEST_MESSAGE = 1000
 
 
 class TapError(Exception):
-    """A fault whose message is one line that says what to do. Never holds a secret.
+    """An error whose message is one line that says what to do. It holds no secret.
 
-    A message may quote what a file or a server says: line breaks in it become blanks, and a text
-    without end is cut.
+    A message may quote files and servers: line breaks become blanks, and long text is cut.
     """
 
     def __init__(self, message: str) -> None:
@@ -26,7 +32,15 @@ class TapError(Exception):
 
 
 class ConfigError(TapError):
-    """A setting or an input file has to be corrected, so the whole run ends."""
+    """A setting, an input file or the environment has to be corrected."""
+
+
+class CatalogError(ConfigError):
+    """The catalog has to be corrected."""
+
+
+class StateError(ConfigError):
+    """The state has to be corrected or removed."""
 
 
 class StreamError(TapError):
@@ -34,10 +48,10 @@ class StreamError(TapError):
 
 
 class ApiError(StreamError):
-    """Klaviyo refuses a request for good.
+    """Klaviyo refuses a request permanently.
 
-    ``status`` is the HTTP status, ``parameter`` the query parameter that Klaviyo names as the
-    culprit (empty if it names none).
+    ``status`` is the HTTP status. ``parameter`` is the query parameter that Klaviyo names as the
+    cause, empty if it names none.
     """
 
     def __init__(self, message: str, status: int, parameter: str = "") -> None:
@@ -46,5 +60,17 @@ class ApiError(StreamError):
         self.parameter = parameter
 
 
-class RetryableError(TapError):
-    """A request failed in a way that passes: a network error, a 5xx, an unreadable body."""
+class RetryableError(StreamError):
+    """Requests failed until the retries were used up, but may work later."""
+
+
+class OutputError(TapError):
+    """The output cannot be written, for example because a disk is full."""
+
+
+class InternalError(TapError):
+    """A bug in the tap. ``__cause__`` is the error that nobody expected."""
+
+
+class Stopped(TapError):
+    """The run was stopped by a call of ``stop()`` or by a signal."""

@@ -1,42 +1,32 @@
-"""Singer messages: the only module that touches stdout.
+"""Singer messages: the only module that writes them, and the only one that touches stdout.
 
-Records arrive as finished lines and are written as they are, with nothing buffered in between: a
-target never waits for half a page, and nothing is left to be written when a process ends.
+Records arrive as complete lines and are passed on at once, without a buffer. So a target never
+waits for half a page, and nothing remains to be written when a process ends.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import FileIO
 from typing import Any, Protocol
 
 import msgspec
 
-from tap_klaviyo.errors import TapError
+from tap_klaviyo.errors import OutputError
 
 STDOUT = 1
 
 
-class Output(Protocol):
-    """Something that takes bytes, perhaps not all at once, and says how many."""
-
-    def write(self, data: memoryview, /) -> int | None:
-        """The number of bytes taken; None if it takes none now and does not wait either."""
-
-    def fileno(self) -> int:
-        """The descriptor to wait for."""
-
-
 class Writer:
-    """Writes messages to ``out``, an unbuffered file. For one thread.
+    """Encodes messages and passes them to ``write`` as bytes of one or more whole lines.
 
-    A closed pipe raises BrokenPipeError, a full disk :class:`TapError`. A full pipe is waited for,
-    even if somebody who shares it has made it one that does not wait.
+    ``failed`` is True once ``write`` has raised; nothing should be written after that.
     """
 
-    def __init__(self, out: Output) -> None:
-        self._out = out
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self.failed = False
 
     def schema(
         self,
@@ -45,8 +35,8 @@ class Writer:
         keys: Sequence[str],
         bookmarks: Sequence[str],
     ) -> None:
-        """A SCHEMA message; ``bookmarks`` are the replication keys."""
-        self._write(
+        """Writes a SCHEMA message; ``bookmarks`` are the replication keys."""
+        self._write_message(
             {
                 "type": "SCHEMA",
                 "stream": stream,
@@ -57,39 +47,62 @@ class Writer:
         )
 
     def records(self, lines: bytes) -> None:
-        """Finished RECORD lines, each with its newline."""
-        rest = memoryview(lines)
-        try:
-            while rest:
-                taken = self._out.write(rest)
-                if taken is None:
-                    select.select([], [self._out], [])
-                else:
-                    rest = rest[taken:]
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise TapError(
-                f"Cannot write to stdout: {error.strerror}. Make room and run again with the last "
-                "state that the target confirmed."
-            ) from error
+        """Writes complete RECORD lines."""
+        if lines:
+            self._pass_on(lines)
 
     def state(self, value: Mapping[str, Any]) -> None:
-        """A STATE message; everything it speaks of has been written before."""
-        self._write({"type": "STATE", "value": value})
+        """Writes a STATE message. All records that it covers have been written before."""
+        self._write_message({"type": "STATE", "value": value})
 
     def activate_version(self, stream: str, version: int) -> None:
-        """An ACTIVATE_VERSION message: whatever has another version is no more."""
-        self._write({"type": "ACTIVATE_VERSION", "stream": stream, "version": version})
+        """Writes ACTIVATE_VERSION: rows of other versions no longer exist in Klaviyo."""
+        self._write_message({"type": "ACTIVATE_VERSION", "stream": stream, "version": version})
 
-    def text(self, text: str) -> None:
-        """What a mode other than sync prints, such as the catalog."""
-        self.records(text.encode() + b"\n")
+    def _write_message(self, message: Mapping[str, Any]) -> None:
+        self._pass_on(msgspec.json.encode(message) + b"\n")
 
-    def _write(self, message: Mapping[str, Any]) -> None:
-        self.records(msgspec.json.encode(message) + b"\n")
+    def _pass_on(self, lines: bytes) -> None:
+        try:
+            self._write(lines)
+        except BaseException:
+            self.failed = True
+            raise
 
 
-def stdout() -> Writer:
-    """A writer on the process's stdout."""
-    return Writer(FileIO(STDOUT, "wb", closefd=False))
+class File(Protocol):
+    """An unbuffered file that may accept only a part of the bytes."""
+
+    def write(self, data: memoryview, /) -> int | None:
+        """Returns the number of bytes written; None if it would block."""
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+
+
+def write_all(file: File, data: bytes) -> None:
+    """Writes all of ``data``, waiting for a full pipe even if it is in non-blocking mode.
+
+    Raises BrokenPipeError if the reader has closed the pipe, and :class:`OutputError` for other
+    errors, such as a full disk.
+    """
+    rest = memoryview(data)
+    try:
+        while rest:
+            written = file.write(rest)
+            if written is None:
+                select.select([], [file], [])
+            else:
+                rest = rest[written:]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write to stdout: {error.strerror}. Make room and run again with the last "
+            "state that the target confirmed."
+        ) from error
+
+
+def write_stdout(data: bytes) -> None:
+    """Writes to the stdout of the process. Raises what :func:`write_all` raises."""
+    write_all(FileIO(STDOUT, "wb", closefd=False), data)

@@ -9,16 +9,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse
+from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
-from tap_klaviyo.discovery.selection import Selected, read_catalog
+from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
+from tap_klaviyo.tap import client_for
 
 settings.register_profile(
     "ci",
@@ -33,7 +35,7 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 Configure = Callable[..., Config]
-Select = Callable[..., Selected]
+Select = Callable[..., SelectedStream]
 
 
 @dataclass
@@ -90,7 +92,7 @@ def configure() -> Configure:
 
     def make(**settings: Any) -> Config:
         required = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
-        return parse({**required, **settings})
+        return parse_config({**required, **settings})
 
     return make
 
@@ -103,7 +105,7 @@ def select() -> Select:
     arguments are set on the catalog's entry.
     """
 
-    def make(name: str, *without: str, **entry_changes: Any) -> Selected:
+    def make(name: str, *without: str, **entry_changes: Any) -> SelectedStream:
         entries = copy.deepcopy(build_catalog()["streams"])
         entry = next(entry for entry in entries if entry["tap_stream_id"] == name) | entry_changes
         for item in entry["metadata"]:
@@ -116,9 +118,11 @@ def select() -> Select:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the test; all sleep in the process is this clock's."""
+    """The clock of the test. The clients of a ``Tap`` wait on it; nothing else may sleep."""
     clock = Clock()
     monkeypatch.setattr(time, "sleep", clock.sleep)
+    on_clock = partial(client_for, clock=clock.time, sleep=clock.sleep)
+    monkeypatch.setattr("tap_klaviyo.tap.client_for", on_clock)
     return clock
 
 

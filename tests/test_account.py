@@ -12,8 +12,8 @@ import responses
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import RetryableError, StreamError
 from tap_klaviyo.klaviyo.account import Account, Metric, Metrics, read_metrics
-from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.streams import BY_NAME
+from tap_klaviyo.tap import client_for
 
 URL = "https://a.klaviyo.com/api/metrics"
 OWN = {"object": "integration", "id": "K", "name": "Klaviyo", "category": "Internal"}
@@ -46,7 +46,7 @@ def test_every_page(configure: Configure) -> None:
     )
     responses.get(URL, json=second, match=[responses.matchers.query_param_matcher({"p": ""})])
     responses.get(URL, json=first)
-    metrics = read_metrics(Client(configure()))
+    metrics = read_metrics(client_for(configure()))
     assert metrics.ids(["Opened Email"], "klaviyo") == ["A", "C"]
     assert metrics.ids(["Clicked Email"], "klaviyo") == []
     assert len(responses.calls) == 2
@@ -59,7 +59,7 @@ def test_every_page(configure: Configure) -> None:
 def test_odd_integrations(configure: Configure, integration: Any) -> None:
     """A metric whose integration is not clearly Klaviyo's own is not ours."""
     responses.get(URL, json=page(metric("A", "Opened Email", integration)))
-    assert read_metrics(Client(configure())).ids(["Opened Email"], "klaviyo") == []
+    assert read_metrics(client_for(configure())).ids(["Opened Email"], "klaviyo") == []
 
 
 def test_union_of_names() -> None:
@@ -90,20 +90,18 @@ def test_stream_names() -> None:
 
 @pytest.mark.parametrize("body", [[], {}, {"data": None}, {"data": [{}]}, {"data": [1]}, 1, "x"])
 @responses.activate
-def test_no_list_of_metrics(
-    configure: Configure, monkeypatch: pytest.MonkeyPatch, body: Any
-) -> None:
-    """An answer that is no list of metrics is tried again and then told."""
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+def test_no_list_of_metrics(configure: Configure, clock: Any, body: Any) -> None:
+    """An answer that is not a list of metrics is requested again until the time is used up."""
     responses.get(URL, body=json.dumps(body))
-    with pytest.raises(RetryableError, match="no list of resources"):
-        read_metrics(Client(configure()))
+    client = client_for(configure(), clock=clock.time, sleep=clock.sleep)
+    with pytest.raises(RetryableError, match="not a list of resources"):
+        read_metrics(client)
     assert len(responses.calls) > 1
 
 
 def known(configure: Configure) -> Account:
     """An account of which nothing is known yet."""
-    return Account(Client(configure()))
+    return Account(client_for(configure()))
 
 
 @responses.activate
@@ -113,7 +111,7 @@ def test_a_fact_is_asked_for_once(configure: Configure) -> None:
     responses.get("https://a.klaviyo.com/api/accounts", json=page(zone))
     account = known(configure)
     assert not responses.calls
-    assert account.zone.key == account.zone.key == "Europe/Paris"
+    assert account.time_zone.key == account.time_zone.key == "Europe/Paris"
     assert len(responses.calls) == 1
 
 
@@ -124,7 +122,7 @@ def test_a_refusal_is_remembered(configure: Configure) -> None:
     account = known(configure)
     for _ in range(2):
         with pytest.raises(StreamError, match="accounts:read"):
-            _ = account.zone
+            _ = account.time_zone
     assert len(responses.calls) == 1
 
 
@@ -135,7 +133,7 @@ def test_a_time_zone_that_is_none(configure: Configure, name: Any) -> None:
     account = {"type": "account", "id": "A", "attributes": {"timezone": name}}
     responses.get("https://a.klaviyo.com/api/accounts", json=page(account))
     with pytest.raises(StreamError, match="time zone"):
-        _ = known(configure).zone
+        _ = known(configure).time_zone
 
 
 @responses.activate
@@ -143,7 +141,7 @@ def test_an_account_without_a_time_zone(configure: Configure) -> None:
     """Where no account is told, its reports cannot be asked for."""
     responses.get("https://a.klaviyo.com/api/accounts", json=page())
     with pytest.raises(StreamError, match="time zone"):
-        _ = known(configure).zone
+        _ = known(configure).time_zone
 
 
 @pytest.mark.parametrize(
@@ -163,4 +161,4 @@ def test_what_stands_for_revenue(configure: Configure, related: Any, metric: str
         {"type": "mapped-metric", "id": "revenue", "relationships": related},
     ]
     responses.get("https://a.klaviyo.com/api/mapped-metrics", json=page(*mapped))
-    assert known(configure).revenue == metric
+    assert known(configure).revenue_metric == metric

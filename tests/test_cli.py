@@ -292,5 +292,5 @@ def test_a_stopped_run_of_which_a_stream_was_refused(
     assert main(["-c", config, "--catalog", write("catalog.json", chosen)]) == 128 + signal.SIGTERM
     said = capfd.readouterr().err
     assert "1 of 2 streams could not be read (segments)" in said
-    assert "stopped before the others were complete" in said
+    assert "the run ended before the others were complete" in said
     assert "Stopped by SIGTERM" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_klaviyo.config.loading import load, own_streams, parse, read_object
+from tap_klaviyo.config.loading import (
+    from_environment,
+    parse_config,
+    parse_metric_streams,
+    read_object,
+)
 from tap_klaviyo.config.settings import SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.streams import BY_NAME
@@ -111,6 +116,12 @@ def fault_of(call: Callable[[], Any]) -> str:
     return str(caught.value)
 
 
+def load(path: str | None, environment: Mapping[str, str]) -> Config:
+    """The settings of a file and an environment, as the command reads them."""
+    settings = read_object(path, "config", ConfigError) if path else {}
+    return parse_config({**settings, **from_environment(environment)})
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[bytes], str]:
     """Writes a config file and gives its path."""
@@ -125,7 +136,7 @@ def file(tmp_path: Path) -> Callable[[bytes], str]:
 
 def test_defaults() -> None:
     """With what is required alone, the rest has the documented defaults."""
-    settings = parse(REQUIRED)
+    settings = parse_config(REQUIRED)
     assert settings.api_key.reveal() == "pk_test_key"
     assert settings.start_date == utc(2026, 1, 1)
     assert settings.end_date is None
@@ -139,7 +150,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(("name", "written", "parsed"), GOOD)
 def test_good_values(name: str, written: Any, parsed: Any) -> None:
     """Each form of a value that the documentation names is understood."""
-    assert getattr(parse({**REQUIRED, name: written}), name) == parsed
+    assert getattr(parse_config({**REQUIRED, name: written}), name) == parsed
 
 
 @pytest.mark.parametrize(
@@ -149,14 +160,14 @@ def test_good_values(name: str, written: Any, parsed: Any) -> None:
 )
 def test_bad_values(name: str, written: Any) -> None:
     """A value that cannot be is refused by the name of its setting and what is expected."""
-    message = fault_of(lambda: parse({**REQUIRED, name: written}))
+    message = fault_of(lambda: parse_config({**REQUIRED, name: written}))
     assert message.startswith(f"config: {name}: expected ")
     assert "\n" not in message
 
 
 def test_all_faults_together() -> None:
     """One run tells every fault of a config."""
-    message = fault_of(lambda: parse({"page_size": 0, "base_url": "x", "end_date": "x"}))
+    message = fault_of(lambda: parse_config({"page_size": 0, "base_url": "x", "end_date": "x"}))
     for name in ("api_key", "start_date", "page_size", "base_url", "end_date"):
         assert f"{name}: expected" in message
 
@@ -164,8 +175,8 @@ def test_all_faults_together() -> None:
 def test_end_before_start() -> None:
     """A span of time that ends before it begins is a fault of end_date."""
     dates = {"start_date": "2026-02-01", "end_date": "2026-01-01"}
-    message = fault_of(lambda: parse({**REQUIRED, **dates}))
-    assert message == "config: end_date: expected a moment after start_date."
+    message = fault_of(lambda: parse_config({**REQUIRED, **dates}))
+    assert message == "config: end_date: expected a time after start_date."
 
 
 @given(st.sampled_from([setting.name for setting in SETTINGS]), st.data())
@@ -174,23 +185,23 @@ def test_any_value(name: str, data: st.DataObject) -> None:
     json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
     written = data.draw(json_values | st.lists(json_values) | st.from_regex(r"\AP[0-9T/DHWY.-]+\Z"))
     with suppress(ConfigError):
-        parse({**REQUIRED, name: written})
+        parse_config({**REQUIRED, name: written})
 
 
 def test_secrets_never_print() -> None:
     """The key shows in no text of a config, of its fields or of an error about it."""
     key = "pk_" + "x7" * 8
-    settings = parse({**REQUIRED, "api_key": key})
+    settings = parse_config({**REQUIRED, "api_key": key})
     shown = [repr(settings), str(settings), f"{settings.api_key}", repr(vars(settings))]
     with pytest.raises(ConfigError) as caught:
-        parse({**REQUIRED, "api_key": f"{key} {key}"})
+        parse_config({**REQUIRED, "api_key": f"{key} {key}"})
     assert key not in "".join([*shown, *traceback.format_exception(caught.value)])
 
 
 def test_settings_are_frozen() -> None:
     """Nobody changes a setting while the tap runs."""
     with pytest.raises(AttributeError):
-        parse(REQUIRED).page_size = 5  # type: ignore[misc]
+        parse_config(REQUIRED).page_size = 5  # type: ignore[misc]
 
 
 def test_file_and_environment(file: Callable[[bytes], str]) -> None:
@@ -244,7 +255,7 @@ def test_file_faults(file: Callable[[bytes], str], content: bytes, expected: str
 def test_unreadable_files(tmp_path: Path, name: str) -> None:
     """A file that is not there, or is a directory, is named with the system's reason."""
     path = tmp_path / name
-    message = fault_of(lambda: read_object(str(path), "state"))
+    message = fault_of(lambda: read_object(str(path), "state", ConfigError))
     assert message.startswith(f"state: cannot read {path}: ")
 
 
@@ -252,7 +263,7 @@ def test_metric_streams(file: Callable[[bytes], str]) -> None:
     """Streams of the user's own may be named by metric, or by metric and integration."""
     written = {"viewed": "Viewed Product", "order": {"metric": "Order", "integration": "Shopify"}}
     for form in (written, json.dumps(written)):
-        streams = parse({**REQUIRED, "metric_streams": form}).metric_streams
+        streams = parse_config({**REQUIRED, "metric_streams": form}).metric_streams
         assert [(s.name, s.metrics, s.integration) for s in streams] == [
             ("viewed", ("Viewed Product",), ""),
             ("order", ("Order",), "Shopify"),
@@ -261,26 +272,26 @@ def test_metric_streams(file: Callable[[bytes], str]) -> None:
 
 def test_metric_streams_are_of_the_kind_of_events() -> None:
     """A stream of the user's own has the columns of `events`, attributions not by default."""
-    (own,) = parse({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
+    (own,) = parse_config({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
     row = BY_NAME["events"]
-    assert (own.schema, own.includes) == (row.schema, row.includes)
+    assert (own.schema, own.relationships) == (row.schema, row.relationships)
     assert own.fields_not_by_default == row.fields_not_by_default == ("attributions",)
     assert own.selected_by_default
     assert own.description == "Events of the metric Viewed."
 
 
-def test_a_catalog_needs_no_key(file: Callable[[bytes], str]) -> None:
-    """The streams of the user's own are known from a file that has nothing else in it."""
-    path = file(b'{"metric_streams": {"viewed": "Viewed Product"}}')
-    assert [stream.name for stream in own_streams(path, {})] == ["viewed"]
+def test_a_catalog_needs_no_key() -> None:
+    """The streams that a user adds are known from settings without a key."""
+    settings = {"metric_streams": {"viewed": "Viewed Product"}}
+    assert [stream.name for stream in parse_metric_streams(settings)] == ["viewed"]
     with pytest.raises(ConfigError, match="metric_streams: expected"):
-        own_streams(file(b'{"metric_streams": []}'), {})
+        parse_metric_streams({"metric_streams": []})
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"stream": "open"}, "mine: there is no stream 'open' of reports"),
+        ({"stream": "open"}, "mine: there is no report stream 'open'"),
         ({"stream": "flow_series_report", "interval": "yearly"}, r"\$\[\.\.\.\]\.interval"),
         ({"stream": "flow_values_report", "interval": "hourly"}, "has no hourly rows"),
     ],
@@ -288,13 +299,13 @@ def test_a_catalog_needs_no_key(file: Callable[[bytes], str]) -> None:
 def test_what_is_wrong_with_a_report(options: dict[str, Any], says: str) -> None:
     """Beside what is expected, an error says what is wrong with which report."""
     with pytest.raises(ConfigError, match=f"reports: expected an object such as .*{says}"):
-        parse({**REQUIRED, "reports": {"mine": options}})
+        parse_config({**REQUIRED, "reports": {"mine": options}})
 
 
 def test_reports() -> None:
     """Reports are taken as an object or, as the environment has it, as its text."""
     written = {"mine": {"stream": "flow_series_report", "group_by": ["flow_name"], "window": "P9D"}}
     for form in (written, json.dumps(written)):
-        (mine,) = parse({**REQUIRED, "reports": form}).reports.values()
+        (mine,) = parse_config({**REQUIRED, "reports": form}).reports.values()
         assert mine.group_by == ("flow_name",)
         assert mine.window == timedelta(days=9)

@@ -16,13 +16,13 @@ from singer.catalog import Catalog
 
 from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
 from tap_klaviyo.discovery.schemas import load_schema
-from tap_klaviyo.discovery.selection import Selected, names_metrics, read_catalog
+from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.streams import DEFAULT, STREAMS
+from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = build_catalog()["streams"]
-Select = Callable[..., Selected]
+Select = Callable[..., SelectedStream]
 
 
 def entry(name: str, **changes: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def word(entry: dict[str, Any], path: str, **metadata: Any) -> dict[str, Any]:
     return entry
 
 
-def selection(*entries: dict[str, Any], **names: str) -> list[Selected]:
+def selection(*entries: dict[str, Any], **names: str) -> list[SelectedStream]:
     """What a catalog of these entries selects."""
     return read_catalog({"streams": list(entries)}, names)
 
@@ -85,7 +85,7 @@ def test_entries(stream: Any) -> None:
     keys = [stream.replication_key] if stream.replication_key else []
     assert top.get("valid-replication-keys", []) == keys
     automatic = {place for place, item in metadata.items() if item.get("inclusion") == "automatic"}
-    wanted = {*stream.keys, *keys, *([stream.cut.field] if stream.cut else [])}
+    wanted = {*stream.keys, *keys, *([stream.time_filter.field] if stream.time_filter else [])}
     assert automatic == {("properties", name) for name in wanted}
     jsonschema.Draft4Validator.check_schema(found["schema"])
 
@@ -106,7 +106,7 @@ def test_schemas_are_self_contained() -> None:
 def test_defaults() -> None:
     """An untouched catalog selects the main streams, and all fields but the expensive one."""
     chosen = {selected.name: selected for selected in read_catalog(build_catalog())}
-    assert list(chosen) == [stream.name for stream in DEFAULT]
+    assert list(chosen) == [stream.name for stream in DEFAULT_STREAMS]
     assert len(chosen) == 21
     assert "predictive_analytics" not in chosen["global_exclusions"].schema["properties"]
     assert chosen["open"].schema == entry("open")["schema"]
@@ -309,10 +309,10 @@ def test_foreign_catalog(identifier: str, name: str, ours: str) -> None:
 
 def test_names_metrics() -> None:
     """The account is asked for its metrics only if the catalog names one that way."""
-    assert not names_metrics(build_catalog())
-    assert not names_metrics({"streams": [foreign("Mt1", "open")]})
-    assert names_metrics({"streams": [foreign("Mt1", "opened")]})
-    assert not names_metrics({"streams": None})
+    assert not has_metric_ids(build_catalog())
+    assert not has_metric_ids({"streams": [foreign("Mt1", "open")]})
+    assert has_metric_ids({"streams": [foreign("Mt1", "opened")]})
+    assert not has_metric_ids({"streams": None})
 
 
 def test_catalog_is_not_changed() -> None:

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from tap_klaviyo.sync.progress import Bars, watched
+from tap_klaviyo.sync.progress import Bars, progress_for_terminal
 
 
 class Terminal(io.StringIO):
@@ -36,7 +36,7 @@ def shown(stderr: io.StringIO) -> str:
     root = logging.getLogger()
     with redirect_stderr(stderr):
         root.handlers = [logging.StreamHandler(stderr)]
-        with watched() as progress:
+        with progress_for_terminal() as progress:
             progress.add("open", 1_000, 2_000)
             progress.add("lists", None, 2_000)
             progress.update("open", 1_500, 1_234)
@@ -80,7 +80,7 @@ def test_failing_run() -> None:
     """A run that fails leaves the terminal as it was."""
     terminal = Terminal()
     with redirect_stderr(terminal):
-        progress = watched()
+        progress = progress_for_terminal()
         assert isinstance(progress, Bars)
         progress.__enter__()
         progress.__exit__(LookupError, LookupError(), None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.errors import StateError
 from tap_klaviyo.state import State
 
 JAN = 1767225600  # 2026-01-01T00:00:00Z
@@ -45,7 +45,7 @@ def bookmarks(**entries: Any) -> dict[str, Any]:
 def test_empty(document: dict[str, Any]) -> None:
     """Without a bookmark a stream has never been read."""
     state = State(document)
-    assert state.mark("receive") is None
+    assert state.bookmark("receive") is None
     assert state.swept_at("receive") is None
     assert not state.covers("receive", "Mt0001")
     assert state.document(None) == {"bookmarks": {}, "currently_syncing": None}
@@ -70,22 +70,22 @@ def test_empty(document: dict[str, Any]) -> None:
 )
 def test_marks(bookmark: Any, mark: int | None) -> None:
     """A mark is Unix seconds or a date, under the tap's own name or singer-io's."""
-    assert State(bookmarks(receive=bookmark)).mark("receive") == mark
+    assert State(bookmarks(receive=bookmark)).bookmark("receive") == mark
 
 
 def test_flat() -> None:
     """The flat state of early taps is one date for each stream."""
     state = State({"receive": "2026-01-01T00:00:00Z", "currently_syncing": None})
-    state.adopt("receive", ["receive"], [])
-    assert state.mark("receive") == JAN
+    state.migrate("receive", ["receive"], [])
+    assert state.bookmark("receive") == JAN
     assert state.document(None)["bookmarks"] == {"receive": {"timestamp": JAN}}
 
 
 def test_adopts_metric_ids() -> None:
     """A bookmark under a metric's id moves to the stream and speaks of that metric alone."""
     state = State(bookmarks(Mt1={"since": "2026-01-01"}, Mt9={"since": "2026-02-01"}))
-    state.adopt("receive", ["receive"], ["Mt1", "Mt2"])
-    assert state.mark("receive") == JAN
+    state.migrate("receive", ["receive"], ["Mt1", "Mt2"])
+    assert state.bookmark("receive") == JAN
     assert state.covers("receive", "Mt1")
     assert not state.covers("receive", "Mt2")
     assert state.document(None)["bookmarks"].keys() == {"receive", "Mt9"}
@@ -94,8 +94,8 @@ def test_adopts_metric_ids() -> None:
 def test_adopts_the_oldest() -> None:
     """Of several bookmarks for one stream the oldest counts: nothing is lost by it."""
     state = State(bookmarks(Mt1={"since": "2026-02-01"}, Mt2={"since": "2026-01-01"}))
-    state.adopt("clicked_sms", ["clicked_text_message"], ["Mt1", "Mt2"])
-    assert state.mark("clicked_sms") == JAN
+    state.migrate("clicked_sms", ["clicked_text_message"], ["Mt1", "Mt2"])
+    assert state.bookmark("clicked_sms") == JAN
     assert state.covers("clicked_sms", "Mt1")
     assert state.covers("clicked_sms", "Mt2")
 
@@ -103,15 +103,15 @@ def test_adopts_the_oldest() -> None:
 def test_adopts_aliases() -> None:
     """A bookmark under another name of the stream speaks of all its metrics."""
     state = State(bookmarks(clicked_text_message={"since": "2026-01-01"}))
-    state.adopt("clicked_sms", ["clicked_text_message"], ["Mt1"])
-    assert state.mark("clicked_sms") == JAN
+    state.migrate("clicked_sms", ["clicked_text_message"], ["Mt1"])
+    assert state.bookmark("clicked_sms") == JAN
     assert state.covers("clicked_sms", "Mt1")
 
 
 def test_own_mark_wins() -> None:
     """Once a stream has its own mark, what other taps left behind is dropped."""
     state = State(bookmarks(receive={"timestamp": FEB}, Mt1={"since": "2026-01-01"}))
-    state.adopt("receive", ["receive"], ["Mt1"])
+    state.migrate("receive", ["receive"], ["Mt1"])
     assert state.document(None)["bookmarks"] == {"receive": {"timestamp": FEB}}
 
 
@@ -119,11 +119,11 @@ def test_metrics_that_the_mark_covers() -> None:
     """A metric that is new to a stream is not covered by its mark."""
     state = State(bookmarks(receive={"timestamp": JAN}))
     assert state.covers("receive", "Mt1")
-    state.note("receive", metrics=["Mt1"], swept_at=FEB)
+    state.set_metrics("receive", metrics=["Mt1"], swept_at=FEB)
     assert state.covers("receive", "Mt1")
     assert not state.covers("receive", "Mt2")
     assert state.swept_at("receive") == FEB
-    assert state.mark("receive") == JAN
+    assert state.bookmark("receive") == JAN
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_advance(known: int | None, mark: int, latest: int, expected: int) -> No
     """A mark moves forward only, and not past the start of the run; whether it moved is told."""
     state = State(bookmarks(receive={"timestamp": known}))
     assert state.advance("receive", mark, latest=latest) is (known != expected)
-    assert state.mark("receive") == expected
+    assert state.bookmark("receive") == expected
 
 
 @pytest.mark.parametrize(
@@ -164,12 +164,12 @@ def test_a_metric_that_joins(
     document = bookmarks(receive={"timestamp": FEB - 1, "metrics": ["Mt1"]})
     state = State(document)
     if known is not None:
-        assert state.join("receive", "Mt2", known, latest=FEB)
-    assert state.join("receive", "Mt2", mark, latest=latest) is (known != joining)
+        assert state.advance_backfill("receive", "Mt2", known, latest=FEB)
+    assert state.advance_backfill("receive", "Mt2", mark, latest=latest) is (known != joining)
     again = State(state.document(None))
-    assert again.joining("receive", "Mt2") == joining
+    assert again.backfill_bookmark("receive", "Mt2") == joining
     assert again.covers("receive", "Mt2") is covered
-    assert again.mark("receive") == FEB - 1
+    assert again.bookmark("receive") == FEB - 1
     assert ("joining" in again.document(None)["bookmarks"]["receive"]) is not covered
 
 
@@ -177,8 +177,8 @@ def test_what_joins_is_not_covered_before_its_time() -> None:
     """A stream that is finished while a metric still joins keeps that metric's mark."""
     state = State(bookmarks(receive={"timestamp": FEB, "metrics": ["Mt1", "Mt8"]}))
     for metric in ("Mt2", "Mt9"):
-        state.join("receive", metric, JAN, latest=FEB)
-    state.note("receive", metrics=["Mt1", "Mt2", "Mt3"])
+        state.advance_backfill("receive", metric, JAN, latest=FEB)
+    state.set_metrics("receive", metrics=["Mt1", "Mt2", "Mt3"])
     assert state.document(None)["bookmarks"]["receive"] == {
         "timestamp": FEB,
         "metrics": ["Mt1"],
@@ -204,8 +204,8 @@ def test_copies() -> None:
     state = State(document)
     given_out = state.document(None)
     state.advance("receive", FEB, latest=FEB)
-    state.note("receive", metrics=["Mt2"])
-    state.adopt("receive", [], [])
+    state.set_metrics("receive", metrics=["Mt2"])
+    state.migrate("receive", [], [])
     assert document == before
     assert given_out["bookmarks"] == before["bookmarks"]
 
@@ -237,7 +237,7 @@ def test_copies() -> None:
 )
 def test_errors_name_the_place(document: dict[str, Any], place: str) -> None:
     """What cannot be understood is an error that names the place, never a silent fresh start."""
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(StateError) as caught:
         State(document)
     assert str(caught.value).startswith("state: ")
     assert place in str(caught.value)
@@ -248,23 +248,23 @@ def test_deep_nesting() -> None:
     deep: Any = 1
     for _ in range(900):
         deep = [deep]
-    with suppress(ConfigError):
+    with suppress(StateError):
         State({"bookmarks": {"receive": {"timestamp": JAN}}, "note": deep}).document(None)
 
 
 @given(DOCUMENTS, NAMES)
 def test_broken_documents(document: dict[str, Any], stream: str) -> None:
-    """Any document is either refused with a ConfigError or works from then on."""
+    """Any document is either refused with a StateError or works from then on."""
     try:
         state = State(document)
-    except ConfigError:
+    except StateError:
         return
-    state.adopt(stream, ["Mt0001"], ["click"])
-    state.note(stream, metrics=["Mt0001"])
-    before = state.mark(stream)
+    state.migrate(stream, ["Mt0001"], ["click"])
+    state.set_metrics(stream, metrics=["Mt0001"])
+    before = state.bookmark(stream)
     state.advance(stream, FEB, latest=FEB + 1)
-    mark = state.mark(stream)
+    mark = state.bookmark(stream)
     assert mark is not None
     assert mark <= FEB + 1
     assert before is None or mark >= min(before, FEB + 1)
-    assert State(state.document(stream)).mark(stream) == mark
+    assert State(state.document(stream)).bookmark(stream) == mark

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tap_klaviyo.about.metadata import FieldFacts, StreamFacts, facts
+from tap_klaviyo.about.metadata import FieldMetadata, StreamMetadata, tap_metadata
 from tap_klaviyo.streams import AREAS
 from tap_klaviyo.streams.model import Stream
 from tools.diagram import AS_ONE, diagram
 from tools.stream_docs import document
 
 PAGE = (Path(__file__).parent.parent / "docs" / "streams.md").read_text()
-STREAMS = facts()["streams"]
+STREAMS = tap_metadata()["streams"]
 SHARED = "Events of one metric"
 EDGE = r'^  (\w+) -- "(.+)" --> (\w+)$'
 
@@ -31,13 +31,13 @@ def sections(page: str) -> dict[str, str]:
 SECTIONS = sections(PAGE)
 
 
-def section(stream: StreamFacts) -> str:
+def section(stream: StreamMetadata) -> str:
     """All that the page says of a stream."""
     own = SECTIONS[SHARED if stream["metrics"] else stream["name"]]
     return own + (SECTIONS[SHARED] if f"[{SHARED.lower()}]" in own else "")
 
 
-def down_to(depth: int, fields: Sequence[FieldFacts], above: str = "") -> Iterator[str]:
+def down_to(depth: int, fields: Sequence[FieldMetadata], above: str = "") -> Iterator[str]:
     """The paths of fields, those of so many levels below a column."""
     for field in fields:
         yield above + field["name"]
@@ -46,14 +46,14 @@ def down_to(depth: int, fields: Sequence[FieldFacts], above: str = "") -> Iterat
             yield from down_to(depth - 1, field["fields"], above + field["name"] + step)
 
 
-def field_row(stream: StreamFacts, path: str) -> str:
+def field_row(stream: StreamMetadata, path: str) -> str:
     """The row of a field."""
     (row, *_) = re.findall(rf"^\| `{re.escape(path)}`.*$", section(stream), re.M)
     return str(row)
 
 
 @each_stream
-def test_fields(stream: StreamFacts) -> None:
+def test_fields(stream: StreamMetadata) -> None:
     """Each field down to the second level has a row, and there is no row besides."""
     paths = [*down_to(2, stream["fields"])]
     for path in paths:
@@ -63,7 +63,7 @@ def test_fields(stream: StreamFacts) -> None:
 
 
 @each_stream
-def test_columns(stream: StreamFacts) -> None:
+def test_columns(stream: StreamMetadata) -> None:
     """Each column is described and marked."""
     for field in stream["fields"]:
         row = field_row(stream, field["name"])
@@ -74,7 +74,7 @@ def test_columns(stream: StreamFacts) -> None:
 
 
 @each_stream
-def test_reading(stream: StreamFacts) -> None:
+def test_reading(stream: StreamMetadata) -> None:
     """Key, scopes, rate limits, endpoint, parent and filters of each stream are told."""
     text = section(stream)
     limits = [stream["rate_limit"], *stream["slower_with"].values()]
@@ -100,7 +100,7 @@ def test_reading(stream: StreamFacts) -> None:
 
 
 @each_stream
-def test_selection(stream: StreamFacts) -> None:
+def test_selection(stream: StreamMetadata) -> None:
     """What is selected by default has a star in the contents, and says so in its section."""
     link = f"[`{stream['name']}`](#{stream['name']})"
     assert (f"{link}\\*" in PAGE) == stream["selected_by_default"]
@@ -113,7 +113,7 @@ def test_selection(stream: StreamFacts) -> None:
 @pytest.mark.parametrize(
     "stream", [s for s in STREAMS if s["metrics"]], ids=lambda stream: stream["name"]
 )
-def test_metrics(stream: StreamFacts) -> None:
+def test_metrics(stream: StreamMetadata) -> None:
     """A stream of events has a row with all names of its metric."""
     (row,) = re.findall(rf'^\| <a id="{stream["name"]}">.*$', SECTIONS[SHARED], re.M)
     assert f"| {'; '.join(stream['metrics'])} |" in row
@@ -168,7 +168,7 @@ def test_a_new_row_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = ("report", "start", "end", "campaign_id", "campaign_message_id", "send_channel")
     row = Stream("sent", "campaign_values_report", "What was sent.", "/api/sent", "sent", keys)
     monkeypatch.setattr("tap_klaviyo.about.metadata.AREAS", {**AREAS, "Post": (row,)})
-    page = document(facts())
+    page = document(tap_metadata())
     assert "[Post](#post-1-streams)" in page
     assert "What was sent." in sections(page)["sent"]
     assert {

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo.discovery.selection import Selected
-from tap_klaviyo.records.page_parser import Shaper
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.streams import STREAMS
 
-Select = Callable[..., Selected]
+Select = Callable[..., SelectedStream]
 Document = dict[str, Any]
 EXTRACTED = "2026-01-01T00:00:00.000000Z"
 
@@ -38,14 +38,14 @@ KEYS: dict[str, Document] = {
 def test_every_stream(select: Select, name: str) -> None:
     """Every stream shapes an empty page, and a resource of which only the key is known."""
     selected = select(name)
-    shaper = Shaper(selected)
+    parser = PageParser(selected)
     resource = {"id": "01A", "attributes": KEYS.get(name, {})}
-    page = shaper.page(json.dumps({"data": [resource]}).encode(), "01P")
-    (line,) = shaper.encode(page.records, EXTRACTED).splitlines()
+    page = parser.parse(json.dumps({"data": [resource]}).encode(), "01P")
+    (line,) = parser.encode(page.records, EXTRACTED).splitlines()
     record = json.loads(line)["record"]
     assert record[selected.stream.id_property] == "01A"
     assert record.get("type", selected.stream.type) == selected.stream.type
     assert all(record[key] is not None for key in selected.keys)
     if selected.stream.parent:
         assert record[selected.stream.parent.property] == "01P"
-    assert shaper.encode(shaper.page(b'{"data":[]}').records, EXTRACTED) == b""
+    assert parser.encode(parser.parse(b'{"data":[]}').records, EXTRACTED) == b""

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tap_klaviyo.sync.windows import Timeline, Window
+from tap_klaviyo.sync.windows import Window, WindowTracker
 
 START = 1_000
 
@@ -21,15 +21,21 @@ class Readers(RuleBasedStateMachine):
 
     @initialize(
         length=st.integers(min_value=0, max_value=300),
-        goal=st.integers(min_value=1, max_value=100),
-        page=st.integers(min_value=1, max_value=20),
+        split_after=st.integers(min_value=1, max_value=100),
+        page_size=st.integers(min_value=1, max_value=20),
         windows=st.integers(min_value=1, max_value=5),
     )
-    def begin(self, length: int, goal: int, page: int, windows: int) -> None:
+    def begin(self, length: int, split_after: int, page_size: int, windows: int) -> None:
         """Everything waits."""
-        self.goal = goal
-        self.ahead = goal * windows
-        self.timeline = Timeline(START, START + length, goal=goal, page=page, ahead=self.ahead)
+        self.split_after = split_after
+        self.read_ahead = split_after * windows
+        self.tracker = WindowTracker(
+            START,
+            START + length,
+            split_after=split_after,
+            page_size=page_size,
+            read_ahead=self.read_ahead,
+        )
         self.end = START + length
         self.times_done = dict.fromkeys(range(START, self.end), 0)
         self.open: list[Window] = []
@@ -42,23 +48,25 @@ class Readers(RuleBasedStateMachine):
 
     def beyond(self) -> int:
         """How many records are done beyond the mark, with those that open windows may hold."""
-        mark = self.timeline.mark
-        done = sum(records for window, records in self.finished.items() if window.start > mark)
-        return done + len(self.open) * self.goal
+        low_water_mark = self.tracker.low_water_mark
+        done = sum(
+            records for window, records in self.finished.items() if window.start > low_water_mark
+        )
+        return done + len(self.open) * self.split_after
 
     @rule(readers=st.integers(min_value=1, max_value=40))
     def take(self, readers: int) -> None:
         """A reader asks for a window."""
         before = self.beyond()
-        window = self.timeline.take(readers)
+        window = self.tracker.take(readers)
         if window is None:
             # Somebody else must be at work: otherwise nobody could ever go on.
-            assert self.open or self.timeline.finished
+            assert self.open or self.tracker.finished
             return
         assert START <= window.start < window.end <= self.end
         assert not any(window.start < w.end and w.start < window.end for w in self.open)
         assert not any(self.times_done[second] for second in range(*window))
-        assert window.start == self.timeline.mark or before < self.ahead
+        assert window.start == self.tracker.low_water_mark or before < self.read_ahead
         self.open.append(window)
 
     @precondition(lambda self: any(window.end - window.start > 1 for window in self.open))
@@ -68,7 +76,7 @@ class Readers(RuleBasedStateMachine):
         wide = [window for window in self.open if window.end - window.start > 1]
         window = data.draw(st.sampled_from(wide))
         at = data.draw(st.integers(min_value=window.start + 1, max_value=window.end - 1))
-        self.timeline.give_back(Window(at, window.end))
+        self.tracker.give_back(Window(at, window.end))
         self.open[self.open.index(window)] = Window(window.start, at)
 
     @precondition(lambda self: self.open)
@@ -76,46 +84,46 @@ class Readers(RuleBasedStateMachine):
     def see(self, data: st.DataObject, records: int) -> None:
         """A page shows how many records a window holds."""
         window = data.draw(st.sampled_from(self.open))
-        self.timeline.saw(window, records, window.start if records else None)
+        self.tracker.observe(window, records, window.start if records else None)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), share=st.floats(min_value=0, max_value=1))
     def finish(self, data: st.DataObject, share: float) -> None:
         """A reader is done with its window."""
-        self._finish(data.draw(st.sampled_from(self.open)), int(self.goal * share))
+        self._finish(data.draw(st.sampled_from(self.open)), int(self.split_after * share))
 
     def _finish(self, window: Window, records: int) -> None:
         self.open.remove(window)
         self.finished[window] = records
         for second in range(*window):
             self.times_done[second] += 1
-        self.timeline.finish(window, records)
+        self.tracker.finish(window, records)
 
     @invariant()
     def mark_is_exact(self) -> None:
         """The mark is the oldest second that is not done, and never goes back."""
-        assert self.timeline.mark == self.oldest_not_done()
-        assert self.timeline.mark >= self.last_mark
-        self.last_mark = self.timeline.mark
+        assert self.tracker.low_water_mark == self.oldest_not_done()
+        assert self.tracker.low_water_mark >= self.last_mark
+        self.last_mark = self.tracker.low_water_mark
 
     @invariant()
     def run_ahead_is_bounded(self) -> None:
         """No more records are in hand beyond the mark than allowed, the mark's own apart."""
-        assert self.beyond() <= self.ahead + self.goal
+        assert self.beyond() <= self.read_ahead + self.split_after
 
     def teardown(self) -> None:
         """From any state the rest can be read, and then each second was done exactly once."""
         if not hasattr(self, "timeline"):
             return
         for _ in range(10_000):
-            if (window := self.timeline.take(1)) is not None:
+            if (window := self.tracker.take(1)) is not None:
                 self.open.append(window)
             elif self.open:
                 self._finish(self.open[-1], 0)
             else:
                 break
-        assert self.timeline.finished
-        assert self.timeline.mark == self.end
+        assert self.tracker.finished
+        assert self.tracker.low_water_mark == self.end
         assert set(self.times_done.values()) <= {1}
 
 
@@ -123,41 +131,43 @@ TestReaders = Readers.TestCase
 TestReaders.settings = settings(max_examples=100)
 
 
-def seen(per_second: int, *, end: int = 100_000, pages: int = 8, **sizes: int) -> Timeline:
+def seen(per_second: int, *, end: int = 100_000, pages: int = 8, **sizes: int) -> WindowTracker:
     """A timeline of which the first 10 seconds are done and were ``pages`` of some density."""
-    timeline = Timeline(0, end, **{"goal": 100, "page": 10, "ahead": 1_000, **sizes})
-    assert timeline.take(1) == (0, end)
-    timeline.give_back(Window(10, end))
+    tracker = WindowTracker(
+        0, end, **{"split_after": 100, "page_size": 10, "read_ahead": 1_000, **sizes}
+    )
+    assert tracker.take(1) == (0, end)
+    tracker.give_back(Window(10, end))
     for _ in range(pages):
-        timeline.saw(Window(0, 10), per_second * 10, 0)
-    timeline.finish(Window(0, 10), per_second * 10)
-    return timeline
+        tracker.observe(Window(0, 10), per_second * 10, 0)
+    tracker.finish(Window(0, 10), per_second * 10)
+    return tracker
 
 
 def test_nothing_to_read() -> None:
     """A span without a second is finished from the start."""
-    timeline = Timeline(5, 5, goal=1, page=1, ahead=1)
-    assert timeline.take(1) is None
-    assert timeline.finished
-    assert timeline.mark == 5
+    tracker = WindowTracker(5, 5, split_after=1, page_size=1, read_ahead=1)
+    assert tracker.take(1) is None
+    assert tracker.finished
+    assert tracker.low_water_mark == 5
 
 
 def test_unknown_density() -> None:
     """As long as nothing is known, all that waits is one window, however many readers are idle."""
-    assert Timeline(0, 100, goal=1, page=1, ahead=4).take(30) == (0, 100)
+    assert WindowTracker(0, 100, split_after=1, page_size=1, read_ahead=4).take(30) == (0, 100)
 
 
 def test_width_follows_density() -> None:
     """A window is at most four times as wide as holds the goal at the density seen."""
-    timeline = seen(per_second=5)
-    assert timeline.take(1) == (10, 90)
-    assert timeline.take(1) == (90, 170)
+    tracker = seen(per_second=5)
+    assert tracker.take(1) == (10, 90)
+    assert tracker.take(1) == (90, 170)
 
 
 def test_first_pages_are_not_trusted() -> None:
     """As long as few pages are known, what waits is shared out by time, however dense they were."""
-    timeline = seen(per_second=5_000, end=1_010, pages=1)
-    assert [timeline.take(readers) for readers in (10, 9)] == [(10, 110), (110, 210)]
+    tracker = seen(per_second=5_000, end=1_010, pages=1)
+    assert [tracker.take(readers) for readers in (10, 9)] == [(10, 110), (110, 210)]
 
 
 @pytest.mark.parametrize(("pages", "width"), [(8, 20), (7, 10)])
@@ -168,15 +178,15 @@ def test_few_pages_say_too_little(pages: int, width: int) -> None:
 
 def test_idle_readers_share_what_waits() -> None:
     """What may hold a few pages is shared evenly among the readers that are idle."""
-    timeline = seen(per_second=1, end=210)
-    taken = [timeline.take(readers) for readers in (4, 3, 2, 1)]
+    tracker = seen(per_second=1, end=210)
+    taken = [tracker.take(readers) for readers in (4, 3, 2, 1)]
     assert taken == [(10, 60), (60, 110), (110, 160), (160, 210)]
 
 
 def test_little_is_not_shared() -> None:
     """Nobody gets a part that would hold less than two pages."""
-    timeline = seen(per_second=1, end=60)
-    assert timeline.take(30) == (10, 35)
+    tracker = seen(per_second=1, end=60)
+    assert tracker.take(30) == (10, 35)
 
 
 @pytest.mark.parametrize(("seconds", "worth"), [(20, False), (21, True)])
@@ -187,16 +197,16 @@ def test_what_is_worth_sharing(seconds: int, worth: bool) -> None:
 
 def test_the_unknown_is_worth_sharing() -> None:
     """Where no density is known, anything may be there."""
-    assert Timeline(0, 100, goal=1, page=1, ahead=4).worth_sharing(0, 1)
+    assert WindowTracker(0, 100, split_after=1, page_size=1, read_ahead=4).worth_sharing(0, 1)
 
 
 def test_time_before_the_first_record_is_no_sign_of_quiet() -> None:
     """Years before the account existed do not count into the density."""
-    timeline = Timeline(0, 100_000, goal=100, page=10, ahead=1_000)
-    timeline.take(1)
-    timeline.saw(Window(0, 5_000), 50, 4_990)
-    assert timeline.worth_sharing(5_000, 5_005)
-    assert not timeline.worth_sharing(5_000, 5_004)
+    tracker = WindowTracker(0, 100_000, split_after=100, page_size=10, read_ahead=1_000)
+    tracker.take(1)
+    tracker.observe(Window(0, 5_000), 50, 4_990)
+    assert tracker.worth_sharing(5_000, 5_005)
+    assert not tracker.worth_sharing(5_000, 5_004)
 
 
 def test_a_second_is_never_cut() -> None:
@@ -211,45 +221,45 @@ def test_no_crumbs() -> None:
 
 def test_quiet_times_widen() -> None:
     """What an empty page has shown makes the next windows wider."""
-    timeline = seen(per_second=5)
-    assert timeline.take(1) == (10, 90)
-    timeline.saw(Window(10, 90), 0, None)
-    wider = timeline.take(1)
+    tracker = seen(per_second=5)
+    assert tracker.take(1) == (10, 90)
+    tracker.observe(Window(10, 90), 0, None)
+    wider = tracker.take(1)
     assert wider is not None
     assert wider.end - wider.start > 80
 
 
 def test_bursts_narrow() -> None:
     """What a dense page has shown makes the next windows narrower."""
-    timeline = seen(per_second=5)
-    timeline.take(1)
-    timeline.saw(Window(10, 11), 100_000, 10)
-    narrower = timeline.take(1)
+    tracker = seen(per_second=5)
+    tracker.take(1)
+    tracker.observe(Window(10, 11), 100_000, 10)
+    narrower = tracker.take(1)
     assert narrower is not None
     assert narrower.end - narrower.start < 2
 
 
 def test_run_ahead() -> None:
     """A slow oldest window lets only so many records go ahead of it, done or not."""
-    timeline = seen(per_second=5, ahead=300)
-    oldest, second, third = (timeline.take(1) for _ in range(3))
+    tracker = seen(per_second=5, read_ahead=300)
+    oldest, second, third = (tracker.take(1) for _ in range(3))
     assert oldest
     assert second
     assert third
-    assert timeline.take(1) is None
-    timeline.finish(second, 100)
-    assert timeline.take(1) is None
-    assert timeline.mark == oldest.start
-    timeline.finish(oldest, 100)
-    assert timeline.mark == third.start
-    assert timeline.take(1) is not None
+    assert tracker.take(1) is None
+    tracker.finish(second, 100)
+    assert tracker.take(1) is None
+    assert tracker.low_water_mark == oldest.start
+    tracker.finish(oldest, 100)
+    assert tracker.low_water_mark == third.start
+    assert tracker.take(1) is not None
 
 
 def test_empty_time_is_no_run_ahead() -> None:
     """However much empty time was read beyond the mark, more may be read."""
-    timeline = seen(per_second=5, ahead=200)
-    timeline.take(1)
+    tracker = seen(per_second=5, read_ahead=200)
+    tracker.take(1)
     for _ in range(50):
-        window = timeline.take(1)
+        window = tracker.take(1)
         assert window is not None
-        timeline.finish(window, 0)
+        tracker.finish(window, 0)

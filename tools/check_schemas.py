@@ -3,18 +3,18 @@
     pip install klaviyo-api==24.0.0
     python -m tools.check_schemas
 
-prints one line per difference and exits 1, or says that all agree and exits 0. That version of
-the client speaks revision 2026-07-15 of the API.
+prints one line per difference and exits with 1, or prints that all schemas agree and exits with 0.
+This version of the client uses revision 2026-07-15 of the API.
 
-Both sides are flattened to one form, so that comparing them is comparing two dictionaries. The
-form maps each dotted path to a *kind*; `[]` stands for the elements of an array:
+Both sides are flattened to a dictionary that maps each dotted path to a *kind*, so that they can be
+compared. `[]` stands for the elements of an array:
 
     {"id": "string!", "location.latitude": "number|string", "tags": "array", "tags[]": "object!"}
 
-Kinds are the type names of JSON schema, `date-time` (or another format) instead of `string`, and
-`free-form` for an object without declared attributes. `!` marks what may not be null: keys, and
-embedded records. Everything else may be null whatever a model says, because Klaviyo sends less
-than its models promise, for example of records that were deleted.
+A kind is a type name of JSON Schema, a format such as `date-time` instead of `string`, or
+`free-form` for an object without declared attributes. `!` marks what cannot be null: keys and
+embedded records. Every other value can be null, even if a model requires it, because Klaviyo omits
+values that its models require, for example in deleted records.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _kind(name: str, node: Schema) -> str:
 
 
 def model_kinds(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield path and kind of every attribute of a model, by the names that Klaviyo uses."""
+    """Yield path and kind of every attribute of a model, with Klaviyo's names."""
     for name, info in model.model_fields.items():
         yield from _annotation_kinds(f"{path}{info.alias or name}", info.annotation)
 
@@ -114,7 +114,7 @@ def _annotation_kinds(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
 
 
 def _bare(annotation: Any) -> Any:
-    """Return the annotation without `Annotated` and `Optional`; `Any` for a choice of types."""
+    """Return the annotation without `Annotated` and `Optional`; `Any` for a union of types."""
     if get_origin(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     if get_origin(annotation) not in (Union, types.UnionType):
@@ -126,7 +126,7 @@ def _bare(annotation: Any) -> Any:
 
 
 def wanted(row: Row) -> Kinds:
-    """Return the kinds that the schema of a row has to have."""
+    """Return the kinds that the schema described by a row must have."""
     kinds: Kinds = {}
     for model in (getattr(models, name) for name in row.models):
         kinds |= _choice_kinds(model, row.choices) if row.choices else _record_kinds(model)
@@ -159,16 +159,16 @@ def _choice_kinds(model: type[BaseModel], choices: Mapping[str, str]) -> Kinds:
 
 
 def allowed_values(model: type[BaseModel], name: str) -> tuple[str, ...]:
-    """Return the values that the client admits in the list `name` of a model.
+    """Return the values that the client accepts in the list `name` of a model.
 
-    The client has them in a validator and nowhere else, which names them when it refuses a value.
+    They are only in a validator of the client, which lists them in its error message.
     """
     try:
         getattr(model, f"{name}_validate_enum")([""])
     except ValueError as error:
         values: tuple[str, ...] = ast.literal_eval(str(error).partition("must be one of ")[2])
         return values
-    raise AssertionError(f"{model.__name__} admits anything in {name}")
+    raise AssertionError(f"{model.__name__} accepts any value in {name}")
 
 
 def _within(path: str, top: str) -> bool:
@@ -176,7 +176,7 @@ def _within(path: str, top: str) -> bool:
 
 
 def differences(name: str, schema: Schema) -> list[str]:
-    """Return a line for each path at which an inlined schema is not what its row wants."""
+    """Return a line for each path at which an inlined schema differs from its row."""
     want = wanted(row_of(name))
     have = dict(schema_kinds(schema))
     for union in [path for path, kind in want.items() if kind == "union"]:
@@ -190,7 +190,7 @@ def differences(name: str, schema: Schema) -> list[str]:
 
 
 def _is_known(row: Row) -> bool:
-    """Whether the client has the model; it imports each one when it is first asked for."""
+    """Return whether the client has the model. The client imports a model on first access."""
     try:
         getattr(models, row.models[0])
     except (AttributeError, ImportError):
@@ -199,7 +199,7 @@ def _is_known(row: Row) -> bool:
 
 
 def main(folder: Path = SCHEMAS) -> int:
-    """Print how the schemas in a folder differ from the client; return the exit code."""
+    """Print the differences between a folder's schemas and the client; return the exit code."""
     names = {file.name for file in folder.glob("*.json")}
     described = {name for name in names if name in ROWS or _is_known(row_of(name))}
     found = [f"{name}: no row describes it" for name in sorted(names - described)]

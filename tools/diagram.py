@@ -1,11 +1,11 @@
-"""Draws the joins between streams as a Mermaid flowchart."""
+"""Draw the joins between streams as a Mermaid flowchart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tap_klaviyo.about.metadata import StreamFacts
+from tap_klaviyo.about.metadata import StreamMetadata
 from tap_klaviyo.about.render import by_area
 
 AS_ONE: Mapping[str, str] = {"Events": "event streams", "Reports": "reports"}
@@ -20,7 +20,7 @@ class Edge(NamedTuple):
     end: str
 
 
-def diagram(streams: Sequence[StreamFacts]) -> str:
+def diagram(streams: Sequence[StreamMetadata]) -> str:
     """Return the flowchart, with a box for each area. Streams without joins are left out."""
     edges = _edges(streams)
     ends = {end for edge in edges for end in (edge.start, edge.end)}
@@ -35,7 +35,7 @@ def diagram(streams: Sequence[StreamFacts]) -> str:
     return "\n".join(lines)
 
 
-def _edges(streams: Iterable[StreamFacts]) -> list[Edge]:
+def _edges(streams: Iterable[StreamMetadata]) -> list[Edge]:
     """Return the joins between different nodes without duplicates.
 
     A join from an embedded record (``[]`` in the property) is left out if the embedded record's
@@ -56,7 +56,7 @@ def _edges(streams: Iterable[StreamFacts]) -> list[Edge]:
     ]
 
 
-def _node(stream: StreamFacts) -> str:
+def _node(stream: StreamMetadata) -> str:
     return AS_ONE.get(stream["area"], stream["name"])
 
 

@@ -1,55 +1,79 @@
-"""Writes the generated files anew: catalog.json, docs/streams.md and the tables of the README.
+"""Write the generated files: catalog.json, docs/streams.md and the tables in other files.
 
-``python -m tools.generate --check`` writes nothing and exits with 1 if something would change.
+    python -m tools.generate            write the files that are out of date
+    python -m tools.generate --check    list them and exit with 1, without writing
+
+Generated tables are in README.md and docs/settings.md, between a comment with the table's name and
+`<!-- end -->`. In meltano.yml only the descriptions of the tap's settings are generated.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from tap_klaviyo.about.metadata import facts
-from tap_klaviyo.about.render import settings_table, streams_table
+from tap_klaviyo.about.metadata import SettingMetadata, tap_metadata
 from tap_klaviyo.discovery.catalog import catalog_text
-from tools.stream_docs import document, further_table
+from tools.setting_docs import settings_table
+from tools.stream_docs import default_streams_table, document
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def generated() -> dict[Path, str]:
-    """Every generated file with the text it should have."""
-    known = facts()
-    readme = (ROOT / "README.md").read_text()
-    default = [stream for stream in known["streams"] if stream["selected_by_default"]]
-    readme = _between(readme, "streams", streams_table(default))
-    readme = _between(readme, "further streams", further_table(known, "docs/streams.md"))
-    readme = _between(readme, "settings", settings_table(known["settings"]))
+    """Return the text that each generated file should have."""
+    metadata = tap_metadata()
+    readme, settings, meltano = (
+        ROOT / name for name in ("README.md", "docs/settings.md", "meltano.yml")
+    )
+    streams = default_streams_table(metadata["streams"], "docs/streams.md")
     return {
         ROOT / "catalog.json": catalog_text() + "\n",
-        ROOT / "docs" / "streams.md": document(known),
-        ROOT / "README.md": readme,
+        ROOT / "docs" / "streams.md": document(metadata),
+        readme: replace_table(readme.read_text(), "streams", streams),
+        settings: replace_table(
+            settings.read_text(), "settings", settings_table(metadata["settings"])
+        ),
+        meltano: replace_descriptions(meltano.read_text(), metadata["settings"]),
     }
 
 
-def _between(text: str, name: str, table: str) -> str:
+def replace_table(text: str, name: str, table: str) -> str:
+    """Return `text` with a new `table` between the comments with this name."""
     pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
     return re.sub(pattern, lambda match: f"{match[1]}\n{table}\n\n{match[2]}", text, flags=re.S)
 
 
+def replace_descriptions(text: str, settings: Iterable[SettingMetadata]) -> str:
+    """Return the text of meltano.yml with the description of each setting after its name."""
+    descriptions = {
+        setting["name"]: setting["description"].replace("'", "''") for setting in settings
+    }
+
+    def described(match: re.Match[str]) -> str:
+        if match["name"] not in descriptions:
+            return match[0]
+        return f"{match['line']}      description: '{descriptions[match['name']]}'\n"
+
+    pattern = r"^(?P<line>    - name: (?P<name>\w+)\n)(?:      description: .*\n)?"
+    return re.sub(pattern, described, text, flags=re.M)
+
+
 def main() -> int:
-    """Writes or checks, and returns the exit code."""
-    stale = [path for path, text in generated().items() if not _holds(path, text)]
+    """Write or check the files, and return the exit code."""
+    stale = {path: text for path, text in generated().items() if not _has_text(path, text)}
     if "--check" in sys.argv:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is out of date; run make generate.")
-        return bool(stale)
-    for path in stale:
-        path.write_text(generated()[path])
+        return int(bool(stale))
+    for path, text in stale.items():
+        path.write_text(text)
     return 0
 
 
-def _holds(path: Path, text: str) -> bool:
+def _has_text(path: Path, text: str) -> bool:
     return path.exists() and path.read_text() == text
 
 

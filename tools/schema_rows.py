@@ -1,6 +1,6 @@
-"""What each file of `schemas/` describes: the table that `check_schemas` goes by.
+"""The content of each file in `schemas/`: the table that `check_schemas` compares them with.
 
-A file that describes the one resource that it is named after, as it is, needs no row.
+A file needs no row if it describes exactly the resource that it is named after.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Row:
-    """What one schema file describes.
+    """The content of one schema file.
 
-    `models` are classes of the client; the schema has the attributes of all of them. A class of
-    resources stands for `type`, `id` and what is in its `attributes`.
-    `keys` are the attributes that may not be null.
-    `only` names the attributes that are taken from the models, if not all are.
-    `choices` are for models of requests, of which they name lists: the schema has a property for
-    each value that the client admits in such a list, of the kind that is given here.
-    `ours` maps a path to what the schema has there instead of the model's kind: for attributes
-    that the tap adds, moves or leaves out (None), and for those the client declares too vaguely.
-    Besides the kinds it knows the name of another schema file, for an embedded record, and
-    `union`, for an object whose attributes the client does not tell because they come in several
-    combinations; what is below a union is not compared.
+    `models` are classes of the client; the schema has the attributes of all of them. For the class
+    of a resource, these are `type`, `id` and its `attributes`.
+    `keys` are the attributes that cannot be null.
+    `only` limits the schema to these attributes of the models.
+    `choices` is for models of requests. It maps the name of a list in the model to a kind: the
+    schema has a property of this kind for each value that the client accepts in the list.
+    `ours` maps a path to a kind that replaces the model's: for attributes that the tap adds, moves
+    or leaves out (None), and for attributes that the client declares too vaguely. The kind can also
+    be the name of another schema file, for an embedded record, or `union`, for an object whose
+    attributes come in several combinations; nothing below a union is compared.
     """
 
     models: tuple[str, ...]
@@ -34,7 +33,7 @@ class Row:
 
 
 def _strings(*names: str) -> dict[str, str]:
-    """Attributes of `ours` that hold text, mostly ids of related records."""
+    """Return attributes for `ours` that hold text, mostly IDs of related records."""
     return dict.fromkeys(names, "string")
 
 
@@ -44,7 +43,7 @@ SERIES = {"report": "string", "date": "date-time", "interval": "string"}
 
 
 def _report(model: str, span: Mapping[str, str], *groupings: str) -> Row:
-    """A row for a report that is grouped by `groupings`, and by others if that is asked for."""
+    """Return a row for a report grouped by `groupings` and optionally by other attributes."""
     return Row(
         (f"{model}RequestDTOResourceObjectAttributes",),
         keys=(*span, *groupings, "groupings_key"),
@@ -54,7 +53,7 @@ def _report(model: str, span: Mapping[str, str], *groupings: str) -> Row:
 
 
 def _segment_report(model: str, span: Mapping[str, str]) -> Row:
-    """A row for a report on segments, which is grouped by segment without being asked."""
+    """Return a row for a report on segments, which Klaviyo always groups by segment."""
     return Row(
         (f"{model}RequestDTOResourceObjectAttributes",),
         keys=(*span, "segment_id"),
@@ -69,7 +68,7 @@ DEFINITION = {"definition": "free-form"}  # a union within unions, with dozens o
 TAGS = {"tags": "array", "tags[]": "tag.json"}
 
 CAMPAIGN_MESSAGE: Mapping[str, str | None] = {
-    # The attributes of the definition stand where the definition stood.
+    # The attributes of the definition replace the definition.
     "definition": None,
     "channel": "string",
     "content": "union",
@@ -247,6 +246,6 @@ ROWS: Mapping[str, Row] = {
 
 
 def row_of(name: str) -> Row:
-    """The row of a schema file; that of the resource that it is named after if it has none."""
+    """Return the row of a schema file; by default that of the resource it is named after."""
     model = "".join(part.capitalize() for part in name.removesuffix(".json").split("_"))
     return ROWS.get(name) or Row((f"{model}ResponseObjectResource",))

@@ -1,12 +1,12 @@
-"""Generates docs/streams.md and the README's stream tables from the tap's facts."""
+"""Generate docs/streams.md and the README's table of streams from the streams' metadata."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Sequence
 
-from tap_klaviyo.about.metadata import Facts, FieldFacts, LimitFacts, StreamFacts
-from tap_klaviyo.about.render import by_area, table, way
+from tap_klaviyo.about.metadata import FieldMetadata, LimitMetadata, StreamMetadata, TapMetadata
+from tap_klaviyo.about.render import by_area, replication, table
 from tools.diagram import diagram
 
 DEPTH = 2
@@ -48,9 +48,9 @@ Each of these streams contains the events of one of Klaviyo's own metrics, under
 former names of the metric. The streams have the same fields."""
 
 
-def document(facts: Facts) -> str:
+def document(metadata: TapMetadata) -> str:
     """Return the text of docs/streams.md."""
-    streams = facts["streams"]
+    streams = metadata["streams"]
     default = sum(stream["selected_by_default"] for stream in streams)
     parts = [
         _INTRODUCTION.format(count=len(streams), default=default),
@@ -70,18 +70,17 @@ def document(facts: Facts) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def further_table(facts: Facts, page: str) -> str:
-    """Return a table of the streams not selected by default, one row per area.
+def default_streams_table(streams: Sequence[StreamMetadata], page: str) -> str:
+    """Return a table of the streams that are selected by default, one row per area.
 
-    Links lead to ``page``, the path of docs/streams.md.
+    Areas link to ``page``, the path of docs/streams.md.
     """
     rows = []
-    for area, members in by_area(facts["streams"]):
-        names = [_link(s["name"], page) for s in members if not s["selected_by_default"]]
-        if names:
+    for area, members in by_area(streams):
+        if names := [stream["name"] for stream in members if stream["selected_by_default"]]:
             anchor = slug(_heading(area, members))
-            rows.append((f"[{area}]({page}#{anchor})", ", ".join(names)))
-    return table(("area", "streams"), rows)
+            rows.append((f"[{area}]({page}#{anchor})", _codes(names)))
+    return table(("area", "streams selected by default"), rows)
 
 
 def slug(heading: str) -> str:
@@ -89,16 +88,16 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def _heading(area: str, members: Sequence[StreamFacts]) -> str:
+def _heading(area: str, members: Sequence[StreamMetadata]) -> str:
     # The count keeps the anchor distinct from that of a stream with the same name.
     return f"{area} ({len(members)} streams)"
 
 
-def _link(stream: str, page: str = "") -> str:
-    return f"[`{stream}`]({page}#{stream})"
+def _link(stream: str) -> str:
+    return f"[`{stream}`](#{stream})"
 
 
-def _contents(streams: Sequence[StreamFacts]) -> str:
+def _contents(streams: Sequence[StreamMetadata]) -> str:
     rows = [
         (
             f"[{area}](#{slug(_heading(area, members))})",
@@ -109,7 +108,7 @@ def _contents(streams: Sequence[StreamFacts]) -> str:
     return table(("area", "streams"), rows)
 
 
-def _of_metrics(streams: Sequence[StreamFacts]) -> list[str]:
+def _of_metrics(streams: Sequence[StreamMetadata]) -> list[str]:
     """Return the section of the streams that differ only in their metrics."""
     rows = [
         (
@@ -124,7 +123,7 @@ def _of_metrics(streams: Sequence[StreamFacts]) -> list[str]:
     return [_OF_METRICS, table(head, rows), _reading(streams[0]), _fields_table(streams[0])]
 
 
-def _alone(stream: StreamFacts, above: Sequence[StreamFacts]) -> list[str]:
+def _alone(stream: StreamMetadata, above: Sequence[StreamMetadata]) -> list[str]:
     """Return the section of one stream, without the fields it shares with the streams ``above``."""
     parts = [f"### `{stream['name']}`", stream["description"], _reading(stream)]
     told = above[0]["fields"] if above else []
@@ -134,12 +133,12 @@ def _alone(stream: StreamFacts, above: Sequence[StreamFacts]) -> list[str]:
     return [*parts, _fields_table(stream)]
 
 
-def _reading(stream: StreamFacts) -> str:
+def _reading(stream: StreamMetadata) -> str:
     """Return the list of facts on how a stream is read."""
     return "\n".join(f"- **{name}:** {words}" for name, words in _ways(stream) if words)
 
 
-def _ways(stream: StreamFacts) -> Iterator[tuple[str, str]]:
+def _ways(stream: StreamMetadata) -> Iterator[tuple[str, str]]:
     """Yield names and texts of the facts on how a stream is read. A text can be empty."""
     filters, size = stream["filters"], stream["page_size"]
     yield "Key", _codes(stream["key_properties"])
@@ -153,9 +152,9 @@ def _ways(stream: StreamFacts) -> Iterator[tuple[str, str]]:
     yield "Filters" if len(filters) > 1 else "Filter", "; ".join(f"`{one}`" for one in filters)
 
 
-def _passes(stream: StreamFacts) -> Iterator[str]:
+def _passes(stream: StreamMetadata) -> Iterator[str]:
     """Yield the replication method, and what the requests of a stream are repeated for."""
-    yield way(stream)
+    yield replication(stream)
     if stream["metrics"]:
         yield "once for each metric"
     if stream["posted"]:
@@ -168,7 +167,7 @@ def _passes(stream: StreamFacts) -> Iterator[str]:
         yield f"one row for each element of `{stream['rows']}`"
 
 
-def _scopes(stream: StreamFacts) -> str:
+def _scopes(stream: StreamMetadata) -> str:
     of_fields: dict[str, list[str]] = {}
     for field, scope in stream["field_scopes"].items():
         of_fields.setdefault(scope, []).append(field)
@@ -178,18 +177,18 @@ def _scopes(stream: StreamFacts) -> str:
     )
 
 
-def _limits(stream: StreamFacts) -> str:
+def _limits(stream: StreamMetadata) -> str:
     slower = (f"{_limit(limit)} with `{name}`" for name, limit in stream["slower_with"].items())
     return "; ".join([_limit(stream["rate_limit"]), *slower])
 
 
-def _limit(limit: LimitFacts) -> str:
+def _limit(limit: LimitMetadata) -> str:
     times = {"second": limit["per_second"], "minute": limit["per_minute"], "day": limit["per_day"]}
     told = (f"{number:,} a {span}" for span, number in times.items() if number is not None)
     return f"{limit['tier']} ({', '.join(told)})"
 
 
-def _fields_table(stream: StreamFacts, told: Container[str] = ()) -> str:
+def _fields_table(stream: StreamMetadata, told: Container[str] = ()) -> str:
     """Return the table of a stream's fields, except those whose names are in ``told``."""
     joins = {join["property"]: join["stream"] for join in stream["joins"]}
     marks = {
@@ -211,8 +210,8 @@ def _fields_table(stream: StreamFacts, told: Container[str] = ()) -> str:
 
 
 def _fields(
-    fields: Sequence[FieldFacts], above: str = "", depth: int = DEPTH
-) -> Iterator[tuple[str, FieldFacts]]:
+    fields: Sequence[FieldMetadata], above: str = "", depth: int = DEPTH
+) -> Iterator[tuple[str, FieldMetadata]]:
     """Yield each field with its path. Fields of an object follow the object."""
     for field in fields:
         path = above + field["name"]
@@ -221,18 +220,18 @@ def _fields(
             yield from _fields(field["fields"], f"{path}{_step(field)}", depth - 1)
 
 
-def _step(field: FieldFacts) -> str:
+def _step(field: FieldMetadata) -> str:
     return "[]." if field["items"] else "."
 
 
-def _kind(field: FieldFacts) -> str:
+def _kind(field: FieldMetadata) -> str:
     """Return the type of a field as text."""
     if "array" in field["types"]:
         return f"array of {_names(field['items'], field)}s"
     return field["format"] or _names(field["types"], field)
 
 
-def _names(types: Sequence[str], field: FieldFacts) -> str:
+def _names(types: Sequence[str], field: FieldMetadata) -> str:
     free = "" if field["fields"] else "free-form "
     named = (f"{free}object" if name == "object" else name for name in types if name != "null")
     return " or ".join(named)

@@ -1,1 +1,1 @@
-"""The tap described: settings, streams, fields and limits."""
+"""What ``--about`` and the documentation say of the tap: settings, streams, fields, limits."""

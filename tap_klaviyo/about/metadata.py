@@ -1,4 +1,4 @@
-"""What the tap knows of itself, as plain data: from the settings, the registry and the schemas."""
+"""The description of the tap as plain data, from the settings, the registry and the schemas."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tap_klaviyo.config.settings import REQUIRED, SETTINGS
 from tap_klaviyo.discovery.catalog import REPLICATION_METHODS
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.streams import AREAS, STREAMS
-from tap_klaviyo.streams.model import PARENT, TIERS, Include, Stream
+from tap_klaviyo.streams.model import PARENT, TIERS, Relationship, Stream
 
 CAPABILITIES = ("catalog", "discover", "state", "about")
 
 
-class SettingFacts(TypedDict):
-    """One setting; ``default`` is None for a required one too."""
+class SettingMetadata(TypedDict):
+    """A setting; ``default`` is None for a required one too."""
 
     name: str
     description: str
@@ -27,11 +27,11 @@ class SettingFacts(TypedDict):
     secret: bool
 
 
-class FieldFacts(TypedDict):
+class FieldMetadata(TypedDict):
     """A property of a record or of an object in it.
 
-    ``types`` are those of the schema. ``items`` are the types that the elements of an array have,
-    ``fields`` the properties of an object or of the objects in an array, both mostly empty.
+    ``types`` are those of the schema, ``items`` the types of the elements of an array, ``fields``
+    the properties of an object or of the objects in an array.
     """
 
     name: str
@@ -39,18 +39,18 @@ class FieldFacts(TypedDict):
     format: str | None
     description: str
     items: list[str]
-    fields: list[FieldFacts]
+    fields: list[FieldMetadata]
 
 
-class ColumnFacts(FieldFacts):
-    """A property of a record itself."""
+class ColumnMetadata(FieldMetadata):
+    """A top-level property of a record."""
 
     key: bool
     selected_by_default: bool
 
 
-class LimitFacts(TypedDict):
-    """A rate limit: so many requests in a second, in a minute and perhaps in a day, all at once."""
+class LimitMetadata(TypedDict):
+    """A rate limit: requests per second, per minute and, for some endpoints, per day."""
 
     tier: str
     per_second: int
@@ -58,14 +58,14 @@ class LimitFacts(TypedDict):
     per_day: int | None
 
 
-class ParentFacts(TypedDict):
-    """The stream for each of whose records one is read, and the property that holds its id."""
+class ParentMetadata(TypedDict):
+    """The parent stream, and the property that holds the ID of the parent."""
 
     stream: str
     property: str
 
 
-class JoinFacts(TypedDict):
+class JoinMetadata(TypedDict):
     """A property that holds the ``id`` of a record of ``stream``.
 
     It may be nested: ``tags[].id`` is the ``id`` of each element of the array ``tags``.
@@ -75,14 +75,14 @@ class JoinFacts(TypedDict):
     stream: str
 
 
-class StreamFacts(TypedDict):
-    """One stream.
+class StreamMetadata(TypedDict):
+    """A stream.
 
-    ``replication_methods`` are all that a catalog may choose from. ``scopes`` are what the key
-    needs for all of it, ``field_scopes`` the part of them that is for one field only.
-    ``slower_with`` has the fields that cost a lower limit. A report's question is ``posted``.
-    ``filters`` are the passes in which it is read, ``rows`` the path of the array whose elements
-    are the rows. ``aliases`` are its names in the catalogs of singer-io's tap.
+    ``replication_methods`` are those that a catalog may choose. ``scopes`` are all scopes that the
+    API key needs, ``field_scopes`` those of them that only one field needs. ``slower_with`` has the
+    fields that cost a lower rate limit. ``posted`` says that it is requested by POST. ``filters``
+    are its passes, ``rows`` is the path of the array whose elements are the records. ``aliases``
+    are its names in the catalogs of singer-io's tap.
     """
 
     name: str
@@ -99,29 +99,29 @@ class StreamFacts(TypedDict):
     page_size: int | None
     filters: list[str]
     rows: str | None
-    parent: ParentFacts | None
+    parent: ParentMetadata | None
     scopes: list[str]
     field_scopes: dict[str, str]
-    rate_limit: LimitFacts
-    slower_with: dict[str, LimitFacts]
+    rate_limit: LimitMetadata
+    slower_with: dict[str, LimitMetadata]
     metrics: list[str]
     aliases: list[str]
-    joins: list[JoinFacts]
-    fields: list[ColumnFacts]
+    joins: list[JoinMetadata]
+    fields: list[ColumnMetadata]
 
 
-class Facts(TypedDict):
-    """All there is to say."""
+class TapMetadata(TypedDict):
+    """The whole description."""
 
     name: str
     version: str
     description: str
     capabilities: list[str]
-    settings: list[SettingFacts]
-    streams: list[StreamFacts]
+    settings: list[SettingMetadata]
+    streams: list[StreamMetadata]
 
 
-def facts() -> Facts:
+def tap_metadata() -> TapMetadata:
     """The tap's name, settings and streams, in the order of the registry."""
     return {
         "name": "tap-klaviyo",
@@ -133,7 +133,7 @@ def facts() -> Facts:
     }
 
 
-def _setting(setting: dataclasses.Field[Any]) -> SettingFacts:
+def _setting(setting: dataclasses.Field[Any]) -> SettingMetadata:
     required = setting.metadata["default"] is REQUIRED
     return {
         "name": setting.name,
@@ -145,7 +145,7 @@ def _setting(setting: dataclasses.Field[Any]) -> SettingFacts:
     }
 
 
-def _stream(area: str, stream: Stream) -> StreamFacts:
+def _stream(area: str, stream: Stream) -> StreamMetadata:
     field_scopes = _field_scopes(stream)
     parent = stream.parent
     return {
@@ -165,26 +165,29 @@ def _stream(area: str, stream: Stream) -> StreamFacts:
         "endpoint": _with_parent(stream, stream.path),
         "posted": stream.report is not None,
         "page_size": stream.page_size,
-        "filters": [_with_parent(stream, variant) for variant in stream.variants if variant],
+        "filters": [_with_parent(stream, filter_) for filter_ in stream.filters if filter_],
         "rows": stream.rows or None,
         "parent": {"stream": parent.stream, "property": parent.property} if parent else None,
         "scopes": sorted({*stream.scopes, *field_scopes.values()}),
         "field_scopes": field_scopes,
         "rate_limit": _limit(stream.tier),
-        "slower_with": {name: _limit(tier) for name, tier in stream.slow.items()},
+        "slower_with": {name: _limit(tier) for name, tier in stream.slow_fields.items()},
         "metrics": list(stream.metrics),
         "aliases": list(stream.aliases),
-        "joins": [{"property": name, "stream": home} for name, home in _joins(stream).items()],
+        "joins": [
+            {"property": name, "stream": stream_name}
+            for name, stream_name in _joins(stream).items()
+        ],
         "fields": _columns(stream),
     }
 
 
 def _with_parent(stream: Stream, text: str) -> str:
-    """A path or filter that says by the name of a property whose id it has a place for."""
+    """A path or filter with the name of the property that holds the parent's ID."""
     return text.replace(PARENT, f"{{{stream.parent.property}}}") if stream.parent else text
 
 
-def _limit(tier: str) -> LimitFacts:
+def _limit(tier: str) -> LimitMetadata:
     limit = TIERS[tier]
     return {
         "tier": tier,
@@ -195,59 +198,59 @@ def _limit(tier: str) -> LimitFacts:
 
 
 def _field_scopes(stream: Stream) -> dict[str, str]:
-    """The scope that a property takes beside those which every row does."""
+    """The scope that a property needs besides those of the stream."""
     return {
-        name: include.scope
-        for include in stream.includes
-        if include.scope and include.scope not in stream.scopes
-        for name in _asked_for(include)
+        name: relationship.scope
+        for relationship in stream.relationships
+        if relationship.scope and relationship.scope not in stream.scopes
+        for name in _included_properties(relationship)
     }
 
 
-def _asked_for(include: Include) -> Iterator[str]:
-    """The properties for which a related resource is asked for."""
-    if include.property:
-        yield include.property
-    if include.id_asked:
-        yield include.id_property
-    yield from include.lifted
+def _included_properties(relationship: Relationship) -> Iterator[str]:
+    """The properties for which a related resource is included."""
+    if relationship.property:
+        yield relationship.property
+    if relationship.id_needs_include:
+        yield relationship.id_property
+    yield from relationship.lifted
 
 
-HOMES: Mapping[str, str] = {
+STREAM_OF_TYPE: Mapping[str, str] = {
     stream.type: stream.name
     for stream in STREAMS
     if stream.keys == (stream.id_property,) and not stream.metrics
 }
-"""The stream in which each resource of a type is a row under its id, for each type that has one."""
+"""The stream whose records are the resources of a type, by type."""
 
 
 def _joins(stream: Stream) -> dict[str, str]:
-    """The properties that hold ids of other streams' rows, with the stream of each."""
+    """The properties that hold IDs of other streams' records, with the stream of each."""
     schema = schema_of(stream)
-    # Klaviyo calls the id of a campaign `campaign_id` wherever it stands.
+    # Klaviyo names the ID of a campaign `campaign_id` everywhere.
     types = {name: _type(name) for name in schema["properties"] if name.endswith("_id")}
     types[stream.id_property] = stream.type
-    for include in stream.includes:
-        types.update(_types(include))
-    homes = {name: HOMES[type] for name, type in types.items() if type in HOMES}
+    for relationship in stream.relationships:
+        types.update(_types(relationship))
+    joined = {name: STREAM_OF_TYPE[type] for name, type in types.items() if type in STREAM_OF_TYPE}
     if stream.parent:
-        homes[stream.parent.property] = stream.parent.stream
-    return {name: home for name, home in homes.items() if home != stream.name}
+        joined[stream.parent.property] = stream.parent.stream
+    return {name: stream_name for name, stream_name in joined.items() if stream_name != stream.name}
 
 
-def _types(include: Include) -> dict[str, str]:
-    """The properties that hold ids of related resources, with the type of each."""
-    own = include.id_property or f"{include.property}[].id"
-    related = {f"{include.property}[].{name}": _type(name) for name in include.references}
-    return {own: include.type, **related}
+def _types(relationship: Relationship) -> dict[str, str]:
+    """The properties that hold IDs of related resources, with the type of each."""
+    own = relationship.id_property or f"{relationship.property}[].id"
+    related = {f"{relationship.property}[].{name}": _type(name) for name in relationship.references}
+    return {own: relationship.type, **related}
 
 
 def _type(name: str) -> str:
-    """The type of the resource whose id a property of this name holds."""
+    """The type of the resource whose ID a property of this name holds."""
     return name.removesuffix("_id").replace("_", "-")
 
 
-def _columns(stream: Stream) -> list[ColumnFacts]:
+def _columns(stream: Stream) -> list[ColumnMetadata]:
     return [
         {
             **_field(name, schema),
@@ -258,7 +261,7 @@ def _columns(stream: Stream) -> list[ColumnFacts]:
     ]
 
 
-def _field(name: str, schema: Mapping[str, Any]) -> FieldFacts:
+def _field(name: str, schema: Mapping[str, Any]) -> FieldMetadata:
     items = schema.get("items", {})
     parts = schema.get("properties") or items.get("properties") or {}
     return {

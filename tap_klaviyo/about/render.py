@@ -1,4 +1,4 @@
-"""``--about``: what the tap is, can do and can be told, as text, JSON or Markdown."""
+"""``--about``: settings and streams as text, JSON or Markdown."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from tap_klaviyo.about.metadata import Facts, SettingFacts, StreamFacts, facts
+from tap_klaviyo.about.metadata import SettingMetadata, StreamMetadata, TapMetadata, tap_metadata
 
-NARROWEST, WIDEST = 80, 100
-"""Columns of a terminal: less is not worth breaking lines for, more is hard to read."""
+MIN_WIDTH, MAX_WIDTH = 80, 100
+"""The narrowest and the widest text, in columns."""
 
-
-_NAMES, _VALUES = 29, 12
-"""Columns of the text for names, and for how a stream is read."""
+_NAME_WIDTH, _VALUE_WIDTH = 29, 12
+"""Columns for the name of a setting or stream, and for its default or replication method."""
 
 
 def about(form: str) -> str:
-    """The facts in the ``form`` "text", "json" or "markdown"."""
-    return _FORMS[form](facts())
+    """The description of the tap as "text", "json" or "markdown"."""
+    return _FORMS[form](tap_metadata())
 
 
-def by_area(streams: Iterable[StreamFacts]) -> Iterator[tuple[str, list[StreamFacts]]]:
+def by_area(streams: Iterable[StreamMetadata]) -> Iterator[tuple[str, list[StreamMetadata]]]:
     """The streams of each area, both in the order of the registry."""
     for area, members in groupby(streams, lambda stream: stream["area"]):
         yield area, list(members)
 
 
-def settings_table(settings: Iterable[SettingFacts]) -> str:
+def settings_table(settings: Iterable[SettingMetadata]) -> str:
     """The settings as a Markdown table."""
     rows = [
         (
@@ -39,25 +38,25 @@ def settings_table(settings: Iterable[SettingFacts]) -> str:
         )
         for setting in settings
     ]
-    return table(("setting", "default", "what it does"), rows)
+    return table(("setting", "default", "description"), rows)
 
 
-def streams_table(streams: Iterable[StreamFacts]) -> str:
+def streams_table(streams: Iterable[StreamMetadata]) -> str:
     """The streams as a Markdown table."""
     rows = [
         (
             f"`{stream['name']}`",
-            way(stream),
+            replication(stream),
             ", ".join(f"`{key}`" for key in stream["key_properties"]),
             _content(stream),
         )
         for stream in streams
     ]
-    return table(("stream", "read", "key", "metric names, oldest first, or content"), rows)
+    return table(("stream", "replication", "key", "metric names, oldest first, or content"), rows)
 
 
-def way(stream: StreamFacts) -> str:
-    """How a stream is read, in Markdown."""
+def replication(stream: StreamMetadata) -> str:
+    """The replication method of a stream, in Markdown."""
     key = stream["replication_key"]
     if key is None:
         return "full table"
@@ -72,72 +71,73 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _content(stream: StreamFacts) -> str:
+def _content(stream: StreamMetadata) -> str:
     return "; ".join(stream["metrics"]) or stream["description"]
 
 
-def _default(setting: SettingFacts) -> str:
+def _default(setting: SettingMetadata) -> str:
     if setting["required"]:
         return "required"
     return "" if setting["default"] is None else str(setting["default"])
 
 
-def _text(known: Facts) -> str:
-    width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WIDEST, 0)).columns))
+def _text(metadata: TapMetadata) -> str:
+    width = min(MAX_WIDTH, max(MIN_WIDTH, shutil.get_terminal_size((MAX_WIDTH, 0)).columns))
     lines = [
-        f"{known['name']} {known['version']}: {known['description']}",
-        f"Capabilities: {', '.join(known['capabilities'])}",
+        f"{metadata['name']} {metadata['version']}: {metadata['description']}",
+        f"Capabilities: {', '.join(metadata['capabilities'])}",
         "",
         "SETTINGS, with their defaults",
         "",
     ]
-    for setting in known["settings"]:
+    for setting in metadata["settings"]:
         lines += _entry(f"  {setting['name']}", _default(setting), setting["description"], width)
     lines += ["", "STREAMS, by area; * are selected by default"]
-    for area, streams in by_area(known["streams"]):
+    for area, streams in by_area(metadata["streams"]):
         lines += ["", f"{area}:"]
         for stream in streams:
             mark = "*" if stream["selected_by_default"] else " "
-            lines += _entry(f"{mark} {stream['name']}", _short_way(stream), _content(stream), width)
+            name = f"{mark} {stream['name']}"
+            lines += _entry(name, _short_replication(stream), _content(stream), width)
     return "\n".join(lines)
 
 
-def _short_way(stream: StreamFacts) -> str:
+def _short_replication(stream: StreamMetadata) -> str:
     if stream["replication_key"] is None:
         return "full table"
     return "incremental" if stream["replication_method"] == "INCREMENTAL" else "either way"
 
 
-def _entry(name: str, value: str, words: str, width: int) -> list[str]:
-    """A name, what stands beside it, and words broken into lines behind both.
+def _entry(name: str, value: str, description: str, width: int) -> list[str]:
+    """A name and a value in columns, followed by a description that is wrapped.
 
-    Where the first two do not fit their columns, the words begin on the next line.
+    If the first two do not fit their columns, the description starts on the next line.
     """
-    head = f"{name:{_NAMES}} {value:{_VALUES}} "
-    indent = " " * (_NAMES + _VALUES + 2)
+    head = f"{name:{_NAME_WIDTH}} {value:{_VALUE_WIDTH}} "
+    indent = " " * (_NAME_WIDTH + _VALUE_WIDTH + 2)
     fits = len(head) == len(indent)
     lines = textwrap.wrap(
-        words, width, initial_indent=head if fits else indent, subsequent_indent=indent
+        description, width, initial_indent=head if fits else indent, subsequent_indent=indent
     )
     return lines if fits else [head.rstrip(), *lines]
 
 
-def _markdown(known: Facts) -> str:
+def _markdown(metadata: TapMetadata) -> str:
     parts = [
-        f"# {known['name']} {known['version']}",
-        known["description"],
-        f"Capabilities: {', '.join(known['capabilities'])}.",
+        f"# {metadata['name']} {metadata['version']}",
+        metadata["description"],
+        f"Capabilities: {', '.join(metadata['capabilities'])}.",
         "## Settings",
-        settings_table(known["settings"]),
+        settings_table(metadata["settings"]),
         "## Streams",
     ]
-    for area, streams in by_area(known["streams"]):
+    for area, streams in by_area(metadata["streams"]):
         parts += [f"### {area}", streams_table(streams)]
     return "\n\n".join(parts)
 
 
-_FORMS: Mapping[str, Callable[[Facts], str]] = {
+_FORMS: Mapping[str, Callable[[TapMetadata], str]] = {
     "text": _text,
-    "json": lambda known: json.dumps(known, indent=2),
+    "json": lambda metadata: json.dumps(metadata, indent=2),
     "markdown": _markdown,
 }

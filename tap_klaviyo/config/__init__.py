@@ -1,1 +1,1 @@
-"""The settings: read, checked and described."""
+"""The settings: parsed, described, read from files and the environment."""

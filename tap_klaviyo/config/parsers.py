@@ -1,4 +1,8 @@
-"""Parsers of single settings."""
+"""Parsers of single settings: a value as a user writes it in, the value that the tap uses out.
+
+A parser raises one of :data:`PARSE_ERRORS` for a value that it cannot accept. The message of a
+:class:`ValueRefused` is shown to the user, so it holds no secret; other messages are not shown.
+"""
 
 from __future__ import annotations
 
@@ -19,56 +23,53 @@ from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.events import any_events
 from tap_klaviyo.streams.model import Stream
 
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+PARSE_ERRORS = (ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError)
+
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
+_STREAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_METRIC_STREAM_KEYS = {"metric", "integration"}
+_LONGEST_DURATION = 10 * 365 * 86_400
+_US_DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{4}", re.ASCII)
 
 
-STREAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+class ValueRefused(ValueError):
+    """A setting has a value that cannot work; the message says why and is shown to the user."""
 
 
-METRIC_CHOICE = {"metric", "integration"}
-
-
-FAULTS = (ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError)
-"""What a parser may raise for what a user wrote."""
-
-
-class Misuse(ValueError):
-    """A value that makes no sense; the message says why, and holds nothing secret."""
-
-
-def secret(value: Any) -> Secret:
-    """A secret that can be sent in a header."""
-    text = header(value)
-    if " " in text:
-        raise ValueError(value)
-    return Secret(text)
-
-
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+    """Printable text that is not empty, without surrounding blanks."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError(value)
     return value.strip()
 
 
 def header(value: Any) -> str:
-    """Text that can be sent in a header."""
-    text = _text(value)
-    if not text.isascii():
+    """Text that can be sent as an HTTP header: ASCII only."""
+    parsed = text(value)
+    if not parsed.isascii():
         raise ValueError(value)
-    return text
+    return parsed
 
 
-def time(value: Any) -> datetime:
-    """A date or time in UTC."""
-    text = _text(value)
-    if re.fullmatch(r"\d{1,2}/\d{1,2}/\d{4}", text, re.ASCII):
-        month, day, year = map(int, text.split("/"))
+def secret(value: Any) -> Secret:
+    """A secret that is sent in a header: one word of ASCII."""
+    parsed = header(value)
+    if " " in parsed:
+        raise ValueError(value)
+    return Secret(parsed)
+
+
+def date(value: Any) -> datetime:
+    """A UTC time from RFC 3339, an ISO date, or MM/DD/YYYY."""
+    parsed = text(value)
+    if _US_DATE.fullmatch(parsed):
+        month, day, year = map(int, parsed.split("/"))
         return datetime(year, month, day, tzinfo=timezone.utc)
-    return parse_utc(text)
+    return parse_utc(parsed)
 
 
 def duration(value: Any) -> timedelta:
-    """A duration of zero or more."""
+    """Zero or more, at most ten years, from an ISO 8601 duration or a number of seconds."""
     if isinstance(value, str) and value.upper().startswith("P"):
         parsed: Any = pendulum.parse(value.upper())
         if not isinstance(parsed, timedelta):
@@ -76,19 +77,13 @@ def duration(value: Any) -> timedelta:
         seconds = parsed.total_seconds()
     else:
         seconds = _number(value)
-    if not 0 <= seconds <= 10 * 365 * 86_400:
+    if not 0 <= seconds <= _LONGEST_DURATION:
         raise ValueError(value)
     return timedelta(seconds=seconds)
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(value)
-    return float(value)
-
-
 def integer(low: int, high: int) -> Callable[[Any], int]:
-    """A parser of whole numbers in a range."""
+    """A parser of whole numbers from ``low`` to ``high``."""
 
     def parse(value: Any) -> int:
         number = _number(value)
@@ -99,81 +94,83 @@ def integer(low: int, high: int) -> Callable[[Any], int]:
     return parse
 
 
-def timeout(value: Any) -> float:
-    """Seconds above 0."""
-    seconds = _number(value)
-    if not 0 < seconds <= 86_400:
-        raise ValueError(value)
-    return seconds
+def number_up_to(high: float) -> Callable[[Any], float]:
+    """A parser of numbers above 0 and at most ``high``."""
+
+    def parse(value: Any) -> float:
+        number = _number(value)
+        if not 0 < number <= high:
+            raise ValueError(value)
+        return number
+
+    return parse
 
 
-def share(value: Any) -> float:
-    """A number above 0, at most 1."""
-    share = _number(value)
-    if not 0 < share <= 1:
-        raise ValueError(value)
-    return share
-
-
-def switch(value: Any) -> bool:
-    """True or false."""
+def boolean(value: Any) -> bool:
+    """True or false, also as text."""
     known = {"true": True, "false": False}
-    return value if isinstance(value, bool) else known[_text(value).lower()]
-
-
-def _table(value: Any) -> dict[str, Any]:
-    """An object, or the text of one: the environment knows nothing but texts."""
-    table = json.loads(value) if isinstance(value, str) else value
-    if not isinstance(table, dict):
-        raise ValueError(value)
-    return table
+    return value if isinstance(value, bool) else known[text(value).lower()]
 
 
 def metric_streams(value: Any) -> tuple[Stream, ...]:
-    """Streams of events, each of a metric that the user names."""
-    return tuple(_metric_stream(name, choice) for name, choice in _table(value).items())
-
-
-def _metric_stream(name: str, choice: Any) -> Stream:
-    chosen = {"metric": choice} if isinstance(choice, str) else _table(choice)
-    if not STREAM_NAME.fullmatch(name) or name in BY_NAME or chosen.keys() - METRIC_CHOICE:
-        raise ValueError(name)
-    integration = chosen.get("integration")
-    owner = "" if integration is None else _text(integration)
-    return any_events(name, _text(chosen["metric"]), integration=owner)
+    """Event streams by name, each of a metric that the user names."""
+    return tuple(_metric_stream(name, metric) for name, metric in _object(value).items())
 
 
 def reports(value: Any) -> dict[str, ReportOptions]:
-    """Reports by the names that the user gives them, each of a stream that can be what it wants."""
-    reports = msgspec.convert(_table(value), dict[str, ReportOptions])
-    for name, options in reports.items():
+    """Options of reports by the name that the user gives each report."""
+    parsed = msgspec.convert(_object(value), dict[str, ReportOptions])
+    for name, options in parsed.items():
         report = options.stream in BY_NAME and BY_NAME[options.stream].report
         if not report:
-            raise Misuse(f"{name}: there is no stream '{options.stream}' of reports")
+            raise ValueRefused(f"{name}: there is no report stream '{options.stream}'")
         if options.interval == "hourly" and not report.series:
-            raise Misuse(f"{name}: {options.stream} has no hourly rows")
+            raise ValueRefused(f"{name}: {options.stream} has no hourly rows")
         if options.conversion_metric and not report.conversion:
-            raise Misuse(f"{name}: {options.stream} counts no conversions")
+            raise ValueRefused(f"{name}: {options.stream} does not count conversions")
         if options.metrics and not report.aggregates:
-            raise Misuse(f"{name}: {options.stream} is not made of metrics")
-    return reports
+            raise ValueRefused(f"{name}: {options.stream} is not made of metrics")
+    return parsed
 
 
 def revision(value: Any) -> str:
-    """A revision of the API."""
-    text = _text(value)
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", text, re.ASCII):
+    """A revision of Klaviyo's API: a date, perhaps with a suffix such as ``.pre``."""
+    parsed = text(value)
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?", parsed, re.ASCII):
         raise ValueError(value)
-    return text
+    return parsed
 
 
 def base_url(value: Any) -> str:
-    """An origin to send requests to."""
-    url = _text(value).rstrip("/")
-    place = origin(url + "/")
-    if place is None or url.count("/") != 2:
+    """An https origin, or an http origin on the loopback interface; without a trailing slash."""
+    url = text(value).rstrip("/")
+    parsed = origin(url + "/")
+    if parsed is None or url.count("/") != 2:
         raise ValueError(value)
-    scheme, host, _ = place
-    if scheme != "https" and host not in LOOPBACK_HOSTS:
+    scheme, host, _ = parsed
+    if scheme != "https" and host not in _LOOPBACK_HOSTS:
         raise ValueError(value)
     return url
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(value)
+    return float(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """An object, or its JSON text, since environment variables hold only text."""
+    parsed = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(parsed, dict):
+        raise ValueError(value)
+    return parsed
+
+
+def _metric_stream(name: str, written: Any) -> Stream:
+    options = {"metric": written} if isinstance(written, str) else _object(written)
+    if not _STREAM_NAME.fullmatch(name) or name in BY_NAME or options.keys() - _METRIC_STREAM_KEYS:
+        raise ValueError(name)
+    integration = options.get("integration")
+    owner = "" if integration is None else text(integration)
+    return any_events(name, text(options["metric"]), integration=owner)

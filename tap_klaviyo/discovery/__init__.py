@@ -1,1 +1,1 @@
-"""The catalog: bundled schemas and the registry in, a selection out."""
+"""The catalog: written from the registry and the schemas, and read back as a selection."""

@@ -1,4 +1,4 @@
-"""The bundled JSON schemas."""
+"""The bundled JSON schemas, with references resolved."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from tap_klaviyo.streams.model import Stream
 
 Schema = dict[str, Any]
 
-
-_HERE = Path(__file__).parent.parent
-
-
-SCHEMAS = next(path for path in (_HERE / "schemas", _HERE.parent / "schemas") if path.is_dir())
-"""Inside the package when installed, beside it in a checkout and an editable install."""
+_PACKAGE = Path(__file__).parent.parent
+_SCHEMAS = next(
+    path for path in (_PACKAGE / "schemas", _PACKAGE.parent / "schemas") if path.is_dir()
+)
+"""In the package when installed; beside it in a checkout and an editable install."""
 
 
 @cache
 def load_schema(name: str) -> Schema:
-    """The bundled schema ``name``, every ``$ref`` and ``allOf`` put in place. Not to be changed."""
-    schema = json.loads((SCHEMAS / f"{name.removesuffix('.json')}.json").read_bytes())
+    """The bundled schema ``name`` with every ``$ref`` and ``allOf`` inlined. Do not change it."""
+    schema = json.loads((_SCHEMAS / f"{name.removesuffix('.json')}.json").read_bytes())
     resolved: Schema = _resolve(schema)
     return resolved
 
 
 def schema_of(stream: Stream) -> Schema:
-    """The schema of a stream's records, its keys first, as people like their tables."""
+    """The schema of a stream's records, with the key properties first."""
     schema = load_schema(stream.schema)
     properties = schema["properties"]
     keys = {name: properties[name] for name in stream.keys}

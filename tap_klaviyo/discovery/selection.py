@@ -1,4 +1,4 @@
-"""The catalog: written from the registry and the bundled schemas, and read back as a selection."""
+"""Reads a catalog: which streams and fields the user has selected, and how to read them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb
 from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
-from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.errors import CatalogError
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 
 
 @dataclass(frozen=True)
-class Selected:
-    """A stream that the user wants, and how.
+class SelectedStream:
+    """A selected stream.
 
-    ``name`` is what its messages call it, ``schema`` holds the selected properties only.
+    ``name`` is the stream's name in messages. ``schema`` holds only the selected properties.
     """
 
     stream: Stream
@@ -29,37 +29,37 @@ class Selected:
 
     @property
     def incremental(self) -> bool:
-        """Whether the stream is read from its bookmark on."""
+        """Whether the stream is read from its bookmark."""
         return self.replication_method == "INCREMENTAL"
 
     @property
-    def whole(self) -> bool:
-        """Whether a run reads all there is, so that what no longer comes is no more.
+    def is_full_table(self) -> bool:
+        """Whether a run reads all records, so that what it does not read no longer exists.
 
-        What is incremental by default is read from ``start_date`` on, whatever the user chooses.
+        Streams that are incremental by default start at ``start_date`` in any case.
         """
         return not (self.incremental or self.stream.replication_method == "INCREMENTAL")
 
     @property
-    def timed(self) -> bool:
+    def windowed(self) -> bool:
         """Whether the stream is read in windows of time.
 
-        Where records without a date may exist, only an incremental run does without them.
+        Lists with records that have no date are read in windows only in incremental runs.
         """
-        return self.stream.cut is not None and (
+        return self.stream.time_filter is not None and (
             self.incremental or self.stream.incremental_by_default
         )
 
 
-def unseen(stream: Stream) -> Selected:
-    """A stream of which nothing is wanted but the ids, as its children need them."""
+def hidden_parent(stream: Stream) -> SelectedStream:
+    """A stream that is read for its IDs only, because its children need them."""
     properties = load_schema(stream.schema)["properties"]
     schema = {"type": "object", "properties": {"id": properties["id"]}}
-    return Selected(stream, stream.name, schema, ("id",), "FULL_TABLE", stream.name)
+    return SelectedStream(stream, stream.name, schema, ("id",), "FULL_TABLE", stream.name)
 
 
-def names_metrics(document: Mapping[str, Any], streams: Sequence[Stream] = STREAMS) -> bool:
-    """Whether a catalog calls streams by what may be metric ids, as singer-io's tap does."""
+def has_metric_ids(document: Mapping[str, Any], streams: Sequence[Stream] = STREAMS) -> bool:
+    """Whether a catalog names streams by what may be metric IDs, as singer-io's tap does."""
     entries, known = document.get("streams"), by_name(streams)
     return isinstance(entries, list) and any(
         isinstance(entry, dict)
@@ -72,23 +72,22 @@ def read_catalog(
     document: Mapping[str, Any],
     metric_names: Mapping[str, str] | None = None,
     streams: Sequence[Stream] = STREAMS,
-) -> list[Selected]:
-    """The selected ones of ``streams``, in the order of a catalog.
+) -> list[SelectedStream]:
+    """The streams that a catalog selects of ``streams``, in the catalog's order.
 
-    A catalog of singer-io's tap is understood: its ``tap_stream_id`` is a metric id, and
-    ``metric_names`` may tell which of our streams an id belongs to. Raises :class:`ConfigError`
-    for whatever cannot be done as the catalog asks.
+    In catalogs of singer-io's tap, a ``tap_stream_id`` is a metric ID; ``metric_names`` maps these
+    to names of streams. Raises :class:`CatalogError` for what cannot be done as selected.
     """
     known = by_name(streams)
     entries = document.get("streams")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError("catalog: 'streams' must be an array of objects.")
+        raise CatalogError("catalog: 'streams' must be an array of objects.")
     chosen = [_read_entry(entry, metric_names or {}, known) for entry in entries]
     selected = [selection for selection in chosen if selection is not None]
     seen: set[str] = set()
     for selection in selected:
         if selection.stream.name in seen:
-            raise ConfigError(
+            raise CatalogError(
                 f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
             )
         seen.add(selection.stream.name)
@@ -97,7 +96,7 @@ def read_catalog(
 
 def _read_entry(
     entry: Mapping[str, Any], metric_names: Mapping[str, str], known: Mapping[str, Stream]
-) -> Selected | None:
+) -> SelectedStream | None:
     identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
     name = str(entry.get("stream") or identifier)
     metadata = _metadata_map(entry, name)
@@ -107,16 +106,16 @@ def _read_entry(
     if not _is_selected(top, default=stream is not None and stream.selected_by_default):
         return None
     if stream is None:
-        raise ConfigError(
+        raise CatalogError(
             f"catalog: stream '{name}' is selected but this tap has no such stream; "
             "deselect it, or see the streams of 'tap-klaviyo --about'."
         )
     listed = entry.get("schema")
     if not isinstance(listed, dict):
-        raise ConfigError(f"catalog: stream '{name}' has no schema; run --discover again.")
+        raise CatalogError(f"catalog: stream '{name}' has no schema; run --discover again.")
     keys = _keys(entry, stream, name)
     schema = _keyed(schema_of(stream), stream, keys)
-    return Selected(
+    return SelectedStream(
         stream=stream,
         name=name,
         schema=_Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed),
@@ -127,7 +126,7 @@ def _read_entry(
 
 
 def _legacy_selected(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Catalogs from before metadata say ``selected`` on the entry or on its schema."""
+    """``selected`` on an entry or its schema, where catalogs had it before metadata."""
     for place in (entry, entry.get("schema")):
         if isinstance(place, dict) and isinstance(place.get("selected"), bool):
             return {"selected": place["selected"]}
@@ -141,36 +140,38 @@ def _metadata_map(entry: Mapping[str, Any], name: str) -> dict[Breadcrumb, Mappi
             tuple(item.get("breadcrumb") or ()): {**(item.get("metadata") or {})} for item in items
         }
     except (AttributeError, TypeError):
-        raise ConfigError(f"catalog: the metadata of stream '{name}' cannot be read.") from None
+        raise CatalogError(f"catalog: the metadata of stream '{name}' cannot be read.") from None
 
 
 def _is_selected(metadata: Mapping[str, Any], default: bool) -> bool:
-    """Singer's rules: what is automatic is in, then the user's word, then the tap's default."""
+    """Singer's rules: automatic fields, then ``selected``, then ``selected-by-default``."""
     if metadata.get("inclusion") == "automatic":
         return True
     if metadata.get("inclusion") == "unsupported":
         return False
-    for word in ("selected", "selected-by-default"):
-        if isinstance(metadata.get(word), bool):
-            return bool(metadata[word])
+    for key in ("selected", "selected-by-default"):
+        if isinstance(metadata.get(key), bool):
+            return bool(metadata[key])
     return default
 
 
 def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...]:
-    """The catalog's own keys, so that a table which another tap filled keeps its key."""
+    """The catalog's key properties, so that a table that another tap filled keeps its key."""
     keys = entry.get("key_properties")
     if not keys:
         return stream.keys
     possible = (stream.id_property, *stream.keys)
     if not isinstance(keys, list) or not all(key in possible for key in keys):
-        raise ConfigError(f"catalog: stream '{name}' cannot be keyed by {keys!r}.")
+        raise CatalogError(f"catalog: stream '{name}' cannot be keyed by {keys!r}.")
     return tuple(keys)
 
 
 def _keyed(schema: Schema, stream: Stream, keys: tuple[str, ...]) -> Schema:
-    """The schema with only ``keys`` bound to have a value, of what a key of the stream may be."""
-    free = {name: schema["properties"][name] for name in stream.keys if name not in keys}
-    nullable = {name: {**child, "type": ["null", child["type"]]} for name, child in free.items()}
+    """The schema in which only ``keys`` must have a value, of all key properties."""
+    optional = {name: schema["properties"][name] for name in stream.keys if name not in keys}
+    nullable = {
+        name: {**child, "type": ["null", child["type"]]} for name, child in optional.items()
+    }
     return {**schema, "properties": {**schema["properties"], **nullable}}
 
 
@@ -183,22 +184,22 @@ def _replication_method(
         method == "INCREMENTAL" and not stream.replication_key
     ):
         possible = "INCREMENTAL or FULL_TABLE" if stream.replication_key else "FULL_TABLE"
-        raise ConfigError(f"catalog: stream '{name}' can be read {possible}, not as {method!r}.")
+        raise CatalogError(f"catalog: stream '{name}' can be read {possible}, not as {method!r}.")
     return str(method)
 
 
 @dataclass(frozen=True)
 class _Selection:
-    """What the metadata of one catalog entry selects of a schema."""
+    """What the metadata of a catalog entry selects of a schema."""
 
     name: str
     metadata: Mapping[Breadcrumb, Mapping[str, Any]]
     automatic: set[str]
 
     def of(self, ours: Schema, theirs: Any, parent: Breadcrumb = ()) -> Schema:
-        """Our schema cut down to the properties that the catalog lists and selects.
+        """Our schema with only the properties that the catalog lists and selects.
 
-        A property that the catalog describes without its parts is taken whole.
+        An object that the catalog lists without properties is selected whole.
         """
         theirs = theirs if isinstance(theirs, dict) else {}
         if isinstance(ours.get("items"), dict):
@@ -213,7 +214,7 @@ class _Selection:
             for key, child in ours["properties"].items()
             if self._wanted(key, listed, parent)
         }
-        # An object of which nothing is wanted is not wanted: without properties it would be all.
+        # An object without selected properties is left out: an empty one would mean all of it.
         properties = {
             key: child
             for key, child in wanted.items()
@@ -232,7 +233,7 @@ class _Selection:
             place = (*parent, "properties", key)
             if self.metadata.get(place, {}).get("selected") is True:
                 path = ".".join(step for step in place if step not in ("properties", "items"))
-                raise ConfigError(
+                raise CatalogError(
                     f"catalog: field '{path}' of stream '{self.name}' is selected but does not "
                     "exist; deselect it, or run --discover again."
                 )

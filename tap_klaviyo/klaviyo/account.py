@@ -1,4 +1,4 @@
-"""What the account has: its metrics by name, its time zone, the metric that stands for revenue."""
+"""What the account has: its metrics, its time zone, and the metric that is mapped to revenue."""
 
 from __future__ import annotations
 
@@ -11,43 +11,36 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.pagination import Trail
+from tap_klaviyo.klaviyo.pagination import NextLinks
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.streams import STREAMS
 
-Fact = TypeVar("Fact")
+Value = TypeVar("Value")
 
-
-QUERY = Query(
+METRICS_QUERY = Query(
     path="/api/metrics",
     parameters={"fields[metric]": "name,integration"},
     scopes=("metrics:read",),
     tier="M",
 )
-
-
-_ZONE = Query(
+_TIME_ZONE_QUERY = Query(
     path="/api/accounts",
     parameters={"fields[account]": "timezone"},
     scopes=("accounts:read",),
     tier="XS",
 )
-
-
-_MAPPED = Query(
+_MAPPED_METRICS_QUERY = Query(
     path="/api/mapped-metrics",
     parameters={"include": "metric", "fields[metric]": "name"},
     scopes=("metrics:read",),
     tier="S",
 )
-
-
 _REVENUE = "revenue"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric and the name of the integration that it belongs to."""
+    """A metric and the name of the integration that it belongs to, empty for none."""
 
     id: str
     name: str
@@ -55,16 +48,16 @@ class Metric:
 
 
 class Metrics:
-    """All metrics of an account. Ids differ between accounts, names are not unique."""
+    """All metrics of an account. IDs differ between accounts, and names are not unique."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = tuple(metrics)
 
     def ids(self, names: Iterable[str], integration: str) -> list[str]:
-        """The ids of the metrics that have one of the ``names``, or it for an id.
+        """The IDs of the metrics whose name, without regard to case, or ID is one of ``names``.
 
-        Letter case of a name does not count. Only those of ``integration`` count, unless that is
-        empty. A metric may be renamed, or exist under its old and its new name, or twice under one.
+        Only metrics of ``integration`` count, or of any if it is empty. A metric may have been
+        renamed, so it may exist under its old and its new name.
         """
         names = tuple(names)
         wanted = {name.casefold() for name in names}
@@ -77,18 +70,18 @@ class Metrics:
         return list(dict.fromkeys(matching))
 
     def stream_names(self) -> dict[str, str]:
-        """The stream to which each metric id belongs, for those that belong to one."""
+        """The name of the event stream that each metric ID belongs to, where there is one."""
         return {
-            identifier: stream.name
+            metric_id: stream.name
             for stream in STREAMS
-            for identifier in self.ids(stream.metrics, stream.integration)
+            for metric_id in self.ids(stream.metrics, stream.integration)
         }
 
 
 class Account:
-    """What there is to know of an account before it is read. Each fact is asked for once, at most.
+    """What is known of an account. Each value is requested once, when it is first used.
 
-    A fact that Klaviyo does not tell raises the same :class:`StreamError` whenever it is wanted.
+    A value that cannot be read raises the same :class:`StreamError` each time.
     """
 
     def __init__(self, client: Client) -> None:
@@ -98,19 +91,19 @@ class Account:
     @property
     def metrics(self) -> Metrics:
         """All metrics."""
-        return self._fact(read_metrics)
+        return self._value(read_metrics)
 
     @property
-    def zone(self) -> ZoneInfo:
-        """The time zone in which Klaviyo counts the account's days."""
-        return self._fact(read_zone)
+    def time_zone(self) -> ZoneInfo:
+        """The time zone whose days Klaviyo's reports count."""
+        return self._value(read_time_zone)
 
     @property
-    def revenue(self) -> str:
-        """The id of the metric that the account has mapped to revenue; empty if it has none."""
-        return self._fact(read_revenue)
+    def revenue_metric(self) -> str:
+        """The ID of the metric that is mapped to revenue; empty for none."""
+        return self._value(read_revenue_metric)
 
-    def _fact(self, read: Callable[[Client], Fact]) -> Fact:
+    def _value(self, read: Callable[[Client], Value]) -> Value:
         if read not in self._known:
             try:
                 self._known[read] = read(self._client)
@@ -118,55 +111,59 @@ class Account:
                 self._known[read] = error
         if isinstance(self._known[read], StreamError):
             raise self._known[read]
-        return cast(Fact, self._known[read])
+        return cast(Value, self._known[read])
 
 
 def read_metrics(client: Client) -> Metrics:
-    """All metrics of the account, every page. Raises what :meth:`Client.get` does."""
-    return Metrics(_read(client, QUERY, _metric))
+    """All metrics of the account, from all pages. Raises what :meth:`Client.request` raises."""
+    return Metrics(_read(client, METRICS_QUERY, _metric))
 
 
-def read_zone(client: Client) -> ZoneInfo:
-    """The account's time zone. Raises what :meth:`Client.get` does, or :class:`StreamError`."""
-    for name in _read(client, _ZONE, lambda item: item["attributes"]["timezone"]):
+def read_time_zone(client: Client) -> ZoneInfo:
+    """The account's time zone.
+
+    Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none.
+    """
+    for name in _read(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"]):
         with suppress(ZoneInfoNotFoundError, ValueError, TypeError):
             return ZoneInfo(name)
     raise StreamError(
-        "Klaviyo does not tell the account's time zone, without which there are no days to report "
-        "on. Set one in Klaviyo > Settings > Organization."
+        "The account has no time zone set; reports need one. Set it in Klaviyo > Settings > "
+        "Organization."
     )
 
 
-def read_revenue(client: Client) -> str:
-    """The id of the metric mapped to revenue, empty if none is or if it is a custom one.
+def read_revenue_metric(client: Client) -> str:
+    """The ID of the metric that is mapped to revenue, empty if there is none or it is custom.
 
-    Klaviyo's reports count conversions of no custom metric. Raises what :meth:`Client.get` does.
+    Klaviyo's reports count no conversions of custom metrics. Raises what :meth:`Client.request`
+    raises.
     """
-    mapped = dict(_read(client, _MAPPED, _mapped))
+    mapped = dict(_read(client, _MAPPED_METRICS_QUERY, _mapped_metric))
     return mapped.get(_REVENUE, "")
 
 
-def _read(client: Client, query: Query, parse: Callable[[Any], Fact]) -> list[Fact]:
-    """What ``parse`` makes of each resource of a list, every page of it."""
-    found: list[Fact] = []
+def _read(client: Client, query: Query, parse: Callable[[Any], Value]) -> list[Value]:
+    """What ``parse`` makes of each resource of a list, from all pages."""
+    found: list[Value] = []
     url: str | None = query.url((), page_size=None)
-    trail = Trail()
+    next_links = NextLinks()
     while url:
-        page, following = client.get(url, query, lambda body: _page(body.unpacked(), parse))
+        page, link = client.request(url, query, lambda body: _page(body.decompressed(), parse))
         found += page
-        url = following and trail.follow(following, query.path, empty=not page)
+        url = link and next_links.follow(link, query.path, empty=not page)
     return found
 
 
-def _page(body: bytes, parse: Callable[[Any], Fact]) -> tuple[list[Fact], str | None]:
+def _page(body: bytes, parse: Callable[[Any], Value]) -> tuple[list[Value], str | None]:
     document = json.loads(body)
     try:
-        following = (document.get("links") or {}).get("next")
-        if following is not None and not isinstance(following, str):
-            raise TypeError("the link to the next page is no text")
-        return [parse(item) for item in document["data"]], following
+        link = (document.get("links") or {}).get("next")
+        if link is not None and not isinstance(link, str):
+            raise TypeError("links.next is not text")
+        return [parse(item) for item in document["data"]], link
     except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"no list of resources: {error!r}") from error
+        raise ValueError(f"not a list of resources: {error!r}") from error
 
 
 def _metric(item: Any) -> Metric:
@@ -180,7 +177,7 @@ def _metric(item: Any) -> Metric:
     )
 
 
-def _mapped(item: Any) -> tuple[str, str]:
-    """What is mapped, and to which metric; empty for none or a custom one."""
+def _mapped_metric(item: Any) -> tuple[str, str]:
+    """What a metric is mapped to, and its ID; empty for none or a custom metric."""
     related = (item.get("relationships") or {}).get("metric") or {}
     return str(item["id"]), str((related.get("data") or {}).get("id") or "")

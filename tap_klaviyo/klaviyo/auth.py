@@ -1,4 +1,4 @@
-"""How the key is kept and sent."""
+"""Authentication: the API key, hidden until it is sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from requests.auth import AuthBase
 
 
 class Secret:
-    """A value that shows itself only when asked: prints, logs and tracebacks get asterisks."""
+    """A value that prints, logs and tracebacks show as asterisks."""
 
     __slots__ = ("_value",)
 
@@ -15,7 +15,7 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself, for the one place that sends it."""
+        """The value itself."""
         return self._value
 
     def __repr__(self) -> str:
@@ -23,12 +23,19 @@ class Secret:
 
 
 class ApiKeyAuth(AuthBase):
-    """Sets the key itself: without an ``auth``, requests would take one from ~/.netrc instead."""
+    """Sends a private API key with each request.
+
+    Without an ``auth`` requests would send a key from ~/.netrc instead.
+    """
 
     def __init__(self, api_key: Secret) -> None:
         self._api_key = api_key
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Adds the header to a request."""
+        """Adds the header."""
         request.headers["Authorization"] = f"Klaviyo-API-Key {self._api_key.reveal()}"
         return request
+
+    def mask(self, text: str) -> str:
+        """``text`` with asterisks in place of the key, since a server may repeat what it got."""
+        return text.replace(self._api_key.reveal(), "***")

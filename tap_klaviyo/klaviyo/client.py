@@ -1,4 +1,11 @@
-"""HTTP with Klaviyo: auth, retries, rate limits, paging. The only module that talks to it.
+"""HTTP with Klaviyo: authentication, retries, rate limits. The only module that sends requests.
+
+Threads. Any number of threads share a :class:`Client`; each has a session and so a connection of
+its own. All waits, for a rate limit or a retry, are waits for one event, and all sockets are
+registered. So :meth:`Client.close`, which a signal handler may call, ends every request and every
+wait: they raise :class:`Stopped`.
+
+What is retried, and for how long, stands in :mod:`tap_klaviyo.klaviyo.failures`.
 
 Sources: Klaviyo's API overview and its guide on rate limits, status codes and errors.
 """
@@ -11,303 +18,332 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
-import backoff
 import requests
 import urllib3
-from singer import metrics
 
-from tap_klaviyo.config.settings import Config
-from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
+from tap_klaviyo.errors import ApiError, RetryableError, Stopped, TapError
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
+from tap_klaviyo.klaviyo.connections import ConnectionAdapter, Connections
 from tap_klaviyo.klaviyo.failures import (
+    AGAIN,
     LONGEST_QUOTE,
-    RETRYABLE_STATUS,
-    one_line,
-    place_of,
-    reason,
+    NO_DETAIL,
+    POLICY,
+    ErrorDetail,
+    Failure,
+    Retry,
+    RetryClock,
+    backoffs,
+    error_detail,
+    failure_of,
+    failure_of_exception,
     retry_after,
-    said_in,
-    too_long,
 )
 from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.klaviyo.rate_limits import Gate
+from tap_klaviyo.klaviyo.rate_limits import RateLimiter
 from tap_klaviyo.klaviyo.response import Body, joined
-from tap_klaviyo.klaviyo.urls import origin
+from tap_klaviyo.klaviyo.urls import origin, without_query
+from tap_klaviyo.logs import log_metric
 from tap_klaviyo.streams.model import TIERS
 
 logger = logging.getLogger(__name__)
 
-
 Parsed = TypeVar("Parsed")
-
 
 MEDIA_TYPE = "application/vnd.api+json"
 
-
-MAX_TRIES = 7
-
-
-MAX_PAUSE = 60
-"""Tries at one request that fails for now, and the longest pause between two, in seconds."""
-
-
 MAX_THROTTLED = 1000
-"""Answers of 429 to one request after which something else must be wrong."""
-
+"""Answers of 429 to one request after which its stream ends."""
 
 LONGEST_RESET = 60
-"""Seconds after which the quota of a minute is whole again: a longer wait would be a mistake."""
+"""The longest time until the quota of a minute is whole again; a longer one is a mistake."""
+
+READ_SIZE = 2**18
+"""The most bytes to read from a connection at once."""
+
+CONNECT_TIMEOUT = 4.0
+"""Seconds to wait for a connection. A thread that waits for one cannot be stopped before."""
 
 
-PIECE = 2**18
-"""The most bytes to take from a connection at once."""
+class _Throttled(Exception):
+    """Klaviyo answered 429. The rate limiter knows until when to wait."""
 
 
-class Throttled(TapError):
-    """Klaviyo answered 429; the gate knows until when."""
+class _Transient(Exception):
+    """A try failed in a way that may pass; ``error`` is raised if it does not."""
+
+    def __init__(self, error: TapError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
-def _log_retry(details: Any) -> None:
-    client: Client = details["args"][0]
-    client.say(
-        logger.warning,
-        "%s Trying again in %.1f s (try %d of %d).",
-        details["exception"],
-        details["wait"],
-        details["tries"] + 1,
-        MAX_TRIES,
-    )
+def _no_count() -> None:
+    """Counts no request."""
 
 
 class Client:
-    """Requests to one Klaviyo account, from any number of threads, one connection each."""
+    """Requests to one Klaviyo account, from any number of threads.
+
+    ``timeout`` and ``max_retry_wait`` are in seconds, ``quota_share`` is a share of Klaviyo's rate
+    limits. ``clock`` returns seconds; ``sleep`` replaces the wait for an event, for tests.
+    """
 
     def __init__(
         self,
-        config: Config,
+        base_url: str,
+        auth: ApiKeyAuth,
+        *,
+        revision: str,
+        user_agent: str,
+        timeout: float,
+        max_retry_wait: float,
+        quota_share: float,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self._config = config
-        self._origin = origin(config.base_url + "/")
+        self._base_url = base_url
+        self._origin = origin(base_url + "/")
+        self._auth = auth
+        self._revision = revision
+        self._user_agent = user_agent
+        self._timeout = timeout
+        self._quota_share = quota_share
         self._clock = clock
         self._sleep = sleep
-        self._gates: dict[tuple[str, str], Gate] = {}
-        self._making_gates = threading.Lock()
-        self._local = threading.local()
-        self._hushed = False
-        self._saying = threading.Lock()
+        self._retry_clock = RetryClock(max_retry_wait, clock)
+        self._limiters: dict[tuple[str, str], RateLimiter] = {}
+        self._creating_limiter = threading.Lock()
+        self._thread = threading.local()
+        self._connections = Connections()
+        self._closed = threading.Event()
+        self._logging = threading.RLock()
 
-    def get(self, url: str, query: Query, parse: Callable[[Body], Parsed]) -> Parsed:
-        """What ``parse`` makes of the body at ``url``, a path with query or one of Klaviyo's links.
-
-        A body that ``parse`` refuses with ValueError counts as a failed try. ``query`` tells the
-        endpoint, its rate limit and the scopes it needs. Raises :class:`ConfigError` (key or
-        revision refused), :class:`ApiError` (this request refused for good) or
-        :class:`RetryableError` (all tries failed).
-        """
-        return self.ask(url, query, None, parse)
-
-    def ask(
-        self, url: str, query: Query, question: bytes | None, parse: Callable[[Body], Parsed]
+    def request(
+        self,
+        url: str,
+        query: Query,
+        parse: Callable[[Body], Parsed],
+        *,
+        json_body: bytes | None = None,
+        count: Callable[[], None] = _no_count,
     ) -> Parsed:
-        """The same with a ``question``, a JSON document that is posted; without one it is a GET."""
+        """Requests ``url`` and returns what ``parse`` makes of the body.
+
+        ``url`` is a path with a query string, or a link that Klaviyo gave. ``query`` names the
+        endpoint, its rate limit and the scopes it needs. A ``json_body`` is sent by POST. A body
+        that ``parse`` refuses with ValueError counts as a failed try. ``count`` is called for each
+        try.
+
+        Raises :class:`ConfigError` if the key, the revision or the certificate is refused,
+        :class:`ApiError` if this request is refused permanently, :class:`RetryableError` if it
+        failed until its retries were used up, and :class:`Stopped` after :meth:`close`.
+        """
         if url.startswith("/"):
-            url = self._config.base_url + url
+            url = self._base_url + url
         if origin(url) != self._origin:
             raise ApiError(
-                f"Klaviyo's answer links to {place_of(url)}, which is not {self._config.base_url}; "
+                f"Klaviyo's answer links to {without_query(url)}, which is not {self._base_url}; "
                 "nothing is sent there. Report this to Klaviyo.",
                 status=0,
             )
-        return self._try(url, query, question, parse)
+        pauses = backoffs()
+        failing_since: float | None = None
+        failed = throttled = 0
+        while True:
+            count()
+            try:
+                parsed = self._try(url, query, json_body, parse)
+            except _Throttled:
+                throttled += 1
+                if throttled >= MAX_THROTTLED:
+                    message = f"Klaviyo's rate limit of {query.path} stays exceeded (429)."
+                    raise RetryableError(f"{message} Run again later.") from None
+                continue
+            except _Transient as transient:
+                if self._closed.is_set():
+                    raise Stopped("The run was stopped.") from None
+                failed += 1
+                if failing_since is None:
+                    failing_since = self._clock()
+                self._log_failure(query.path, transient.error)
+                remaining = self._retry_clock.remaining(query.path, failing_since, failed)
+                if not remaining:
+                    raise transient.error from transient.__cause__
+                self._wait(min(next(pauses), remaining))
+                continue
+            except TapError:
+                self._note_answer(query.path)
+                raise
+            self._note_answer(query.path)
+            return parsed
 
-    def hush(self) -> None:
-        """Logs nothing any more. A worker that is still under way must not have the last word."""
-        with self._saying:
-            self._hushed = True
+    def close(self) -> None:
+        """Ends all requests and waits, now and later, and logs nothing any more. Signal-safe."""
+        with self._logging:
+            self._closed.set()
+        self._connections.shut_down()
 
-    def say(self, log: Callable[..., None], *arguments: Any) -> None:
-        """Logs something, unless the run is over."""
-        with self._saying:
-            if not self._hushed:
-                log(*arguments)
-
-    def asked_today(self) -> list[tuple[str, int, int]]:
-        """The endpoints with a quota for a day: path, requests of this client, the quota."""
-        # A copy: a worker that goes on behind the end of a run may add one.
+    def daily_quotas(self) -> list[tuple[str, int, int]]:
+        """The endpoints with a daily quota: path, requests of this client, quota."""
+        # A copy, since a worker that is not stopped yet may add a limiter.
         return [
-            (path, gate.passed, daily)
-            for (path, tier), gate in list(self._gates.items())
+            (path, limiter.request_count, daily)
+            for (path, tier), limiter in list(self._limiters.items())
             if (daily := TIERS[tier].daily) is not None
         ]
 
-    @backoff.on_exception(
-        backoff.constant, Throttled, interval=0, jitter=None, max_tries=MAX_THROTTLED, logger=None
-    )
-    @backoff.on_exception(
-        backoff.expo,
-        RetryableError,
-        max_tries=MAX_TRIES,
-        max_value=MAX_PAUSE,
-        on_backoff=_log_retry,
-        logger=None,
-    )
     def _try(
-        self, url: str, query: Query, question: bytes | None, parse: Callable[[Body], Parsed]
+        self,
+        url: str,
+        query: Query,
+        json_body: bytes | None,
+        parse: Callable[[Body], Parsed],
     ) -> Parsed:
-        gate = self._gate(query)
+        limiter = self._limiter(query)
         try:
-            with gate.passage():
-                response, body = self._send(url, query.path, question)
-        except requests.exceptions.SSLError as error:
-            raise TapError(
-                f"The certificate of {self._config.base_url} is not valid, so nothing was sent: "
-                f"{reason(error)}. Check base_url. If a proxy in between has a certificate of its "
-                "own, name the file of its authority in REQUESTS_CA_BUNDLE."
-            ) from error
+            with limiter.slot():
+                response, body = self._send(url, query.path, json_body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unanswered(query, error) from error
+            name, reason = failure_of_exception(error)
+            raise self._failed(POLICY[name], query, reason=reason) from error
         if response.status_code == 429:
-            self._throttle(gate, response, query)
+            self._throttle(limiter, response, query)
         if response.status_code != 200:
-            raise self._fault(response.status_code, body, query)
-        self._heed_quota(gate, response)
+            raise self._refusal(response.status_code, body, query)
+        self._heed_quota(limiter, response)
         try:
             return parse(body)
         except ValueError as error:
-            raise RetryableError(
-                f"{self._config.base_url}{query.path} sent something that is no page of its API "
-                f"({error}). Run again; the state keeps what is done."
-            ) from error
+            raise self._failed(POLICY["answer unreadable"], query, reason=error) from error
 
-    def _unanswered(self, query: Query, error: Exception) -> TapError:
-        """What it means for the user that a request could not be sent, or got no answer."""
-        if type(error) is OSError and error.errno is None:
-            # So requests says that there is no such file of authorities.
-            return TapError(f"{one_line(str(error))}. Correct REQUESTS_CA_BUNDLE.")
-        return RetryableError(
-            f"No answer from {self._config.base_url}{query.path}: {reason(error)}. "
-            "Check the network and run again; the state keeps what is done."
-        )
-
-    def _gate(self, query: Query) -> Gate:
-        """The one gate of an endpoint, whoever comes first."""
-        with self._making_gates:
-            key = query.path, query.tier
-            if key not in self._gates:
-                share = self._config.quota_share
-                self._gates[key] = Gate(query.tier, share, self._clock, self._sleep)
-            return self._gates[key]
-
-    def _send(
-        self, url: str, endpoint: str, question: bytes | None
-    ) -> tuple[requests.Response, Body]:
-        """One request, which may take ``request_timeout`` in all."""
+    def _send(self, url: str, path: str, json_body: bytes | None) -> tuple[requests.Response, Body]:
+        """Sends one request, which may take ``timeout`` in all."""
+        if self._closed.is_set():
+            raise Stopped("The run was stopped.")
         started = self._clock()
         response = self._session().request(
-            "GET" if question is None else "POST",
+            "GET" if json_body is None else "POST",
             url,
-            data=question,
-            headers=None if question is None else {"Content-Type": MEDIA_TYPE},
-            timeout=self._config.request_timeout,
+            data=json_body,
+            headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
+            timeout=(min(CONNECT_TIMEOUT, self._timeout), self._timeout),
             stream=True,
             allow_redirects=False,
         )
         with response:
-            raw = joined(self._pieces(response, started + self._config.request_timeout))
-        tags = {
-            metrics.Tag.endpoint: endpoint,
-            metrics.Tag.http_status_code: response.status_code,
-        }
+            raw = joined(self._pieces(response, started + self._timeout))
+        tags = {"endpoint": path, "http_status_code": response.status_code}
         duration = self._clock() - started
-        # Not singer's timer: it configures logging anew for each request, from whatever thread.
-        point = metrics.Point("timer", metrics.Metric.http_request_duration, duration, tags)
-        self.say(metrics.log, logger, point)
+        self._log(log_metric, logger, "timer", "http_request_duration", duration, tags)
         gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
         return response, Body(raw, gzipped)
 
     def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
-        """The body as it comes: a server that only drips never runs into a socket's timeout."""
-        while piece := response.raw.read1(PIECE, decode_content=False):
+        """The body as it arrives. The timeout of a socket does not bound a slow sender."""
+        while piece := response.raw.read1(READ_SIZE, decode_content=False):
             yield piece
             if self._clock() > deadline:
                 raise requests.exceptions.ReadTimeout("the answer takes too long")
 
-    def _throttle(self, gate: Gate, response: requests.Response, query: Query) -> NoReturn:
-        """Closes the gate for as long as a 429 asks for."""
-        seconds = retry_after(response.headers.get("Retry-After"))
-        longest = self._config.max_retry_wait.total_seconds()
-        if seconds > longest:
-            raise too_long(seconds, longest, query)
-        reached = "Klaviyo's rate limit of %s is reached; waiting %g s."
-        self.say(logger.info, reached, query.path, seconds)
-        gate.close(seconds)
-        raise Throttled(
-            f"Klaviyo's rate limit of {query.path} stays exceeded (429). Run again later; the "
-            "state keeps what is done."
-        )
-
-    def _heed_quota(self, gate: Gate, response: requests.Response) -> None:
-        """Closes the gate if Klaviyo says that nothing is left but what others may take.
-
-        A request that is under way may be counted already, or not yet: rather one too few than 429.
-        """
-        try:
-            remaining = int(response.headers["RateLimit-Remaining"])
-            reset = float(response.headers["RateLimit-Reset"])
-        except (KeyError, ValueError):
-            return
-        if remaining <= gate.under_way and 0 < reset <= LONGEST_RESET:
-            gate.close(reset)
-
     def _session(self) -> requests.Session:
-        """The calling thread's own session, and so its own connection, kept alive."""
-        session: requests.Session | None = getattr(self._local, "session", None)
+        """The session, and so the connection, of the calling thread."""
+        session: requests.Session | None = getattr(self._thread, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
-            session.auth = ApiKeyAuth(self._config.api_key)
+            session = self._thread.session = requests.Session()
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, ConnectionAdapter(self._connections))
+            session.auth = self._auth
             session.headers.update(
                 {
                     "Accept": MEDIA_TYPE,
                     "Accept-Encoding": "gzip",
-                    "User-Agent": self._config.user_agent,
-                    "revision": self._config.revision,
-                    # A retired revision is then an error and not another shape in silence.
+                    "User-Agent": self._user_agent,
+                    "revision": self._revision,
+                    # A retired revision then is an error and not another shape of the data.
                     "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",
                 }
             )
         return session
 
-    def _fault(self, status: int, body: Body, query: Query) -> TapError:
-        """What an answer other than 200 means for the user."""
-        detail, parameter = said_in(body)
-        detail = detail.replace(self._config.api_key.reveal(), "***")[:LONGEST_QUOTE]
-        said = f" Klaviyo says: {detail}" if detail else ""
-        if status == 401:
-            return ConfigError(
-                "Klaviyo does not accept the key (401). Set api_key to a valid private API key: "
-                f"Klaviyo > Settings > API keys.{said}"
-            )
-        if status == 410:
-            return ConfigError(
-                f"Klaviyo has retired revision {self._config.revision} (410). Remove the setting "
-                f"'revision', or update tap-klaviyo.{said}"
-            )
-        if status in RETRYABLE_STATUS:
-            return RetryableError(
-                f"Klaviyo fails at {query.path} ({status}). Run again later; the state keeps what "
-                f"is done.{said}"
-            )
-        if status == 403:
-            message = (
-                f"The key may not read {query.path} (403). It needs {', '.join(query.scopes)}: "
-                f"create a key with these scopes in Klaviyo > Settings > API keys.{said}"
-            )
-        elif status == 404:
-            message = (
-                f"Klaviyo does not know {query.path} (404). Check base_url and revision.{said}"
-            )
-        else:
-            message = f"Klaviyo refuses the request to {query.path} ({status}).{said}"
-        return ApiError(message, status, parameter)
+    def _limiter(self, query: Query) -> RateLimiter:
+        """The one limiter of an endpoint."""
+        with self._creating_limiter:
+            key = query.path, query.tier
+            if key not in self._limiters:
+                self._limiters[key] = RateLimiter(
+                    query.tier, self._quota_share, self._clock, self._wait
+                )
+            return self._limiters[key]
+
+    def _wait(self, seconds: float) -> None:
+        """Waits, at most until :meth:`close`. Raises :class:`Stopped` after that."""
+        if self._sleep is not None and not self._closed.is_set():
+            self._sleep(seconds)
+        elif self._closed.wait(seconds):
+            raise Stopped("The run was stopped.")
+
+    def _throttle(
+        self, limiter: RateLimiter, response: requests.Response, query: Query
+    ) -> NoReturn:
+        """Pauses the endpoint as a 429 asks, and raises."""
+        seconds = retry_after(response.headers.get("Retry-After"))
+        if seconds > self._retry_clock.limit:
+            daily = TIERS[query.tier].daily
+            if daily is not None:
+                raise self._failed(POLICY["daily quota"], query, reason=daily)
+            raise self._failed(POLICY["rate limit"], query, reason=f"{seconds:.0f} s")
+        self._log(logger.info, "Rate limit of %s reached; waiting %g s.", query.path, seconds)
+        limiter.pause(seconds)
+        raise _Throttled
+
+    def _heed_quota(self, limiter: RateLimiter, response: requests.Response) -> None:
+        """Pauses the endpoint when what remains of its quota may be used by requests in flight."""
+        try:
+            remaining = int(response.headers["RateLimit-Remaining"])
+            reset = float(response.headers["RateLimit-Reset"])
+        except (KeyError, ValueError):
+            return
+        if remaining <= limiter.in_flight and 0 < reset <= LONGEST_RESET:
+            limiter.pause(reset)
+
+    def _refusal(self, status: int, body: Body, query: Query) -> Exception:
+        """What to raise for an answer other than 200."""
+        try:
+            detail = error_detail(body.decompressed())
+        except (ValueError, ApiError):
+            detail = ErrorDetail()
+        text = self._auth.mask(detail.text)[:LONGEST_QUOTE]
+        detail = ErrorDetail(text, detail.parameter)
+        return self._failed(failure_of(status), query, detail, status=status)
+
+    def _failed(
+        self, failure: Failure, query: Query, detail: ErrorDetail = NO_DETAIL, **values: object
+    ) -> Exception:
+        """What to raise for a failure: its error, as a transient one if it is retried."""
+        error = failure.error(
+            detail,
+            path=query.path,
+            scopes=", ".join(query.scopes),
+            base_url=self._base_url,
+            revision=self._revision,
+            **values,
+        )
+        return _Transient(error) if failure.retry is Retry.BACKOFF else error
+
+    def _log_failure(self, path: str, error: TapError) -> None:
+        """Logs the first failure of an endpoint as a warning, those that follow for debugging."""
+        first = self._retry_clock.failed(path)
+        log = logger.warning if first else logger.debug
+        limit = self._retry_clock.limit
+        self._log(log, "%s Retrying for up to %.0f s.", str(error).replace(AGAIN, ""), limit)
+
+    def _note_answer(self, path: str) -> None:
+        seconds = self._retry_clock.answered(path)
+        if seconds is not None:
+            self._log(logger.warning, "Klaviyo answers at %s again, after %.0f s.", path, seconds)
+
+    def _log(self, log: Callable[..., None], *arguments: Any) -> None:
+        """Logs, but not after :meth:`close`: a worker must not have the last word of a run."""
+        with self._logging:
+            if not self._closed.is_set():
+                log(*arguments)

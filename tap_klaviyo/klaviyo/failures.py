@@ -1,55 +1,312 @@
-"""What a failed request means."""
+"""The failure policy as one table: what is retried, how long, and what ends when it is not.
+
+:data:`POLICY` has a row for each kind of failed request. :data:`REACTIONS` says what becomes of the
+window that was being read when Klaviyo refused a request. The client and the run only carry out
+what stands here.
+
+How long: a request that fails for now is retried with exponential backoff until it, or its
+endpoint, has failed for ``max_retry_wait`` (:class:`RetryClock`).
+
+Sources: Klaviyo's guide on rate limits, status codes and errors; RFC 9110 for ``Retry-After``.
+"""
 
 from __future__ import annotations
 
+import enum
 import json
 import math
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from tap_klaviyo.errors import ApiError, TapError
-from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.klaviyo.response import Body
-from tap_klaviyo.streams.model import TIERS
+import backoff
+import requests
+
+from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
+
+
+class Retry(enum.Enum):
+    """Whether and when a failed request is sent again."""
+
+    NEVER = "no"
+    BACKOFF = "with exponential backoff, for max_retry_wait"
+    AS_ASKED = "after Retry-After, if that is at most max_retry_wait"
+
+
+class Ends(enum.Enum):
+    """What ends if a request fails and is not, or no longer, retried."""
+
+    STREAM = "the stream"
+    RUN = "the run"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row of the policy.
+
+    ``statuses`` are the HTTP statuses that mean this failure; none if there was no usable answer.
+    ``message`` is what the user reads, with the placeholders ``{path}``, ``{status}``,
+    ``{base_url}``, ``{revision}``, ``{scopes}`` and ``{reason}``.
+    """
+
+    statuses: Sequence[int]
+    retry: Retry
+    ends: Ends
+    message: str
+
+    def error(self, detail: ErrorDetail, **values: object) -> TapError:
+        """The failure as an error. ``values`` fill the placeholders, ``detail`` is appended."""
+        message = self.message.format(**values)
+        if detail.text:
+            message += f" Klaviyo says: {detail.text}"
+        if self.ends is Ends.RUN:
+            return ConfigError(message)
+        if self.retry is not Retry.NEVER:
+            return RetryableError(message)
+        return ApiError(message, int(str(values["status"])), detail.parameter)
+
+
+AGAIN = " Run again later; the state keeps what is done."
+
+POLICY: Mapping[str, Failure] = {
+    "key refused": Failure(
+        (401,),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo does not accept the API key (401). Set api_key to a valid private API key: "
+        "Klaviyo > Settings > API keys.",
+    ),
+    "revision retired": Failure(
+        (410,),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo has retired revision {revision} (410). Remove the setting 'revision', or update "
+        "tap-klaviyo.",
+    ),
+    "certificate invalid": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "The certificate of {base_url} is not valid, so nothing was sent: {reason}. Check "
+        "base_url. If a proxy has a certificate of its own, set REQUESTS_CA_BUNDLE to the file of "
+        "its certificate authority.",
+    ),
+    "certificate file missing": Failure(
+        (), Retry.NEVER, Ends.RUN, "{reason}. Correct REQUESTS_CA_BUNDLE."
+    ),
+    "scope missing": Failure(
+        (403,),
+        Retry.NEVER,
+        Ends.STREAM,
+        "The API key lacks access to {path} (403). It needs {scopes}: create a key with these "
+        "scopes in Klaviyo > Settings > API keys.",
+    ),
+    "not found": Failure(
+        (404,),
+        Retry.NEVER,
+        Ends.STREAM,
+        "Klaviyo does not know {path} (404). Check base_url and revision.",
+    ),
+    "request refused": Failure(
+        (), Retry.NEVER, Ends.STREAM, "Klaviyo refuses the request to {path} ({status})."
+    ),
+    "rate limit": Failure(
+        (429,),
+        Retry.AS_ASKED,
+        Ends.STREAM,
+        "Klaviyo asks to wait {reason} for {path} (429), longer than max_retry_wait." + AGAIN,
+    ),
+    "daily quota": Failure(
+        (),
+        Retry.AS_ASKED,
+        Ends.STREAM,
+        "Klaviyo allows {reason} requests a day to {path}, and they are used up (429). Run again "
+        "tomorrow; the state keeps what is done.",
+    ),
+    "server error": Failure(
+        (408, 500, 502, 503, 504, *range(520, 525)),
+        Retry.BACKOFF,
+        Ends.STREAM,
+        "Klaviyo fails at {path} ({status})." + AGAIN,
+    ),
+    "no answer": Failure(
+        (),
+        Retry.BACKOFF,
+        Ends.STREAM,
+        "No answer from {base_url}: {reason}. Check the network." + AGAIN,
+    ),
+    "answer unreadable": Failure(
+        (),
+        Retry.BACKOFF,
+        Ends.STREAM,
+        "The answer of {base_url}{path} is not a page of Klaviyo's API ({reason})." + AGAIN,
+    ),
+}
+"""Every kind of failed request. A status that no row names is "request refused"."""
+
+_BY_STATUS = {status: row for row in POLICY.values() for status in row.statuses}
+
+MIN_TRIES = 3
+"""Tries of a request when nothing has answered for ``max_retry_wait``, so its time is used up."""
+
+LONGEST_BACKOFF = 60
+"""The longest pause between two tries of a request, in seconds."""
 
 DEFAULT_RETRY_AFTER = 1.0
-"""Seconds to wait after a 429 that does not say how long."""
-
+"""Seconds to wait after a 429 without a usable ``Retry-After``."""
 
 LONGEST_QUOTE = 200
-"""Characters of a text from outside that a message may hold."""
+"""Characters of a foreign text that a message may hold."""
 
 
-RETRYABLE_STATUS = frozenset({408, 500, 502, 503, 504, *range(520, 525)})
+def failure_of(status: int) -> Failure:
+    """The row of the policy for an HTTP status other than 200."""
+    return _BY_STATUS.get(status, POLICY["request refused"])
 
 
-def too_long(seconds: float, longest: float, query: Query) -> TapError:
-    """A quota of a day ends its own stream; whatever else asks for so long a wait ends the run."""
-    daily = TIERS[query.tier].daily
-    if daily is not None:
-        return ApiError(
-            f"Klaviyo lets {query.path} be asked {daily} times a day, and asks to wait "
-            f"{seconds:.0f} s now (429). Run again then; the state keeps what is done.",
-            status=429,
-        )
-    return TapError(
-        f"Klaviyo asks to wait {seconds:.0f} s for {query.path} (429), longer than "
-        f"max_retry_wait ({longest:.0f} s). Run again then; the state keeps what is done."
-    )
+def failure_of_exception(error: Exception) -> tuple[str, str]:
+    """The name of the row for a request that got no answer, and the reason in one line."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "certificate invalid", reason_of(error)
+    if type(error) is OSError and error.errno is None:
+        # This is how requests says that a file of certificate authorities does not exist.
+        return "certificate file missing", one_line(str(error))
+    return "no answer", reason_of(error)
 
 
-def said_in(body: Body) -> tuple[str, str]:
-    """Klaviyo's own words in the body of an error, and the parameter it blames."""
+class Reaction(enum.Enum):
+    """What becomes of a window whose request Klaviyo refused."""
+
+    SMALLER_PAGES = "request the page again with fewer records"
+    RESTART_WINDOW = "read the window again from its first page"
+    END_PARTITION = "end the partition"
+    END_STREAM = "end the stream"
+
+
+@dataclass(frozen=True)
+class RefusedRequest:
+    """The request of a window that Klaviyo refused with ``status``.
+
+    ``can_shrink`` says that the page can still be requested in a smaller size, ``first_page`` that
+    no cursor was sent. ``restarts`` counts how often the window has started again.
+    """
+
+    status: int
+    first_page: bool
+    can_shrink: bool
+    of_child: bool
+    restarts: int
+
+
+MAX_RESTARTS = 2
+
+REACTIONS: Sequence[tuple[str, Callable[[RefusedRequest], bool], Reaction]] = (
+    (
+        "a first page in full size: it may be too large",
+        lambda request: request.status == 400 and request.first_page and request.can_shrink,
+        Reaction.SMALLER_PAGES,
+    ),
+    (
+        "a later page: its cursor may have expired",
+        lambda request: (
+            request.status == 400 and not request.first_page and request.restarts < MAX_RESTARTS
+        ),
+        Reaction.RESTART_WINDOW,
+    ),
+    (
+        "the children of a record: it was deleted during the run",
+        lambda request: request.status == 404 and request.of_child,
+        Reaction.END_PARTITION,
+    ),
+    ("anything else", lambda request: True, Reaction.END_STREAM),
+)
+"""What Klaviyo refused, and what becomes of the window; the first row that holds counts."""
+
+
+def reaction_to(request: RefusedRequest) -> Reaction:
+    """What becomes of the window, by :data:`REACTIONS`."""
+    return next(reaction for _, holds, reaction in REACTIONS if holds(request))
+
+
+class RetryClock:
+    """Since when requests have failed: for each endpoint, and for all of them. Thread-safe.
+
+    ``limit`` is ``max_retry_wait`` in seconds, ``clock`` returns seconds. An endpoint that 32
+    workers ask is given up once, not 32 times one after the other.
+    """
+
+    def __init__(self, limit: float, clock: Callable[[], float]) -> None:
+        self.limit = limit
+        self._clock = clock
+        self._failing_since: dict[str, float] = {}
+        self._all_failing_since: float | None = None
+        self._lock = threading.Lock()
+
+    def failed(self, path: str) -> bool:
+        """Notes a failure of an endpoint; returns whether it is the first since it answered."""
+        now = self._clock()
+        with self._lock:
+            if self._all_failing_since is None:
+                self._all_failing_since = now
+            first = path not in self._failing_since
+            self._failing_since.setdefault(path, now)
+        return first
+
+    def answered(self, path: str) -> float | None:
+        """Notes an answer of an endpoint; returns how long it had failed, None if it had not."""
+        with self._lock:
+            self._all_failing_since = None
+            since = self._failing_since.pop(path, None)
+        return None if since is None else self._clock() - since
+
+    def remaining(self, path: str, since: float, tries: int) -> float:
+        """Seconds for which a request may still be retried.
+
+        It has failed ``since`` then, and ``tries`` times.
+        """
+        now = self._clock()
+        with self._lock:
+            since = min(since, self._failing_since.get(path, now))
+            all_since = now if self._all_failing_since is None else self._all_failing_since
+        if tries >= MIN_TRIES:
+            since = min(since, all_since)
+        return max(0.0, self.limit - (now - since))
+
+
+def backoffs() -> Iterator[float]:
+    """Pauses in seconds: exponential up to ``LONGEST_BACKOFF``, with full jitter."""
+    longest = backoff.expo(max_value=LONGEST_BACKOFF)
+    next(longest)  # Its first value only starts it.
+    return map(backoff.full_jitter, longest)
+
+
+@dataclass(frozen=True)
+class ErrorDetail:
+    """Klaviyo's text in an error, and the parameter that it names as the cause; empty for none."""
+
+    text: str = ""
+    parameter: str = ""
+
+
+NO_DETAIL = ErrorDetail()
+
+
+def error_detail(body: bytes) -> ErrorDetail:
+    """What the body of an error says. A proxy in front of Klaviyo may have sent HTML instead."""
     try:
-        return error_detail(body.unpacked())
-    except (ValueError, ApiError):
-        return "", ""
+        first = json.loads(body)["errors"][0]
+        text = " ".join(str(first.get("detail") or first.get("title") or "").split())
+        source = first.get("source") or {}
+        return ErrorDetail(text, str(source.get("parameter") or ""))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return NO_DETAIL
 
 
 def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float:
-    """The seconds that a ``Retry-After`` of seconds or a date asks for."""
+    """The seconds to wait by a ``Retry-After`` header, which holds seconds or a date."""
     if value is None:
         return DEFAULT_RETRY_AFTER
     try:
@@ -63,8 +320,8 @@ def retry_after(value: str | None, now: Callable[[], float] = time.time) -> floa
         return DEFAULT_RETRY_AFTER
 
 
-def reason(error: BaseException) -> str:
-    """What went wrong, in one short line without addresses of objects or URLs with queries."""
+def reason_of(error: BaseException) -> str:
+    """The cause of an error in one short line, without object addresses and query strings."""
     cause: Any = error
     while cause.args and isinstance(cause.args[0], BaseException):
         cause = cause.args[0]
@@ -73,25 +330,6 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def place_of(url: str) -> str:
-    """Where a link leads, in one short line without its query."""
-    return one_line(url.split("?")[0].removeprefix("https://").removeprefix("http://"))
-
-
 def one_line(text: str) -> str:
-    """A text from outside, cut and in one line."""
+    """A foreign text in one line, cut to ``LONGEST_QUOTE`` characters."""
     return " ".join(text.split())[:LONGEST_QUOTE]
-
-
-def error_detail(body: bytes) -> tuple[str, str]:
-    """Klaviyo's own words on an error and the parameter it blames, each empty if it has none.
-
-    An error can also come from what stands before Klaviyo, as HTML.
-    """
-    try:
-        first = json.loads(body)["errors"][0]
-        detail = " ".join(str(first.get("detail") or first.get("title") or "").split())
-        source = first.get("source") or {}
-        return detail, str(source.get("parameter") or "")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return "", ""

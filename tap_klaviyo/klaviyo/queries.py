@@ -1,7 +1,7 @@
-"""Klaviyo's dialect of JSON:API: queries out, links and errors in. Pure: no HTTP here.
+"""Queries in Klaviyo's dialect of JSON:API: paths, sparse fieldsets, includes, filters. Pure.
 
 Sources: Klaviyo's API overview (filtering, sparse fieldsets, relationships, pagination) and its
-OpenAPI definition of 2026-07-15.
+OpenAPI document of 2026-07-15.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tap_klaviyo.streams.model import PARENT, Cut, Include, Source, Stream
+from tap_klaviyo.streams.model import PARENT, FieldPath, Relationship, Stream, TimeFilter
 
-OWN_PROPERTIES = frozenset({"id", "type"})
-"""What every resource has beside its attributes."""
+RESOURCE_PROPERTIES = frozenset({"id", "type"})
+"""Properties that every resource has besides its attributes."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of one endpoint: a path and its parameters, filters apart.
+    """A request to one endpoint without its filters.
 
-    ``scopes`` are what the key needs for it, ``tier`` is the rate limit that holds.
+    ``scopes`` are those that the API key needs, ``tier`` is the rate limit that applies.
     """
 
     path: str
@@ -32,9 +32,9 @@ class Query:
     tier: str
 
     def url(self, filters: Iterable[str], page_size: int | None, parent: str = "") -> str:
-        """Path and query, percent-encoded; ``page_size`` None leaves it to Klaviyo.
+        """Path and query string, percent-encoded. Without a ``page_size`` Klaviyo's default holds.
 
-        ``parent`` is the id that a child's path or filters have a place for.
+        ``parent`` is the ID that is put in for ``{parent}`` in the path and the filters.
         """
         terms = ",".join(term for term in filters if term).replace(PARENT, json.dumps(parent))
         size = {"page[size]": str(page_size)} if page_size else {}
@@ -45,62 +45,38 @@ class Query:
 
 
 def query_for(stream: Stream, schema: Mapping[str, Any]) -> Query:
-    """The query for the selected properties: what nobody selected is not asked for.
+    """The query for the selected properties. What is not selected is not requested.
 
-    A report has all that is asked in its body.
+    The query of a report has no parameters: they are in the body of its requests.
     """
     if stream.report:
         return Query(stream.path, {}, stream.scopes, stream.tier)
     selected = schema["properties"]
-    asked = [include for include in stream.includes if _is_asked(include, selected)]
-    attributes = _attributes(selected.keys() - _not_attributes(stream), stream.sources)
+    related = [r for r in stream.relationships if _is_included(r, selected)]
+    attributes = _attributes(selected.keys() - _not_attributes(stream), stream.field_paths)
     parameters = {
-        "include": ",".join(include.relationship for include in asked),
+        "include": ",".join(relationship.name for relationship in related),
         f"fields[{stream.type}]": _fieldset(attributes),
         f"additional-fields[{stream.type}]": ",".join(
-            name for name in stream.additional if name in attributes
+            name for name in stream.additional_fields if name in attributes
         ),
         "sort": stream.sort,
     }
-    for include in asked:
-        embedded = selected.get(include.property, {}).get("items", {}).get("properties", {})
-        lifted = [name for prop, name in include.lifted.items() if prop in selected]
-        parts = [*(embedded.keys() - include.references.keys()), *lifted]
-        parameters[f"fields[{include.type}]"] = _fieldset(_attributes(parts, include.sources))
-    scopes = (*stream.scopes, *(include.scope for include in asked if include.scope))
+    for relationship in related:
+        embedded = relationship.embedded(selected).keys() - relationship.references.keys()
+        wanted = [*embedded, *relationship.lifted_out(selected)]
+        fieldset = _fieldset(_attributes(wanted, relationship.field_paths))
+        parameters[f"fields[{relationship.type}]"] = fieldset
+    scopes = (*stream.scopes, *(relationship.scope for relationship in related))
     return Query(
         path=stream.path,
         parameters={name: value for name, value in parameters.items() if value},
-        scopes=tuple(dict.fromkeys(scopes)),
-        tier=next((stream.slow[name] for name in attributes if name in stream.slow), stream.tier),
+        scopes=tuple(dict.fromkeys(filter(None, scopes))),
+        tier=next(
+            (stream.slow_fields[name] for name in attributes if name in stream.slow_fields),
+            stream.tier,
+        ),
     )
-
-
-def _is_asked(include: Include, selected: Mapping[str, Any]) -> bool:
-    """Whether a related resource is needed: Klaviyo's events name theirs by id in any case."""
-    return include.is_wanted(selected) or (include.id_asked and include.id_property in selected)
-
-
-def _not_attributes(stream: Stream) -> set[str]:
-    """The properties of a stream's records that are no attributes of its resources."""
-    related = {
-        name
-        for include in stream.includes
-        for name in (include.property, include.id_property, *include.lifted)
-    }
-    parent = {stream.parent.property} if stream.parent else set()
-    return {*related, *(parent - stream.sources.keys()), stream.id_property}
-
-
-def _attributes(properties: Iterable[str], sources: Mapping[str, Source]) -> list[str]:
-    """The attributes in which the values of ``properties`` stand, sorted and each once."""
-    paths = (sources[name].path if name in sources else name for name in properties)
-    return sorted({path.split(".")[0] for path in paths} - OWN_PROPERTIES)
-
-
-def _fieldset(attributes: list[str]) -> str:
-    """A resource of which only the id is wanted still needs a fieldset, or it comes whole."""
-    return ",".join(attributes or ["id"])
 
 
 def equals(field: str, value: str) -> str:
@@ -108,15 +84,45 @@ def equals(field: str, value: str) -> str:
     return f"equals({field},{json.dumps(value)})"
 
 
-def between(cut: Cut, start: int, end: int) -> tuple[str, str]:
+def between(time_filter: TimeFilter, start: int, end: int) -> tuple[str, str]:
     """The filters for ``start <= field < end``, in Unix seconds.
 
-    Where Klaviyo's only operators take in less or more than that, more it is.
+    Where Klaviyo offers only operators that match less or more than that, they match more.
     """
-    start -= cut.lower == "greater-than"
-    low, high = (_date(start), _date(end)) if cut.iso else (start, end)
-    return f"{cut.lower}({cut.field},{low})", f"{cut.upper}({cut.field},{high})"
+    field, lower, upper = time_filter.field, time_filter.lower, time_filter.upper
+    start -= lower == "greater-than"
+    low, high = (_iso(start), _iso(end)) if time_filter.iso else (start, end)
+    return f"{lower}({field},{low})", f"{upper}({field},{high})"
 
 
-def _date(seconds: int) -> str:
+def _is_included(relationship: Relationship, selected: Mapping[str, Any]) -> bool:
+    """Whether a related resource has to be included. Most resources name related IDs without."""
+    return relationship.is_wanted(selected) or (
+        relationship.id_needs_include and relationship.id_property in selected
+    )
+
+
+def _not_attributes(stream: Stream) -> set[str]:
+    """The properties of a stream's records that are not attributes of its resources."""
+    related = {
+        name
+        for relationship in stream.relationships
+        for name in (relationship.property, relationship.id_property, *relationship.lifted)
+    }
+    parent = {stream.parent.property} if stream.parent else set()
+    return {*related, *(parent - stream.field_paths.keys()), stream.id_property}
+
+
+def _attributes(properties: Iterable[str], field_paths: Mapping[str, FieldPath]) -> list[str]:
+    """The top-level attributes that hold ``properties``, sorted, without duplicates."""
+    paths = (field_paths[name].path if name in field_paths else name for name in properties)
+    return sorted({path.split(".")[0] for path in paths} - RESOURCE_PROPERTIES)
+
+
+def _fieldset(attributes: list[str]) -> str:
+    """A sparse fieldset; ``id`` for none, since an empty one would mean all."""
+    return ",".join(attributes or ["id"])
+
+
+def _iso(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

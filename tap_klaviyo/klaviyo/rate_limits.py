@@ -1,9 +1,9 @@
-"""Klaviyo's rate limits, kept so that being refused (429) is the exception.
+"""Klaviyo's rate limits, kept so that a refusal (429) is the exception.
 
-Each endpoint has two limits at once, so many requests in a second and so many in a minute; they
-count per account, whatever the key. A :class:`Gate` lets requests of one endpoint pass at that
-pace. It closes when Klaviyo says that the minute's quota is used up, perhaps by somebody else, and
-when it answers 429.
+Each endpoint has two limits at once, requests per second and requests per minute. They count per
+account, whatever the key. A :class:`RateLimiter` lets requests of one endpoint start at that rate.
+It pauses when Klaviyo says that the quota of the minute is used up, perhaps by another program, and
+when Klaviyo answers 429.
 
 Source: Klaviyo's guide on rate limits, status codes and errors.
 """
@@ -18,23 +18,21 @@ from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
 from tap_klaviyo.streams.model import TIERS
 
-SLOW = 15
-"""Requests a minute up to which an endpoint keeps a worker waiting for seconds."""
+SLOW_LIMIT = 15
+"""Requests per minute up to which an endpoint keeps a worker waiting for seconds."""
+
+_INTERVAL_FACTOR = 1.03
+"""Requests bunch up on their way. Longer intervals than Klaviyo's leave room for that."""
+
+_SECOND_MS, _MINUTE_MS = 1000, 60_000
 
 
-JITTER = 1.03
-"""Requests bunch on their way: windows this much longer than Klaviyo's leave room for that."""
+class RateLimiter:
+    """Lets requests of one endpoint start at the rate of its tier, from any number of threads.
 
-
-SECOND, MINUTE = 1000, 60_000
-
-
-class Gate:
-    """Lets requests of one endpoint pass at the pace of its tier, from any number of threads.
-
-    ``share`` is the part of the quota to use, ``clock`` gives seconds. ``passed`` counts all
-    requests, ``under_way`` those that were let pass and are not over. The quota of a day is
-    Klaviyo's to keep: nobody here knows what was asked before this run.
+    ``share`` is the share of the quota to use, ``clock`` returns seconds, and ``sleep`` may raise
+    to end all waits. ``request_count`` counts all requests, ``in_flight`` those without an answer
+    yet. Daily quotas are left to Klaviyo, since earlier runs have used an unknown part of them.
     """
 
     def __init__(
@@ -44,52 +42,52 @@ class Gate:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        burst, steady = (max(1, int(limit * share)) for limit in TIERS[tier][:2])
-        rates = [Rate(steady, int(MINUTE * JITTER))]
-        if burst < steady:
-            rates.append(Rate(burst, int(SECOND * JITTER)))
+        per_second, per_minute = (max(1, int(limit * share)) for limit in TIERS[tier][:2])
+        rates = [Rate(per_minute, int(_MINUTE_MS * _INTERVAL_FACTOR))]
+        if per_second < per_minute:
+            rates.append(Rate(per_second, int(_SECOND_MS * _INTERVAL_FACTOR)))
         self._bucket = InMemoryBucket(rates)
         self._clock = clock
         self._sleep = sleep
-        self._closed_until = 0.0
-        self.passed = 0
-        self.under_way = 0
+        self._paused_until = 0.0
+        self.request_count = 0
+        self.in_flight = 0
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._first_in_line = threading.Lock()
 
     @contextmanager
-    def passage(self) -> Iterator[None]:
-        """Begins when the next request may go, and lasts as long as it is under way."""
+    def slot(self) -> Iterator[None]:
+        """Starts when the next request may start, and lasts until its answer has arrived."""
         self.wait()
         with self._lock:
-            self.under_way += 1
+            self.in_flight += 1
         try:
             yield
         finally:
             with self._lock:
-                self.under_way -= 1
+                self.in_flight -= 1
 
     def wait(self) -> None:
-        """Returns when the next request may go. Who waits first goes first."""
-        with self._turn:
+        """Returns when the next request may start; first come, first served."""
+        with self._first_in_line:
             while (seconds := self._delay()) > 0:
                 self._sleep(seconds)
 
-    def close(self, seconds: float) -> None:
-        """Lets nothing pass for ``seconds`` from now; a longer closure stays."""
+    def pause(self, seconds: float) -> None:
+        """Starts no request for ``seconds`` from now; a longer pause stays."""
         with self._lock:
-            self._closed_until = max(self._closed_until, self._clock() + seconds)
+            self._paused_until = max(self._paused_until, self._clock() + seconds)
 
     def _delay(self) -> float:
-        """Seconds until a request may go; 0 if it may now, and then it counts."""
+        """Seconds until a request may start. 0 if it may start now; it is then counted."""
         with self._lock:
             now = self._clock()
-            if now < self._closed_until:
-                return self._closed_until - now
-            moment = int(now * 1000)
-            self._bucket.leak(moment)
-            item = RateItem("request", moment)
+            if now < self._paused_until:
+                return self._paused_until - now
+            milliseconds = int(now * 1000)
+            self._bucket.leak(milliseconds)
+            item = RateItem("request", milliseconds)
             if self._bucket.put(item):
-                self.passed += 1
+                self.request_count += 1
                 return 0.0
             return max(1, int(self._bucket.waiting(item))) / 1000  # type: ignore[arg-type]

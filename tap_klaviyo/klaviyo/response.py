@@ -1,4 +1,4 @@
-"""The body of an answer, which may be packed, and must not be larger than memory allows."""
+"""The body of a response: compressed or not, and never larger than memory allows."""
 
 from __future__ import annotations
 
@@ -12,48 +12,46 @@ try:
 except ImportError:  # There is no wheel for this machine. The standard library is slower.
     import zlib  # type: ignore[no-redef]
 
-
-GZIP = 31
-"""What zlib calls a window of 32 KB in gzip's wrapping."""
-
+GZIP_WBITS = 31
+"""zlib's window size of 32 KB with a gzip header."""
 
 MAX_BODY = 2**26
-"""The most bytes of an answer, as it comes and unpacked: 64 MiB.
+"""The most bytes of a body, compressed and decompressed: 64 MiB.
 
-A real page of 1,000 events has 3 MB, twenty times less. Klaviyo lets an event have 5 MB, so a page
-of ten is below it whatever the events are, and all that a page may be could not be held anyhow.
+A real page of 1,000 events has 3 MB. Klaviyo allows 5 MB for one event, so a page of ten events is
+always below this size.
 """
 
 
 @dataclass(frozen=True)
 class Body:
-    """The body of an answer as it came."""
+    """The body of a response as it arrived."""
 
     raw: bytes
     gzipped: bool
 
-    def unpacked(self) -> bytes:
-        """The body as text in bytes.
+    def decompressed(self) -> bytes:
+        """The body without compression.
 
-        Raises ValueError if it is no gzip after all, :class:`ApiError` if it unpacks to more than
-        ``MAX_BODY``; no more than that is ever unpacked.
+        Raises ValueError if it is not valid gzip, and :class:`ApiError` if it is larger than
+        ``MAX_BODY``; no more than that is decompressed.
         """
         if not self.gzipped:
             return self.raw
-        unpacking = zlib.decompressobj(wbits=GZIP)
+        decompressor = zlib.decompressobj(wbits=GZIP_WBITS)
         try:
-            text: bytes = unpacking.decompress(self.raw, MAX_BODY + 1)
+            data: bytes = decompressor.decompress(self.raw, MAX_BODY + 1)
         except zlib.error as error:  # type: ignore[misc]  # isal declares no type for it
             raise ValueError(str(error)) from error
-        if len(text) > MAX_BODY:
+        if len(data) > MAX_BODY:
             raise _too_large()
-        if not unpacking.eof:
-            raise ValueError("its gzip ends too early")
-        return text
+        if not decompressor.eof:
+            raise ValueError("its gzip data is incomplete")
+        return data
 
 
 def joined(pieces: Iterable[bytes]) -> bytes:
-    """A body that comes in pieces. Raises :class:`ApiError` once it is more than ``MAX_BODY``."""
+    """A body that arrives in pieces. Raises :class:`ApiError` if it exceeds ``MAX_BODY``."""
     taken: list[bytes] = []
     size = 0
     for piece in pieces:
@@ -66,7 +64,7 @@ def joined(pieces: Iterable[bytes]) -> bytes:
 
 def _too_large() -> ApiError:
     return ApiError(
-        f"An answer of Klaviyo's is larger than {MAX_BODY // 2**20} MiB. If it is a page of "
-        "events, set page_size to a smaller number; if that does not help, report it to Klaviyo.",
+        f"A response is larger than {MAX_BODY // 2**20} MiB. If it is a page of events, set "
+        "page_size to a smaller number; if that does not help, report it to Klaviyo.",
         status=200,
     )

@@ -1,8 +1,8 @@
-"""The slow way of a page: whatever Klaviyo sent becomes a page that fits the schema. Pure.
+"""Conform: values that do not fit their schema. Pure.
 
-A value that does not fit is coerced if nothing is lost by it (12.0 for an integer, a number for a
-text), else it becomes null and is noted. Text is cleansed of what no target can store. A resource
-that lacks a key property cannot be a record; its id is reported.
+A value is converted if nothing is lost by it (12.0 for an integer, a number for a text), else it
+becomes null and is counted in a warning. What a value must be is tried exactly first, then by
+conversion, for each type of the schema in order.
 """
 
 from __future__ import annotations
@@ -10,132 +10,133 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from tap_klaviyo.dates import parse_utc
+from tap_klaviyo.records.structs import Schema
 
-Schema = Mapping[str, Any]
+_MISFIT = object()
+"""The result of a function that cannot make the value fit."""
 
-
-MISFIT = object()
-
-
-INT64 = range(-(2**63), 2**63)
-
-
-LARGEST = 10**300
+_INT64 = range(-(2**63), 2**63)
+_LARGEST_FLOAT = 10**300
 
 
-def fit(value: Any, schema: Schema, path: str, notes: Counter[str]) -> Any:
-    """``value`` as the schema wants it; null, and a note, if it cannot be had without loss."""
+def conform(value: Any, schema: Schema, path: str, warnings: Counter[str]) -> Any:
+    """``value`` as the schema wants it; null, and a warning, if that takes a loss.
+
+    ``path`` is the dotted path of the value in the record.
+    """
     if value is None:
         return None
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    for ways in (_EXACT, _COERCED):
-        for kind in kinds:
-            fitted = ways[kind](value, schema, path, notes) if kind in ways else MISFIT
-            if fitted is not MISFIT:
-                return fitted
-    notes[f"{path}: does not fit the type {'/'.join(kinds)}, null written"] += 1
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    for functions in (_EXACT, _CONVERTED):
+        for type_name in types:
+            if type_name not in functions:
+                continue
+            fitting = functions[type_name](value, schema, path, warnings)
+            if fitting is not _MISFIT:
+                return fitting
+    warnings[f"{path}: does not fit the type {'/'.join(types)}, null written"] += 1
     return None
 
 
-def _fit_object(value: Any, schema: Schema, path: str, notes: Counter[str]) -> Any:
+def _exact_object(value: Any, schema: Schema, path: str, warnings: Counter[str]) -> Any:
     if not isinstance(value, dict):
-        return MISFIT
+        return _MISFIT
     properties = schema.get("properties")
     if not properties:
         return value
     return {
-        name: fit(value[name], child, f"{path}.{name}", notes)
+        name: conform(value[name], child, f"{path}.{name}", warnings)
         for name, child in properties.items()
         if name in value
     }
 
 
-def _fit_array(value: Any, schema: Schema, path: str, notes: Counter[str]) -> Any:
+def _exact_array(value: Any, schema: Schema, path: str, warnings: Counter[str]) -> Any:
     if not isinstance(value, list):
-        return MISFIT
+        return _MISFIT
     items = schema.get("items")
-    return [fit(item, items, path, notes) for item in value] if items else value
+    return [conform(item, items, path, warnings) for item in value] if items else value
 
 
-def _fit_string(value: Any, schema: Schema, path: str, notes: Counter[str]) -> Any:
+def _exact_string(value: Any, schema: Schema, path: str, warnings: Counter[str]) -> Any:
     if not isinstance(value, str):
-        return MISFIT
+        return _MISFIT
     if schema.get("format") != "date-time":
         return value
     try:
         return parse_utc(value)
     except ValueError:
-        return MISFIT
+        return _MISFIT
 
 
-def _fit_integer(value: Any, *_: Any) -> Any:
-    return value if type(value) is int and value in INT64 else MISFIT
+def _exact_integer(value: Any, *_: Any) -> Any:
+    return value if type(value) is int and value in _INT64 else _MISFIT
 
 
-def _fit_number(value: Any, *_: Any) -> Any:
-    return value if type(value) is float or _fit_integer(value) is not MISFIT else MISFIT
+def _exact_number(value: Any, *_: Any) -> Any:
+    return value if type(value) is float or _exact_integer(value) is not _MISFIT else _MISFIT
 
 
-def _fit_boolean(value: Any, *_: Any) -> Any:
-    return value if isinstance(value, bool) else MISFIT
+def _exact_boolean(value: Any, *_: Any) -> Any:
+    return value if isinstance(value, bool) else _MISFIT
 
 
-def _to_string(value: Any, schema: Schema, *_: Any) -> Any:
+def _converted_string(value: Any, schema: Schema, *_: Any) -> Any:
     if schema.get("format") == "date-time":
-        return MISFIT
+        return _MISFIT
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _to_integer(value: Any, *_: Any) -> Any:
-    number = _to_number(value)
+def _converted_integer(value: Any, *_: Any) -> Any:
+    number = _converted_number(value)
     if type(number) is float and number.is_integer():
         number = int(number)
-    return _fit_integer(number)
+    return _exact_integer(number)
 
 
-def _to_number(value: Any, *_: Any) -> Any:
+def _converted_number(value: Any, *_: Any) -> Any:
     """A number written as text, if the number says all that the text says."""
     if type(value) is int:
-        return float(value) if abs(value) < LARGEST and float(value) == value else MISFIT
+        return float(value) if abs(value) < _LARGEST_FLOAT and float(value) == value else _MISFIT
     if not isinstance(value, str):
-        return value if type(value) is float else MISFIT
+        return value if type(value) is float else _MISFIT
     try:
         number = json.loads(value)
     except (ValueError, RecursionError):
-        return MISFIT
+        return _MISFIT
     if type(number) is float:
-        return number if math.isfinite(number) else MISFIT
-    return _fit_number(number)
+        return number if math.isfinite(number) else _MISFIT
+    return _exact_number(number)
 
 
-def _to_boolean(value: Any, *_: Any) -> Any:
+def _converted_boolean(value: Any, *_: Any) -> Any:
     return (
-        {"true": True, "false": False}.get(value.lower(), MISFIT) if type(value) is str else MISFIT
+        {"true": True, "false": False}.get(value.lower(), _MISFIT)
+        if type(value) is str
+        else _MISFIT
     )
 
 
-_Fitter = Callable[..., Any]
+_Function = Callable[..., Any]
 
-
-_EXACT: dict[str, _Fitter] = {
-    "object": _fit_object,
-    "array": _fit_array,
-    "string": _fit_string,
-    "integer": _fit_integer,
-    "number": _fit_number,
-    "boolean": _fit_boolean,
+_EXACT: dict[str, _Function] = {
+    "object": _exact_object,
+    "array": _exact_array,
+    "string": _exact_string,
+    "integer": _exact_integer,
+    "number": _exact_number,
+    "boolean": _exact_boolean,
 }
 
-
-_COERCED: dict[str, _Fitter] = {
-    "string": _to_string,
-    "integer": _to_integer,
-    "number": _to_number,
-    "boolean": _to_boolean,
+_CONVERTED: dict[str, _Function] = {
+    "string": _converted_string,
+    "integer": _converted_integer,
+    "number": _converted_number,
+    "boolean": _converted_boolean,
 }

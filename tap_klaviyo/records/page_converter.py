@@ -1,4 +1,4 @@
-"""Converts a page with values that do not fit the schema into one that fits. Pure."""
+"""Converts a page that does not fit its schema into one that fits. Pure."""
 
 from __future__ import annotations
 
@@ -9,122 +9,152 @@ from typing import Any
 
 import msgspec
 
-from tap_klaviyo.discovery.selection import Selected
-from tap_klaviyo.records.conform import fit
-from tap_klaviyo.records.raw_json import cleansed, loads
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.conform import conform
+from tap_klaviyo.records.lenient_json import cleaned, loads
 from tap_klaviyo.records.structs import Schema
-from tap_klaviyo.records.transform import as_dict, as_list, find, identifier_of, rows_of
-from tap_klaviyo.streams.model import Source
+from tap_klaviyo.records.transform import as_dict, as_list, lift_fields, split_rows
+from tap_klaviyo.streams.model import FieldPath
 
-LONGEST_NAME = 100
+LONGEST_ID = 100
+"""Characters of the ID of a resource without a key that are shown."""
 
 
 @dataclass
-class Repaired:
-    """A page that fits, as bytes; what was changed, by text; the ids of what has no key."""
+class ConvertedPage:
+    """A page that fits.
+
+    ``warnings`` counts, by text, what was changed. ``without_key`` holds the IDs of resources that
+    lack a key property and so cannot become records.
+    """
 
     body: bytes = b""
-    notes: Counter[str] = field(default_factory=Counter)
-    unkeyed: list[str] = field(default_factory=list)
+    warnings: Counter[str] = field(default_factory=Counter)
+    without_key: list[str] = field(default_factory=list)
 
 
 def convert_page(
     body: bytes,
-    selected: Selected,
+    selected: SelectedStream,
     parent: str = "",
-    listed: Callable[[Any], Any] | None = None,
-) -> Repaired:
-    """The page ``body``, of the children of ``parent``, made to fit the schema of ``selected``.
+    to_resources: Callable[[Any], Any] | None = None,
+) -> ConvertedPage:
+    """Converts a page of the children of ``parent`` to the schema of ``selected``.
 
-    ``listed`` makes a list of resources of an answer that is something else. Raises ValueError if
-    it is no page at all: not JSON, nested too deeply, or without an array of ``data``.
+    ``to_resources`` turns an answer that is not a list of resources into one. Raises ValueError if
+    the body is not a page: not JSON, nested too deeply, or without an array ``data``.
     """
     try:
-        return _page(body, selected, parent, listed)
+        return _convert(body, selected, parent, to_resources)
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
 
 
-def _page(
-    body: bytes, selected: Selected, parent: str, listed: Callable[[Any], Any] | None
-) -> Repaired:
-    repaired = Repaired()
+def _convert(
+    body: bytes,
+    selected: SelectedStream,
+    parent: str,
+    to_resources: Callable[[Any], Any] | None,
+) -> ConvertedPage:
+    page = ConvertedPage()
     document = loads(body)
-    document = listed(document) if listed else document
+    document = to_resources(document) if to_resources else document
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise ValueError("no array of data in the answer")
-    document = cleansed(document, repaired.notes)
+    document = cleaned(document, page.warnings)
+    next_url = as_dict(document.get("links")).get("next")
+    if next_url is not None and not isinstance(next_url, str):
+        raise ValueError("links.next is not text")
+    converted = {
+        "data": _data(document["data"], selected, parent, page),
+        "included": _included(document.get("included"), selected, page.warnings),
+        "links": {"next": next_url},
+    }
+    page.body = msgspec.json.encode(converted)
+    return page
+
+
+def _data(
+    resources: list[Any], selected: SelectedStream, parent: str, page: ConvertedPage
+) -> list[dict[str, Any]]:
+    """The resources that have all key properties; those without one are noted in ``page``."""
     stream, properties = selected.stream, selected.schema["properties"]
     given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
     keys = ("id", *(key for key in selected.keys if key not in given_by_page))
     data = []
-    given = [row for item in document["data"] for row in rows_of(as_dict(item), stream, parent)]
-    for item in given:
-        fixed = _resource(item, properties, stream.sources, repaired.notes)
-        if all(_keyed(fixed, key) for key in keys):
-            data.append(fixed)
-        else:
-            name = str(item.get("id"))[:LONGEST_NAME]
-            repaired.unkeyed.append(" ".join(name.split()))
+    for resource in resources:
+        for row in split_rows(as_dict(resource), stream, parent):
+            converted = _resource(row, properties, stream.field_paths, page.warnings)
+            if all(_has_value(converted, key) for key in keys):
+                data.append(converted)
+            else:
+                shown = str(row.get("id"))[:LONGEST_ID]
+                page.without_key.append(" ".join(shown.split()))
+    return data
+
+
+def _included(
+    resources: Any, selected: SelectedStream, warnings: Counter[str]
+) -> list[dict[str, Any]]:
+    """The related resources that records of the page need."""
+    properties = selected.schema["properties"]
     wanted = {
-        include.type: (
-            {**include.lifted_out(properties), **include.embedded(properties)},
-            include.sources,
+        relationship.type: (
+            {**relationship.lifted_out(properties), **relationship.embedded(properties)},
+            relationship.field_paths,
         )
-        for include in stream.includes
-        if include.is_wanted(properties)
+        for relationship in selected.stream.relationships
+        if relationship.is_wanted(properties)
     }
-    included = [
-        _resource(item, *wanted[item["type"]], repaired.notes)
-        for item in map(as_dict, as_list(document.get("included")))
-        if str(item.get("type")) in wanted and identifier_of(item) is not None
+    return [
+        _resource(resource, *wanted[resource["type"]], warnings)
+        for resource in map(as_dict, as_list(resources))
+        if str(resource.get("type")) in wanted and _id_of(resource) is not None
     ]
-    links = as_dict(document.get("links"))
-    following = links.get("next")
-    if following is not None and not isinstance(following, str):
-        raise ValueError("the link to the next page is no text")
-    repaired.body = msgspec.json.encode(
-        {"data": data, "included": included, "links": {"next": following}}
-    )
-    return repaired
 
 
 def _resource(
-    item: Mapping[str, Any],
+    resource: Mapping[str, Any],
     properties: Mapping[str, Schema],
-    sources: Mapping[str, Source],
-    notes: Counter[str],
+    field_paths: Mapping[str, FieldPath],
+    warnings: Counter[str],
 ) -> dict[str, Any]:
-    """A resource with just the wanted attributes, each where the record wants it and fitting."""
-    given = as_dict(item.get("attributes"))
-    given = {**given, **{name: find(given, source) for name, source in sources.items()}}
-    attributes = {
-        name: fit(given[name], schema, name, notes)
-        for name, schema in properties.items()
-        if name in given
-    }
+    """A resource with only the wanted attributes, transformed first and then made to conform."""
+    attributes = lift_fields(as_dict(resource.get("attributes")), field_paths)
     return {
-        "type": str(item.get("type", "")),
-        "id": identifier_of(item),
-        "attributes": attributes,
-        "relationships": _relationships(item.get("relationships")),
+        "type": str(resource.get("type", "")),
+        "id": _id_of(resource),
+        "attributes": {
+            name: conform(attributes[name], schema, name, warnings)
+            for name, schema in properties.items()
+            if name in attributes
+        },
+        "relationships": _relationships(resource.get("relationships")),
     }
 
 
-def _keyed(item: Mapping[str, Any], key: str) -> bool:
-    return (item[key] if key in ("id", "type") else item["attributes"].get(key)) is not None
+def _has_value(resource: Mapping[str, Any], key: str) -> bool:
+    holder = resource if key in ("id", "type") else resource["attributes"]
+    return holder.get(key) is not None
 
 
-def _relationships(given: Any) -> dict[str, Any]:
-    """Each relation with nothing but its references, and only those that name an id."""
+def _id_of(resource: Mapping[str, Any]) -> str | None:
+    """The ID of a resource or a reference, as text. None if it is missing or has another type."""
+    identifier = resource.get("id")
+    return str(identifier) if type(identifier) in (str, int) else None
+
+
+def _relationships(relationships: Any) -> dict[str, Any]:
+    """Each relationship with only the references that have an ID."""
     related = {
-        name: _references(as_dict(value).get("data")) for name, value in as_dict(given).items()
+        name: _references(as_dict(value).get("data"))
+        for name, value in as_dict(relationships).items()
     }
     return {name: {"data": data} for name, data in related.items() if data is not None}
 
 
 def _references(data: Any) -> Any:
     if isinstance(data, list):
-        return [ref for ref in map(_references, data) if ref is not None]
-    identifier = identifier_of(as_dict(data))
+        return [reference for reference in map(_references, data) if reference is not None]
+    identifier = _id_of(as_dict(data))
     return None if identifier is None else {"id": identifier}

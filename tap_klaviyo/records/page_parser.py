@@ -1,21 +1,17 @@
-"""Pages of resources in, finished RECORD lines out: bytes to bytes.
+"""Pages of resources in, RECORD lines out: bytes to bytes.
 
-Schema and selection are compiled into msgspec Structs once per stream, so that the way of a page
-asks no more questions:
+Schema and selection are compiled into msgspec Structs once per stream, so that a page needs only a
+few calls:
 
-* **The fast way.** One call decodes the page into Structs that hold only what is selected. A
-  free-form subtree is not even decoded: it stays a ``Raw`` slice of the page and is copied to the
-  output. Records are then made column by column, each property of all resources at once, so that
-  the loops run in C. One call encodes all records of the page.
-* **The slow way.** A page that does not fit is repaired first (see :mod:`tap_klaviyo.repair`) and
-  then goes the fast way, so that there is one way out.
+* **Fast path.** One call decodes the page into Structs that hold only what is selected. A
+  free-form value is not decoded: it stays a ``Raw`` slice of the page and is copied to the output.
+  Records are made column by column, so that the loops run in C. One call encodes all records.
+* **Slow path.** A page that does not fit is converted first (:mod:`page_converter`) and then takes
+  the fast path.
 
-What sends a page the slow way, because ``Raw`` copies bytes as they come and would let it pass: a
-raw newline (it would break Singer's one-line rule), bytes that are not UTF-8, an escaped NUL
-(PostgreSQL refuses it). Msgspec itself refuses a lone surrogate, a wrong type, a missing key. A
-date that is not UTC and a free-form value of the wrong kind are refused here.
-
-Streams whose rows name ``sources`` move values about, which only the slow way does.
+A page takes the slow path if msgspec refuses it (a lone surrogate, a wrong type, a missing key), if
+it may not be copied verbatim (:mod:`verbatim`), if a date is not UTC, or if a free-form value has
+the wrong type. Streams whose values move by design (``field_paths``, ``rows``, reports) always do.
 """
 
 from __future__ import annotations
@@ -30,58 +26,60 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tap_klaviyo.discovery.selection import Selected
+from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.page_converter import convert_page
-from tap_klaviyo.records.raw_json import is_clean
 from tap_klaviyo.records.resources import (
     Resource,
     document_type,
     included_resources,
     related_columns,
 )
+from tap_klaviyo.records.verbatim import can_copy_verbatim
 from tap_klaviyo.streams.model import PARENT
 
 
 @dataclass
 class Page:
-    """One page of records.
+    """A page of records.
 
-    ``records`` are opaque, for :meth:`Shaper.encode`; ``ids`` are those of their resources;
-    ``times`` what they are sorted by, in Unix seconds, empty if the stream is not cut by time.
-    ``next_url`` is Klaviyo's link to the next page. ``notes`` counts, by text, what the slow way
-    had to change, and ``repaired`` tells whether the page took it because it did not fit.
-    ``unkeyed`` are the ids of resources that lack a key property and so cannot be records.
+    ``records`` are opaque, for :meth:`PageParser.encode`; ``ids`` are those of their resources.
+    ``times`` are the values of the time filter's field in Unix seconds, empty without a time
+    filter. ``next_url`` is Klaviyo's link to the next page. ``warnings`` counts, by text, what was
+    changed; ``converted`` says that the page did not fit and was converted. ``without_key`` holds
+    the IDs of resources that lack a key property and so cannot become records.
     """
 
     records: list[Any]
     ids: list[str]
     times: list[int | None]
     next_url: str | None
-    notes: Counter[str] = field(default_factory=Counter)
-    unkeyed: list[str] = field(default_factory=list)
-    repaired: bool = False
+    warnings: Counter[str] = field(default_factory=Counter)
+    without_key: list[str] = field(default_factory=list)
+    converted: bool = False
 
 
-class Shaper:
-    """The compiled way from one stream's pages to its RECORD lines. Threads may share it."""
+class PageParser:
+    """Parses pages of one stream and encodes RECORD lines. Threads may share it."""
 
-    def __init__(self, selected: Selected) -> None:
+    def __init__(self, selected: SelectedStream) -> None:
         stream, properties = selected.stream, selected.schema["properties"]
         self._selected = selected
-        moved = stream.sources or stream.rows or any(i.sources for i in stream.includes)
-        self._moves = bool(moved or stream.report)
-        self._included = included_resources(stream.includes, properties)
+        nested = any(relationship.field_paths for relationship in stream.relationships)
+        self._always_converts = bool(stream.field_paths or stream.rows or stream.report or nested)
+        self._included = included_resources(stream.relationships, properties)
         related = related_columns(stream)
         self._related = [related[name] for name in properties if name in related]
         own = {name: child for name, child in properties.items() if name not in related}
-        further = [name for name in properties if name in related]
-        relationships = [include.relationship for include in stream.includes]
         self._resource = Resource(
-            stream.type, own, relationships, further, id_property=stream.id_property
+            stream.type,
+            own,
+            [relationship.name for relationship in stream.relationships],
+            [name for name in properties if name in related],
+            id_property=stream.id_property,
         )
         self._decoder = msgspec.json.Decoder(document_type(self._resource, self._included.values()))
         self._encoder = msgspec.json.Encoder()
-        self._time = stream.cut.field if stream.cut else ""
+        self._time_field = stream.time_filter.field if stream.time_filter else ""
         self._message = msgspec.defstruct(
             "Message",
             [
@@ -95,53 +93,52 @@ class Shaper:
             gc=False,
         )
 
-    def page(
-        self, body: bytes, parent: str = "", listed: Callable[[Any], Any] | None = None
+    def parse(
+        self, body: bytes, parent: str = "", to_resources: Callable[[Any], Any] | None = None
     ) -> Page:
-        """The records of one page, which are children of ``parent`` if their stream has one.
+        """Parses a page; its records are children of ``parent`` if their stream has a parent.
 
-        ``listed`` makes a list of resources of an answer that is something else.
-        Raises ValueError if ``body`` is no page of Klaviyo's at all.
+        ``to_resources`` turns an answer that is not a list of resources into one. Raises ValueError
+        if ``body`` is not a page.
         """
         body = body.strip()
-        if not self._moves and is_clean(body):
+        if not self._always_converts and can_copy_verbatim(body):
             try:
                 return self._page(self._decoder.decode(body), parent)
             except (msgspec.MsgspecError, ValueError, RecursionError):
-                pass  # Whatever is wrong, the slow way finds out and says so.
-        repaired = convert_page(body, self._selected, parent, listed)
-        page = self._page(self._decoder.decode(repaired.body), parent)
-        page.notes, page.unkeyed = repaired.notes, repaired.unkeyed
-        page.repaired = not self._moves
+                pass  # The conversion finds out what is wrong and counts it.
+        converted = convert_page(body, self._selected, parent, to_resources)
+        page = self._page(self._decoder.decode(converted.body), parent)
+        page.warnings, page.without_key = converted.warnings, converted.without_key
+        page.converted = not self._always_converts
         return page
 
     def encode(
         self, records: Iterable[Any], time_extracted: str, version: int | None = None
     ) -> bytes:
-        """The RECORD lines of ``records``, in one call; ``version`` is that of their table."""
-        versioned = UNSET if version is None else version
-        same = (repeat(time_extracted), repeat(versioned))
-        messages = map(self._message, repeat(self._selected.name), records, *same)
+        """The RECORD lines of ``records``. ``version`` is the table version of a full table."""
+        constants = (repeat(time_extracted), repeat(UNSET if version is None else version))
+        messages = map(self._message, repeat(self._selected.name), records, *constants)
         return self._encoder.encode_lines(list(messages))
 
     def _page(self, document: Any, parent: str) -> Page:
-        """The records of a decoded page. Raises ValueError for a value that does not fit."""
+        """Makes the records of a decoded page. Raises ValueError for a value that does not fit."""
         items = document.data
         found = {
-            kind: resource.found(document.included, self._encoder)
-            for kind, resource in self._included.items()
+            type_name: resource.found(document.included, self._encoder)
+            for type_name, resource in self._included.items()
         }
         context = {PARENT: parent, **found}
         ids = [item.id for item in items]
         attributes = self._resource.attributes(items)
         related = [read(items, context) for read in self._related]
         records = self._resource.records(ids, attributes, related)
-        times = [_second(moment) for moment in attributes.get(self._time, ())]
+        times = [_seconds(time) for time in attributes.get(self._time_field, ())]
         return Page(records, ids, times, document.links.next)
 
 
-def _second(moment: Any) -> int | None:
-    """Unix seconds of what a list is sorted by, which may be missing."""
-    if type(moment) is datetime:
-        return int(moment.timestamp())
-    return moment or None
+def _seconds(time: Any) -> int | None:
+    """Unix seconds of a date or a number; None if it is missing."""
+    if type(time) is datetime:
+        return int(time.timestamp())
+    return time or None

@@ -12,45 +12,47 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from tap_klaviyo.records.structs import Attributes, Schema
-from tap_klaviyo.streams.model import PARENT, Include, Stream
+from tap_klaviyo.streams.model import PARENT, Relationship, Stream
 
 
 class Resource:
-    """The Structs of one resource type: what is decoded and what is written.
+    """The Structs of one resource type: what is decoded, and what is written.
 
-    ``properties`` are its own, the attributes and perhaps id and type; ``further`` names what a
-    record holds after them. ``relationships`` are decoded for others to use, and so are attributes
-    that stand ``aside``. With ``tagged`` only resources of this type are decoded.
+    ``properties`` are the attributes, and ``id`` and ``type`` if selected. ``related`` names the
+    properties that follow them in a record. ``relationships`` and ``extra_attributes`` are decoded
+    without being written. With ``tagged``, the Struct decodes only resources of this type.
     """
 
     def __init__(
         self,
-        kind: str,
+        type_name: str,
         properties: Mapping[str, Schema],
         relationships: Iterable[str] = (),
-        further: Iterable[str] = (),
+        related: Iterable[str] = (),
         *,
         id_property: str = "id",
-        aside: Mapping[str, Schema] = MappingProxyType({}),
+        extra_attributes: Mapping[str, Schema] = MappingProxyType({}),
         tagged: bool = False,
     ) -> None:
         shown = {n: child for n, child in properties.items() if n not in ("type", id_property)}
         self._shown = list(shown)
-        self._attributes = Attributes({**aside, **shown})
+        self._attributes = Attributes({**extra_attributes, **shown})
         self._has_id = id_property in properties
-        self.item_type = _item_type(self._attributes.struct, relationships, kind if tagged else "")
-        written = {f"f{at}": n for at, n in enumerate([id_property, *shown, *further])}
+        self.item_type = _item_type(
+            self._attributes.struct, relationships, type_name if tagged else ""
+        )
+        written = {f"f{at}": n for at, n in enumerate([id_property, *shown, *related])}
         self._record = msgspec.defstruct(
             "Record",
             [(field, Any, UNSET) for field in written],
             rename=written,
             tag_field="type" if "type" in properties else None,
-            tag=kind if "type" in properties else None,
+            tag=type_name if "type" in properties else None,
             gc=False,
         )
 
     def attributes(self, items: Sequence[Any]) -> dict[str, list[Any]]:
-        """The attributes of decoded resources, a column for each by name.
+        """The attributes of decoded resources, by name, each as a column of values.
 
         Raises ValueError for a value that does not fit its schema.
         """
@@ -60,37 +62,37 @@ class Resource:
         self,
         ids: Sequence[str],
         attributes: Mapping[str, Iterable[Any]],
-        further: Iterable[Iterable[Any]] = (),
+        related: Iterable[Iterable[Any]] = (),
     ) -> list[Any]:
-        """Resources as records, all of them given column by column."""
+        """Records of resources that are given column by column."""
         known = ids if self._has_id else repeat(UNSET, len(ids))
         own = (attributes[name] for name in self._shown)
-        return list(map(self._record, known, *own, *further))
+        return list(map(self._record, known, *own, *related))
 
     def stub(self, identifier: str) -> Any:
-        """A record of which nothing but its id is known."""
+        """A record of a resource of which only the ID is known."""
         return self._record(identifier if self._has_id else UNSET)
 
 
 class _Included(Resource):
-    """The Structs of a related resource, which may tell its own relations by id."""
+    """The Structs of a related resource. Its own relationships are IDs."""
 
-    def __init__(self, include: Include, properties: Mapping[str, Schema]) -> None:
-        embedded = include.embedded(properties)
-        references = {p: r for p, r in include.references.items() if p in embedded}
-        self._lifted = include.lifted_out(properties)
+    def __init__(self, relationship: Relationship, properties: Mapping[str, Schema]) -> None:
+        embedded = relationship.embedded(properties)
+        references = {p: r for p, r in relationship.references.items() if p in embedded}
+        self._lifted = relationship.lifted_out(properties)
         super().__init__(
-            include.type,
+            relationship.type,
             {name: child for name, child in embedded.items() if name not in references},
             references.values(),
             references,
-            aside=self._lifted,
+            extra_attributes=self._lifted,
             tagged=True,
         )
         self._references = [_ids(relationship) for relationship in references.values()]
 
     def found(self, included: Iterable[Any], encoder: msgspec.json.Encoder) -> _Found:
-        """What a page includes of this type."""
+        """The included resources of this type."""
         items = [item for item in included if type(item) is self.item_type]
         ids = [item.id for item in items]
         attributes = self.attributes(items)
@@ -104,10 +106,10 @@ class _Included(Resource):
 
 
 class _Found(dict[str, list[Any]]):
-    """The resources of one type that a page includes, by id, encoded; a ``stub`` for what it lacks.
+    """The included resources of one type by ID, encoded; a ``stub`` for those that are missing.
 
-    Each is in a list of its own, as the records of a to-one relation have it. ``lifted`` maps the
-    name of an attribute to its values by id.
+    Each is in a list of its own, as records hold a to-one relationship. ``lifted`` maps the name of
+    an attribute to its values by ID.
     """
 
     stub: Callable[[str], Any]
@@ -118,28 +120,28 @@ class _Found(dict[str, list[Any]]):
 
 
 def included_resources(
-    includes: Iterable[Include], properties: Mapping[str, Schema]
+    relationships: Iterable[Relationship], properties: Mapping[str, Schema]
 ) -> dict[str, _Included]:
-    """The related resources whose attributes are wanted, by type."""
+    """The related resources of which attributes are selected, by type."""
     return {
-        include.type: _Included(include, properties)
-        for include in includes
-        if include.is_wanted(properties)
+        relationship.type: _Included(relationship, properties)
+        for relationship in relationships
+        if relationship.is_wanted(properties)
     }
 
 
 _Column: TypeAlias = Callable[[Sequence[Any], Mapping[str, Any]], Iterable[Any]]
-"""Reads one property of all resources of a page, from them and from what the page includes."""
+"""Reads one property of all resources of a page, from them and the included resources."""
 
 
 def related_columns(stream: Stream) -> dict[str, _Column]:
-    """For each property that is no attribute of its resource, what reads it."""
+    """For each property that is not an attribute of its resource, the function that reads it."""
     columns: dict[str, _Column] = {stream.parent.property: _parent} if stream.parent else {}
-    for include in stream.includes:
-        columns[include.property] = _embedded(include)
-        columns[include.id_property] = _ids(include.relationship)
-        for name, attribute in include.lifted.items():
-            columns[name] = _lifted(include, attribute)
+    for relationship in stream.relationships:
+        columns[relationship.property] = _embedded(relationship)
+        columns[relationship.id_property] = _ids(relationship.name)
+        for name, attribute in relationship.lifted.items():
+            columns[name] = _lifted(relationship, attribute)
     return columns
 
 
@@ -147,12 +149,12 @@ def _parent(items: Sequence[Any], found: Mapping[str, Any]) -> Iterable[Any]:
     return repeat(found[PARENT], len(items))
 
 
-def _embedded(include: Include) -> _Column:
-    """Reads the resources that a relation refers to: an array, empty if there is none."""
-    data_of, kind = _data_of(include.relationship), include.type
+def _embedded(relationship: Relationship) -> _Column:
+    """Reads the resources that a relationship refers to, as an array."""
+    data_of, type_name = _data_of(relationship.name), relationship.type
 
     def read(items: Sequence[Any], found: Mapping[str, Any]) -> list[Any]:
-        known = found[kind]
+        known = found[type_name]
         return [
             known[data.id]
             if type(data) is _Reference
@@ -163,24 +165,24 @@ def _embedded(include: Include) -> _Column:
     return read
 
 
-def _lifted(include: Include, attribute: str) -> _Column:
-    """Reads one attribute of the resource that a to-one relation refers to."""
-    ids, kind = _ids(include.relationship), include.type
+def _lifted(relationship: Relationship, attribute: str) -> _Column:
+    """Reads one attribute of the resource that a to-one relationship refers to."""
+    ids, type_name = _ids(relationship.name), relationship.type
 
     def read(items: Sequence[Any], found: Mapping[str, Any]) -> Iterable[Any]:
-        return map(found[kind].lifted[attribute].get, ids(items, found))
+        return map(found[type_name].lifted[attribute].get, ids(items, found))
 
     return read
 
 
 def _ids(relationship: str) -> _Column:
-    """Reads the id that a to-one relation refers to."""
+    """Reads the ID that a to-one relationship refers to."""
     data_of = _data_of(relationship)
     return lambda items, found: [getattr(data, "id", None) for data in map(data_of, items)]
 
 
 def _data_of(relationship: str) -> Callable[[Any], Any]:
-    """Reads the references of one relation of a resource."""
+    """Reads the references of one relationship of a resource."""
     return attrgetter(f"relationships.{_field_name(relationship)}.data")
 
 
@@ -200,12 +202,12 @@ class _Links(msgspec.Struct, gc=False):
     next: str | None = None
 
 
-# None of the Structs of a page can be part of a cycle, so Python's garbage collector need not look
-# at thousands of them: that would take an eighth of the time.
+# The Structs of a page cannot be part of a cycle. gc=False keeps thousands of them from the garbage
+# collector, which would take an eighth of the time.
 
 
 def _item_type(attributes: Any, relationships: Iterable[str], tag: str) -> Any:
-    """The Struct of a resource; with a ``tag`` it has that type."""
+    """The Struct of a resource; with a ``tag``, of that type only."""
     fields = {_field_name(name): name for name in relationships}
     related = msgspec.defstruct(
         "Relationships",
@@ -227,13 +229,13 @@ def _item_type(attributes: Any, relationships: Iterable[str], tag: str) -> Any:
 
 
 def document_type(resource: Resource, included: Iterable[Resource]) -> Any:
-    """The Struct of a whole page."""
-    kinds = tuple(part.item_type for part in included)
+    """The Struct of a page."""
+    types = tuple(part.item_type for part in included)
     return msgspec.defstruct(
         "Document",
         [
             ("data", list[resource.item_type]),  # type: ignore[name-defined]
-            ("included", list[Union[kinds] if kinds else Raw], _default(list)),  # type: ignore[misc]
+            ("included", list[Union[types] if types else Raw], _default(list)),  # type: ignore[misc]
             ("links", _Links, _default(_Links)),
         ],
     )

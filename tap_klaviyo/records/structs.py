@@ -1,7 +1,7 @@
-"""JSON schemas compiled: to msgspec Structs, which decode what fits and refuse the rest.
+"""Compiles JSON schemas to msgspec Structs, which decode what fits and refuse everything else.
 
-What types cannot say, such as that a date is UTC, nested Structs check when they are made; those of
-:class:`Attributes` are checked column by column, when :meth:`Attributes.columns` reads them.
+Conditions that a type cannot express, such as that a date is UTC, are checked by nested Structs
+when they are created, and by :class:`Attributes` column by column.
 
 A free-form value is not decoded: it stays a slice of the page, :class:`msgspec.Raw`.
 """
@@ -17,9 +17,7 @@ from msgspec import UNSET, Meta, Raw, UnsetType, defstruct
 
 Schema: TypeAlias = Mapping[str, Any]
 
-
 _INTEGER = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-
 
 _SCALARS: dict[str, tuple[Any, ...]] = {
     "string": (str,),
@@ -29,13 +27,12 @@ _SCALARS: dict[str, tuple[Any, ...]] = {
     "null": (None,),
 }
 
-
 _FIRST_BYTES = {"object": b"{", "array": b"[", "null": b"n"}
-"""How a free-form value of a kind begins in JSON."""
+"""The first byte of a free-form value in JSON, by its type."""
 
 
 class Attributes:
-    """A Struct of ``properties``, and what its fields must be beyond their types."""
+    """A Struct of ``properties``, and the conditions on its fields beyond their types."""
 
     def __init__(self, properties: Mapping[str, Schema]) -> None:
         self._getters = {name: attrgetter(f"f{at}") for at, name in enumerate(properties)}
@@ -43,9 +40,9 @@ class Attributes:
         self.struct = _struct(properties, {})
 
     def columns(self, decoded: Sequence[Any]) -> dict[str, list[Any]]:
-        """The fields of many such Structs, a list for each by name.
+        """The fields of many Structs, by name, each as a list of values.
 
-        Raises ValueError if one is not what it must be.
+        Raises ValueError if a value does not meet its condition.
         """
         columns = {name: list(map(get, decoded)) for name, get in self._getters.items()}
         for name, check in self._checks.items():
@@ -55,7 +52,7 @@ class Attributes:
 
 
 def _checked_struct(properties: Mapping[str, Schema]) -> Any:
-    """A Struct of ``properties`` that checks what types cannot say when it is made."""
+    """A Struct of ``properties`` that checks its conditions when it is created."""
     checks = [
         (f"f{at}", check)
         for at, name in enumerate(properties)
@@ -71,16 +68,16 @@ def _checked_struct(properties: Mapping[str, Schema]) -> Any:
 
 
 def _struct(properties: Mapping[str, Schema], namespace: dict[str, Any]) -> Any:
-    """A Struct of ``properties`` with fields f0, f1 and so on."""
+    """A Struct of ``properties`` with the fields f0, f1 and so on."""
     names = {f"f{at}": name for at, name in enumerate(properties)}
-    types = {name: _type(properties[source]) for name, source in names.items()}
+    types = {name: _type(properties[field_path]) for name, field_path in names.items()}
     return defstruct(
         "Attributes",
         [
             (name, types[name])
-            if _required(properties[source])
+            if _required(properties[field_path])
             else (name, types[name] | UnsetType, UNSET)
-            for name, source in names.items()
+            for name, field_path in names.items()
         ],
         rename=names,
         kw_only=True,
@@ -89,44 +86,46 @@ def _struct(properties: Mapping[str, Schema], namespace: dict[str, Any]) -> Any:
     )
 
 
-def _kinds(schema: Schema) -> list[str]:
-    kinds = schema["type"]
-    return kinds if isinstance(kinds, list) else [kinds]
+def _types_of(schema: Schema) -> list[str]:
+    types = schema["type"]
+    return types if isinstance(types, list) else [types]
 
 
 def _required(schema: Schema) -> bool:
-    return "null" not in _kinds(schema)
+    return "null" not in _types_of(schema)
 
 
 def _is_free(schema: Schema) -> bool:
-    """Whether a value of the schema is passed on as it came."""
-    kinds = _kinds(schema)
-    return ("object" in kinds and not schema.get("properties")) or (
-        "array" in kinds and not schema.get("items")
+    """Whether a value of the schema is copied and not decoded."""
+    types = _types_of(schema)
+    return ("object" in types and not schema.get("properties")) or (
+        "array" in types and not schema.get("items")
     )
 
 
 def _type(schema: Schema) -> Any:
-    """The msgspec type that accepts what the schema does; ``Raw`` for what is free-form."""
+    """The msgspec type of a schema; ``Raw`` if it is free-form."""
     if _is_free(schema):
         return Raw
-    return Union[tuple(part for kind in _kinds(schema) for part in _types(kind, schema))]
+    return Union[
+        tuple(part for type_name in _types_of(schema) for part in _types(type_name, schema))
+    ]
 
 
-def _types(kind: str, schema: Schema) -> tuple[Any, ...]:
-    if kind == "object":
+def _types(type_name: str, schema: Schema) -> tuple[Any, ...]:
+    if type_name == "object":
         return (_checked_struct(schema["properties"]),)
-    if kind == "array":
+    if type_name == "array":
         return (list[_type(schema["items"])],)  # type: ignore[misc]
-    if kind == "string" and schema.get("format") == "date-time":
+    if type_name == "string" and schema.get("format") == "date-time":
         return (datetime,)
-    return _SCALARS[kind]
+    return _SCALARS[type_name]
 
 
 def _check(schema: Schema) -> Callable[[Any], bool] | None:
-    """What the schema demands of a decoded value beyond its type, if anything."""
+    """The condition on a decoded value beyond its type, if there is one."""
     if _is_free(schema):
-        first = b"".join(_FIRST_BYTES[kind] for kind in _kinds(schema))
+        first = b"".join(_FIRST_BYTES[type_name] for type_name in _types_of(schema))
         return lambda value: value is UNSET or memoryview(value)[0] in first
     if schema.get("format") == "date-time":
         return lambda value: type(value) is not datetime or value.tzinfo is timezone.utc

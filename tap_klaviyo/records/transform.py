@@ -1,4 +1,8 @@
-"""Values that move by design, such as a field lifted out of a nested object. Pure."""
+"""Transform: values that move by design, as a row of the registry says. Pure.
+
+A nested field is lifted to the record (``field_paths``), and the elements of an array become
+records (``rows``). Nothing is changed or lost here.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tap_klaviyo.dates import parse_utc
-from tap_klaviyo.streams.model import Source, Stream
-
-
-def identifier_of(item: Mapping[str, Any]) -> str | None:
-    """The id of a resource or a reference; one that comes as a number is the same as text."""
-    identifier = item.get("id")
-    return str(identifier) if type(identifier) in (str, int) else None
+from tap_klaviyo.streams.model import FieldPath, Stream
 
 
 def as_dict(value: Any) -> dict[str, Any]:
@@ -26,45 +24,58 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def rows_of(item: dict[str, Any], stream: Stream, parent: str) -> list[dict[str, Any]]:
-    """A resource as often as there are rows in it, each time with one of them for all."""
+def split_rows(resource: dict[str, Any], stream: Stream, parent: str) -> list[dict[str, Any]]:
+    """The resource once for each of its rows, with that row in place of the array of rows.
+
+    Rows that name another parent than ``parent`` are left out. Without ``rows`` in the registry,
+    the resource is the only one.
+    """
     if not stream.rows:
-        return [item]
-    attributes, path = as_dict(item.get("attributes")), stream.rows.split(".")
-    of_parent = stream.parent.property if stream.parent else ""
-    rows = (row for row in as_list(_at(attributes, path)) if isinstance(row, dict))
+        return [resource]
+    attributes, path = as_dict(resource.get("attributes")), stream.rows.split(".")
+    parent_property = stream.parent.property if stream.parent else ""
+    rows = (row for row in as_list(_value_at(attributes, path)) if isinstance(row, dict))
     return [
-        {**item, "attributes": _with(attributes, path, row)}
+        {**resource, "attributes": _with_value_at(attributes, path, row)}
         for row in rows
-        if not of_parent or str(row.get(of_parent)) == parent
+        if not parent_property or str(row.get(parent_property)) == parent
     ]
 
 
-def _at(attributes: Any, path: Sequence[str]) -> Any:
+def lift_fields(
+    attributes: Mapping[str, Any], field_paths: Mapping[str, FieldPath]
+) -> dict[str, Any]:
+    """The attributes, with those of ``field_paths`` added by the name of their property."""
+    lifted = {name: _lifted(attributes, field_path) for name, field_path in field_paths.items()}
+    return {**attributes, **lifted}
+
+
+def _lifted(attributes: Mapping[str, Any], field_path: FieldPath) -> Any:
+    value = _value_at(attributes, field_path.path.split("."))
+    if not field_path.latest:
+        return value
+    entries = [entry for entry in as_list(value) if isinstance(entry, dict)]
+    newest = max(entries, key=lambda entry: _seconds(entry.get("timestamp")), default={})
+    return newest.get(field_path.latest)
+
+
+def _value_at(attributes: Any, path: Sequence[str]) -> Any:
     for step in path:
         attributes = as_dict(attributes).get(step)
     return attributes
 
 
-def _with(attributes: Any, path: Sequence[str], value: Any) -> Any:
+def _with_value_at(attributes: Any, path: Sequence[str], value: Any) -> Any:
+    """A copy of the attributes with ``value`` at ``path``, which exists."""
     if not path:
         return value
     first, *rest = path
-    return {**attributes, first: _with(attributes[first], rest, value)}
+    return {**attributes, first: _with_value_at(attributes[first], rest, value)}
 
 
-def find(attributes: Mapping[str, Any], source: Source) -> Any:
-    """The value that a path leads to."""
-    value = _at(attributes, source.path.split("."))
-    if not source.latest:
-        return value
-    entries = [entry for entry in as_list(value) if isinstance(entry, dict)]
-    newest = max(entries, key=lambda entry: _moment(entry.get("timestamp")), default={})
-    return newest.get(source.latest)
-
-
-def _moment(value: Any) -> float:
+def _seconds(date: Any) -> float:
+    """Unix seconds of a date; what is not a date is older than all dates."""
     try:
-        return parse_utc(value).timestamp()
+        return parse_utc(date).timestamp()
     except (ValueError, TypeError):
         return -math.inf

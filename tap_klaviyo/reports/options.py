@@ -10,9 +10,9 @@ from tap_klaviyo.streams.model import Interval
 
 
 class ReportOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a user can say of a report of a ``stream``; what is empty is left to the tap.
+    """One report of ``stream``; an empty option leaves the choice to the tap.
 
-    ``window`` is how far back a sweep asks again, since Klaviyo restates numbers.
+    ``window`` is how far back a sweep reads again, since Klaviyo corrects its numbers.
     """
 
     stream: str

@@ -1,14 +1,14 @@
-"""Reports: what the user wants to know, cut into timeframes, as bodies out and rows in. Pure.
+"""Report queries, divided into periods, and the bodies that request them. Pure.
 
-A report is asked for one timeframe after the other. All timeframes begin and end with a day, a week
-(on Monday) or a month of the account's time zone, and are as long as Klaviyo answers in one go, so
-that each row is about one interval and is the same row whenever it is asked for. The last one is
-asked for up to now: its numbers are of what has passed of the interval.
+A report is requested one period after the other. Periods start and end with a day, a week (on
+Monday) or a month of the account's time zone and are as long as Klaviyo answers at once, so each
+row covers one interval and is the same row whenever it is requested. The last period is requested
+up to the end of the run; its numbers are those of the part of the interval that has passed.
 
-Klaviyo restates what it has told: an order of today is put down to the message of last week. So
-once a sweep a ``window`` before the last one is asked for again. Between sweeps a run asks for what
-has begun since the bookmark, and for the interval that the bookmark is in: Klaviyo allows few
-requests a day.
+Klaviyo corrects its numbers afterwards: an order of today is attributed to a message of last week.
+So once a sweep a ``window`` before the last sweep is requested again. Between sweeps a run requests
+the interval that contains the bookmark and those after it, because Klaviyo allows few requests a
+day.
 
 Sources: Klaviyo's Reporting API overview, and its guide to querying metric aggregates.
 """
@@ -27,124 +27,120 @@ import msgspec
 from tap_klaviyo.reports.periods import CALENDARS
 from tap_klaviyo.streams.model import Interval, Report, Stream
 
-CURSOR = "page_cursor"
-
-
+_CURSOR = "page_cursor"
 _CLOCK = "%Y-%m-%dT%H:%M:%S"
 
 
 @dataclass(frozen=True)
-class Question:
-    """A report that is ready to be asked for any timeframe.
+class ReportQuery:
+    """A report that can be requested for any period.
 
-    ``further`` is what rows are grouped by beyond what all rows of the stream are. ``metric_id`` is
-    the metric that is counted, or whose conversions are; empty if there is none.
+    ``extra_groups`` are groupings beyond those that all rows of the stream have. ``metric_id`` is
+    the metric that is counted, or whose conversions are; empty for none.
     """
 
     name: str
     stream: Stream
     interval: Interval
     statistics: tuple[str, ...]
-    further: tuple[str, ...]
+    extra_groups: tuple[str, ...]
     filter: str
     metric_id: str
     window: timedelta
-    zone: ZoneInfo
+    time_zone: ZoneInfo
 
     @property
     def report(self) -> Report:
-        """What the registry says of it."""
+        """The registry's description of the report."""
         assert self.stream.report is not None
         return self.stream.report
 
     @property
     def part(self) -> str:
-        """By what the state knows it: a metric that aggregates did not tell of has a history."""
+        """The name that the state knows it by. Each metric of an aggregate has its own history."""
         return f"{self.name}/{self.metric_id}" if self.report.aggregates else self.name
 
-    def timeframes(self, start: int, end: int) -> Iterator[Timeframe]:
-        """All that begin in ``[start, end)``, Unix seconds, and the one that ``start`` is in."""
+    def periods(self, start: int, end: int) -> Iterator[ReportPeriod]:
+        """The period that contains ``start`` and all up to ``end``, both in Unix seconds."""
         calendar = CALENDARS[self.interval]
-        moment = calendar.floor(datetime.fromtimestamp(start, self.zone).replace(tzinfo=None))
+        time = calendar.floor(datetime.fromtimestamp(start, self.time_zone).replace(tzinfo=None))
         if self.report.since:
-            moment = max(moment, datetime.fromisoformat(self.report.since))
-        while self.seconds(moment) < end:
-            count = calendar.longest if self.report.series else 1
-            following = calendar.later(calendar.floor(moment), count)
-            yield Timeframe(self, moment, following, min(self.seconds(following), end))
-            moment = following
+            time = max(time, datetime.fromisoformat(self.report.since))
+        while self.seconds(time) < end:
+            intervals = calendar.most if self.report.series else 1
+            following = calendar.later(calendar.floor(time), intervals)
+            yield ReportPeriod(self, time, following, min(self.seconds(following), end))
+            time = following
 
-    def seconds(self, moment: datetime) -> int:
-        """Unix seconds of a moment of the account's clock."""
-        return int(moment.replace(tzinfo=self.zone).timestamp())
+    def seconds(self, time: datetime) -> int:
+        """Unix seconds of a time that the account's clock shows."""
+        return int(time.replace(tzinfo=self.time_zone).timestamp())
 
 
 @dataclass(frozen=True)
-class Timeframe:
-    """A question about one timeframe: ``start`` and ``end`` as the account's clock shows them.
+class ReportPeriod:
+    """A period of a report. ``start`` and ``end`` are times that the account's clock shows.
 
-    It is asked for up to ``until``, in Unix seconds, which may come sooner than its end.
+    It is requested up to ``until``, in Unix seconds, which may be before its end.
     """
 
-    question: Question
+    query: ReportQuery
     start: datetime
     end: datetime
     until: int
 
-    def body(self, link: str) -> bytes:
-        """The body that asks for a page: that which ``link`` leads to, the first if it is empty.
+    def json_body(self, link: str) -> bytes:
+        """The body that requests the page that ``link`` leads to; the first page if it is empty.
 
-        Metric aggregates want the cursor of that link in the body, the others in the address.
+        Metric aggregates take the cursor of the link in the body, other reports in the URL.
         """
-        question = self.question
-        until = datetime.fromtimestamp(self.until, question.zone).strftime(_CLOCK)
-        since = self.start.strftime(_CLOCK)
-        if question.report.aggregates:
-            attributes = _aggregate(question, since, until)
-            cursor = parse_qs(urlsplit(link).query).get(CURSOR, [""])[0]
-            attributes |= {CURSOR: cursor} if cursor else {}
+        query = self.query
+        start = self.start.strftime(_CLOCK)
+        until = datetime.fromtimestamp(self.until, query.time_zone).strftime(_CLOCK)
+        if query.report.aggregates:
+            attributes = _aggregate_attributes(query, start, until)
+            cursor = parse_qs(urlsplit(link).query).get(_CURSOR, [""])[0]
+            attributes |= {_CURSOR: cursor} if cursor else {}
         else:
-            attributes = _report(question, since, until)
-        return msgspec.json.encode(
-            {"data": {"type": question.stream.type, "attributes": attributes}}
-        )
+            attributes = _report_attributes(query, start, until)
+        return msgspec.json.encode({"data": {"type": query.stream.type, "attributes": attributes}})
 
-    def address(self, link: str) -> str:
-        """Where to send that body."""
-        first = not link or self.question.report.aggregates
-        return self.question.stream.path if first else link
+    def url(self, link: str) -> str:
+        """Where that body is sent."""
+        return self.query.stream.path if not link or self.query.report.aggregates else link
 
     def span(self) -> dict[str, str]:
-        """What a row says of the whole timeframe."""
-        zone = self.question.zone
+        """``start`` and ``end`` of the period in UTC, as properties of its rows."""
+        zone = self.query.time_zone
         return {
-            name: moment.replace(tzinfo=zone).astimezone(timezone.utc).strftime(f"{_CLOCK}Z")
-            for name, moment in (("start", self.start), ("end", self.end))
+            name: time.replace(tzinfo=zone).astimezone(timezone.utc).strftime(f"{_CLOCK}Z")
+            for name, time in (("start", self.start), ("end", self.end))
         }
 
 
-def _report(question: Question, since: str, until: str) -> dict[str, Any]:
-    report = question.report
-    # Klaviyo wants an offset, and ignores it: clocks are the account's.
-    wanted = {
-        "statistics": question.statistics,
-        "timeframe": {"start": f"{since}+00:00", "end": f"{until}+00:00"},
-        "interval": question.interval if report.series else None,
-        "conversion_metric_id": question.metric_id,
-        "group_by": [*report.groups, *question.further] if question.further else None,
-        "filter": question.filter,
+def _report_attributes(query: ReportQuery, start: str, until: str) -> dict[str, Any]:
+    report = query.report
+    groups = [*report.groups, *query.extra_groups] if query.extra_groups else None
+    attributes = {
+        "statistics": query.statistics,
+        # Klaviyo requires an offset and ignores it: times are those of the account's time zone.
+        "timeframe": {"start": f"{start}+00:00", "end": f"{until}+00:00"},
+        "interval": query.interval if report.series else None,
+        "conversion_metric_id": query.metric_id,
+        "group_by": groups,
+        "filter": query.filter,
     }
-    return {name: value for name, value in wanted.items() if value}
+    return {name: value for name, value in attributes.items() if value}
 
 
-def _aggregate(question: Question, since: str, until: str) -> dict[str, Any]:
-    bounds = [f"greater-or-equal(datetime,{since})", f"less-than(datetime,{until})"]
-    wanted = {
-        "metric_id": question.metric_id,
-        "measurements": question.statistics,
-        "filter": [*bounds, *filter(None, [question.filter])],
-        "interval": CALENDARS[question.interval].aggregates,
-        "by": question.further,
-        "timezone": question.zone.key,
+def _aggregate_attributes(query: ReportQuery, start: str, until: str) -> dict[str, Any]:
+    bounds = [f"greater-or-equal(datetime,{start})", f"less-than(datetime,{until})"]
+    attributes = {
+        "metric_id": query.metric_id,
+        "measurements": query.statistics,
+        "filter": [*bounds, *filter(None, [query.filter])],
+        "interval": CALENDARS[query.interval].aggregates,
+        "by": query.extra_groups,
+        "timezone": query.time_zone.key,
     }
-    return {name: value for name, value in wanted.items() if value}
+    return {name: value for name, value in attributes.items() if value}

@@ -1,8 +1,8 @@
-"""The registry: one row of data per stream, by area.
+"""The registry: one row of data per stream, one module of rows per area.
 
-A row says where a stream's records come from and what they are; nothing else in the tap knows a
-stream by name. A stream of a kind that exists (see :mod:`tap_klaviyo.kinds`) is added with a row
-and a schema.
+A row says where a stream's records come from and what they are. No other package knows a stream by
+its name. To add a stream, add a row and a schema; :mod:`tap_klaviyo.streams.model` says what a row
+can express.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tap_klaviyo.streams.account import ACCOUNT
-from tap_klaviyo.streams.audiences import GROUPS
+from tap_klaviyo.streams.audiences import AUDIENCES
 from tap_klaviyo.streams.campaigns import CAMPAIGNS_AND_FLOWS
 from tap_klaviyo.streams.commerce import COMMERCE
 from tap_klaviyo.streams.content import CONTENT
@@ -22,7 +22,7 @@ from tap_klaviyo.streams.reports import REPORTS
 AREAS: Mapping[str, tuple[Stream, ...]] = {
     "Events": EVENTS,
     "People": PEOPLE,
-    "Groups": GROUPS,
+    "Audiences": AUDIENCES,
     "Campaigns and flows": CAMPAIGNS_AND_FLOWS,
     "Content": CONTENT,
     "Commerce": COMMERCE,
@@ -31,16 +31,14 @@ AREAS: Mapping[str, tuple[Stream, ...]] = {
 }
 """All streams, by what they are about."""
 
-
 STREAMS = tuple(stream for streams in AREAS.values() for stream in streams)
 
 
 def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:
-    """Every stream under its own name and under each of its aliases."""
+    """The streams by name and by each of their aliases."""
     return {name: stream for stream in streams for name in (stream.name, *stream.aliases)}
 
 
 BY_NAME = by_name(STREAMS)
-
-
-DEFAULT = tuple(stream for stream in STREAMS if stream.selected_by_default)
+DEFAULT_STREAMS = tuple(stream for stream in STREAMS if stream.selected_by_default)
+"""The streams that are selected without a catalog."""

@@ -1,4 +1,4 @@
-"""The account itself: metrics, webhooks, custom objects, settings."""
+"""Rows of the registry: the account, its metrics, webhooks, custom objects and settings."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from tap_klaviyo.streams.builders import children, id_of, listed
 from tap_klaviyo.streams.model import Parent
 
 ACCOUNT = (
-    listed("accounts", "account", "The account itself.", "XS", None, "accounts:read"),
-    listed("metrics", "metric", "Metrics: the kinds of events.", "M", None, "metrics:read"),
+    listed("accounts", "account", "The Klaviyo account.", "XS", None, "accounts:read"),
+    listed("metrics", "metric", "Metrics: the types of events.", "M", None, "metrics:read"),
     children(
         "metric_properties",
         "metric_property",
-        "Properties that events of a metric have, with samples.",
+        "Event properties of each metric, with sample values.",
         "XS",
         None,
         "metrics:read",
         parent=Parent("metrics", "metric_id"),
-        additional=("sample_values",),
+        additional_fields=("sample_values",),
     ),
     listed(
         "custom_metrics",
         "custom_metric",
-        "Metrics that the account has made of others.",
+        "Custom metrics that the account has defined from other metrics.",
         "S",
         None,
         "metrics:read",
@@ -29,20 +29,20 @@ ACCOUNT = (
     listed(
         "mapped_metrics",
         "mapped_metric",
-        "Which metric stands for revenue, for orders and so on.",
+        "Metrics mapped to standard types such as revenue or started checkout.",
         "S",
         None,
         "metrics:read",
-        includes=(
-            id_of("metric_id", "metric", id_asked=True),
-            id_of("custom_metric_id", "custom-metric", id_asked=True),
+        relationships=(
+            id_of("metric_id", "metric", id_needs_include=True),
+            id_of("custom_metric_id", "custom-metric", id_needs_include=True),
         ),
     ),
     listed("webhooks", "webhook", "Webhooks.", "XS", None, "webhooks:read"),
     listed(
         "webhook_topics",
         "webhook_topic",
-        "What a webhook can be called for.",
+        "Topics that a webhook can be called for.",
         "XS",
         None,
         "webhooks:read",
@@ -50,7 +50,7 @@ ACCOUNT = (
     listed(
         "tracking_settings",
         "tracking_setting",
-        "Parameters that links in messages get.",
+        "Tracking (UTM) parameters added to links in messages.",
         "M",
         1,
         "tracking-settings:read",
@@ -58,7 +58,7 @@ ACCOUNT = (
     listed(
         "data_sources",
         "data_source",
-        "Where custom objects come from.",
+        "Data sources of custom objects.",
         "S",
         100,
         "custom-objects:read",
@@ -69,7 +69,7 @@ ACCOUNT = (
     children(
         "object_records",
         "object_record",
-        "Custom objects.",
+        "Custom object records.",
         "S",
         100,
         "custom-objects:read",

@@ -1,17 +1,17 @@
-"""Lists, segments, their members, and tags."""
+"""Rows of the registry: lists, segments, their members, and tags."""
 
 from __future__ import annotations
 
 from tap_klaviyo.streams.builders import TAGS, children, id_of, listed
-from tap_klaviyo.streams.model import PARENT, Cut, Parent, Stream
+from tap_klaviyo.streams.model import PARENT, Parent, Stream, TimeFilter
 
 
 def members(name: str, schema: str, groups: str, group_id: str) -> Stream:
-    """A row for the profiles that belong to each of ``groups``."""
+    """A row for the members of each list or segment; ``groups`` is the parent stream."""
     return children(
         name,
         schema,
-        f"Who belongs to which of the {groups}, and since when.",
+        f"Members of each {groups.removesuffix('s')} with the date they joined.",
         "L",
         100,
         "profiles:read",
@@ -22,13 +22,13 @@ def members(name: str, schema: str, groups: str, group_id: str) -> Stream:
         parent=Parent(groups, group_id),
         id_property="profile_id",
         sort="joined_group_at",
-        cut=Cut("joined_group_at"),
+        time_filter=TimeFilter("joined_group_at"),
         replication_key="joined_group_at",
         incremental_by_default=False,
     )
 
 
-GROUPS = (
+AUDIENCES = (
     Stream(
         name="lists",
         schema="list",
@@ -37,7 +37,7 @@ GROUPS = (
         type="list",
         scopes=("lists:read",),
         page_size=10,
-        includes=(TAGS,),
+        relationships=(TAGS,),
     ),
     members("list_members", "list_member", "lists", "list_id"),
     listed(
@@ -47,18 +47,18 @@ GROUPS = (
         "L",
         10,
         "segments:read",
-        includes=(TAGS,),
+        relationships=(TAGS,),
     ),
     members("segment_members", "segment_member", "segments", "segment_id"),
     listed(
         "tags",
         "tag_record",
-        "Tags and the group of each.",
+        "Tags with their tag group.",
         "S",
         50,
         "tags:read",
         type="tag",
-        includes=(id_of("tag_group_id", "tag-group", id_asked=True),),
+        relationships=(id_of("tag_group_id", "tag-group", id_needs_include=True),),
     ),
-    listed("tag_groups", "tag_group", "Groups of tags.", "S", 25, "tags:read"),
+    listed("tag_groups", "tag_group", "Tag groups.", "S", 25, "tags:read"),
 )

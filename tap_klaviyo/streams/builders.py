@@ -1,16 +1,16 @@
-"""Functions that build a row of the registry from what differs between streams."""
+"""Builds rows of the registry from what differs between streams."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tap_klaviyo.streams.model import PARENT, Include, Stream
+from tap_klaviyo.streams.model import PARENT, Relationship, Stream
 
 
 def listed(
     name: str, schema: str, description: str, tier: str, size: int | None, scope: str, **more: Any
 ) -> Stream:
-    """A row for the list of which name and schema tell the path and the type."""
+    """A row for a list. ``name`` and ``schema`` give the path and the type unless ``more`` does."""
     given = {"path": f"/api/{name.replace('_', '-')}", "type": schema.replace("_", "-")}
     row = {**given, "scopes": (scope,), "tier": tier, "page_size": size, **more}
     return Stream(name, schema, description, selected_by_default=False, **row)
@@ -27,9 +27,9 @@ def children(
 
 def id_of(
     property: str, relationship: str, type: str = "", scope: str = "", **more: Any
-) -> Include:
-    """The id of a related resource, and nothing else of it."""
-    return Include("", relationship, type or relationship, scope, property, **more)
+) -> Relationship:
+    """The ID of a related resource and nothing else of it."""
+    return Relationship("", relationship, type or relationship, scope, property, **more)
 
 
-TAGS = Include("tags", "tags", "tag", "tags:read")
+TAGS = Relationship("tags", "tags", "tag", "tags:read")

@@ -1,14 +1,14 @@
-"""Campaigns and flows."""
+"""Rows of the registry: campaigns and flows."""
 
 from __future__ import annotations
 
 from itertools import product
 
 from tap_klaviyo.streams.builders import TAGS, children, id_of, listed
-from tap_klaviyo.streams.model import Include, Parent, Source, Stream
+from tap_klaviyo.streams.model import FieldPath, Parent, Relationship, Stream
 
 _IN_DEFINITION = {
-    name: Source(f"definition.{name}")
+    name: FieldPath(f"definition.{name}")
     for name in (
         "label",
         "channel",
@@ -20,28 +20,29 @@ _IN_DEFINITION = {
     )
 }
 
-
 CAMPAIGNS_AND_FLOWS = (
     Stream(
         name="campaigns",
         schema="campaign",
-        description="Campaigns of all channels, live and archived, with messages and tags.",
+        description=(
+            "Campaigns of all channels, including archived ones, with their messages and tags."
+        ),
         path="/api/campaigns",
         type="campaign",
         scopes=("campaigns:read",),
         tier="M",
         page_size=100,
-        variants=tuple(
+        filters=tuple(
             f"equals(messages.channel,'{channel}'),equals(archived,{archived})"
             for channel, archived in product(("email", "sms", "mobile_push"), ("false", "true"))
         ),
-        includes=(
-            Include(
+        relationships=(
+            Relationship(
                 "campaign-messages",
                 "campaign-messages",
                 "campaign-message",
                 "campaigns:read",
-                sources=_IN_DEFINITION,
+                field_paths=_IN_DEFINITION,
             ),
             TAGS,
         ),
@@ -49,32 +50,32 @@ CAMPAIGNS_AND_FLOWS = (
     children(
         "campaign_messages",
         "campaign_message_record",
-        "Messages of campaigns, each with its template.",
+        "Campaign messages with the ID of their template.",
         "M",
         None,
         "campaigns:read",
         type="campaign-message",
         parent=Parent("campaigns", "campaign_id"),
-        includes=(
-            id_of("template_id", "template", scope="templates:read", id_asked=True),
-            id_of("image_id", "image", scope="images:read", id_asked=True),
+        relationships=(
+            id_of("template_id", "template", scope="templates:read", id_needs_include=True),
+            id_of("image_id", "image", scope="images:read", id_needs_include=True),
         ),
-        sources=_IN_DEFINITION,
+        field_paths=_IN_DEFINITION,
     ),
     listed(
         "flows",
         "flow",
-        "Flows, live and archived, with their tags.",
+        "Flows, including archived ones, with their tags.",
         "S",
         50,
         "flows:read",
-        variants=("equals(archived,false)", "equals(archived,true)"),
-        includes=(TAGS,),
+        filters=("equals(archived,false)", "equals(archived,true)"),
+        relationships=(TAGS,),
     ),
     children(
         "flow_actions",
         "flow_action",
-        "Steps of flows.",
+        "Flow actions: the steps of each flow.",
         "S",
         50,
         "flows:read",
@@ -83,11 +84,11 @@ CAMPAIGNS_AND_FLOWS = (
     children(
         "flow_messages",
         "flow_message",
-        "Messages that flows send.",
+        "Flow messages: the messages sent by flow actions.",
         "S",
         50,
         "flows:read",
         parent=Parent("flow_actions", "flow_action_id"),
-        includes=(id_of("template_id", "template"),),
+        relationships=(id_of("template_id", "template"),),
     ),
 )

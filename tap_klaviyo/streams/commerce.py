@@ -1,25 +1,27 @@
-"""Catalogs, coupons and reviews."""
+"""Rows of the registry: catalogs, coupons and reviews."""
 
 from __future__ import annotations
 
 from tap_klaviyo.streams.builders import id_of, listed
-from tap_klaviyo.streams.model import PARENT, Cut, Parent
+from tap_klaviyo.streams.model import PARENT, Parent, TimeFilter
 
 COMMERCE = (
-    listed("catalog_items", "catalog_item", "Products.", "XL", 100, "catalogs:read"),
+    listed(
+        "catalog_items", "catalog_item", "Catalog items (products).", "XL", 100, "catalogs:read"
+    ),
     listed(
         "catalog_variants",
         "catalog_variant",
-        "Variants of products, such as sizes.",
+        "Catalog variants: product variants such as sizes.",
         "XL",
         100,
         "catalogs:read",
-        includes=(id_of("item_id", "item", "catalog-item"),),
+        relationships=(id_of("item_id", "item", "catalog-item"),),
     ),
     listed(
         "catalog_categories",
         "catalog_category",
-        "Categories of products.",
+        "Catalog categories.",
         "XL",
         100,
         "catalogs:read",
@@ -28,24 +30,24 @@ COMMERCE = (
     listed(
         "coupon_codes",
         "coupon_code",
-        "Codes of coupons, and who has them.",
+        "Coupon codes with the profile they are assigned to.",
         "XL",
         100,
         "coupon-codes:read",
-        variants=(f"equals(coupon.id,{PARENT})",),
+        filters=(f"equals(coupon.id,{PARENT})",),
         scopes=("coupon-codes:read", "coupons:read"),
         parent=Parent("coupons", "coupon_id"),
-        includes=(id_of("profile_id", "profile"),),
+        relationships=(id_of("profile_id", "profile"),),
     ),
     listed(
         "reviews",
         "review",
-        "Reviews of products.",
+        "Product and store reviews, ratings and questions.",
         "M",
         100,
         "reviews:read",
         sort="created",
-        cut=Cut("created", upper="less-or-equal"),
-        includes=(id_of("item_id", "item", "catalog-item"),),
+        time_filter=TimeFilter("created", upper="less-or-equal"),
+        relationships=(id_of("item_id", "item", "catalog-item"),),
     ),
 )

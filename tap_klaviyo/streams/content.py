@@ -1,4 +1,4 @@
-"""Templates, images, forms and web feeds."""
+"""Rows of the registry: templates, images, forms and web feeds."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ CONTENT = (
     listed(
         "templates",
         "template",
-        "Templates of emails.",
+        "Email templates.",
         "L",
         10,
         "templates:read",
-        additional=("definition",),
+        additional_fields=("definition",),
         fields_not_by_default=("definition",),
     ),
     listed(
         "universal_content",
         "universal_content",
-        "Blocks that templates share.",
+        "Universal content: blocks and sections shared by templates.",
         "L",
         100,
         "templates:read",
@@ -37,5 +37,5 @@ CONTENT = (
         "forms:read",
         parent=Parent("forms", "form_id"),
     ),
-    listed("web_feeds", "web_feed", "Feeds that templates use.", "XS", 20, "web-feeds:read"),
+    listed("web_feeds", "web_feed", "Web feeds used in templates.", "XS", 20, "web-feeds:read"),
 )

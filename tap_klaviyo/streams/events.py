@@ -1,6 +1,6 @@
-"""The registry's rows for events: Klaviyo's own metrics, and the events of all metrics.
+"""Rows of the registry: events of Klaviyo's own metrics, and events of all metrics.
 
-A metric that Klaviyo has renamed is read under all of its names.
+A metric that Klaviyo has renamed is read under all its names.
 """
 
 from __future__ import annotations
@@ -8,18 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tap_klaviyo.streams.model import Cut, Include, Stream
+from tap_klaviyo.streams.model import Relationship, Stream, TimeFilter
 
-PROFILE = Include("profile", "profile", "profile", "profiles:read", "profile_id")
+PROFILE = Relationship("profile", "profile", "profile", "profiles:read", "profile_id")
 
-
-METRIC = Include("metric", "metric", "metric", "metrics:read", "metric_id")
-
+METRIC = Relationship("metric", "metric", "metric", "metrics:read", "metric_id")
 
 _NAMED_METRIC = replace(METRIC, lifted={"metric_name": "name", "integration": "integration"})
 
-
-_ATTRIBUTIONS = Include(
+_ATTRIBUTIONS = Relationship(
     "attributions",
     "attributions",
     "attribution",
@@ -42,7 +39,7 @@ def events(
     integration: str = Stream.integration,
     selected_by_default: bool = True,
 ) -> Stream:
-    """A row for the events of one metric; ``metrics`` are its names, oldest first, or its id."""
+    """A row for the events of one metric. ``metrics`` are its names, oldest first, or its ID."""
     return Stream(
         name=name,
         schema="event",
@@ -53,29 +50,28 @@ def events(
         tier="XL",
         page_size=1000,
         sort="timestamp",
-        cut=Cut("timestamp", iso=False),
+        time_filter=TimeFilter("timestamp", iso=False),
         replication_key="timestamp",
         metrics=metrics,
         integration=integration,
-        includes=(PROFILE, METRIC),
+        relationships=(PROFILE, METRIC),
         selected_by_default=selected_by_default,
         aliases=aliases,
     )
 
 
 def any_events(name: str, *metrics: str, **more: Any) -> Stream:
-    """A row for events that need not be Klaviyo's: whose each is, and what it is attributed to."""
+    """A row for events of any integration, with the metric's name and the attributions."""
     return replace(
         events(name, *metrics, **more),
         schema="any_event",
-        includes=(PROFILE, _NAMED_METRIC, _ATTRIBUTIONS),
+        relationships=(PROFILE, _NAMED_METRIC, _ATTRIBUTIONS),
         fields_not_by_default=("attributions",),
     )
 
 
 EVENT_PAGE_SIZE_FALLBACK = 200
 """The most events a page could hold before Klaviyo's revision 2026-01-15."""
-
 
 EVENTS: tuple[Stream, ...] = (
     events("receive", "Received Email"),
@@ -138,6 +134,7 @@ EVENTS: tuple[Stream, ...] = (
     ),
     replace(
         any_events("events", selected_by_default=False),
-        description="Events of all metrics, whoever sent them, and what they are attributed to.",
+        description="Events of all metrics from any source, with the messages they are attributed "
+        "to.",
     ),
 )

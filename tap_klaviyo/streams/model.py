@@ -1,9 +1,9 @@
-"""What a row of the registry can say of a stream: where it is read, how, and what a record holds.
+"""The vocabulary of the registry: what a row can say about a stream. Data only.
 
-The kinds of stream, all of them data: a plain list; one pass for each of several filters
-(``variants``); a list read in windows of time (``cut``); events of metrics (``metrics``); the
-children of another stream's records (``parent``); rows that stand in an array of a resource
-(``rows``); reports that are asked for with a body (``report``).
+A row combines what it needs: a plain list; one pass for each of several ``filters``; a list read in
+windows of time (``time_filter``); events of metrics (``metrics``); children of another stream's
+records (``parent``); records that are elements of an array in a resource (``rows``); reports, which
+are requested by POST (``report``).
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 PARENT = "{parent}"
-"""Stands for the id of a parent in a path or a filter."""
+"""Placeholder for the ID of a parent in a path or a filter."""
 
-
-OWN_METRICS = "klaviyo"
-"""The integration to which Klaviyo's own metrics belong."""
+KLAVIYO_INTEGRATION = "klaviyo"
+"""The integration that Klaviyo's own metrics belong to."""
 
 
 class Tier(NamedTuple):
-    """Requests in a second, in a minute and, where that is limited too, in a day."""
+    """A rate limit: requests per second, per minute and, for some endpoints, per day."""
 
     burst: int
     steady: int
@@ -36,15 +35,15 @@ TIERS: Mapping[str, Tier] = {
     "XS": Tier(1, 15),
     "reports": Tier(1, 2, 225),
 }
-"""Klaviyo's rate limits; its reference says which one holds where."""
+"""Klaviyo's rate limits. Its API reference names the tier of each endpoint."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where in a resource's attributes the value of a record's property stands.
+class FieldPath:
+    """Where in a resource's attributes a property's value is.
 
-    ``path`` is dotted. With ``latest`` the value at ``path`` is an array of objects with a
-    ``timestamp`` each, and the property is the ``latest`` attribute of the newest of them.
+    ``path`` is dotted. With ``latest``, the value at ``path`` is an array of objects with a
+    ``timestamp`` each, and the property is the attribute ``latest`` of the newest one.
     """
 
     path: str
@@ -52,38 +51,38 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Include:
-    """A related resource: its id, a few of its attributes, or all of it beside each record.
+class Relationship:
+    """A related resource, and which properties of a record come from it.
 
-    ``property`` holds it in the record as an array, ``id_property`` the id alone, ``lifted`` maps
-    properties to attributes; the last two are for a to-one relation. Klaviyo tells the id without
-    being asked for the resource if not ``id_asked``. ``references`` maps properties of the embedded
-    resource to its own to-one relations. ``scope`` is what the key needs to see the resource.
+    ``property`` holds the whole resource, in an array. For a to-one relationship, ``id_property``
+    holds its ID and ``lifted`` maps properties to attributes of it. ``id_needs_include`` says that
+    Klaviyo gives the ID only if the resource is included. ``references`` maps properties of the
+    embedded resource to its own to-one relationships. ``scope`` is what the API key needs for it.
     """
 
     property: str
-    relationship: str
+    name: str
     type: str
     scope: str = ""
     id_property: str = ""
-    id_asked: bool = False
+    id_needs_include: bool = False
     lifted: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
-    sources: Mapping[str, Source] = field(default_factory=dict)
+    field_paths: Mapping[str, FieldPath] = field(default_factory=dict)
 
     def is_wanted(self, properties: Container[str]) -> bool:
-        """Whether a record with these properties needs more of the resource than its id."""
+        """Whether a record with these properties needs more of the resource than its ID."""
         return self.property in properties or any(name in properties for name in self.lifted)
 
     def embedded(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The schemas of what a record with these properties embeds of the resource, by name."""
+        """The schemas of the attributes that a record with these properties embeds, by name."""
         schemas: Mapping[str, Any] = (
             properties.get(self.property, {}).get("items", {}).get("properties", {})
         )
         return schemas
 
     def lifted_out(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The schemas of the attributes that such a record lifts out of it, by their own name."""
+        """The schemas of the attributes that such a record lifts, by the attribute's name."""
         return {
             attribute: properties[name]
             for name, attribute in self.lifted.items()
@@ -92,11 +91,11 @@ class Include:
 
 
 @dataclass(frozen=True)
-class Cut:
-    """How a list is cut into windows: by the date ``field``, which is a property of the record too.
+class TimeFilter:
+    """How a list is filtered by time: by ``field``, a date that is also a property of the record.
 
-    The filters take Unix seconds, or dates if ``iso``. ``lower`` and ``upper`` are the operators
-    that Klaviyo offers for the field; a window is asked for so that both its ends are in it.
+    Values are Unix seconds, or ISO dates if ``iso``. ``lower`` and ``upper`` are the operators that
+    Klaviyo offers for the field.
     """
 
     field: str
@@ -105,38 +104,38 @@ class Cut:
     upper: str = "less-than"
 
     @property
-    def reaches_over(self) -> bool:
-        """Whether a window that is asked for brings what lies beside it, too."""
+    def is_inexact(self) -> bool:
+        """Whether a filtered list holds more than ``start <= field < end``."""
         return (self.lower, self.upper) != ("greater-or-equal", "less-than")
 
 
 @dataclass(frozen=True)
 class Parent:
-    """The stream whose records' ids are put for ``{parent}``, and the property that holds them."""
+    """The parent stream, and the property of a child that holds the parent's ID."""
 
     stream: str
     property: str
 
 
 Interval = Literal["hourly", "daily", "weekly", "monthly"]
-"""How much time a row of a report is about."""
+"""The length of time that a row of a report covers."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """How the rows of a report are asked for, by POST and for one timeframe after the other.
+    """How a report is requested: by POST, one period after the other.
 
-    ``statistics`` names the schema of all that can be asked for. Rows are grouped by
-    ``groups``, and by more if the user wants it. A ``series`` has a row for each interval of a
-    timeframe; else a timeframe is one interval and has one row. ``further`` is the property that
-    tells rows apart which the user has grouped by more. Reports with a ``conversion`` need a metric
-    to count conversions of. ``aggregates`` tell of the events of one metric, and have words of
-    their own for everything. Klaviyo knows nothing of before ``since``.
+    ``statistics`` names the schema that lists all statistics. Rows are grouped by ``groups``, and
+    by more if the user configures it; ``extra_groups_key`` is the key property for those. A
+    ``series`` has a row for each interval of a period; otherwise a period is one interval.
+    ``conversion`` means that it needs a conversion metric. ``aggregates`` means that it is
+    Klaviyo's metric-aggregates endpoint, whose requests look different. ``since`` is the first date
+    that Klaviyo has data for, empty if unlimited.
     """
 
     statistics: str
     groups: tuple[str, ...] = ()
-    further: str = ""
+    extra_groups_key: str = ""
     series: bool = False
     conversion: bool = False
     aggregates: bool = False
@@ -144,22 +143,29 @@ class Report:
 
     @property
     def interval(self) -> Interval:
-        """The interval unless the user wants another one."""
+        """The interval unless the user configures another one."""
         return "daily" if self.series else "monthly"
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream: what it is called, where it is read, what a record holds.
+    """One stream of the registry.
 
-    ``variants`` are filters, one pass for each; the stream is the union of the passes. ``metrics``
-    are the names, or the id, of the metric whose events the stream holds, oldest first, each of
-    which is a pass too; they belong to ``integration``, or to any if that is empty. ``rows`` is the
-    dotted path of an array, each element of which is a record. A ``report`` is asked for with a
-    body. A stream with a ``replication_key`` can be read incrementally. ``id_property`` holds the
-    resource's id. ``additional`` names the attributes that Klaviyo gives only on request. ``tier``
-    is the endpoint's rate limit, ``slow`` the tier that holds when an attribute is asked for.
-    ``aliases`` are the stream's names in the catalogs of singer-io's tap.
+    Request: ``path``, ``type`` (of the resource), ``scopes``, ``tier``, ``page_size`` (the largest,
+    None if Klaviyo knows no page[size]), ``sort``, ``filters`` (one pass each; the stream is their
+    union), ``additional_fields`` (given by Klaviyo only on request), ``slow_fields`` (attributes
+    that cost a lower tier), ``relationships``, ``parent``, ``report``.
+
+    Time: ``time_filter``, ``replication_key`` (empty if it cannot be read incrementally) and
+    ``incremental_by_default``.
+
+    Events: ``metrics`` are the names of a metric, oldest first, or its ID; each matching metric is
+    a pass. They belong to ``integration``, or to any if that is empty.
+
+    Record: ``schema``, ``keys``, ``id_property`` (holds the resource's ID), ``rows`` (dotted path
+    of an array whose elements are the records), ``field_paths``, ``fields_not_by_default``.
+
+    ``aliases`` are names of the stream in the catalogs of singer-io's tap.
     """
 
     name: str
@@ -172,35 +178,35 @@ class Stream:
     tier: str = "L"
     page_size: int | None = None
     sort: str = ""
-    cut: Cut | None = None
+    time_filter: TimeFilter | None = None
     replication_key: str = ""
     incremental_by_default: bool = True
     metrics: tuple[str, ...] = ()
-    integration: str = OWN_METRICS
-    variants: tuple[str, ...] = ("",)
+    integration: str = KLAVIYO_INTEGRATION
+    filters: tuple[str, ...] = ("",)
     parent: Parent | None = None
     rows: str = ""
     report: Report | None = None
     id_property: str = "id"
-    includes: tuple[Include, ...] = ()
-    sources: Mapping[str, Source] = field(default_factory=dict)
-    additional: tuple[str, ...] = ()
-    slow: Mapping[str, str] = field(default_factory=dict)
+    relationships: tuple[Relationship, ...] = ()
+    field_paths: Mapping[str, FieldPath] = field(default_factory=dict)
+    additional_fields: tuple[str, ...] = ()
+    slow_fields: Mapping[str, str] = field(default_factory=dict)
     selected_by_default: bool = True
     fields_not_by_default: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
 
     @property
     def replication_method(self) -> str:
-        """What Singer calls the way the stream is read unless the user overrides it."""
+        """The replication method unless the user chooses another one."""
         by_default = self.replication_key and self.incremental_by_default
         return "INCREMENTAL" if by_default else "FULL_TABLE"
 
     @property
     def automatic(self) -> tuple[str, ...]:
-        """The properties that are in each record, whatever is selected.
+        """The properties that every record has, whatever is selected.
 
-        What a list is cut by has to be seen to tell which window a record belongs to.
+        The date that a list is filtered by is one of them: it tells the window of a record.
         """
-        dates = (self.replication_key, self.cut.field if self.cut else "")
+        dates = (self.replication_key, self.time_filter.field if self.time_filter else "")
         return tuple(dict.fromkeys((*self.keys, *filter(None, dates))))

@@ -1,59 +1,56 @@
-"""Profiles, suppressions and push tokens."""
+"""Rows of the registry: profiles, suppressions and push tokens."""
 
 from __future__ import annotations
 
 from tap_klaviyo.streams.builders import id_of, listed
-from tap_klaviyo.streams.model import PARENT, Cut, Parent, Source, Stream
+from tap_klaviyo.streams.model import PARENT, FieldPath, Parent, Stream, TimeFilter
 
 _SUPPRESSION = "subscriptions.email.marketing.suppression"
 
-
 _EXCLUSION = "subscriptions.email.marketing.list_suppressions"
 
-
 _ANY_TIME = "1970-01-01T00:00:00Z"
-
 
 PEOPLE = (
     listed(
         "profiles",
         "person",
-        "Profiles, again whenever they change.",
+        "Profiles. A profile is extracted again whenever it is updated.",
         "L",
         100,
         "profiles:read",
         type="profile",
         sort="updated",
-        cut=Cut("updated", lower="greater-than"),
+        time_filter=TimeFilter("updated", lower="greater-than"),
         replication_key="updated",
-        additional=("subscriptions", "predictive_analytics"),
-        slow={"predictive_analytics": "M"},
+        additional_fields=("subscriptions", "predictive_analytics"),
+        slow_fields={"predictive_analytics": "M"},
         fields_not_by_default=("predictive_analytics",),
     ),
     Stream(
         name="global_exclusions",
         schema="global_exclusion",
-        description="Profiles suppressed from email, each with all of its suppressions.",
+        description="Profiles suppressed from marketing email, with all of their suppressions.",
         path="/api/profiles",
         type="profile",
         keys=("email",),
         scopes=("profiles:read",),
         page_size=100,
         sort=f"{_SUPPRESSION}.timestamp",
-        variants=(f"greater-or-equal({_SUPPRESSION}.timestamp,{_ANY_TIME})",),
-        sources={
-            "suppressions": Source(_SUPPRESSION),
-            "reason": Source(_SUPPRESSION, latest="reason"),
-            "timestamp": Source(_SUPPRESSION, latest="timestamp"),
+        filters=(f"greater-or-equal({_SUPPRESSION}.timestamp,{_ANY_TIME})",),
+        field_paths={
+            "suppressions": FieldPath(_SUPPRESSION),
+            "reason": FieldPath(_SUPPRESSION, latest="reason"),
+            "timestamp": FieldPath(_SUPPRESSION, latest="timestamp"),
         },
-        additional=("subscriptions", "predictive_analytics"),
-        slow={"predictive_analytics": "M"},
+        additional_fields=("subscriptions", "predictive_analytics"),
+        slow_fields={"predictive_analytics": "M"},
         fields_not_by_default=("predictive_analytics",),
     ),
     listed(
         "list_exclusions",
         "list_exclusion",
-        "Whom a list may not write to: a record for each exclusion of a profile.",
+        "Profiles suppressed on a list, one record per suppression.",
         "L",
         100,
         "profiles:read",
@@ -61,7 +58,7 @@ PEOPLE = (
         type="profile",
         keys=("list_id", "profile_id", "reason", "timestamp"),
         sort=f"{_EXCLUSION}.timestamp",
-        variants=(
+        filters=(
             f"equals({_EXCLUSION}.list_id,{PARENT}),"
             f"greater-or-equal({_EXCLUSION}.timestamp,{_ANY_TIME})",
         ),
@@ -69,17 +66,17 @@ PEOPLE = (
         parent=Parent("lists", "list_id"),
         rows=_EXCLUSION,
         id_property="profile_id",
-        sources={name: Source(f"{_EXCLUSION}.{name}") for name in ("reason", "timestamp")},
-        additional=("subscriptions",),
+        field_paths={name: FieldPath(f"{_EXCLUSION}.{name}") for name in ("reason", "timestamp")},
+        additional_fields=("subscriptions",),
     ),
     listed(
         "push_tokens",
         "push_token",
-        "Devices that take push messages.",
+        "Push tokens: devices that can receive push notifications.",
         "M",
         100,
         "push-tokens:read",
         scopes=("push-tokens:read", "profiles:read"),
-        includes=(id_of("profile_id", "profile", id_asked=True),),
+        relationships=(id_of("profile_id", "profile", id_needs_include=True),),
     ),
 )

@@ -1,1 +1,1 @@
-"""A run: windows, workers, bookmarks."""
+"""A run: streams planned as partitions and windows, read by workers, written by one thread."""

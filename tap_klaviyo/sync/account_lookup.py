@@ -1,23 +1,49 @@
-"""Lookups in the account that some streams have to wait for."""
+"""Looks up what streams need to know of the account before they can be planned.
+
+Event streams need the IDs of the account's metrics, reports its time zone and conversion metric. A
+lookup is a task of a worker like the fetching of a page, so streams that need none are read in the
+meantime.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from tap_klaviyo.errors import StreamError
-from tap_klaviyo.klaviyo.account import Metrics
-from tap_klaviyo.reports.queries import Question
-from tap_klaviyo.sync.stream_sync import Table
+from tap_klaviyo.klaviyo.account import Account, Metrics
+from tap_klaviyo.reports.builder import build_queries
+from tap_klaviyo.reports.options import ReportOptions
+from tap_klaviyo.reports.queries import ReportQuery
+from tap_klaviyo.sync.stream_sync import StreamSync
+
+
+@dataclass(frozen=True)
+class LookupResult:
+    """What a stream can be planned with; ``error`` is why it cannot be."""
+
+    metrics: Metrics = Metrics(())
+    queries: Sequence[ReportQuery] = ()
+    error: StreamError | None = None
 
 
 @dataclass(eq=False)
-class Inquiry:
-    """What the account has is to be asked for, since nobody can plan ``tables`` without it."""
+class AccountLookup:
+    """A task that looks up what ``syncs`` need."""
 
-    tables: Sequence[Table]
+    syncs: Sequence[StreamSync]
+
+    def perform(self, account: Account, reports: Mapping[str, ReportOptions]) -> list[LookupResult]:
+        """The result for each stream, in order. Raises errors that end the run."""
+        return [_look_up(sync, account, reports) for sync in self.syncs]
 
 
-Answers: TypeAlias = list[tuple[Metrics, list[Question]] | StreamError]
-"""What each table of an inquiry can be planned with, or why it cannot."""
+def _look_up(
+    sync: StreamSync, account: Account, reports: Mapping[str, ReportOptions]
+) -> LookupResult:
+    try:
+        if sync.selected.stream.report:
+            return LookupResult(queries=build_queries(sync.selected, reports, account))
+        return LookupResult(metrics=account.metrics)
+    except StreamError as error:
+        return LookupResult(error=error)

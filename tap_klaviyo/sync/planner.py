@@ -1,11 +1,12 @@
-"""The plan of a run: which passes each selected stream takes, and from when. Pure.
+"""Plans a run: the partitions of each stream and where they start. Moves the bookmarks. Pure.
 
-An incremental stream is read from its mark on, less the look-back that catches late events. Once a
-``sweep_interval`` it is read from ``sweep_window`` before the last sweep instead, so that whatever
-came late by up to that much is found, however long the tap has not run. A report is swept too, over
-a window of its own, since Klaviyo restates it. A metric that is new to a
-stream *joins* it: it is read from ``start_date`` on, with a mark of its own until it has come up to
-the stream's. So neither holds the other back if the run dies.
+An incremental stream is read from its bookmark, less ``lookback_window`` for late events. Once per
+``sweep_interval`` it is read from ``sweep_window`` before the last sweep instead: so events that
+arrived late by up to that much are found, however long the tap did not run. A report is swept too,
+over a window of its own, because Klaviyo corrects its numbers.
+
+A metric that is new to a stream is backfilled from ``start_date`` and has a bookmark of its own
+until it has reached the stream's. So neither holds the other back if the run is interrupted.
 """
 
 from __future__ import annotations
@@ -17,32 +18,23 @@ from datetime import timedelta
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.klaviyo.account import Metrics
 from tap_klaviyo.klaviyo.queries import equals
-from tap_klaviyo.reports.queries import Question
+from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.state import State
 from tap_klaviyo.streams.model import Stream
-from tap_klaviyo.sync.stream_sync import Lane, Table
-from tap_klaviyo.sync.windows import Timeline
+from tap_klaviyo.sync.stream_sync import Partition, StreamSync
+from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, WindowTracker
 
 logger = logging.getLogger(__name__)
 
+READ_AHEAD_WINDOWS = 4
+"""Windows of ``SPLIT_AFTER_PAGES`` per worker that may be read after the low-water mark."""
 
-GOAL_PAGES = 8
-"""Pages after which a window is cut, so that the mark can move."""
-
-
-AHEAD = 4
-"""Windows of that size for each worker that may be read beyond the mark."""
-
-
-SETTLE = 10
-"""Klaviyo may refuse (400) to look for events of the last seconds; the next run reads them."""
+SETTLE_SECONDS = 10
+"""Klaviyo may refuse (400) a start within the last seconds; the next run reads them."""
 
 
 class Planner:
-    """Gives tables their lanes, and moves their bookmarks.
-
-    ``now`` is the start of the run in Unix seconds.
-    """
+    """Plans the streams of one run. ``now`` is the start of the run in Unix seconds."""
 
     def __init__(self, config: Config, state: State, now: int) -> None:
         self._config = config
@@ -51,107 +43,99 @@ class Planner:
         end = int(config.end_date.timestamp()) if config.end_date else now
         self.end = min(end, now)
 
-    def plan(self, table: Table, metrics: Metrics, questions: Sequence[Question] = ()) -> None:
-        """Sets the lanes of ``table``; none if the account has no metric for it.
+    def plan(self, sync: StreamSync, metrics: Metrics, queries: Sequence[ReportQuery] = ()) -> None:
+        """Sets the partitions of ``sync``; none if the account has no metric for it.
 
-        The lanes of a child come with its parents, those of reports with their ``questions``.
+        Those of a child are added with its parents, those of a report come from ``queries``.
         """
-        table.planned = True
-        stream = table.selected.stream
+        sync.planned = True
+        stream = sync.selected.stream
         if stream.metrics:
-            table.parts = metrics.ids(stream.metrics, stream.integration)
-            if not table.parts:
-                names = " or ".join(f"'{name}'" for name in stream.metrics)
-                owner = stream.integration.capitalize()
-                logger.warning(
-                    "Stream '%s' is empty: the account has no metric%s named %s.",
-                    table.name,
-                    f" of {owner}'s own" if owner else "",
-                    names,
-                )
+            sync.parts = metrics.ids(stream.metrics, stream.integration)
+            if not sync.parts:
+                _warn_no_metric(sync)
                 return
         if stream.report:
-            table.parts = [question.part for question in questions]
-        if table.selected.incremental:
-            self._prepare(table)
+            sync.parts = [query.part for query in queries]
+        if sync.selected.incremental:
+            self._prepare_bookmark(sync)
         if stream.report:
-            table.lanes = [self._report_lane(table, question) for question in questions]
+            sync.partitions = [self._report_partition(sync, query) for query in queries]
         elif not stream.parent:
-            for metric_id in table.parts or ("",):
-                for variant in stream.variants:
-                    self._add(table, variant, metric_id=metric_id)
+            for metric_id in sync.parts or ("",):
+                for stream_filter in stream.filters:
+                    self._add_partition(sync, stream_filter, metric_id=metric_id)
 
-    def adopt(self, table: Table, parents: Iterable[str]) -> None:
-        """Sets a lane for each of ``parents`` that is new to a child, for each of its variants."""
-        for parent in parents:
-            if parent not in table.parents:
-                table.parents.add(parent)
-                for variant in table.selected.stream.variants:
-                    self._add(table, variant, parent=parent)
+    def add_parents(self, sync: StreamSync, parent_ids: Iterable[str]) -> None:
+        """Adds the partitions of a child stream for those of ``parent_ids`` that are new to it."""
+        for parent_id in parent_ids:
+            if parent_id not in sync.parent_ids:
+                sync.parent_ids.add(parent_id)
+                for stream_filter in sync.selected.stream.filters:
+                    self._add_partition(sync, stream_filter, parent=parent_id)
 
-    def _add(self, table: Table, variant: str, metric_id: str = "", parent: str = "") -> None:
-        metric = (equals("metric_id", metric_id),) if metric_id else ()
-        filters = (*metric, *((variant,) if variant else ()))
-        if table.selected.timed:
-            timeline = self._timeline(table, metric_id)
-            table.lanes.append(Lane(table, filters, timeline, True, metric_id, parent))
-            return
-        table.fresh.append(Lane(table, filters, Timeline(0, 1), False, metric_id, parent))
-        table.unfinished += 1
+    def advance(self, sync: StreamSync) -> bool:
+        """Moves the bookmarks of an incremental stream to its low-water marks.
 
-    def _report_lane(self, table: Table, question: Question) -> Lane:
-        """A lane with a window for each timeframe, one after the other."""
-        start = self._start(table, question.part, timedelta(0), question.window)
-        timeframes = {
-            question.seconds(timeframe.start): timeframe
-            for timeframe in question.timeframes(start, self.end)
-        }
-        first, *cuts = timeframes or (self.end,)
-        timeline = Timeline(first, max(first, self.end), cuts=cuts)
-        return Lane(table, (), timeline, True, question.part, timeframes=timeframes)
-
-    def advance(self, table: Table) -> bool:
-        """Moves the bookmark of an incremental stream as far as its lanes have come.
-
-        Returns whether there is anything new to be said in a STATE.
+        Returns whether the state has changed.
         """
-        stream = table.selected.stream.name
-        first = self._state.mark(stream) is None
-        covered: list[Lane] = []
-        joining: list[Lane] = []
-        for lane in table.lanes:
-            alone = first or not lane.part
-            known = alone or self._state.covers(stream, lane.part)
-            (covered if known else joining).append(lane)
-        moved = table.finished
-        if covered and table.complete:
-            mark = min(lane.timeline.mark for lane in covered)
-            moved |= self._state.advance(stream, mark, latest=self._now)
-        for lane in joining:
-            mark = lane.timeline.mark
-            moved |= self._state.join(stream, lane.part, mark, latest=self._now)
-        if table.finished:
-            swept_at = self._now if table.sweeping else None
-            self._state.note(stream, metrics=table.parts, swept_at=swept_at)
-        return moved
+        stream = sync.selected.stream.name
+        first = self._state.bookmark(stream) is None
+        covered: list[Partition] = []
+        backfilled: list[Partition] = []
+        for partition in sync.partitions:
+            is_covered = first or not partition.part or self._state.covers(stream, partition.part)
+            (covered if is_covered else backfilled).append(partition)
+        changed = sync.finished
+        if covered and sync.partitions_known:
+            mark = min(partition.tracker.low_water_mark for partition in covered)
+            changed |= self._state.advance(stream, mark, latest=self._now)
+        for partition in backfilled:
+            mark, part = partition.tracker.low_water_mark, partition.part
+            changed |= self._state.advance_backfill(stream, part, mark, latest=self._now)
+        if sync.finished:
+            swept_at = self._now if sync.sweeping else None
+            self._state.set_metrics(stream, metrics=sync.parts, swept_at=swept_at)
+        return changed
 
-    def _prepare(self, table: Table) -> None:
-        """Finds the bookmark of an incremental stream, or lays a first one down."""
-        stream = table.selected.stream
-        aliases = (table.selected.tap_stream_id, table.name, *stream.aliases)
-        self._state.adopt(stream.name, aliases, table.parts)
-        mark = self._state.mark(stream.name)
-        if mark is not None and self._state.advance(stream.name, mark, latest=self._now):
-            logger.warning(
-                "Stream '%s': the state's bookmark lies in the future; it is brought back to the "
-                "start of this run.",
-                table.name,
-            )
-        if mark is None:
-            # Everything is read from now on, so only what arrives after now can be late.
-            self._state.note(stream.name, metrics=table.parts, swept_at=self._now)
+    def _add_partition(
+        self, sync: StreamSync, stream_filter: str, metric_id: str = "", parent: str = ""
+    ) -> None:
+        metric_filter = equals("metric_id", metric_id) if metric_id else ""
+        filters = tuple(filter(None, (metric_filter, stream_filter)))
+        if sync.selected.windowed:
+            tracker = self._tracker(sync, metric_id)
+            sync.partitions.append(Partition(sync, filters, tracker, True, metric_id, parent))
         else:
-            table.sweeping = self._sweep_is_due(stream)
+            tracker = WindowTracker(0, 1)
+            sync.unstarted.append(Partition(sync, filters, tracker, False, metric_id, parent))
+            sync.unfinished += 1
+
+    def _report_partition(self, sync: StreamSync, query: ReportQuery) -> Partition:
+        """A partition with one window for each period of a report."""
+        start = self._start(sync, query.part, timedelta(0), query.window)
+        periods = {query.seconds(period.start): period for period in query.periods(start, self.end)}
+        first, *boundaries = periods or (self.end,)
+        tracker = WindowTracker(first, max(first, self.end), boundaries=boundaries)
+        return Partition(sync, (), tracker, True, query.part, periods=periods)
+
+    def _prepare_bookmark(self, sync: StreamSync) -> None:
+        """Migrates the bookmark of an incremental stream, and decides whether to sweep."""
+        stream = sync.selected.stream
+        aliases = (sync.selected.tap_stream_id, sync.name, *stream.aliases)
+        self._state.migrate(stream.name, aliases, sync.parts)
+        bookmark = self._state.bookmark(stream.name)
+        if bookmark is None:
+            # All time up to now is read, so only what arrives after now can be late.
+            self._state.set_metrics(stream.name, metrics=sync.parts, swept_at=self._now)
+            return
+        if self._state.advance(stream.name, bookmark, latest=self._now):
+            logger.warning(
+                "Stream '%s': the bookmark in the state was in the future; it was set back to the "
+                "start of this run.",
+                sync.name,
+            )
+        sync.sweeping = self._sweep_is_due(stream)
 
     def _sweep_is_due(self, stream: Stream) -> bool:
         interval = self._config.sweep_interval.total_seconds()
@@ -160,33 +144,49 @@ class Planner:
         swept_at = self._state.swept_at(stream.name)
         return swept_at is None or not 0 <= self._now - swept_at < interval
 
-    def _timeline(self, table: Table, metric_id: str) -> Timeline:
-        config = self._config
-        start = self._start(table, metric_id, config.lookback_window, config.sweep_window)
-        # What is too fresh to be asked for, or lies past end_date, is no part of the lane.
-        last = self.end if table.selected.stream.replication_key else self._now
-        end = last if start <= self._now - SETTLE else start
-        size = self._config.page_size
-        page = min(table.selected.stream.page_size or size, size)
-        goal = GOAL_PAGES * page
-        ahead = AHEAD * self._config.concurrency * goal
-        return Timeline(start, max(start, end), goal=goal, page=page, ahead=ahead)
+    def _tracker(self, sync: StreamSync, metric_id: str) -> WindowTracker:
+        config, stream = self._config, sync.selected.stream
+        start = self._start(sync, metric_id, config.lookback_window, config.sweep_window)
+        last = self.end if stream.replication_key else self._now
+        end = last if start <= self._now - SETTLE_SECONDS else start
+        page_size = min(stream.page_size or config.page_size, config.page_size)
+        split_after = SPLIT_AFTER_PAGES * page_size
+        return WindowTracker(
+            start,
+            max(start, end),
+            split_after=split_after,
+            page_size=page_size,
+            read_ahead=READ_AHEAD_WINDOWS * config.concurrency * split_after,
+        )
 
-    def _start(self, table: Table, part: str, lookback: timedelta, sweep: timedelta) -> int:
-        """From when on a part of a stream is read; a ``sweep`` goes back from the last one."""
-        replicated = table.selected.stream.replication_key
-        first = int(self._config.start_date.timestamp()) if replicated else 0
-        stream = table.selected.stream.name
-        mark = self._state.mark(stream)
-        if mark is None or not table.selected.incremental:
+    def _start(self, sync: StreamSync, part: str, lookback: timedelta, sweep: timedelta) -> int:
+        """The second from which a part of a stream is read.
+
+        A sweep reads from ``sweep`` before the last one, another run from ``lookback`` before the
+        bookmark.
+        """
+        stream = sync.selected.stream
+        first = int(self._config.start_date.timestamp()) if stream.replication_key else 0
+        bookmark = self._state.bookmark(stream.name)
+        if bookmark is None or not sync.selected.incremental:
             return first
-        if part and not self._state.covers(stream, part):
-            mark = self._state.joining(stream, part)
-            if mark is None:
+        if part and not self._state.covers(stream.name, part):
+            bookmark = self._state.backfill_bookmark(stream.name, part)
+            if bookmark is None:
                 return first
-        start = min(mark, self._now) - int(lookback.total_seconds())
-        if table.sweeping:
-            swept_at = self._state.swept_at(stream)
-            since = mark if swept_at is None else min(swept_at, self._now)
+        start = min(bookmark, self._now) - int(lookback.total_seconds())
+        if sync.sweeping:
+            swept_at = self._state.swept_at(stream.name)
+            since = bookmark if swept_at is None else min(swept_at, self._now)
             start = min(start, since - int(sweep.total_seconds()))
         return max(first, start)
+
+
+def _warn_no_metric(sync: StreamSync) -> None:
+    stream = sync.selected.stream
+    logger.warning(
+        "Stream '%s' is empty: the account has no metric %s%s.",
+        sync.name,
+        " or ".join(f"'{name}'" for name in stream.metrics),
+        f" of the integration {stream.integration.capitalize()}" if stream.integration else "",
+    )

@@ -1,4 +1,4 @@
-"""A bar for each stream where somebody watches; nothing in a pipe, in a log or under cron."""
+"""Progress bars on a terminal, one for each stream. Elsewhere nothing is shown."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """What a run tells of its progress; this one shows nothing. Marks are Unix seconds."""
+    """Takes the progress of a run; this one shows nothing. Times are Unix seconds."""
 
     def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ends what is shown."""
+        """Removes what is shown."""
 
     def add(self, stream: str, start: int | None, end: int) -> None:
-        """A stream that will be read from ``start`` to ``end``; None if nobody knows how far."""
+        """Adds a stream that is read from ``start`` to ``end``; None for a full table."""
 
-    def update(self, stream: str, mark: int, records: int) -> None:
-        """Everything before ``mark`` is done, ``records`` have been written."""
+    def update(self, stream: str, low_water_mark: int, records: int) -> None:
+        """Everything before ``low_water_mark`` is done; ``records`` have been written."""
 
     def finish(self, stream: str) -> None:
-        """Nothing more will come of the stream."""
+        """Marks a stream as done."""
 
 
 class Bars(Progress):
-    """A bar for each stream on stderr: time covered, records, records a second."""
+    """A bar for each stream on stderr: time covered, records, records per second."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -45,7 +45,7 @@ class Bars(Progress):
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[records]:>7,} records"),
             TextColumn("{task.fields[rate]:>5,.0f}/s"),
-            # On a narrow terminal the bar gives way, not the time.
+            # A narrow terminal shortens the bar, not the time.
             TimeElapsedColumn(table_column=Column(no_wrap=True)),
             console=Console(stderr=True),
             redirect_stdout=False,
@@ -55,11 +55,11 @@ class Bars(Progress):
 
     def __enter__(self) -> Progress:
         self._shown.start()
-        # Log lines then go above the bars, and requests are no news to somebody who sees them.
+        # Log lines then go above the bars. Metrics are left out: the bars show the same.
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(sys.stderr)
-                handler.addFilter(_is_no_metric)
+                handler.addFilter(_is_not_metric)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -67,17 +67,17 @@ class Bars(Progress):
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.setStream(sys.stderr)
-                handler.removeFilter(_is_no_metric)
+                handler.removeFilter(_is_not_metric)
 
     def add(self, stream: str, start: int | None, end: int) -> None:
         total = None if start is None else max(1, end - start)
         self._starts[stream] = start or 0
         self._tasks[stream] = self._shown.add_task(stream, total=total, records=0, rate=0.0)
 
-    def update(self, stream: str, mark: int, records: int) -> None:
+    def update(self, stream: str, low_water_mark: int, records: int) -> None:
         task = self._shown.tasks[self._tasks[stream]]
         rate = records / task.elapsed if task.elapsed else 0.0
-        done = max(0, mark - self._starts[stream]) if task.total is not None else 0
+        done = max(0, low_water_mark - self._starts[stream]) if task.total is not None else 0
         self._shown.update(task.id, completed=done, records=records, rate=rate)
 
     def finish(self, stream: str) -> None:
@@ -85,10 +85,10 @@ class Bars(Progress):
         self._shown.update(task.id, total=task.total or 1, completed=task.total or 1)
 
 
-def watched() -> Progress:
+def progress_for_terminal() -> Progress:
     """Bars if stderr is a terminal."""
     return Bars() if sys.stderr.isatty() else Progress()
 
 
-def _is_no_metric(record: logging.LogRecord) -> bool:
+def _is_not_metric(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("METRIC")

@@ -1,20 +1,22 @@
-"""A run: the selected streams read side by side, their records and bookmarks written.
+"""A run: reads the selected streams in parallel, writes their records, and moves the bookmarks.
 
-The way of one page. A worker fetches it, and does nothing else. This thread unpacks it, shapes it
-to finished RECORD lines, writes them and makes the task for the page that follows. So all that
-takes processor time happens in one place, with one page in memory at a time, while workers wait for
-the network. (Shaping in the workers was measured: no faster, since one interpreter runs them all,
-and five times the memory, since each thread keeps a heap of its own.)
+How a page travels. A worker fetches it and does nothing else. This thread decompresses and parses
+it, writes its RECORD lines, and creates the task for the next page. So all work that takes
+processor time is done in one place with one page in memory, while workers wait for the network.
+(Parsing in the workers was measured: it is not faster, since one interpreter runs all threads, and
+takes five times the memory, since each thread has a heap of its own.)
 
-What a bookmark is. A stream is read in *lanes*, one for each of its metrics or variants, and a lane
-in windows of time. When a window is done, the lane's low-water mark may move; the stream's bookmark
-is the lowest mark of its lanes, and if it moved, a STATE line follows, always behind the records it
-speaks of.
+What a bookmark is. A stream is read in partitions, and a partition in windows of time. When a
+window is done, the low-water mark of its partition may move. The bookmark of the stream is the
+lowest mark of its partitions. When it has moved, a STATE message follows the records that it
+covers.
 
-What is read first. Streams of events wait for the list of metrics, reports for the account's time
-zone. To ask for these is a task as any other, so all other streams are read meanwhile.
+What is read first. Event streams wait for the list of metrics, reports for the account's time zone.
+A worker looks these up while the other streams are read.
 
-A stream that Klaviyo refuses ends alone: the others go on, and the run fails when they are done.
+What fails. An error of one stream ends that stream: the others go on, its bookmark stays, and a
+full table is not activated. Other errors end the run. :mod:`tap_klaviyo.klaviyo.failures` has the
+policy.
 """
 
 from __future__ import annotations
@@ -22,375 +24,326 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 from tap_klaviyo.config.settings import Config
-from tap_klaviyo.discovery.selection import Selected, unseen
+from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
 from tap_klaviyo.errors import ApiError, StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.failures import Reaction, RefusedRequest, reaction_to
 from tap_klaviyo.klaviyo.queries import query_for
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.records.page_parser import Page, Shaper
-from tap_klaviyo.reports.builder import questions, refuse_mistakes
+from tap_klaviyo.records.page_parser import Page, PageParser
+from tap_klaviyo.reports.builder import check_options
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 from tap_klaviyo.sync import summary
-from tap_klaviyo.sync.account_lookup import Answers, Inquiry
+from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult
+from tap_klaviyo.sync.output import Output
 from tap_klaviyo.sync.planner import Planner
 from tap_klaviyo.sync.progress import Progress
-from tap_klaviyo.sync.scheduler import Turns
-from tap_klaviyo.sync.stream_sync import Table
-from tap_klaviyo.sync.window_reader import Reading
-from tap_klaviyo.sync.workers import Engine
+from tap_klaviyo.sync.scheduler import Scheduler
+from tap_klaviyo.sync.stream_sync import StreamSync
+from tap_klaviyo.sync.summary import RunSummary, summarize
+from tap_klaviyo.sync.window_reader import WindowReader
+from tap_klaviyo.sync.workers import WorkerPool
 
 logger = logging.getLogger(__name__)
 
-
-INTERVAL = 60
-"""Seconds between two log lines that say how far the run, or a stream, has come."""
-
-
-NOT_FOUND = 404
-"""What Klaviyo answers for the children of a record that was deleted meanwhile."""
-
-
-MAX_RESTARTS = 2
-"""How often one window may start again from its first page."""
-
-
-EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
-"""The form of ``time_extracted``."""
-
-
-Task: TypeAlias = Reading | Inquiry
+Task: TypeAlias = WindowReader | AccountLookup
 
 
 class Run:
-    """One sync of ``selection``, on from ``state``. ``now`` is the wall clock in Unix seconds."""
+    """One sync of ``selection``, from ``state``. ``now`` is the wall clock in Unix seconds."""
 
     def __init__(
         self,
         config: Config,
         client: Client,
         writer: Writer,
-        progress: Progress,
-        selection: Sequence[Selected],
+        selection: Sequence[SelectedStream],
         state: State,
+        *,
+        progress: Progress | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
-        self._writer = writer
-        self._progress = progress
         self._state = state
         self._now = now
         self._started = int(now())
         self._planner = Planner(config, state, self._started)
-        self._asked_page_size = config.page_size
+        self._configured_page_size = config.page_size
         self._reports = config.reports
         self._account = Account(client)
-        self._inquiries: deque[Inquiry] = deque()
-        self._asking = False
-        self._engine = Engine(config.concurrency, self._work)
-        self._version = self._started if config.activate_version else None
-        self._told_at = now()
-        self._tables = [self._table(selected) for selected in selection]
-        self._seen = list(self._tables)
-        self._unwritten = deque(self._seen)
-        for table in self._seen:
-            self._join_parent(table)
-        self._turns = Turns(self._tables, config.concurrency, config.quota_share, config.page_size)
+        self._lookups: deque[AccountLookup] = deque()
+        self._looking_up = False
+        self._pool: WorkerPool[Task, Any] = WorkerPool(config.concurrency, self._work)
+        self._stopped = False
+        self._selected = [self._stream_sync(selected) for selected in selection]
+        self._syncs = list(self._selected)
+        for sync in self._selected:
+            self._attach_parent(sync)
+        self._scheduler = Scheduler(
+            self._syncs, config.concurrency, config.quota_share, config.page_size
+        )
+        version = self._started if config.activate_version else None
+        self._progress = progress or Progress()
+        self._output = Output(writer, self._progress, state, self._selected, version, now)
 
-    def sync(self) -> None:
-        """Reads everything and ends with a STATE.
+    def sync(self) -> RunSummary:
+        """Reads everything and ends with a STATE message.
 
-        Raises :class:`TapError` once all else is done if a stream was refused, at once if nothing
-        can go on. The last STATE covers what was written, whatever happens; an error before the
-        first answer leaves nothing written at all.
+        The summary names the streams that failed. Raises :class:`TapError` for an error that ends
+        the run. If nothing could be read, nothing is written.
         """
-        if not self._tables:
+        for _ in self.steps():
+            pass
+        return self.summary()
+
+    def steps(self) -> Generator[None, None, None]:
+        """Does the same, but yields after each answer. Closing the generator ends the run."""
+        if not self._syncs:
             logger.warning("No stream is selected, so nothing is read.")
         with self._progress:
             self._plan()
             try:
-                with closing(self._engine.run(self._next_task)) as results:
+                with closing(self._pool.run(self._next_task)) as results:
                     for task, result in results:
                         self._take(task, result)
-                self._write_schemas()
+                        yield
+                if not all(sync.error for sync in self._selected):
+                    self._output.schemas()
             finally:
-                self._client.hush()
-                if not self._unwritten:
-                    self._write_state()
-                summary.summary(self._seen, self._now() - self._started)
-                summary.quotas(self._client.asked_today())
-        if fault := summary.fault(self._seen):
-            raise fault
+                self._client.close()
+                self._output.state()
+                summary.log_summary(self._selected, self._now() - self._started)
+                summary.log_daily_quotas(self._client.daily_quotas())
 
     def stop(self) -> None:
-        """Ends the run with the page in hand; :meth:`sync` then returns. For signal handlers."""
-        self._engine.stop()
+        """Ends the run after the current page; :meth:`sync` then returns. Signal-safe."""
+        self._stopped = True
+        self._pool.stop()
+        self._client.close()
 
-    def _table(self, selected: Selected, unseen: bool = False) -> Table:
+    def summary(self) -> RunSummary:
+        """What the run has done so far."""
+        return RunSummary(
+            streams=tuple(summarize(sync, self._state) for sync in self._selected),
+            seconds=self._now() - self._started,
+            stopped=self._stopped,
+            error=summary.run_error(self._selected),
+        )
+
+    # Planning ------------------------------------------------------------------------------------
+
+    def _stream_sync(self, selected: SelectedStream, *, hidden: bool = False) -> StreamSync:
         query = query_for(selected.stream, selected.schema)
-        return Table(selected, query, Shaper(selected), unseen, counted_at=self._now())
+        return StreamSync(selected, query, PageParser(selected), hidden, counted_at=self._now())
 
-    def _join_parent(self, table: Table) -> None:
-        """Makes ``table`` a child of the one that it has its parents from, selected or not."""
-        parent = table.selected.stream.parent
+    def _attach_parent(self, sync: StreamSync) -> None:
+        """Makes ``sync`` a child of its parent stream, which is added if it is not selected."""
+        parent = sync.selected.stream.parent
         if parent is None:
             return
-        known = (other for other in self._tables if other.selected.stream.name == parent.stream)
-        table.parent = next(known, None)
-        if table.parent is None:
-            table.parent = self._table(unseen(BY_NAME[parent.stream]), unseen=True)
-            self._tables.append(table.parent)
-            self._join_parent(table.parent)
-        table.parent.children.append(table)
+        known = (other for other in self._syncs if other.selected.stream.name == parent.stream)
+        sync.parent = next(known, None)
+        if sync.parent is None:
+            sync.parent = self._stream_sync(hidden_parent(BY_NAME[parent.stream]), hidden=True)
+            self._syncs.append(sync.parent)
+            self._attach_parent(sync.parent)
+        sync.parent.children.append(sync)
 
     def _plan(self) -> None:
-        """Gives tables their lanes, or sees to it that what they need is asked for first."""
-        events, reports = list[Table](), list[Table]()
-        for table in self._tables:
-            stream = table.selected.stream
+        """Plans the streams that need no lookup, and queues the lookups of the others."""
+        events, reports = list[StreamSync](), list[StreamSync]()
+        for sync in self._syncs:
+            stream = sync.selected.stream
             if stream.metrics:
-                events.append(table)
+                events.append(sync)
             elif stream.report:
-                refuse_mistakes(table.selected, self._reports)
-                reports.append(table)
+                check_options(sync.selected, self._reports)
+                reports.append(sync)
             else:
-                self._planner.plan(table, Metrics(()))
-                self._show(table)
-        self._inquiries += [Inquiry(tables) for tables in (events, reports) if tables]
-
-    def _show(self, table: Table) -> None:
-        if table.unseen:
-            return
-        start = table.mark if table.lanes else None
-        self._progress.add(table.name, start, self._planner.end)
-        if table.finished:
-            self._progress.finish(table.name)
+                self._planner.plan(sync, Metrics(()))
+                self._output.show(sync, self._planner.end)
+        self._lookups += [AccountLookup(syncs) for syncs in (events, reports) if syncs]
 
     # In a worker's thread ------------------------------------------------------------------------
 
-    def _work(self, task: Task) -> Body | Page | Answers:
-        return self._inquire(task) if isinstance(task, Inquiry) else self._fetch(task)
+    def _work(self, task: Task) -> Body | Page | list[LookupResult]:
+        if isinstance(task, AccountLookup):
+            return task.perform(self._account, self._reports)
+        return self._fetch(task)
 
-    def _inquire(self, inquiry: Inquiry) -> Answers:
-        answers: Answers = []
-        for table in inquiry.tables:
-            selected, stream = table.selected, table.selected.stream
-            try:
-                metrics = self._account.metrics if stream.metrics else Metrics(())
-                asked = questions(selected, self._reports, self._account) if stream.report else []
-            except StreamError as error:
-                answers.append(error)
-            else:
-                answers.append((metrics, asked))
-        return answers
-
-    def _fetch(self, reading: Reading) -> Body | Page:
-        """The next page of a window; shaped already if there was something wrong with it before."""
-        parse: Callable[[Body], Body | Page] = reading.shape if reading.doubtful else _as_it_is
-        url, question = reading.request()
-        return self._client.ask(url, reading.lane.table.query, question, parse)
+    def _fetch(self, reader: WindowReader) -> Body | Page:
+        """The next page of a window; parsed if the last answer could not be parsed."""
+        parse: Callable[[Body], Body | Page] = reader.parse if reader.parse_in_worker else _as_body
+        url, json_body = reader.next_request()
+        return self._client.request(
+            url,
+            reader.partition.sync.query,
+            parse,
+            json_body=json_body,
+            count=reader.count_request,
+        )
 
     # In the writing thread -----------------------------------------------------------------------
 
     def _next_task(self) -> Task | None:
-        # One inquiry after the other: what the first one finds out serves the second one, too.
-        if self._inquiries and not self._asking:
-            self._asking = True
-            return self._inquiries.popleft()
-        return self._turns.next(self._engine.idle)
+        # One lookup after the other: the second one uses what the first one has found.
+        if self._lookups and not self._looking_up:
+            self._looking_up = True
+            return self._lookups.popleft()
+        return self._scheduler.next(self._pool.idle)
 
     def _take(self, task: Task, result: Any) -> None:
-        self._tell()
-        if not isinstance(result, BaseException):
-            self._write_schemas()
-        if isinstance(task, Inquiry):
-            self._hear(task, result)
-        elif isinstance(result, BaseException):
+        self._output.log_progress()
+        if isinstance(task, AccountLookup):
+            self._looking_up = False
+            if isinstance(result, BaseException):
+                raise result
+            self._take_lookup(task, result)
+            return
+        task.partition.sync.requests += task.requests
+        task.requests = 0
+        if isinstance(result, BaseException):
             self._fail(task, result)
         else:
             self._take_answer(task, result)
 
-    def _hear(self, inquiry: Inquiry, answers: Answers | BaseException) -> None:
-        """Gives the tables of an inquiry their lanes. What the account lacks is a table's fault."""
-        self._asking = False
-        if isinstance(answers, BaseException):
-            raise answers
-        for table, answer in zip(inquiry.tables, answers, strict=True):
-            if not isinstance(answer, StreamError):
-                self._planner.plan(table, *answer)
-            self._show(table)
-            if isinstance(answer, StreamError):
-                self._refuse(table, answer)
+    def _take_lookup(self, lookup: AccountLookup, results: Sequence[LookupResult]) -> None:
+        """Plans the streams of a lookup. What the account lacks ends the stream."""
+        for sync, result in zip(lookup.syncs, results, strict=True):
+            if result.error is None:
+                self._output.schemas()
+                self._planner.plan(sync, result.metrics, result.queries)
+            self._output.show(sync, self._planner.end)
+            if result.error is not None:
+                self._end_stream(sync, result.error)
 
-    def _take_answer(self, reading: Reading, result: Body | Page) -> None:
-        """Shapes a page if that is still to be done."""
+    def _take_answer(self, reader: WindowReader, result: Body | Page) -> None:
+        """Parses an answer that is not parsed yet."""
         try:
-            page = result if isinstance(result, Page) else reading.shape(result)
+            page = result if isinstance(result, Page) else reader.parse(result)
         except ValueError:
-            reading.doubtful = True
-            self._turns.go_on(reading)
+            reader.parse_in_worker = True
+            self._scheduler.resume(reader)
             return
         except ApiError as error:
-            self._fail(reading, error)
+            self._fail(reader, error)
             return
-        reading.doubtful = False
-        if reading.small:
-            self._shrink_pages()
-        self._take_page(reading, page)
+        reader.parse_in_worker = False
+        if reader.small_pages:
+            self._reduce_page_size()
+        self._take_page(reader, page)
 
-    def _take_page(self, reading: Reading, page: Page) -> None:
-        """Writes a page, and goes on with the next or ends the window."""
+    def _take_page(self, reader: WindowReader, page: Page) -> None:
+        """Writes a page, and continues with the next one or finishes the window."""
         # The worker that fetched this page is idle by now.
-        records, more = reading.take(page, others_idle=self._engine.idle > 1)
-        table = reading.lane.table
-        self._write_records(table, page, records)
-        for child in table.children:
-            self._planner.adopt(child, page.ids)
+        records, more = reader.take(page, others_idle=self._pool.idle > 1)
+        sync = reader.partition.sync
+        self._output.page(sync, page, records)
+        for child in sync.children:
+            self._planner.add_parents(child, page.ids)
         if not more:
-            self._finish(reading)
+            self._finish_window(reader)
             return
         try:
-            reading.follow(page)
+            reader.follow(page)
         except ApiError as error:
-            self._fail(reading, error)
+            self._fail(reader, error)
             return
-        self._turns.go_on(reading)
+        self._scheduler.resume(reader)
 
-    def _finish(self, reading: Reading) -> None:
-        self._turns.let_go(reading)
-        reading.finish()
-        if not reading.lane.timed:
-            reading.lane.table.unfinished -= 1
-        self._advance(reading.lane.table)
+    def _finish_window(self, reader: WindowReader) -> None:
+        self._scheduler.release(reader)
+        reader.finish()
+        if not reader.partition.windowed:
+            reader.partition.sync.unfinished -= 1
+        self._advance(reader.partition.sync)
 
-    def _write_records(self, table: Table, page: Page, records: list[Any]) -> None:
-        if table.unseen:
-            return
-        extracted = datetime.fromtimestamp(self._now(), timezone.utc).strftime(EXTRACTED)
-        self._writer.records(table.shaper.encode(records, extracted, self._version_of(table)))
-        table.records += len(records)
-        table.repaired_pages += page.repaired
-        table.notes += page.notes
-        table.leave_out(page.unkeyed)
-        self._progress.update(table.name, table.mark, table.records)
-        if self._now() - table.counted_at > INTERVAL:
-            summary.count(table)
-            table.counted_at = self._now()
+    def _advance(self, sync: StreamSync) -> None:
+        """Moves the bookmark of a stream, and ends the stream if it is complete."""
+        changed = sync.finished
+        if sync.selected.incremental and sync.error is None:
+            changed = self._planner.advance(sync)
+        self._output.progress(sync)
+        if sync.finished:
+            self._output.complete(sync)
+            for child in sync.children:
+                if child.finished:
+                    self._advance(child)
+        if changed and not sync.hidden_parent:
+            self._output.state()
 
-    def _tell(self) -> None:
-        """Says from time to time what the run still waits for."""
-        if self._now() - self._told_at > INTERVAL:
-            summary.waiting(self._seen)
-            self._told_at = self._now()
+    # Failures ------------------------------------------------------------------------------------
 
-    def _version_of(self, table: Table) -> int | None:
-        """The version of the records of a table that is read whole, if the user wants versions."""
-        return self._version if table.selected.whole else None
-
-    def _advance(self, table: Table) -> None:
-        """Moves the stream's bookmark as far as its lanes have come, and ends what is complete."""
-        moved = table.finished
-        if table.selected.incremental and table.fault is None:
-            moved = self._planner.advance(table)
-        if not table.unseen:
-            self._progress.update(table.name, table.mark, table.records)
-        if table.finished:
-            self._end(table)
-        if moved and not table.unseen:
-            self._write_state()
-
-    def _end(self, table: Table) -> None:
-        if not table.unseen:
-            version = self._version_of(table)
-            if version is not None and table.fault is None:
-                self._writer.activate_version(table.name, version)
-            self._progress.finish(table.name)
-        for child in table.children:
-            if child.finished:
-                self._advance(child)
-
-    def _fail(self, reading: Reading, error: BaseException) -> None:
-        """Ends one stream if Klaviyo refuses it, and the run if anything else is wrong."""
-        if not isinstance(error, ApiError):
+    def _fail(self, reader: WindowReader, error: BaseException) -> None:
+        """Carries out what the failure policy says about a window that could not be read."""
+        if not isinstance(error, StreamError):
             raise error
-        table = reading.lane.table
-        if self._can_shrink(reading, error):
-            reading.small = True
-            self._begin_again(reading)
-            return
-        if self._can_restart(reading, error):
-            logger.warning("Stream '%s': a window starts again: %s", table.name, error)
-            reading.restarts += 1
-            self._begin_again(reading)
-            return
-        if error.status == NOT_FOUND and reading.lane.parent:
-            logger.info("Stream '%s': %s is gone meanwhile.", table.name, reading.lane.parent)
-            self._finish(reading)
-            return
-        self._turns.let_go(reading)
-        self._refuse(table, error)
+        sync = reader.partition.sync
+        reaction = self._reaction_to(reader, error)
+        if reaction is Reaction.SMALLER_PAGES:
+            reader.small_pages = True
+            self._restart(reader)
+        elif reaction is Reaction.RESTART_WINDOW:
+            logger.warning("Stream '%s': a window starts again: %s", sync.name, error)
+            reader.restarts += 1
+            self._restart(reader)
+        elif reaction is Reaction.END_PARTITION:
+            parent = reader.partition.parent
+            logger.info(
+                "Stream '%s': parent %s was deleted during the run; skipped.", sync.name, parent
+            )
+            self._finish_window(reader)
+        else:
+            self._scheduler.release(reader)
+            self._end_stream(sync, error)
 
-    def _refuse(self, table: Table, error: StreamError) -> None:
-        """Ends a stream that Klaviyo refuses, and the streams that have their parents from it."""
-        if table.fault is not None:
-            return
-        table.fault = error
-        if not table.unseen:
-            logger.error("Stream '%s' ends here: %s", table.name, error)
-            self._progress.finish(table.name)
-        for child in table.children:
-            self._refuse(child, error)
-
-    def _can_shrink(self, reading: Reading, error: ApiError) -> bool:
-        """Whether the first page of a window may do better in a small size."""
-        largest = reading.lane.table.selected.stream.page_size or 0
-        return (
-            error.status == 400
-            and not reading.pages
-            and not reading.small
-            and min(largest, self._asked_page_size) > EVENT_PAGE_SIZE_FALLBACK
+    def _reaction_to(self, reader: WindowReader, error: StreamError) -> Reaction:
+        largest = reader.partition.sync.selected.stream.page_size or 0
+        full_size = min(largest, self._configured_page_size) > EVENT_PAGE_SIZE_FALLBACK
+        return reaction_to(
+            RefusedRequest(
+                status=error.status if isinstance(error, ApiError) else 0,
+                first_page=not reader.pages,
+                can_shrink=full_size and not reader.small_pages,
+                of_child=bool(reader.partition.parent),
+                restarts=reader.restarts,
+            )
         )
 
-    def _can_restart(self, reading: Reading, error: ApiError) -> bool:
-        """Whether Klaviyo may just not take the cursor any more; a first page has none."""
-        return error.status == 400 and bool(reading.pages) and reading.restarts < MAX_RESTARTS
+    def _end_stream(self, sync: StreamSync, error: StreamError) -> None:
+        """Ends a stream that cannot be read, and its children."""
+        if sync.error is not None:
+            return
+        sync.error = error
+        self._output.failed(sync, error)
+        for child in sync.children:
+            self._end_stream(child, error)
 
-    def _begin_again(self, reading: Reading) -> None:
-        size = EVENT_PAGE_SIZE_FALLBACK if reading.small else self._turns.page_size
-        reading.begin_again(size)
-        self._turns.go_on(reading)
+    def _restart(self, reader: WindowReader) -> None:
+        small = reader.small_pages
+        reader.restart(EVENT_PAGE_SIZE_FALLBACK if small else self._scheduler.page_size)
+        self._scheduler.resume(reader)
 
-    def _shrink_pages(self) -> None:
-        """Asks for small pages from now on, since large ones are refused."""
-        if self._turns.page_size > EVENT_PAGE_SIZE_FALLBACK:
-            self._turns.page_size = EVENT_PAGE_SIZE_FALLBACK
+    def _reduce_page_size(self) -> None:
+        """Requests small pages from now on, since large ones are refused."""
+        if self._scheduler.page_size > EVENT_PAGE_SIZE_FALLBACK:
+            self._scheduler.page_size = EVENT_PAGE_SIZE_FALLBACK
             logger.warning(
-                "Klaviyo refuses pages of %d events, so the tap asks for %d. Set page_size to %d.",
-                self._asked_page_size,
+                "Klaviyo refuses pages of %d events; pages of %d are used. Set page_size to %d.",
+                self._configured_page_size,
                 EVENT_PAGE_SIZE_FALLBACK,
                 EVENT_PAGE_SIZE_FALLBACK,
             )
 
-    def _write_schemas(self) -> None:
-        """Writes the SCHEMA of each stream, once."""
-        while self._unwritten:
-            selected = self._unwritten.popleft().selected
-            bookmarks = [selected.stream.replication_key] if selected.incremental else []
-            self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
 
-    def _write_state(self) -> None:
-        unfinished = (table.name for table in self._seen if not table.finished)
-        self._writer.state(self._state.document(next(unfinished, None)))
-
-
-def _as_it_is(body: Body) -> Body:
+def _as_body(body: Body) -> Body:
     return body

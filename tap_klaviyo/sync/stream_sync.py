@@ -1,4 +1,4 @@
-"""A stream in this run, with its partitions and counters."""
+"""The state of one stream in this run, and of its partitions."""
 
 from __future__ import annotations
 
@@ -6,98 +6,109 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tap_klaviyo.discovery.selection import Selected
-from tap_klaviyo.errors import TapError
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.records.page_parser import Shaper
-from tap_klaviyo.reports.queries import Timeframe
-from tap_klaviyo.sync.windows import Timeline
+from tap_klaviyo.records.page_parser import Page, PageParser
+from tap_klaviyo.reports.queries import ReportPeriod
+from tap_klaviyo.sync.windows import WindowTracker
 
-UNKEYED_NAMED = 10
-"""How many of the resources that could not be records are named."""
+MAX_IDS_SHOWN = 10
+"""How many resources without a key are named in the summary."""
 
 
 @dataclass
-class Table:
-    """One stream in this run, with its lanes and what has happened to it.
+class StreamSync:
+    """One stream in this run.
 
-    ``planned`` tells whether its lanes are known. ``lanes`` are the timed ones; another waits in
-    ``fresh`` until it is begun, and is forgotten when it is done. ``unfinished`` counts these.
-    ``parts`` are the metrics, or the reports, that the stream is made of. The ids of the records
-    are what ``children`` are made of; a table that is ``unseen`` is there for nothing else.
+    A stream is read in partitions. Those in ``partitions`` are read window by window; each of those
+    in ``unstarted`` is one window, which is dropped when it is done, and ``unfinished`` counts
+    them. ``planned`` says that the partitions are known; those of a child are known when its
+    ``parent`` is finished. ``parts`` are the metrics or reports that the stream consists of.
+
+    ``hidden_parent`` says that the stream is not selected and is read for the sake of its
+    ``children``. ``sweeping`` says that this run looks for very late events. ``error`` is why the
+    stream ended early.
     """
 
-    selected: Selected
+    selected: SelectedStream
     query: Query
-    shaper: Shaper
-    unseen: bool = False
-    parent: Table | None = None
-    children: list[Table] = field(default_factory=list)
+    parser: PageParser
+    hidden_parent: bool = False
+    parent: StreamSync | None = None
+    children: list[StreamSync] = field(default_factory=list)
     planned: bool = False
-    lanes: list[Lane] = field(default_factory=list)
-    fresh: deque[Lane] = field(default_factory=deque)
+    partitions: list[Partition] = field(default_factory=list)
+    unstarted: deque[Partition] = field(default_factory=deque)
     unfinished: int = 0
     open: int = 0
-    parents: set[str] = field(default_factory=set)
+    parent_ids: set[str] = field(default_factory=set)
     parts: list[str] = field(default_factory=list)
     sweeping: bool = False
-    fault: TapError | None = None
+    error: StreamError | None = None
+    requests: int = 0
+    pages: int = 0
     records: int = 0
     counted_at: float = 0.0
-    repaired_pages: int = 0
-    notes: Counter[str] = field(default_factory=Counter)
-    unkeyed: int = 0
-    unkeyed_ids: list[str] = field(default_factory=list)
+    converted_pages: int = 0
+    warnings: Counter[str] = field(default_factory=Counter)
+    without_key: int = 0
+    ids_without_key: list[str] = field(default_factory=list)
 
-    def leave_out(self, ids: list[str]) -> None:
-        """Counts resources that lack a key and so cannot be records; the first are remembered."""
-        self.unkeyed += len(ids)
-        self.unkeyed_ids += ids[: UNKEYED_NAMED - len(self.unkeyed_ids)]
+    def count_page(self, page: Page, records: int) -> None:
+        """Counts a page of which ``records`` were written, and what was odd about it."""
+        self.pages += 1
+        self.records += records
+        self.converted_pages += page.converted
+        self.warnings += page.warnings
+        self.without_key += len(page.without_key)
+        self.ids_without_key += page.without_key[: MAX_IDS_SHOWN - len(self.ids_without_key)]
 
     @property
     def name(self) -> str:
-        """What the stream's messages call it."""
+        """The name of the stream in messages."""
         return self.selected.name
 
     @property
-    def mark(self) -> int:
-        """Everything of the stream before this second has been written."""
-        return min((lane.timeline.mark for lane in self.lanes), default=0)
+    def low_water_mark(self) -> int:
+        """All records of the stream before this second have been written."""
+        marks = (partition.tracker.low_water_mark for partition in self.partitions)
+        return min(marks, default=0)
 
     @property
     def outstanding(self) -> int:
-        """How many windows are still to be read, each of one page at least."""
-        return self.unfinished + sum(lane.timeline.outstanding for lane in self.lanes)
+        """How many windows have still to be read, each of at least one page."""
+        return self.unfinished + sum(p.tracker.outstanding for p in self.partitions)
 
     @property
-    def complete(self) -> bool:
-        """Whether all lanes are known: a child has one for each record of its parent."""
+    def partitions_known(self) -> bool:
+        """Whether all partitions are known: a child has one for each record of its parent."""
         return self.parent is None or self.parent.finished
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do for this stream."""
-        if self.fault is not None:
+        """Whether nothing more will be read of the stream."""
+        if self.error is not None:
             return True
-        done = not self.unfinished and all(lane.timeline.finished for lane in self.lanes)
-        return self.planned and done and self.complete
+        done = not self.unfinished and all(p.tracker.finished for p in self.partitions)
+        return self.planned and done and self.partitions_known
 
 
 @dataclass(eq=False)
-class Lane:
-    """One pass over a stream: the filters that make it, and its way through time.
+class Partition:
+    """One pass over a stream: a metric, a filter, the children of a parent, or a report.
 
-    ``timed`` lanes ask for one window of time after the other. Another lane is one window whose
-    bounds mean nothing. ``part`` is the metric or the report that it reads, ``parent`` the id of
-    the record whose children it reads. ``timeframes`` are what a report is asked for in the windows
-    that begin at these seconds.
+    A ``windowed`` partition is read in windows of time; another one is a single window whose bounds
+    mean nothing. ``part`` is the metric or the report that it reads, ``parent`` the ID of the
+    record whose children it reads. ``periods`` are the periods of a report by the second at which
+    their window starts.
     """
 
-    table: Table
+    sync: StreamSync
     filters: tuple[str, ...]
-    timeline: Timeline
-    timed: bool
+    tracker: WindowTracker
+    windowed: bool
     part: str = ""
     parent: str = ""
-    timeframes: Mapping[int, Timeframe] = field(default_factory=dict)
+    periods: Mapping[int, ReportPeriod] = field(default_factory=dict)
     open: int = 0

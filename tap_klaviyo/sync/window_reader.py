@@ -1,10 +1,10 @@
-"""One window of one lane on its way, page by page: where it goes on, and where it ends sooner.
+"""Reads one window page by page: where it continues, and where it ends early.
 
-A window that turns out to hold more than it should, or that could use idle workers, is cut behind
-the last full second that has been read; the rest is planned anew. Where a page holds nothing but
-one second, whose events may go on for many pages, the window is cut behind that second: its reader
-walks on to there while others read the rest. That is safe since events come sorted by time. Where a
-page is not sorted, the window is not cut.
+A window that holds more than it should, or that idle workers could help with, is split after the
+last full second that was read; the rest is planned anew. If a page holds nothing but one second,
+which may continue for many pages, the window is split after that second: its reader finishes the
+second while others read the rest. A split is safe because events are sorted by time. A window with
+a page that is not sorted is not split.
 """
 
 from __future__ import annotations
@@ -15,136 +15,150 @@ from functools import partial
 from itertools import compress
 from typing import Any, TypeGuard
 
-from tap_klaviyo.klaviyo.pagination import Trail
+from tap_klaviyo.klaviyo.pagination import NextLinks
 from tap_klaviyo.klaviyo.queries import between
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.records.page_parser import Page
+from tap_klaviyo.reports.queries import ReportPeriod
 from tap_klaviyo.reports.rows import as_resources
-from tap_klaviyo.sync.planner import GOAL_PAGES
-from tap_klaviyo.sync.stream_sync import Lane
-from tap_klaviyo.sync.windows import Window
+from tap_klaviyo.sync.stream_sync import Partition
+from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window
 
 
 @dataclass(eq=False)
-class Reading:
-    """One window of one lane.
+class WindowReader:
+    """A window of a partition that is being read.
 
-    ``url`` is the page to fetch next, ``pages`` and ``records`` count what has been written, of
-    which ``latest`` is the last second. ``cut`` means that pages may hold records from beside the
-    window, which are not this reader's: it was cut, or Klaviyo's filters are not exact. ``trail``
-    is the way from page to page. ``doubtful`` means that the page came in a form that could not be
-    read, ``small`` that it is asked for in a small size. ``restarts`` counts how often the window
-    had to begin again.
+    ``url`` is the page to request next. ``pages`` and ``records`` count what was written,
+    ``latest`` is the latest second of it. ``overlaps`` says that pages may hold records outside the
+    window, because it was split or because Klaviyo's filters are inexact. ``parse_in_worker`` says
+    that the last answer could not be parsed, so the next one counts as a failed try if it cannot be
+    parsed either. ``small_pages`` says that pages are requested in a small size, ``restarts``
+    counts how often the window has started again, ``requests`` counts its requests.
     """
 
-    lane: Lane
+    partition: Partition
     window: Window
     url: str
     pages: int = 0
     records: int = 0
     latest: int | None = None
-    cut: bool = field(init=False)
-    trail: Trail = field(default_factory=Trail)
-    doubtful: bool = False
-    small: bool = False
+    overlaps: bool = field(init=False)
+    next_links: NextLinks = field(default_factory=NextLinks)
+    parse_in_worker: bool = False
+    small_pages: bool = False
     restarts: int = 0
+    requests: int = 0
 
     def __post_init__(self) -> None:
-        cut = self.lane.table.selected.stream.cut
-        self.cut = self.lane.timed and cut is not None and cut.reaches_over
+        time_filter = self.partition.sync.selected.stream.time_filter
+        inexact = time_filter is not None and time_filter.is_inexact
+        self.overlaps = self.partition.windowed and inexact
 
     @classmethod
-    def begin(cls, lane: Lane, window: Window, page_size: int) -> Reading:
-        """The way of a window, at its first page."""
-        return cls(lane, window, _first_url(lane, window, page_size))
+    def open(cls, partition: Partition, window: Window, page_size: int) -> WindowReader:
+        """A reader at the first page of a window."""
+        return cls(partition, window, _first_url(partition, window, page_size))
 
-    def request(self) -> tuple[str, bytes | None]:
-        """Where the next page is asked for, and what is posted there if it is one of a report."""
-        timeframe = self.lane.timeframes.get(self.window.start)
-        if timeframe is None:
+    @property
+    def period(self) -> ReportPeriod | None:
+        """The period of a report that the window stands for."""
+        return self.partition.periods.get(self.window.start)
+
+    def next_request(self) -> tuple[str, bytes | None]:
+        """The URL of the next page and, for a report, the body to post."""
+        if self.period is None:
             return self.url, None
         link = self.url if self.pages else ""
-        return timeframe.address(link), timeframe.body(link)
+        return self.period.url(link), self.period.json_body(link)
 
-    def shape(self, body: Body) -> Page:
-        """The records of an answer. Raises ValueError if it is no page of what was asked for."""
-        timeframe = self.lane.timeframes.get(self.window.start)
-        listed = partial(as_resources, timeframe) if timeframe else None
-        return self.lane.table.shaper.page(body.unpacked(), self.lane.parent, listed)
+    def count_request(self) -> None:
+        """Counts a request; called by the worker that has the window."""
+        self.requests += 1
+
+    def parse(self, body: Body) -> Page:
+        """Parses an answer. Raises ValueError if it is not a page."""
+        to_resources = partial(as_resources, self.period) if self.period else None
+        parser = self.partition.sync.parser
+        return parser.parse(body.decompressed(), self.partition.parent, to_resources)
 
     def take(self, page: Page, others_idle: bool) -> tuple[list[Any], bool]:
-        """The records of a page that are this reader's, and whether more may follow.
+        """The records of a page that belong to the window, and whether more may follow.
 
-        Cuts the window if that is worth it, and tells the timeline how dense the records lie.
+        Splits the window if that is useful, and tells the tracker how dense the records are.
         """
         self.pages += 1
-        at = self._cut_point(page, others_idle)
-        if at is not None:
-            self.lane.timeline.give_back(Window(at, self.window.end))
-            self.window, self.cut = Window(self.window.start, at), True
-        records, more = self._own(page)
+        split_at = self._split_point(page, others_idle)
+        if split_at is not None:
+            self.partition.tracker.give_back(Window(split_at, self.window.end))
+            self.window, self.overlaps = Window(self.window.start, split_at), True
+        records, more = self._within_window(page)
         self.records += len(records)
-        times = [moment for moment in page.times if moment is not None]
+        times = [time for time in page.times if time is not None]
         since = self.window.start if self.latest is None else self.latest
-        upto = max(times, default=since) if more else self.window.end
-        self.lane.timeline.saw(Window(since, upto), len(records), min(times, default=None))
+        until = max(times, default=since) if more else self.window.end
+        seen = Window(since, until)
+        self.partition.tracker.observe(seen, len(records), min(times, default=None))
         self.latest = max(times, default=self.latest)
         return records, more
 
     def follow(self, page: Page) -> None:
-        """Goes on with the page that follows. Raises :class:`ApiError` if that leads nowhere."""
+        """Continues with the next page. Raises :class:`ApiError` if the links do not end."""
         assert page.next_url is not None
-        empty = not page.records and not page.unkeyed
-        self.url = self.trail.follow(page.next_url, self.lane.table.query.path, empty=empty)
+        empty = not page.records and not page.without_key
+        path = self.partition.sync.query.path
+        self.url = self.next_links.follow(page.next_url, path, empty=empty)
 
     def finish(self) -> None:
-        """All of the window has been written."""
-        self.lane.timeline.finish(self.window, self.records)
+        """Marks the window as done."""
+        self.partition.tracker.finish(self.window, self.records)
 
-    def begin_again(self, page_size: int) -> None:
-        """Goes on with the window's first page; what was written of it comes twice."""
-        self.url = _first_url(self.lane, self.window, page_size)
+    def restart(self, page_size: int) -> None:
+        """Starts again with the first page; records that were written come twice."""
+        self.url = _first_url(self.partition, self.window, page_size)
         self.pages = self.records = 0
         self.latest = None
-        self.trail = Trail()
+        self.next_links = NextLinks()
 
-    def _cut_point(self, page: Page, others_idle: bool) -> int | None:
-        """The second at which the window should end, if that is sooner than planned.
+    def _split_point(self, page: Page, others_idle: bool) -> int | None:
+        """The second at which to end the window early; None to keep it.
 
-        It is the last second of the page, whose events may go on in the next one; or the one after
-        it if some of them have been written before.
+        It is the last second of the page, which may continue on the next page; or the second after
+        it if a part of it has been written.
         """
-        if not self.lane.timed or not page.next_url or not _is_sorted(page.times):
+        if not self.partition.windowed or not page.next_url or not _is_sorted(page.times):
             return None
         oldest, latest = page.times[0], page.times[-1]
         if self.latest is not None and oldest < self.latest:
             return None
         before = oldest if self.latest is None else self.latest
-        at = latest if max(before, self.window.start) < latest else latest + 1
-        if not self.window.start < at < self.window.end:
+        split_at = latest if max(before, self.window.start) < latest else latest + 1
+        if not self.window.start < split_at < self.window.end:
             return None
-        rest_is_worth_it = others_idle and self.lane.timeline.worth_sharing(at, self.window.end)
-        return at if self.pages >= GOAL_PAGES or rest_is_worth_it else None
+        tracker = self.partition.tracker
+        share_rest = others_idle and tracker.worth_sharing(split_at, self.window.end)
+        return split_at if self.pages >= SPLIT_AFTER_PAGES or share_rest else None
 
-    def _own(self, page: Page) -> tuple[list[Any], bool]:
+    def _within_window(self, page: Page) -> tuple[list[Any], bool]:
         more = page.next_url is not None
-        if not self.cut:
+        if not self.overlaps:
             return page.records, more
         start, end = self.window
-        inside = [moment is None or start <= moment < end for moment in page.times]
+        inside = [time is None or start <= time < end for time in page.times]
         ends_here = _is_sorted(page.times) and page.times[-1] >= end
         return list(compress(page.records, inside)), more and not ends_here
 
 
-def _first_url(lane: Lane, window: Window, page_size: int) -> str:
-    stream, filters = lane.table.selected.stream, lane.filters
-    if lane.timed and stream.cut:
-        filters = (*filters, *between(stream.cut, *window))
+def _first_url(partition: Partition, window: Window, page_size: int) -> str:
+    sync, filters = partition.sync, partition.filters
+    stream = sync.selected.stream
+    if partition.windowed and stream.time_filter:
+        filters = (*filters, *between(stream.time_filter, *window))
     size = min(stream.page_size, page_size) if stream.page_size else None
-    return lane.table.query.url(filters, size, lane.parent)
+    return sync.query.url(filters, size, partition.parent)
 
 
 def _is_sorted(times: Sequence[int | None]) -> TypeGuard[Sequence[int]]:
-    """Whether all moments are known, there are some, and none comes before an older one."""
-    known = [moment for moment in times if moment is not None]
+    """Whether all times are known, there is one, and none is before an earlier one."""
+    known = [time for time in times if time is not None]
     return bool(known) and len(known) == len(times) and known == sorted(known)

@@ -1,33 +1,31 @@
-"""Time cut into windows, and the low-water mark that moves over what is done.
+"""Windows of time, and the low-water mark that moves over what is done. Pure.
 
-All moments are whole Unix seconds, all windows half-open: ``[start, end)``. Klaviyo's events have a
-grain of one second and many share one, so a second is never cut.
+All times are whole Unix seconds, and all windows are half-open: ``[start, end)``. Klaviyo's events
+have a resolution of one second and many share one, so a second is never split.
 
-A :class:`Timeline` is the account of one filter's way through time. Each second of it is in exactly
-one of these states:
+A :class:`WindowTracker` keeps track of one partition. Each second of it is in one of three states:
 
-* *waiting*: in a window that nobody reads yet;
+* *pending*: in a window that no reader has taken;
 * *open*: in a window that a reader has taken;
-* *done*: everything in it has been written.
+* *done*: all its records have been written.
 
-The low-water mark is the oldest second that is not done. Windows may finish in any order; only the
-mark is ever promised to anybody, since a run that dies starts again from there.
+The low-water mark is the oldest second that is not done. Windows finish in any order; only the mark
+becomes a bookmark, since an interrupted run continues there.
 
-A reader can *cut* its window: it keeps a first part and gives the rest back to wait. A cut costs
-nothing where a page ends, while each window that comes to its end costs a page that is not full. So
-windows are planned few and wide, and cut where they turn out too wide, or readers too few.
+A reader can *split* its window: it keeps the first part and gives the rest back. A split costs
+nothing where a page ends, while each window that ends costs a page that is not full. So windows are
+planned few and wide, and split when they turn out too wide or workers are idle.
 
-What waits is shared out evenly among the readers that are idle, by time, since nobody can know
-where the records lie: those of a campaign all fall into a few seconds, with nothing for days before
-and after. So the first pages say little, and more is shared out than they suggest: the walk through
-a second that fills many pages has to begin early. Only when enough pages have been read for their
-density to mean something are windows kept to a size, so that the oldest part of a long timeline is
-read first.
+Pending time is shared evenly among the idle readers, because it is not known where the records are:
+those of a campaign fall into a few seconds, with nothing for days around them. The first pages
+therefore say little, and more is shared than they suggest, so that the reading of a second with
+many pages starts early. After enough pages, their density limits the width of windows, so that the
+oldest part of a long time is read first.
 
-Windows are taken from the oldest on, and none is taken once ``ahead`` records beyond the mark are
-open or done, so that a run that dies has only that much to read again.
+Windows are taken oldest first, and none is taken while ``read_ahead`` records after the mark are
+open or done: an interrupted run reads only that much again.
 
-Nothing here knows of threads: one thread, the one that writes, owns every timeline.
+There are no locks: one thread, the one that writes, owns all trackers.
 """
 
 from __future__ import annotations
@@ -37,24 +35,23 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-GENEROSITY = 4
-"""By how much a window is planned wider than the goal: readers cut it."""
+SPLIT_AFTER_PAGES = 8
+"""Pages after which a reader splits its window, so that the mark can move."""
 
+WIDTH_FACTOR = 4
+"""How much wider than ``split_after`` records a window is planned: readers split it."""
 
-NARROWEST = 2
-"""Pages below which nothing is shared out any more."""
+MIN_PAGES_SHARED = 2
+"""Pages below which pending time is not shared among readers."""
 
+TRUSTED_AFTER_PAGES = 8
+"""Pages after which the density of records is trusted."""
 
-TRUSTED = 8
-"""Pages after which the density seen is trusted."""
+EARLY_FACTOR = 16
+"""Factor by which early density estimates are assumed too low; they seldom hold a campaign."""
 
-
-DOUBT = 16
-"""By how much more may wait than the first pages suggest, which seldom hold a campaign."""
-
-
-MEMORY = 0.99
-"""What the density that a page has shown weighs beside that of the next."""
+SMOOTHING = 0.99
+"""Smoothing factor of the density estimate, for each page."""
 
 
 class Window(NamedTuple):
@@ -64,12 +61,12 @@ class Window(NamedTuple):
     end: int
 
 
-class Timeline:
-    """What of ``[start, end)`` waits, is open and is done.
+class WindowTracker:
+    """Which windows of ``[start, end)`` are pending, open and done.
 
-    ``goal`` is the number of records at which a reader cuts its window, ``page`` that of a full
-    page, ``ahead`` how many records may be open or done beyond the mark. With ``cuts`` its windows
-    begin at ``start`` and at these seconds, and none is cut any further.
+    ``split_after`` is the number of records after which a reader splits its window, ``page_size``
+    that of a full page, ``read_ahead`` how many records may be open or done after the mark. With
+    ``boundaries`` the windows start at ``start`` and at these seconds and are never split.
     """
 
     def __init__(
@@ -77,102 +74,105 @@ class Timeline:
         start: int,
         end: int,
         *,
-        goal: int = 1,
-        page: int = 1,
-        ahead: int = 1,
-        cuts: Iterable[int] | None = None,
+        split_after: int = 1,
+        page_size: int = 1,
+        read_ahead: int = 1,
+        boundaries: Iterable[int] | None = None,
     ) -> None:
         self.start = start
         self.end = end
-        self._goal = goal
-        self._narrowest = NARROWEST * page
-        self._ahead = ahead
-        self._cuttable = cuts is None
-        bounds = pairwise([start, *(cuts or ()), end])
-        self._waiting = [Window(*bound) for bound in bounds if bound[0] < bound[1]]
+        self._split_after = split_after
+        self._least_shared = MIN_PAGES_SHARED * page_size
+        self._read_ahead = read_ahead
+        self._can_split = boundaries is None
+        bounds = pairwise([start, *(boundaries or ()), end])
+        self._pending = [Window(*bound) for bound in bounds if bound[0] < bound[1]]
         self._open: list[int] = []
-        self._done_beyond: dict[int, int] = {}
-        self._sights = 0
+        self._done_after_mark: dict[int, int] = {}
+        self._pages_seen = 0
         self._records = self._seconds = 0.0
 
     @property
-    def mark(self) -> int:
-        """Everything before this second is done; ``end`` when all is."""
-        return min([*self._open, *(window.start for window in self._waiting[:1])], default=self.end)
+    def low_water_mark(self) -> int:
+        """Everything before this second is done; ``end`` when all is done."""
+        starts = [*self._open, *(window.start for window in self._pending[:1])]
+        return min(starts, default=self.end)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing waits and nothing is open."""
-        return not self._waiting and not self._open
+        """Whether no window is pending or open."""
+        return not self._pending and not self._open
 
     @property
     def outstanding(self) -> int:
-        """How many windows wait or are open."""
-        return len(self._waiting) + len(self._open)
+        """How many windows are pending or open."""
+        return len(self._pending) + len(self._open)
 
     @property
-    def waiting(self) -> float:
-        """About how many records wait, at the density seen; 0 as long as none is known."""
-        return self._expected(self._seconds_waiting)
+    def pending_records(self) -> float:
+        """An estimate of the records that are pending; 0 while their density is unknown."""
+        return self._expected(self._pending_seconds)
 
     def worth_sharing(self, start: int, end: int) -> bool:
         """Whether ``[start, end)`` may hold enough for more than one reader."""
-        return not self._records or self._expected(end - start) > self._narrowest
+        return not self._records or self._expected(end - start) > self._least_shared
 
     def take(self, readers: int) -> Window | None:
-        """The oldest waiting window for one of ``readers`` idle readers; None if none may go.
+        """Opens the oldest pending window for one of ``readers`` idle readers; None if none may.
 
-        With no density known the whole of what waits is one window.
+        While the density is unknown, all pending time is one window.
         """
-        if not self._waiting or not self._may_take():
+        if not self._pending or not self._may_take():
             return None
         width = self._width(readers)
-        window = self._waiting.pop(0)
-        if self._cuttable and width * 3 // 2 < window.end - window.start:
-            self._waiting.insert(0, Window(window.start + width, window.end))
+        window = self._pending.pop(0)
+        if self._can_split and width * 3 // 2 < window.end - window.start:
+            self._pending.insert(0, Window(window.start + width, window.end))
             window = Window(window.start, window.start + width)
         bisect.insort(self._open, window.start)
         return window
 
     def give_back(self, rest: Window) -> None:
-        """A reader cut its window: ``rest`` waits again."""
-        bisect.insort(self._waiting, rest)
+        """Makes the rest of a window that was split pending again."""
+        bisect.insort(self._pending, rest)
 
-    def saw(self, part: Window, records: int, first: int | None) -> None:
-        """A page has shown that ``part`` holds ``records``, the oldest in the second ``first``.
+    def observe(self, part: Window, records: int, first: int | None) -> None:
+        """Notes that a page showed ``part`` to hold ``records``, the oldest at ``first``.
 
-        Before the first record of all there may be years in which the account did not exist; they
-        say nothing of how dense the records lie.
+        The time before the first record of all says nothing about density: the account may not have
+        existed.
         """
         start = first if first is not None and part.start == self.start else part.start
-        self._sights += 1
-        self._records = self._records * MEMORY + records
-        self._seconds = self._seconds * MEMORY + max(1, part.end - start)
+        self._pages_seen += 1
+        self._records = self._records * SMOOTHING + records
+        self._seconds = self._seconds * SMOOTHING + max(1, part.end - start)
 
     def finish(self, window: Window, records: int) -> None:
-        """A window, or what a cut left of it, is done. It held ``records``."""
+        """Marks a window, or what a split left of it, as done; it held ``records``."""
         self._open.remove(window.start)
-        self._done_beyond[window.start] = records
-        mark = self.mark
-        self._done_beyond = {at: held for at, held in self._done_beyond.items() if at > mark}
+        self._done_after_mark[window.start] = records
+        mark = self.low_water_mark
+        self._done_after_mark = {
+            start: count for start, count in self._done_after_mark.items() if start > mark
+        }
 
     @property
-    def _seconds_waiting(self) -> int:
-        return sum(window.end - window.start for window in self._waiting)
+    def _pending_seconds(self) -> int:
+        return sum(window.end - window.start for window in self._pending)
 
     def _expected(self, seconds: int) -> float:
         return seconds * self._records / self._seconds if self._records else 0.0
 
     def _width(self, readers: int) -> int:
-        seconds = self._seconds_waiting
-        trusted = self._sights >= TRUSTED
-        waiting = self.waiting if trusted else self.waiting * DOUBT
-        parts = max(1, min(readers, waiting // self._narrowest))
+        seconds = self._pending_seconds
+        trusted = self._pages_seen >= TRUSTED_AFTER_PAGES
+        pending = self.pending_records if trusted else self.pending_records * EARLY_FACTOR
+        parts = max(1, min(readers, pending // self._least_shared))
         width = seconds / parts
         if self._records and trusted:
-            width = min(width, GENEROSITY * self._goal * self._seconds / self._records)
+            width = min(width, WIDTH_FACTOR * self._split_after * self._seconds / self._records)
         return max(1, round(width))
 
     def _may_take(self) -> bool:
-        beyond = sum(self._done_beyond.values()) + len(self._open) * self._goal
-        return beyond < self._ahead or self._waiting[0].start == self.mark
+        after_mark = sum(self._done_after_mark.values()) + len(self._open) * self._split_after
+        return after_mark < self._read_ahead or self._pending[0].start == self.low_water_mark

@@ -1,17 +1,16 @@
-"""Workers: many tasks at once, their results one by one. Knows nothing of Klaviyo or Singer.
+"""A pool of threads: many tasks at once, their results one by one. Knows nothing of Klaviyo.
 
-Who owns what. One thread, the caller's, makes all tasks and consumes all results. A worker owns its
+Ownership. One thread, the caller's, creates all tasks and consumes all results. A worker owns its
 task from when it is handed over until its result is consumed, and touches nothing else.
 
-What order is promised. None between tasks. A task that must follow another is made when the result
-of that one has been consumed.
+Order. None between tasks. A task that must follow another is created when the result of that one
+has been consumed.
 
-What is bounded. A task counts as under way until its result has been consumed. So there are never
-more tasks and results together than workers, and a slow consumer slows the workers down.
+Bounds. A task is in flight until its result has been consumed. So there are never more tasks and
+results together than workers, and a slow consumer slows the workers down.
 
-What happens on failure. A task that raises has the error for its result; the caller decides. When
-the caller stops, workers end with the task in hand. They are daemons, so a process can always exit,
-whatever the network does.
+Failure. The result of a task that raises is the error; the caller decides. After :meth:`stop`, each
+worker ends with its current task. Workers are daemons, so the process can always exit.
 """
 
 from __future__ import annotations
@@ -22,24 +21,19 @@ from collections.abc import Callable, Generator
 from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
-
-
 Result = TypeVar("Result")
-
-
 Item = TypeVar("Item")
 
-
-SLICE = 0.5
-"""Seconds after which a wait looks up."""
-
-
-class Closed(Exception):
-    """The channel gives nothing any more."""
+WAIT_SECONDS = 0.5
+"""Seconds after which a waiting thread wakes up: Python runs signal handlers only then."""
 
 
-class Channel(Generic[Item]):
-    """A queue that can be closed, which ends every wait for it."""
+class QueueClosed(Exception):
+    """The queue was closed."""
+
+
+class ClosableQueue(Generic[Item]):
+    """A queue that can be closed, which ends all waits for it."""
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
@@ -53,70 +47,71 @@ class Channel(Generic[Item]):
             self._changed.notify()
 
     def get(self) -> Item:
-        """Takes the oldest item, waiting for one. Raises :class:`Closed`."""
+        """Takes the oldest item, or waits for one. Raises :class:`QueueClosed`."""
         with self._changed:
-            # In slices: a signal that comes just as the wait begins is only seen when it ends.
-            while not self._changed.wait_for(lambda: self._closed or bool(self._items), SLICE):
+            while not self._changed.wait_for(
+                lambda: self._closed or bool(self._items), WAIT_SECONDS
+            ):
                 pass
             if self._closed:
-                raise Closed
+                raise QueueClosed
             return self._items.popleft()
 
     def close(self) -> None:
-        """Ends all waits, now and later. A signal handler may call it in whatever is going on."""
+        """Ends all waits, now and later. Signal-safe: the lock is reentrant."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
-class Engine(Generic[Task, Result]):
-    """At most ``workers`` tasks under way at once, each done by ``work`` in a thread of its own."""
+class WorkerPool(Generic[Task, Result]):
+    """Performs tasks with ``work``, at most ``size`` at once, each in a thread."""
 
-    def __init__(self, workers: int, work: Callable[[Task], Result]) -> None:
-        self._workers = workers
+    def __init__(self, size: int, work: Callable[[Task], Result]) -> None:
+        self._size = size
         self._work = work
-        self._tasks: Channel[Task] = Channel()
-        self._results: Channel[tuple[Task, Result | BaseException]] = Channel()
-        self._under_way = 0
+        self._tasks: ClosableQueue[Task] = ClosableQueue()
+        self._results: ClosableQueue[tuple[Task, Result | BaseException]] = ClosableQueue()
+        self._in_flight = 0
         self._threads = 0
         self._stopped = False
 
     @property
     def idle(self) -> int:
         """How many workers have nothing to do."""
-        return self._workers - self._under_way
+        return self._size - self._in_flight
 
     def run(
         self, next_task: Callable[[], Task | None]
     ) -> Generator[tuple[Task, Result | BaseException], None, None]:
         """Yields each task with its result, or with the error that it raised.
 
-        Asks ``next_task`` for as many tasks as workers are idle before each wait for a result. Ends
-        when it gives None and nothing is under way, or sooner if stopped.
+        Before each wait for a result it asks ``next_task`` for as many tasks as workers are idle.
+        Ends when that returns None and no task is in flight, or after :meth:`stop`.
         """
         try:
             while not self._stopped:
                 while self.idle and (task := next_task()) is not None:
                     self._start(task)
-                if not self._under_way:
+                if not self._in_flight:
                     return
                 finished = self._results.get()
-                self._under_way -= 1
+                self._in_flight -= 1
                 yield finished
-        except Closed:
+        except QueueClosed:
             return
         finally:
             self.stop()
 
     def stop(self) -> None:
-        """Ends :meth:`run` at its next wait, and each worker with its task. Signal-safe."""
+        """Ends :meth:`run` at its next wait, and each worker after its task. Signal-safe."""
         self._stopped = True
         self._tasks.close()
         self._results.close()
 
     def _start(self, task: Task) -> None:
-        self._under_way += 1
-        if self._threads < self._under_way:
+        self._in_flight += 1
+        if self._threads < self._in_flight:
             self._threads += 1
             threading.Thread(target=self._loop, daemon=True).start()
         self._tasks.put(task)
@@ -126,7 +121,7 @@ class Engine(Generic[Task, Result]):
             while True:
                 task = self._tasks.get()
                 self._results.put((task, self._result(task)))
-        except Closed:
+        except QueueClosed:
             return
 
     def _result(self, task: Task) -> Result | BaseException:

@@ -13,17 +13,16 @@ from typing import Any
 
 from sandbox.account import Account
 from sandbox.server import Sandbox
-from tap_klaviyo.config.loading import parse
+from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import read_catalog
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
-from tap_klaviyo.streams import DEFAULT, STREAMS
+from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
 from tap_klaviyo.streams.model import Stream
-from tap_klaviyo.sync.progress import Progress
 from tap_klaviyo.sync.run import Run
+from tap_klaviyo.tap import client_for
 
 Message = dict[str, Any]
 Key = tuple[str, ...]
@@ -110,16 +109,18 @@ class Tap:
 
         The run is stopped, as by a signal, with the first message for which ``stop_at`` is true.
         """
-        parsed = parse({**self.settings, **settings})
+        # Pauses of other threads pass on the same clock, so no request may count as too long.
+        long = {"request_timeout": 86_400}
+        parsed = parse_config({**self.settings, **long, **settings})
         streams = [*STREAMS, *parsed.metric_streams]
         selection = read_catalog(catalog or build_catalog(streams), streams=streams)
         out = Heard(lambda message: run.stop() if stop_at(message) else None)
-        client = Client(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
+        client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
         clock = {} if now is None else {"now": lambda: now}
-        run = Run(parsed, client, Writer(out), Progress(), selection, State(state or {}), **clock)
-        fault = None
+        run = Run(parsed, client, Writer(out.write), selection, State(state or {}), **clock)
+        fault: TapError | None
         try:
-            run.sync()
+            fault = run.sync().error
         except TapError as error:
             fault = error
         return Output([json.loads(line) for line in out.getvalue().splitlines()], fault)
@@ -184,4 +185,4 @@ def tap_of(account: Account, **options: Any) -> Iterator[Tap]:
 NOW = 1_793_534_400
 """2026-11-01T12:00:00Z, the start of a first run."""
 
-EVENT_STREAMS = [stream.name for stream in DEFAULT if stream.metrics]
+EVENT_STREAMS = [stream.name for stream in DEFAULT_STREAMS if stream.metrics]

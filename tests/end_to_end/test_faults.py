@@ -75,13 +75,14 @@ def test_a_429_is_waited_for_to_the_full(tap: Tap) -> None:
     assert sum(tap.clock.slept) >= 7
 
 
-def test_an_absurd_wait_ends_the_run(tap: Tap) -> None:
-    """A Retry-After beyond max_retry_wait is not waited for: the run ends with a STATE."""
+def test_an_absurd_wait_ends_the_stream(tap: Tap) -> None:
+    """A Retry-After beyond max_retry_wait is not waited for: its stream ends."""
     tap.box.faults.add("status", path="/api/events", at=2, status=429, retry_after=67_608)
     output = tap.sync(**OPTIONS)
     assert "67608 s" in str(output.fault)
     assert "max_retry_wait" in str(output.fault)
     assert output.messages[-1]["type"] == "STATE"
+    assert "all others are complete" in str(output.fault)
     assert not tap.clock.slept
 
 
@@ -112,13 +113,13 @@ def test_a_dripping_answer_has_an_end(tap: Tap) -> None:
     [
         ("status", {"status": 503}, "Run again later"),
         ("reset", {}, "Check the network"),
-        ("html", {}, "no page of its API"),
+        ("html", {}, "not a page of Klaviyo's API"),
     ],
 )
-def test_what_stays_ends_the_run_with_a_state(
+def test_what_stays_ends_its_stream_with_a_state(
     tap: Tap, fault: str, options: dict[str, Any], says: str
 ) -> None:
-    """A fault that does not pass ends the run in one line, and what was written is covered."""
+    """A failure that does not pass ends its stream in one line, and what was written is covered."""
     tap.box.faults.add(fault, path="/api/events", at=3, times=None, **options)
     output = tap.sync(**OPTIONS)
     assert says in str(output.fault)
@@ -136,8 +137,8 @@ def test_what_stays_ends_the_run_with_a_state(
     [
         ("next_host", {}, "links to elsewhere.example"),
         ("next_scheme", {"scheme": "https"}, "nothing is sent there"),
-        ("next_self", {}, "circle"),
-        ("next_loop", {}, "circle"),
+        ("next_self", {}, "loop"),
+        ("next_loop", {}, "loop"),
         ("invalid_cursor", {}, "400"),
     ],
 )
@@ -222,7 +223,7 @@ def test_a_stopped_run_claims_nothing_of_what_it_did_not_read(tap_on: TapOn) -> 
 
     output = tap.sync(stop_at=stop, concurrency=1, **OPTIONS)
     assert "1 of 3 streams could not be read (lists)" in str(output.fault)
-    assert "stopped before the others were complete" in str(output.fault)
+    assert "the run ended before the others were complete" in str(output.fault)
 
 
 def test_without_the_metrics_the_other_streams_are_read(tap_on: TapOn) -> None:

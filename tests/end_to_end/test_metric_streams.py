@@ -10,7 +10,7 @@ import pytest
 from syncs import NOW, Output, Tap
 
 from sandbox.account import Account
-from tap_klaviyo.config.loading import parse
+from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 
 TapOn = Callable[..., Tap]
@@ -26,7 +26,7 @@ def shop() -> Account:
 def sync(tap: Tap, streams: dict[str, Any], state: Any = None, now: int = NOW) -> Output:
     """A run that reads the user's streams, and no others."""
     settings = {**tap.settings, "metric_streams": streams}
-    catalog = build_catalog(parse(settings).metric_streams)
+    catalog = build_catalog(parse_config(settings).metric_streams)
     return tap.sync(state, catalog, now, metric_streams=streams, **AS_IT_COMES)
 
 

@@ -217,7 +217,7 @@ def test_a_mistake_in_the_settings_comes_before_any_output(tap: Tap) -> None:
     reports = {"mine": {"stream": "flow_values_report", "statistics": ["open"]}}
     chosen = catalog("lists", "flow_values_report")
     output = tap.sync(None, chosen, NOW, reports=reports)
-    assert "there is no 'open'" in str(output.fault)
+    assert "unknown 'open'" in str(output.fault)
     assert not output.messages
     assert not tap.box.requests
 
@@ -230,7 +230,7 @@ def test_the_quota_of_a_day(tap: Tap, after: int) -> None:
         "status", path=path, at=after + 1, times=None, status=429, retry_after=50_000
     )
     output = tap.sync(None, catalog("segment_values_report", "form_values_report"), NOW)
-    assert "225 times a day" in str(output.fault)
+    assert "225 requests a day" in str(output.fault)
     assert "all others are complete" in str(output.fault)
     assert output.records("form_values_report")
     starts = {record["start"] for record in output.records("segment_values_report")}
@@ -269,13 +269,13 @@ def test_what_a_run_waits_for(
     tap: Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From time to time the log names the streams that are not done, and why they take long."""
-    monkeypatch.setattr("tap_klaviyo.sync.run.INTERVAL", -1)
+    monkeypatch.setattr("tap_klaviyo.sync.output.LOG_INTERVAL", -1)
     with caplog.at_level("INFO", logger="tap_klaviyo"):
         read(tap, "segment_values_report", "lists", concurrency=1)
     lines = [r.getMessage() for r in caplog.records if "Still reading" in r.getMessage()]
     assert lines[0] == "Still reading lists, segment_values_report."
     assert lines[1].startswith("Still reading lists, segment_values_report (")
-    assert lines[-1] == "Still reading segment_values_report (1 to ask for, 2 a minute at most)."
+    assert lines[-1] == "Still reading segment_values_report (1 requests left, at most 2 a minute)."
 
 
 def test_the_log_reports_the_quota(tap: Tap, caplog: pytest.LogCaptureFixture) -> None:
@@ -283,6 +283,4 @@ def test_the_log_reports_the_quota(tap: Tap, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level("INFO", logger="tap_klaviyo"):
         read(tap, "segment_values_report", "lists")
     told = [r.getMessage() for r in caplog.records if "a day" in r.getMessage()]
-    assert told == [
-        "Requests to /api/segment-values-reports: 6 of the 225 that Klaviyo allows a day."
-    ]
+    assert told == ["6 of 225 requests a day to /api/segment-values-reports used in this run."]

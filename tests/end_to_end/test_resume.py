@@ -10,7 +10,7 @@ import pytest
 from syncs import EVENT_STREAMS, NOW, Output, Tap, catalog_of, truth
 
 from sandbox.account import Account
-from tap_klaviyo.streams import DEFAULT
+from tap_klaviyo.streams import DEFAULT_STREAMS
 
 TapOn = Callable[..., Tap]
 HOUR, DAY = 3600, 86_400
@@ -30,7 +30,7 @@ def test_a_second_run_brings_exactly_what_is_new(tap_on: TapOn) -> None:
     came = shop.arrive("Opened Email", timestamps=[NOW + 5, NOW + 60, NOW - HOUR + 1], now=NOW + 90)
     shop.arrive("Opened Email", timestamps=[NOW - HOUR - 1], now=NOW + 90)
     second = tap.sync(first.state, now=NOW + 100)
-    for stream in DEFAULT:
+    for stream in DEFAULT_STREAMS:
         if stream.metrics:
             expected = set(shop.event_ids(stream.metrics, start=NOW - HOUR, end=NOW + 100))
             assert set(second.ids[stream.name]) == expected
@@ -47,7 +47,7 @@ def test_without_a_look_back_nothing_comes_twice(tap_on: TapOn) -> None:
     second = tap.sync(first.state, now=NOW + 100, lookback_window=0, sweep_window=0)
     ids = first.ids["open"] + second.ids["open"]
     assert len(ids) == len(set(ids))
-    assert set(ids) == truth(shop, DEFAULT[2], NOW + 100)
+    assert set(ids) == truth(shop, DEFAULT_STREAMS[2], NOW + 100)
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
@@ -58,12 +58,12 @@ def test_every_state_resumes_without_loss(tap_on: TapOn, concurrency: int) -> No
     names = ("receive", "open", "clicked_sms")
     options = {"catalog": catalog_of(*names), "page_size": 5, "concurrency": concurrency}
     whole = tap.sync(now=NOW, **options)
-    cuts = [place for place, m in enumerate(whole.messages) if m["type"] == "STATE"]
-    assert len(cuts) > 10
-    for place in cuts:
+    boundaries = [place for place, m in enumerate(whole.messages) if m["type"] == "STATE"]
+    assert len(boundaries) > 10
+    for place in boundaries:
         before = Output(whole.messages[: place + 1])
         after = tap.sync(before.state, now=NOW, lookback_window=0, sweep_window=0, **options)
-        for stream in DEFAULT:
+        for stream in DEFAULT_STREAMS:
             if stream.name in names:
                 got = set(before.ids[stream.name]) | set(after.ids[stream.name])
                 assert got == truth(shop, stream, NOW)
@@ -148,7 +148,7 @@ def test_a_metric_that_joins_a_stream_is_read_from_the_start(tap_on: TapOn) -> N
     state = {"bookmarks": {"clicked_sms": {"timestamp": NOW - 10, "metrics": [old]}}}
     output = tap.sync(state, now=NOW, catalog=catalog_of("clicked_sms"), sweep_window=0)
     assert set(shop.event_ids_of(new)) <= set(output.ids["clicked_sms"])
-    assert len(output.ids["clicked_sms"]) < len(truth(shop, DEFAULT[10], NOW))
+    assert len(output.ids["clicked_sms"]) < len(truth(shop, DEFAULT_STREAMS[10], NOW))
     assert output.state["bookmarks"]["clicked_sms"]["metrics"] == sorted([old, new])
 
 
@@ -157,5 +157,5 @@ def test_end_date_ends_the_reading(tap_on: TapOn) -> None:
     shop = account()
     end = datetime.fromtimestamp(NOW - 10 * DAY, timezone.utc).isoformat()
     output = tap_on(shop).sync(now=NOW, end_date=end, catalog=catalog_of("receive"))
-    assert set(output.ids["receive"]) == truth(shop, DEFAULT[0], NOW - 10 * DAY)
+    assert set(output.ids["receive"]) == truth(shop, DEFAULT_STREAMS[0], NOW - 10 * DAY)
     assert output.state["bookmarks"]["receive"]["timestamp"] == NOW - 10 * DAY

@@ -21,7 +21,7 @@ from sandbox.account import Account, suppressed
 from sandbox.events import MISSING, Event, EventRow, Payload, flows_of
 from sandbox.seeding.metrics import NATIVE
 from sandbox.server import Sandbox
-from tap_klaviyo.config.loading import own_streams
+from tap_klaviyo.config.loading import parse_metric_streams
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.streams import STREAMS
 
@@ -93,7 +93,7 @@ def database(
     shop: Account, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The demo's tables of the account, and beside them those of a target that only appends."""
-    own = own_streams(None, {"TAP_KLAVIYO_METRIC_STREAMS": json.dumps(OWN_STREAMS)})
+    own = parse_metric_streams({"metric_streams": OWN_STREAMS})
     catalog = build_catalog([*STREAMS, *own])
     select(catalog)
     with Sandbox(shop) as box:

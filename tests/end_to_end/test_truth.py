@@ -12,10 +12,10 @@ import pytest
 from syncs import EVENT_STREAMS, NOW, Tap, catalog_of, keyed_exclusions, truth
 
 from sandbox.account import Account
-from tap_klaviyo.config.loading import own_streams
+from tap_klaviyo.config.loading import parse_metric_streams
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.schemas import load_schema
-from tap_klaviyo.streams import DEFAULT, STREAMS
+from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
 
 TapOn = Callable[..., Tap]
 
@@ -32,7 +32,7 @@ def test_every_stream_equals_the_truth(tap_on: TapOn, naming: str) -> None:
     shop = account(naming=naming)
     output = tap_on(shop).sync(now=NOW)
     assert output.fault is None
-    for stream in DEFAULT:
+    for stream in DEFAULT_STREAMS:
         ids = output.ids[stream.name]
         assert len(ids) == len(set(ids)), stream.name
         assert set(ids) == truth(shop, stream, NOW), stream.name
@@ -49,7 +49,7 @@ def test_dense_windows_are_cut_without_loss(
     output = tap_on(shop).sync(
         now=NOW, catalog=catalog_of("receive", "open"), concurrency=concurrency, page_size=page_size
     )
-    for stream in DEFAULT:
+    for stream in DEFAULT_STREAMS:
         if stream.name in ("receive", "open"):
             ids = output.ids[stream.name]
             assert len(ids) == len(set(ids))
@@ -64,7 +64,7 @@ def test_a_burst_of_one_second_is_read_whole(tap_on: TapOn) -> None:
     output = tap_on(shop).sync(now=NOW, catalog=catalog_of("receive"), page_size=1000)
     ids = output.ids["receive"]
     assert len(ids) == len(set(ids))
-    assert set(ids) == truth(shop, DEFAULT[0], NOW)
+    assert set(ids) == truth(shop, DEFAULT_STREAMS[0], NOW)
 
 
 def test_a_decoy_metric_is_left_alone(tap_on: TapOn) -> None:
@@ -126,7 +126,7 @@ def test_a_stream_of_the_users_own_tells_what_is_credited(tap_on: TapOn) -> None
     """Orders come with the name of their metric and, if selected, with what brought them about."""
     shop = account()
     own = {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
-    streams = own_streams(None, {"TAP_KLAVIYO_METRIC_STREAMS": json.dumps(own)})
+    streams = parse_metric_streams({"metric_streams": own})
     for selected in (False, True):
         catalog = build_catalog(streams)
         for entry in catalog["streams"][0]["metadata"]:
@@ -193,7 +193,7 @@ def test_exclusions_without_an_email_are_named(
     missing = set(shop.suppressed_profiles()) - set(output.ids["global_exclusions"])
     warning = next(r.getMessage() for r in caplog.records if "left out" in r.getMessage())
     assert len(missing) >= 2
-    assert f"{len(missing)} left out" in warning
+    assert f"{len(missing)} records left out" in warning
     assert all(identifier in warning for identifier in missing)
 
 

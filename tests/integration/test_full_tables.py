@@ -23,7 +23,7 @@ _DELETED = "_sdc_deleted_at"
 
 
 @dataclass(frozen=True)
-class Table:
+class StreamSync:
     """The keys in a table: of the rows that count, and of those marked as deleted."""
 
     living: set[str]
@@ -53,12 +53,12 @@ class Warehouse:
         state = run("bash", "-c", line, cwd=self.folder).stdout.splitlines()[-1]
         (self.folder / "state.json").write_text(state)
 
-    def table(self, stream: str, key: str = "id") -> Table:
+    def table(self, stream: str, key: str = "id") -> StreamSync:
         """What a table holds."""
         rows = self.rows(stream)
         deleted = {row[key] for row in rows if row.get(_DELETED)}
         assert len(rows) == len({tuple(row.get(name) for name in _KEYS) for row in rows})
-        return Table({row[key] for row in rows} - deleted, deleted)
+        return StreamSync({row[key] for row in rows} - deleted, deleted)
 
 
 @pytest.fixture(params=["soft", "hard"])
@@ -95,8 +95,8 @@ def test_what_is_deleted_leaves_the_table(warehouse: Warehouse) -> None:
     lists, webhooks = {*account.ids("list")}, {*account.ids("webhook")}
     opens = {*account.event_ids(["Opened Email"], end=time.time())}
     warehouse.sync()
-    assert warehouse.table("lists") == Table(lists, set())
-    assert warehouse.table("webhooks") == Table(webhooks, set())
+    assert warehouse.table("lists") == StreamSync(lists, set())
+    assert warehouse.table("webhooks") == StreamSync(webhooks, set())
 
     gone = next(one for one in account.ids("list") if account.members(one))
     account.remove("list", gone)
@@ -108,13 +108,13 @@ def test_what_is_deleted_leaves_the_table(warehouse: Warehouse) -> None:
     def left(*ids: str) -> set[str]:
         return set() if warehouse.deletes else {*ids}
 
-    assert warehouse.table("lists") == Table({*lists, came} - {gone}, left(gone))
-    assert warehouse.table("webhooks") == Table(set(), left(*webhooks))
+    assert warehouse.table("lists") == StreamSync({*lists, came} - {gone}, left(gone))
+    assert warehouse.table("webhooks") == StreamSync(set(), left(*webhooks))
     members = warehouse.table("list_members", key="list_id")
-    assert members == Table(
+    assert members == StreamSync(
         {one for one in account.ids("list") if account.members(one)}, left(gone)
     )
-    assert warehouse.table("open") == Table(opens, set())
+    assert warehouse.table("open") == StreamSync(opens, set())
 
 
 def test_a_partial_reading_deletes_nothing(warehouse: Warehouse) -> None:

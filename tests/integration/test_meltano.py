@@ -1,4 +1,4 @@
-"""Meltano runs the tap as meltano.yml defines it, without its hub."""
+"""Meltano runs the tap as meltano.yml defines it, without Meltano Hub."""
 
 from __future__ import annotations
 
@@ -23,51 +23,53 @@ COMMANDS = {
     "tap-klaviyo": TAP,
     "target-jsonl": CHECKOUT / ".envs" / "target-jsonl" / "bin" / "target-jsonl",
 }
-_NOBODY_LISTENS = "http://127.0.0.1:9"
+_CLOSED_PORT = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project folder and the command that works in it."""
+    """A Meltano project: its folder, the command and environment variables."""
 
     command: Path
     folder: Path
     settings: dict[str, str]
 
-    def meltano(self, *arguments: str, told: bool = False) -> str:
-        """Run Meltano; returns what it printed, its log too if it is to be `told`."""
+    def meltano(self, *arguments: str, with_log: bool = False) -> str:
+        """Run Meltano and return its stdout, followed by its stderr if `with_log`."""
         offline = {
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "MELTANO_HUB_URL": _NOBODY_LISTENS,
+            "MELTANO_HUB_URL": _CLOSED_PORT,
             "NO_COLOR": "1",
         }
         done = run(
             self.command, *arguments, cwd=self.folder, environment={**offline, **self.settings}
         )
-        return done.stdout + done.stderr if told else done.stdout
+        return done.stdout + done.stderr if with_log else done.stdout
 
     def state(self) -> dict[str, Any]:
-        """The state that Meltano keeps for the job's pipeline."""
-        kept = self.meltano("--environment=dev", "state", "get", "dev:tap-klaviyo-to-target-jsonl")
-        state: dict[str, Any] = json.loads(kept)["singer_state"]
+        """Return the state that Meltano has stored for the job's pipeline."""
+        stored = self.meltano(
+            "--environment=dev", "state", "get", "dev:tap-klaviyo-to-target-jsonl"
+        )
+        state: dict[str, Any] = json.loads(stored)["singer_state"]
         return state
 
     def records(self, stream: str) -> list[dict[str, Any]]:
-        """What the target has written, oldest first."""
+        """Return the records that the target has written, oldest first."""
         lines = (self.folder / "output" / f"{stream}.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    """An account with a key that no message may show."""
+    """An account whose key is searched for in output."""
     with open_shop(1000, key=KEY) as opened:
         yield opened
 
 
 @pytest.fixture
 def project(environment: Callable[[str], Path], shop: Shop, tmp_path: Path) -> Project:
-    """The repository's own definition, with the plugins' commands that are there already."""
+    """A project with the repository's meltano.yml, but with plugins that are installed already."""
     environment("target-jsonl")
     text = re.sub(r" +pip_url: .*\n", "", DEFINITION.read_text())
     for name, command in COMMANDS.items():
@@ -79,10 +81,10 @@ def project(environment: Callable[[str], Path], shop: Shop, tmp_path: Path) -> P
 
 
 def test_definition(environment: Callable[[str], Path], tmp_path: Path) -> None:
-    """Meltano takes meltano.yml as it is, without a warning; it declares all settings."""
+    """Meltano accepts meltano.yml without a warning. The file declares all settings in order."""
     shutil.copy(DEFINITION, tmp_path)
     project = Project(environment("meltano") / "meltano", tmp_path, {})
-    assert "warning" not in project.meltano("compile", told=True).lower()
+    assert "warning" not in project.meltano("compile", with_log=True).lower()
     manifest = tmp_path / ".meltano" / "manifests" / "meltano-manifest.json"
     (tap,) = json.loads(manifest.read_text())["plugins"]["extractors"]
     settings = {setting["name"]: setting for setting in tap["settings"]}
@@ -91,22 +93,22 @@ def test_definition(environment: Callable[[str], Path], tmp_path: Path) -> None:
 
 
 def test_discovery(project: Project) -> None:
-    """Meltano gets the catalog that catalog.json holds."""
+    """Discovery through Meltano prints the same catalog as catalog.json."""
     discovered = project.meltano("invoke", "tap-klaviyo", "--discover")
     assert json.loads(discovered) == json.loads((CHECKOUT / "catalog.json").read_text())
 
 
 def test_configuration(project: Project) -> None:
-    """The configuration that Meltano hands over is one that the tap can read with."""
-    told = project.meltano("config", "test", "tap-klaviyo", told=True)
-    assert "Plugin configuration is valid" in told
+    """`meltano config test` accepts the configuration that Meltano passes to the tap."""
+    output = project.meltano("config", "test", "tap-klaviyo", with_log=True)
+    assert "Plugin configuration is valid" in output
 
 
-def test_key_stays_secret(project: Project) -> None:
-    """Meltano shows the key neither when it is set nor in the configuration or the log of a run."""
+def test_key_is_not_shown(project: Project) -> None:
+    """No command prints the key: setting it, showing the configuration, a run with debug log."""
     project.settings.pop("TAP_KLAVIYO_API_KEY")
-    told = [
-        project.meltano(*arguments, told=True)
+    outputs = [
+        project.meltano(*arguments, with_log=True)
         for arguments in (
             ("config", "set", "tap-klaviyo", "api_key", KEY),
             ("config", "list", "tap-klaviyo"),
@@ -115,12 +117,12 @@ def test_key_stays_secret(project: Project) -> None:
         )
     ]
     assert len(project.records("lists")) == 27
-    assert not [text for text in told if KEY in text]
+    assert not [output for output in outputs if KEY in output]
     assert KEY not in (project.folder / DEFINITION.name).read_text()
 
 
-def test_runs_go_on_from_the_state(project: Project, shop: Shop) -> None:
-    """The second run brings what has come since the first, of what is selected."""
+def test_second_run_continues_from_the_state(project: Project, shop: Shop) -> None:
+    """The second run writes the selected events that arrived since the first run."""
     definition = project.folder / DEFINITION.name
     definition.write_text(re.sub(r" +select:\n( +- .*\n)+", "", definition.read_text()))
     project.meltano("select", "tap-klaviyo", "open", "*")

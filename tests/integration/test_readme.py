@@ -1,38 +1,47 @@
-"""A newcomer who types what the README says gets what it says."""
+"""The commands in the README and docs/meltano.md work as written."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import CHECKOUT, TAP, run
+from postgres import Database
+from programs import CHECKOUT, REQUIREMENTS, TAP, run
 from shop import LOOKBACK, Shop, mark, open_shop
+from targets import DATABASES, FILES, Target
 
 README = (CHECKOUT / "README.md").read_text()
+TARGETS = (CHECKOUT / "docs" / "targets.md").read_text()
+DATABASE = Database(Path(), 5432, "warehouse")
 
 
-def _section(title: str) -> str:
-    return README.split(f"\n## {title}", 1)[1].split("\n## ", 1)[0]
+def _section(heading: str, page: str = README) -> str:
+    """Return the text below a heading, up to the next heading of the same or a higher level."""
+    level = len(heading.partition(" ")[0])
+    text = re.split(rf"^{re.escape(heading)}$", page, flags=re.M)[1]
+    return re.split(rf"^#{{1,{level}}} ", text, flags=re.M)[0]
 
 
 def _blocks(section: str, language: str) -> list[str]:
+    """Return the code blocks of a section in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", section, re.S | re.M)
 
 
 def _records(folder: Path, stream: str) -> list[dict[str, Any]]:
-    """What target-jsonl has written, file by file in the order of their time."""
+    """Return the records that target-jsonl wrote for a stream, oldest file first."""
     paths = sorted(folder.glob(f"{stream}*.jsonl"))
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
 @pytest.fixture
 def commands(environment: Callable[[str], Path], tmp_path: Path) -> Path:
-    """A folder for the PATH: other people's commands, and nothing else of their environments."""
+    """A folder for the PATH with the commands of Meltano and target-jsonl, and no others."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for command in ("meltano", "target-jsonl"):
@@ -40,19 +49,26 @@ def commands(environment: Callable[[str], Path], tmp_path: Path) -> Path:
     return folder
 
 
-def test_five_minutes(clone: Path, commands: Path, tmp_path: Path) -> None:
-    """The steps to a first real sync run as written, from installing to the second sync."""
-    section = _section("Five minutes")
-    install, *steps, go_on = _blocks(section, "console")
-    configuration, choice = map(json.loads, _blocks(section, "json"))
+def test_first_sync(clone: Path, commands: Path, tmp_path: Path) -> None:
+    """The steps from the installation to the second sync work; the second sync is incremental.
+
+    The metadata in docs/selection.md has breadcrumbs that exist in the discovered catalog.
+    """
+    (install,) = _blocks(_section("## Install"), "console")
+    section = _section("## First sync")
+    *steps, resume = _blocks(section, "console")
+    (configuration,) = map(json.loads, _blocks(section, "json"))
+    (selection,) = map(
+        json.loads, _blocks((CHECKOUT / "docs" / "selection.md").read_text(), "json")
+    )
     home, folder = tmp_path / "home", tmp_path / "sync"
     home.mkdir()
     folder.mkdir()
     path = f"{home / 'tap-klaviyo' / 'bin'}:{commands}:{os.environ['PATH']}"
 
     def follow(step: str, place: Path = folder) -> None:
-        newcomer = {"HOME": str(home), "PATH": path}
-        run("sh", "-ec", step, cwd=place, timeout=300, environment=newcomer)
+        variables = {"HOME": str(home), "PATH": path}
+        run("sh", "-ec", step, cwd=place, timeout=300, environment=variables)
 
     follow(install, clone)
     with open_shop(key=configuration["api_key"]) as shop:
@@ -61,24 +77,27 @@ def test_five_minutes(clone: Path, commands: Path, tmp_path: Path) -> None:
         for step in steps:
             follow(step)
         entries = json.loads((folder / "my-catalog.json").read_text())["streams"]
-        places = [part["breadcrumb"] for part in entries[0]["metadata"]]
-        assert all(part["breadcrumb"] in places for part in choice)
-        began = mark(json.loads((folder / "state.jsonl").read_text()))
+        breadcrumbs = [part["breadcrumb"] for part in entries[0]["metadata"]]
+        assert all(part["breadcrumb"] in breadcrumbs for part in selection)
+        first_end = mark(json.loads((folder / "state.jsonl").read_text()))
         first = [record["id"] for record in _records(folder, "open")]
-        assert sorted(first) == shop.keys(end=began)["open"]
+        assert sorted(first) == shop.keys(end=first_end)["open"]
         arrived = shop.live_on()["open"]
-        follow(go_on)
-        ended = mark(json.loads((folder / "state.jsonl").read_text().splitlines()[-1]))
+        follow(resume)
+        second_end = mark(json.loads((folder / "state.jsonl").read_text().splitlines()[-1]))
         second = [record["id"] for record in _records(folder, "open")[len(first) :]]
-        assert sorted(second) == shop.keys(began - LOOKBACK, ended)["open"]
+        assert sorted(second) == shop.keys(first_end - LOOKBACK, second_end)["open"]
         assert {*arrived} <= {*second}
 
 
 def test_cron(commands: Path, shop: Shop, tmp_path: Path) -> None:
-    """The script for cron goes on from what the target confirmed, and fails if one of both does."""
-    section = _section("Scheduling")
+    """The script for cron continues from the target's state and fails if the tap or target fails.
+
+    A failed run leaves the confirmed state unchanged, and cron mails the tap's last line.
+    """
+    section = _section("## State and scheduling")
     ((line,), (script,)) = _blocks(section, "cron"), _blocks(section, "bash")
-    (working,) = re.findall(r"configuration is `(.+?)`", section)
+    (valid_target,) = re.findall(r"configuration is `(.+?)`", section)
     folder = tmp_path / "klaviyo"
     folder.mkdir()
     shop.furnish(folder)
@@ -86,7 +105,8 @@ def test_cron(commands: Path, shop: Shop, tmp_path: Path) -> None:
     (folder / "sync.sh").write_text(script.replace("/srv/klaviyo", str(folder)))
     command = line.split(maxsplit=5)[5].replace("/srv/klaviyo", str(folder))
 
-    def tick(code: int = 0, *, key: str = shop.box.key, target: str = working) -> str:
+    def sync(code: int = 0, *, key: str = shop.box.key, target: str = valid_target) -> str:
+        """Run the line of the crontab, expect an exit code, and return stdout."""
         (folder / "target.json").write_text(target.replace("/srv/klaviyo", str(folder)))
         environment = {
             "HOME": str(tmp_path),
@@ -97,28 +117,35 @@ def test_cron(commands: Path, shop: Shop, tmp_path: Path) -> None:
         return done.stdout
 
     def confirmed() -> int:
+        """Return the bookmark in the last state that the target printed."""
         return mark(json.loads(states.read_text().splitlines()[-1]))
 
-    tick()
-    began = confirmed()
-    assert (
-        sorted(record["id"] for record in _records(folder / "data", "open"))
-        == shop.keys(end=began)["open"]
-    )
-    kept = states.read_bytes()
+    sync()
+    written = sorted(record["id"] for record in _records(folder / "data", "open"))
+    assert written == shop.keys(end=confirmed())["open"]
+    before = states.read_bytes()
     arrived = shop.live_on()["open"]
-    tick(code=1, target="not a configuration")
-    assert "does not accept the key" in tick(code=1, key="pk_wrong")
-    assert states.read_bytes() == kept
-    tick()
+    sync(code=1, target="not a configuration")
+    assert "Klaviyo does not accept the API key (401)" in sync(code=1, key="pk_wrong")
+    assert states.read_bytes() == before
+    sync()
     found = {record["id"] for record in _records(folder / "data", "open")}
     assert sorted(found) == shop.keys(end=confirmed())["open"]
     assert {*arrived} <= found
 
 
+@pytest.mark.parametrize(
+    "page", [_section("## State and scheduling"), (CHECKOUT / "docs" / "meltano.md").read_text()]
+)
+def test_meltano_commands_are_the_same(page: str) -> None:
+    """The README and docs/meltano.md have the same commands; test_meltano runs them."""
+    (commands,) = _blocks(page, "console")
+    assert commands == _blocks(_section("## State and scheduling"), "console")[0]
+
+
 def test_meltano(clone: Path, commands: Path) -> None:
-    """The lines for Meltano install the plugins and run them, in a clone and without the hub."""
-    (block,) = _blocks(_section("Scheduling"), "console")
+    """The commands install the plugins and run the job, without Meltano Hub."""
+    (block,) = _blocks(_section("## State and scheduling"), "console")
     key = block.splitlines()[0].split()[-1]
     with open_shop(key=key) as shop:
         settings = {
@@ -130,3 +157,40 @@ def test_meltano(clone: Path, commands: Path) -> None:
         run("sh", "-ec", block, cwd=clone, timeout=300, environment=settings)
         found = {record["id"] for record in _records(clone / "output", "lists")}
         assert sorted(found) == shop.keys()["lists"]
+
+
+def test_python_library(shop: Shop, tmp_path: Path) -> None:
+    """The example prints a line for each event of the stream that has happened."""
+    (example,) = _blocks(_section("## Python library"), "python")
+    shop.furnish(tmp_path)
+    printed = run(TAP.with_name("python"), "-c", example, cwd=tmp_path).stdout.splitlines()
+    assert len(printed) == len(shop.keys(end=time.time())["open"]) > 0
+
+
+def test_targets_have_the_tested_versions() -> None:
+    """README and docs/targets.md name the targets that the integration tests use."""
+    tested = {
+        requirement.replace("==", " ")
+        for name, requirement in REQUIREMENTS.items()
+        if name.startswith("target-")
+    }
+    assert {*re.findall(r"^\| (\S+ \S+) \|", _section("## Targets"), re.M)} == tested
+    assert {
+        *re.findall(r"^\| (\S+ \S+) \|", _section("## Tested targets", TARGETS), re.M)
+    } == tested
+
+
+@pytest.mark.parametrize(
+    ("title", "target"),
+    [
+        ("target-jsonl", FILES["jsonl"](Path("data"))),
+        ("meltanolabs-target-csv", FILES["csv"](Path("data"))),
+        ("meltanolabs-target-postgres", DATABASES["meltanolabs-postgres"](DATABASE)),
+        ("pipelinewise-target-postgres", DATABASES["pipelinewise-postgres"](DATABASE)),
+    ],
+)
+def test_target_settings_exist(title: str, target: Target) -> None:
+    """The configurations in docs/targets.md have the settings that the integration tests use."""
+    (example,) = map(json.loads, _blocks(_section(f"### {title}", TARGETS), "json"))
+    optional = {"do_timestamp_file", "batch_size_rows"}
+    assert example.keys() - optional == target.settings.keys() - optional

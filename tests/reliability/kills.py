@@ -10,10 +10,11 @@ from typing import Any
 
 from processes import DENSITY, METRIC, Command, Lines, running, shop
 
-from tap_klaviyo.sync.planner import AHEAD, GOAL_PAGES
+from tap_klaviyo.sync.planner import READ_AHEAD_WINDOWS
+from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES
 
 EVENTS, PAGE_SIZE, CONCURRENCY = 20_000, 100, 2
-RUN_AHEAD = (AHEAD * CONCURRENCY + 1) * GOAL_PAGES * PAGE_SIZE
+RUN_AHEAD = (READ_AHEAD_WINDOWS * CONCURRENCY + 1) * SPLIT_AFTER_PAGES * PAGE_SIZE
 RUN_AHEAD += (CONCURRENCY + 1) * (PAGE_SIZE + DENSITY)
 """The most events that a kill may cost: so many windows may be open or done beyond the mark."""
 

@@ -19,8 +19,9 @@ from worlds import METRICS, NOW, START, STREAMS, Arrival, Killed, Message, Pipe,
 
 from sandbox import FAULTS
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.sync.planner import AHEAD, GOAL_PAGES
+from tap_klaviyo.sync.planner import READ_AHEAD_WINDOWS
 from tap_klaviyo.sync.run import Run
+from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES
 
 HOUR, DAY = 3600, 86_400
 LOOKBACK, SWEEP = HOUR, 7 * DAY
@@ -47,7 +48,7 @@ OPTIONS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
 }
 """What a fault may be asked with beside its name."""
 
-JOINING = "Clicked Text Message"
+BACKFILLING = "Clicked Text Message"
 """The metric that joins a stream of another one."""
 
 ENDLESS = frozenset({"next_self", "next_loop", "empty_page"})
@@ -252,10 +253,10 @@ def tell(story: Story) -> Figures:
         world.arrive(arrival)
     reader, figures = Reader(world), Figures()
     before: tuple[Written, dict[str, Any]] | None = None
-    world.hide(JOINING)
+    world.hide(BACKFILLING)
     for number, sync in enumerate(story.syncs):
         if number >= story.joins:
-            world.show(JOINING)
+            world.show(BACKFILLING)
         state = reader.state
         written = _run(world, sync, state)
         _check_form(written)
@@ -267,7 +268,7 @@ def tell(story: Story) -> Figures:
         again = not sync.forgets and not any(t.name == "unsorted" for t in sync.troubles)
         before = (written, reader.state) if again else None
         world.pass_time(sync.pause)
-    world.show(JOINING)
+    world.show(BACKFILLING)
     for pause, lateness in ((0, LOOKBACK), (DAY + HOUR, SWEEP)):
         world.api.faults.clear()
         world.pass_time(pause)
@@ -353,7 +354,7 @@ def run_ahead(world: World, stream: str, concurrency: int, page_size: int) -> in
     """
     seconds = Counter(e.timestamp for e in world.events.values() if e.stream == stream)
     densest = max(seconds.values(), default=0)
-    taken = (AHEAD * concurrency + 1) * GOAL_PAGES * page_size
+    taken = (READ_AHEAD_WINDOWS * concurrency + 1) * SPLIT_AFTER_PAGES * page_size
     return taken + (concurrency + 1) * (page_size + densest)
 
 

@@ -21,7 +21,7 @@ from worlds import NOW, START, URL, Arrival, Message, World, Written, patience
 from sandbox import Response
 from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.klaviyo.response import GZIP, MAX_BODY, Body
+from tap_klaviyo.klaviyo.response import GZIP_WBITS, MAX_BODY, Body
 
 PATHS = {
     "/api/events": ("open", "include=profile,metric&page[size]=5"),
@@ -196,9 +196,9 @@ GZIPPED = gzip.compress(b"{}", mtime=0)
 def test_damaged_gzip(monkeypatch: pytest.MonkeyPatch, library: Any, raw: bytes) -> None:
     """What is no gzip, or only the beginning of one, is known for that by either library."""
     monkeypatch.setattr("tap_klaviyo.klaviyo.response.zlib", library)
-    assert Body(GZIPPED, gzipped=True).unpacked() == b"{}"
+    assert Body(GZIPPED, gzipped=True).decompressed() == b"{}"
     with pytest.raises(ValueError, match=r"."):
-        Body(raw, gzipped=True).unpacked()
+        Body(raw, gzipped=True).decompressed()
 
 
 @LIBRARIES
@@ -229,7 +229,7 @@ def test_the_largest_answer(
 def test_a_gzip_bomb(path: str) -> None:
     """An answer that unpacks to a gigabyte costs its stream, one request and bounded memory."""
     made = world(path, "lists")
-    packing = zlib.compressobj(1, wbits=GZIP)
+    packing = zlib.compressobj(1, wbits=GZIP_WBITS)
     bomb = b"".join(packing.compress(bytes(MAX_BODY)) for _ in range(16)) + packing.flush()
 
     def spoil(request: Request, answer: Response) -> Response:

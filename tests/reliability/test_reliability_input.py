@@ -22,8 +22,7 @@ from worlds import NOW, URL, Arrival, Message, Pipe, World, patience
 from tap_klaviyo import cli
 from tap_klaviyo.config.settings import SETTINGS as SETTINGS_OF_THE_TAP
 from tap_klaviyo.discovery.catalog import build_catalog
-from tap_klaviyo.messages import Writer
-from tap_klaviyo.state import METRICS, SWEPT
+from tap_klaviyo.state import METRICS, SWEPT_AT
 from tap_klaviyo.sync.run import Run
 
 LEVELS = ("DEBUG ", "INFO ", "WARNING ", "ERROR ", "CRITICAL ")
@@ -33,7 +32,7 @@ DAY = 86_400
 CONFIG = {"api_key": "pk_test", "start_date": "2026-08-10", "base_url": URL}
 STATE = {
     "bookmarks": {
-        "open": {"timestamp": NOW - DAY, SWEPT: NOW - DAY, METRICS: ["M1"]},
+        "open": {"timestamp": NOW - DAY, SWEPT_AT: NOW - DAY, METRICS: ["M1"]},
         "click": {"since": "2026-10-01T00:00:00Z"},
     },
     "currently_syncing": "open",
@@ -76,14 +75,14 @@ def run(arguments: list[str]) -> Outcome:
         as_before(),
         world.mounted(),
         redirect_stderr(shown),
-        patch("tap_klaviyo.cli.stdout", lambda: Writer(pipe)),
-        patch("tap_klaviyo.klaviyo.client.Client", world.client),
-        patch("tap_klaviyo.sync.run.Run", partial(Run, now=world.clock)),
+        patch("tap_klaviyo.cli.write_stdout", pipe.write),
+        patch("tap_klaviyo.tap.client_for", world.client),
+        patch("tap_klaviyo.tap.Run", partial(Run, now=world.clock)),
     ):
         code = cli.main(arguments)
     assert code in (0, 1)
     assert "Traceback" not in shown.getvalue()
-    assert "fault of the tap" not in shown.getvalue(), shown.getvalue()
+    assert "Internal error" not in shown.getvalue(), shown.getvalue()
     for line in shown.getvalue().splitlines():
         assert line.startswith(LEVELS), line
     *lines, rest = bytes(pipe.got).split(b"\n")
@@ -237,11 +236,11 @@ def test_a_state_from_the_future_comes_back(tmp_path: Path) -> None:
 def test_a_sweep_of_the_future_is_due() -> None:
     """What a clock that was wrong once wrote down does not put off sweeps until that day."""
     world = World("open")
-    ahead = state(open={"timestamp": NOW - 60, SWEPT: FUTURE})
+    ahead = state(open={"timestamp": NOW - 60, SWEPT_AT: FUTURE})
     world.arrive(Arrival(0, 3 * DAY, "Opened Email"))
     written = world.sync(ahead)
     assert [m for m in written.messages if m["type"] == "RECORD"]
-    assert written.messages[-1]["value"]["bookmarks"]["open"][SWEPT] <= NOW
+    assert written.messages[-1]["value"]["bookmarks"]["open"][SWEPT_AT] <= NOW
 
 
 SETTINGS = sorted(setting.name for setting in SETTINGS_OF_THE_TAP if setting.name != "api_key")

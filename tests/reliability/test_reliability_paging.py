@@ -15,7 +15,7 @@ from worlds import URL, Arrival, World, ids, patience
 from sandbox import Response
 from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.sync.run import MAX_RESTARTS
+from tap_klaviyo.klaviyo.failures import MAX_RESTARTS
 
 
 @pytest.fixture(autouse=True)
@@ -100,14 +100,14 @@ def test_empty_pages_without_end(
     world: World, monkeypatch: pytest.MonkeyPatch, path: str, count: float, good: bool
 ) -> None:
     """A list may begin with empty pages; one that never comes to anything ends its stream."""
-    monkeypatch.setattr("tap_klaviyo.klaviyo.pagination.MAX_EMPTY", 30)
+    monkeypatch.setattr("tap_klaviyo.klaviyo.pagination.MAX_EMPTY_PAGES", 30)
     world.on_answer = empty_at_first(path, count)
     written = world.sync({}, concurrency=1)
     if good:
         assert written.fault is None
         assert ids(written.messages) == complete(world, "open", "lists")
     else:
-        assert f"pages of {path} are empty and have no end" in str(written.fault)
+        assert f"pages of {path} do not end" in str(written.fault)
         other = "open" if path == "/api/lists" else "lists"
         assert ids(written.messages) == complete(world, other)
 

@@ -30,16 +30,16 @@ from workers import Workers
 from sandbox import Account, Api, Request, Response
 from sandbox.events import EventLog
 from sandbox.resources import Collection
-from tap_klaviyo.config.loading import parse
+from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
-from tap_klaviyo.discovery.selection import Selected, read_catalog
+from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
-from tap_klaviyo.sync.progress import Progress
 from tap_klaviyo.sync.run import Run
+from tap_klaviyo.tap import client_for
 
 NOW = 1_793_534_400
 """2026-11-01T12:00:00Z, when every story begins."""
@@ -219,14 +219,13 @@ class World:
         **settings: Any,
     ) -> Written:
         """One run from ``state``. ``on_request`` is told of each request of it, counted from 1."""
-        parsed = parse({**self._settings, **settings})
+        parsed = parse_config({**self._settings, **settings})
         pipe, started = pipe or Pipe(), self.now
         with self.mounted(order):
             run = Run(
                 parsed,
                 self.client(parsed),
-                Writer(pipe),
-                Progress(),
+                Writer(pipe.write),
                 self._selection,
                 State(json.loads(json.dumps(state))),
                 now=self.clock,
@@ -235,7 +234,7 @@ class World:
             self._on_request = lambda: on_request(run, self.requests - before)
             fault: BaseException | None = None
             try:
-                run.sync()
+                fault = run.sync().error
             except (TapError, Killed, MemoryError, RuntimeError) as error:
                 fault = error
         *lines, rest = bytes(pipe.got).split(b"\n")
@@ -247,7 +246,7 @@ class World:
 
     def client(self, settings: Config) -> Client:
         """A client on the world's clock."""
-        return Client(settings, clock=self.clock, sleep=self.pass_time)
+        return client_for(settings, clock=self.clock, sleep=self.pass_time)
 
     @contextmanager
     def mounted(self, order: int = 0) -> Iterator[None]:
@@ -255,7 +254,7 @@ class World:
         with (
             patch.object(HTTPAdapter, "send", self._sender()),
             patch.object(time, "sleep", self.pass_time),
-            patch("tap_klaviyo.sync.run.Engine", lambda size, work: Workers(size, work, order)),
+            patch("tap_klaviyo.sync.run.WorkerPool", lambda size, work: Workers(size, work, order)),
         ):
             yield
 
@@ -344,7 +343,7 @@ def empty_account() -> Account:
 
 
 @cache
-def _selection(streams: tuple[str, ...]) -> list[Selected]:
+def _selection(streams: tuple[str, ...]) -> list[SelectedStream]:
     entries = [e for e in build_catalog()["streams"] if e["tap_stream_id"] in streams]
     return read_catalog({"streams": entries})
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tap_klaviyo.sync.workers import Channel, Closed, Engine
+from tap_klaviyo.sync.workers import ClosableQueue, QueueClosed, WorkerPool
 
 TIMEOUT = 10.0
 """Seconds after which a wait counts as endless."""
@@ -58,13 +58,13 @@ def square(task: int) -> int:
 @pytest.mark.parametrize("workers", WORKERS)
 def test_every_task_has_its_result(workers: int) -> None:
     """Each task comes back once, with its own result."""
-    results = in_time(lambda: list(Engine(workers, square).run(tasks(100))))
+    results = in_time(lambda: list(WorkerPool(workers, square).run(tasks(100))))
     assert sorted(results) == [(task, task * task) for task in range(100)]
 
 
 def test_no_tasks() -> None:
     """Without a task there is nothing to wait for."""
-    assert in_time(lambda: list(Engine(2, square).run(lambda: None))) == []
+    assert in_time(lambda: list(WorkerPool(2, square).run(lambda: None))) == []
 
 
 @pytest.mark.parametrize("workers", WORKERS)
@@ -76,7 +76,7 @@ def test_failures(workers: int) -> None:
             raise SystemExit(task)
         return task
 
-    results = dict(in_time(lambda: list(Engine(workers, work).run(tasks(20)))))
+    results = dict(in_time(lambda: list(WorkerPool(workers, work).run(tasks(20)))))
     assert {task: repr(result) for task, result in results.items()} == {
         task: f"SystemExit({task})" if task % 2 else f"{task}" for task in range(20)
     }
@@ -99,7 +99,7 @@ def test_as_many_at_once_as_workers(workers: int) -> None:
         with lock:
             running.remove(task)
 
-    results = in_time(lambda: list(Engine(workers, work).run(tasks(workers * 3))))
+    results = in_time(lambda: list(WorkerPool(workers, work).run(tasks(workers * 3))))
     assert [result for _, result in results] == [None] * workers * 3
     assert most == workers
 
@@ -121,7 +121,7 @@ def test_slow_consumer_holds_workers_back(workers: int) -> None:
 
     def consume() -> None:
         consumed = 0
-        for _ in Engine(workers, work).run(tasks(workers * 20)):
+        for _ in WorkerPool(workers, work).run(tasks(workers * 20)):
             # By now all others could have run ahead, and may not have.
             assert full.wait(TIMEOUT)
             consumed += 1
@@ -138,8 +138,8 @@ def test_order_by_consumption(workers: int) -> None:
     seen: dict[int, list[int]] = {chain: [] for chain in range(5)}
 
     def consume() -> None:
-        engine: Engine[tuple[int, int], None] = Engine(workers, lambda task: None)
-        for (chain, step), _ in engine.run(lambda: waiting.pop() if waiting else None):
+        pool: WorkerPool[tuple[int, int], None] = WorkerPool(workers, lambda task: None)
+        for (chain, step), _ in pool.run(lambda: waiting.pop() if waiting else None):
             seen[chain].append(step)
             if step < 9:
                 waiting.append((chain, step + 1))
@@ -153,20 +153,20 @@ def test_closing_ends_the_workers(workers: int) -> None:
     """When the caller stops consuming, workers end, with a task in hand or without."""
     threads: set[threading.Thread] = set()
     lock = threading.Lock()
-    go_on = threading.Event()
+    resume = threading.Event()
 
     def work(task: int) -> None:
         with lock:
             threads.add(threading.current_thread())
-        assert not task or go_on.wait(TIMEOUT)
+        assert not task or resume.wait(TIMEOUT)
 
     def stop_early() -> None:
-        results = Engine(workers, work).run(tasks(workers * 2))
+        results = WorkerPool(workers, work).run(tasks(workers * 2))
         next(results)
         results.close()
 
     in_time(stop_early)
-    go_on.set()
+    resume.set()
     assert ended(threads)
 
 
@@ -175,24 +175,24 @@ def test_stop(workers: int) -> None:
     """Another thread, or a signal, can end a run that waits; its workers end too."""
     threads: set[threading.Thread] = set()
     everybody = threading.Barrier(workers + 1)
-    go_on = threading.Event()
+    resume = threading.Event()
 
     def work(task: int) -> None:
         threads.add(threading.current_thread())
         everybody.wait(TIMEOUT)
-        go_on.wait(TIMEOUT)
+        resume.wait(TIMEOUT)
 
-    engine = Engine(workers, work)
+    pool = WorkerPool(workers, work)
 
     def stop() -> None:
         everybody.wait(TIMEOUT)
-        engine.stop()
+        pool.stop()
 
     threading.Thread(target=stop, daemon=True).start()
-    assert in_time(lambda: list(engine.run(tasks(workers * 2)))) == []
-    go_on.set()
+    assert in_time(lambda: list(pool.run(tasks(workers * 2)))) == []
+    resume.set()
     assert ended(threads)
-    assert in_time(lambda: list(engine.run(tasks(1)))) == []
+    assert in_time(lambda: list(pool.run(tasks(1)))) == []
 
 
 def test_error_in_the_callers_thread() -> None:
@@ -206,9 +206,11 @@ def test_error_in_the_callers_thread() -> None:
             raise LookupError("no more")
         return task
 
-    engine: Engine[int, None] = Engine(1, lambda task: threads.add(threading.current_thread()))
+    pool: WorkerPool[int, None] = WorkerPool(
+        1, lambda task: threads.add(threading.current_thread())
+    )
     with pytest.raises(LookupError):
-        in_time(lambda: list(engine.run(next_task)))
+        in_time(lambda: list(pool.run(next_task)))
     assert ended(threads)
 
 
@@ -222,8 +224,10 @@ def test_the_caller_plans() -> None:
         choosers.add(threading.current_thread())
         return numbers()
 
-    engine: Engine[int, None] = Engine(4, lambda task: workers.add(threading.current_thread()))
-    in_time(lambda: list(engine.run(next_task)))
+    pool: WorkerPool[int, None] = WorkerPool(
+        4, lambda task: workers.add(threading.current_thread())
+    )
+    in_time(lambda: list(pool.run(next_task)))
     assert len(choosers) == 1
     assert workers
     assert not choosers & workers
@@ -231,24 +235,24 @@ def test_the_caller_plans() -> None:
 
 def test_idle() -> None:
     """Workers without a task are idle; a task whose result was consumed keeps nobody busy."""
-    engine: Engine[int, int] = Engine(4, square)
+    pool: WorkerPool[int, int] = WorkerPool(4, square)
 
     def consume() -> list[int]:
-        return [engine.idle for _ in engine.run(tasks(3))]
+        return [pool.idle for _ in pool.run(tasks(3))]
 
-    assert engine.idle == 4
+    assert pool.idle == 4
     assert in_time(consume) == [2, 3, 4]
-    assert engine.idle == 4
+    assert pool.idle == 4
 
 
 def test_channel_closes_under_a_wait() -> None:
     """A wait for an item ends with Closed when the channel closes, and so does every later one."""
-    channel: Channel[Any] = Channel()
+    channel: ClosableQueue[Any] = ClosableQueue()
     started, closed = threading.Event(), threading.Event()
 
     def wait() -> None:
         started.set()
-        with pytest.raises(Closed):
+        with pytest.raises(QueueClosed):
             channel.get()
         closed.set()
 
@@ -257,5 +261,5 @@ def test_channel_closes_under_a_wait() -> None:
     channel.close()
     assert closed.wait(TIMEOUT)
     channel.put(1)
-    with pytest.raises(Closed):
+    with pytest.raises(QueueClosed):
         channel.get()

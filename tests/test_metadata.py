@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo.about.metadata import HOMES, FieldFacts, StreamFacts, facts
+from tap_klaviyo.about.metadata import STREAM_OF_TYPE, FieldMetadata, StreamMetadata, tap_metadata
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.streams import AREAS, BY_NAME, STREAMS
 from tap_klaviyo.streams.model import TIERS
 
-FACTS = {stream["name"]: stream for stream in facts()["streams"]}
+FACTS = {stream["name"]: stream for stream in tap_metadata()["streams"]}
 
 each_stream = pytest.mark.parametrize("name", FACTS)
 
@@ -22,7 +22,7 @@ def joins(name: str) -> dict[str, str]:
     return {join["property"]: join["stream"] for join in FACTS[name]["joins"]}
 
 
-def paths(fields: list[FieldFacts], above: str = "") -> Iterator[str]:
+def paths(fields: list[FieldMetadata], above: str = "") -> Iterator[str]:
     """The path of each field, however deep."""
     for field in fields:
         path = f"{above}{field['name']}"
@@ -85,7 +85,7 @@ def test_limits(name: str) -> None:
 def test_scopes(name: str) -> None:
     """Scopes are those of the row and of what it embeds."""
     stream, row = FACTS[name], BY_NAME[name]
-    included = {include.scope for include in row.includes if include.scope}
+    included = {include.scope for include in row.relationships if include.scope}
     assert {*stream["scopes"]} == {*row.scopes, *included}
     assert {*stream["field_scopes"].values()} == included - {*row.scopes}
     assert stream["field_scopes"].keys() <= {field["name"] for field in stream["fields"]}
@@ -103,7 +103,7 @@ def test_joins_end_somewhere(name: str) -> None:
 def test_one_home_for_each_type() -> None:
     """No two streams have all the resources of one type."""
     complete = [s.type for s in STREAMS if s.keys == (s.id_property,) and not s.metrics]
-    assert len(complete) == len({*complete}) == len(HOMES)
+    assert len(complete) == len({*complete}) == len(STREAM_OF_TYPE)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_joins_of_attributions() -> None:
     assert joins("events")["attributions[].campaign_id"] == "campaigns"
 
 
-def told(name: str, *facts: str) -> dict[str, Any]:
+def told(name: str, *tap_metadata: str) -> dict[str, Any]:
     """Some facts of a stream."""
-    stream: StreamFacts = FACTS[name]
-    return {fact: value for fact, value in stream.items() if fact in facts}
+    stream: StreamMetadata = FACTS[name]
+    return {fact: value for fact, value in stream.items() if fact in tap_metadata}
 
 
 def test_how_a_stream_is_read() -> None:

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_klaviyo.dates import parse_utc
-from tap_klaviyo.discovery.selection import Selected
-from tap_klaviyo.records.page_parser import Page, Shaper
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.streams import STREAMS
 
-Select = Callable[..., Selected]
+Select = Callable[..., SelectedStream]
 Document = dict[str, Any]
 EXTRACTED = "2026-01-01T00:00:00.000000Z"
 
@@ -73,7 +73,7 @@ FITTING: dict[str, Callable[[Any], st.SearchStrategy[Any]]] = {
 
 
 @st.composite
-def documents(draw: st.DrawFn, selected: Selected, any_value: bool = False) -> Document:
+def documents(draw: st.DrawFn, selected: SelectedStream, any_value: bool = False) -> Document:
     """A page of a stream whose values fit the schema, or may be anything at all."""
 
     def resource(kind: str, schema: Mapping[str, Any], sources: Any) -> Document:
@@ -83,26 +83,28 @@ def documents(draw: st.DrawFn, selected: Selected, any_value: bool = False) -> D
             for name, child in own.items()
             if kinds(child)[0] != "null" or draw(st.booleans())
         }
-        for name, source in sources.items():
-            if name in attributes and not source.latest:
-                place(attributes, source.path.split("."), attributes.pop(name))
+        for name, field_path in sources.items():
+            if name in attributes and not field_path.latest:
+                place(attributes, field_path.path.split("."), attributes.pop(name))
         return {"type": kind, "id": draw(IDS), "attributes": attributes}
 
     stream, schema = selected.stream, selected.schema
-    apart = {"id", "type"} | {i.property for i in stream.includes}
-    apart |= {i.id_property for i in stream.includes}
-    apart |= {name for name, source in stream.sources.items() if source.latest}
-    data = [resource(stream.type, schema, stream.sources) for _ in range(draw(st.integers(0, 3)))]
+    apart = {"id", "type"} | {i.property for i in stream.relationships}
+    apart |= {i.id_property for i in stream.relationships}
+    apart |= {name for name, field_path in stream.field_paths.items() if field_path.latest}
+    data = [
+        resource(stream.type, schema, stream.field_paths) for _ in range(draw(st.integers(0, 3)))
+    ]
     included: list[Document] = []
-    for include in stream.includes:
+    for include in stream.relationships:
         items = schema["properties"][include.property]["items"]
-        found = [resource(include.type, items, include.sources) for _ in range(2)]
+        found = [resource(include.type, items, include.field_paths) for _ in range(2)]
         included += {item["id"]: item for item in found}.values()
         for item in data:
             one = st.fixed_dictionaries({"type": st.just(include.type), "id": IDS})
             many = st.lists(one, max_size=3)
             relation = draw(st.none() | (one if include.id_property else many))
-            related = item.setdefault("relationships", {}).setdefault(include.relationship, {})
+            related = item.setdefault("relationships", {}).setdefault(include.name, {})
             related |= draw(st.sampled_from([{"data": relation}, {"links": {"self": "x"}}]))
     return {"data": data, "included": included, "links": {"next": draw(st.none() | TEXT)}}
 
@@ -119,29 +121,29 @@ def place(attributes: Document, path: list[str], value: Any) -> None:
 def flat(item: Document, sources: Mapping[str, Any]) -> Document:
     """A resource as one object, what is nested brought to the top."""
     record = {**item["attributes"], "id": item["id"], "type": item["type"]}
-    for name, source in sources.items():
+    for name, field_path in sources.items():
         value: Any = item["attributes"]
-        for step in source.path.split("."):
+        for step in field_path.path.split("."):
             value = value.get(step) if isinstance(value, dict) else None
-        if source.latest:
+        if field_path.latest:
             entries = [entry for entry in value or [] if entry and entry.get("timestamp")]
             newest = max(entries, key=lambda entry: parse_utc(entry["timestamp"]), default=None)
-            value = (newest or next(filter(None, value or []), {})).get(source.latest)
+            value = (newest or next(filter(None, value or []), {})).get(field_path.latest)
         record[name] = value
     return record
 
 
-def reference(document: Document, selected: Selected) -> list[Document]:
+def reference(document: Document, selected: SelectedStream) -> list[Document]:
     """The records of a page the plain way: dicts, and singer's own Transformer."""
     stream, records = selected.stream, []
     included = {(item["type"], item["id"]): item for item in document["included"]}
     for item in document["data"]:
-        record = flat(item, stream.sources)
-        for include in stream.includes:
-            related = item["relationships"][include.relationship].get("data") or []
+        record = flat(item, stream.field_paths)
+        for include in stream.relationships:
+            related = item["relationships"][include.name].get("data") or []
             references = related if isinstance(related, list) else [related]
             record[include.property] = [
-                flat(found, include.sources) if found else dict(ref)
+                flat(found, include.field_paths) if found else dict(ref)
                 for ref in references
                 for found in [included.get((include.type, ref["id"]))]
             ]
@@ -175,18 +177,18 @@ def normal(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def lines(shaper: Shaper, page: Page) -> list[bytes]:
+def lines(parser: PageParser, page: Page) -> list[bytes]:
     """The RECORD lines of a page, of which each must be one line."""
-    encoded = shaper.encode(page.records, EXTRACTED)
+    encoded = parser.encode(page.records, EXTRACTED)
     assert encoded.count(b"\n") == len(page.records)
     assert not encoded or encoded.endswith(b"\n")
     return encoded.split(b"\n")[:-1]
 
 
-def records(shaper: Shaper, page: Page, selected: Selected) -> list[Document]:
+def records(parser: PageParser, page: Page, selected: SelectedStream) -> list[Document]:
     """The records of a page, each line checked to be a message that any target can read."""
     found = []
-    for line in lines(shaper, page):
+    for line in lines(parser, page):
         message = json.loads(line.decode("utf-8"))
         assert message.keys() == {"type", "stream", "record", "time_extracted"}
         assert (message["type"], message["stream"]) == ("RECORD", selected.name)
@@ -205,13 +207,13 @@ def test_equals_the_reference(select: Select, data: st.DataObject) -> None:
     """For values that fit, each record is what singer's Transformer makes of it."""
     selected = select(data.draw(STREAM_NAMES))
     document = data.draw(documents(selected))
-    shaper = Shaper(selected)
-    page = shaper.page(packed(document))
-    ours = [normal(record, selected.schema) for record in records(shaper, page, selected)]
+    parser = PageParser(selected)
+    page = parser.parse(packed(document))
+    ours = [normal(record, selected.schema) for record in records(parser, page, selected)]
     theirs = [normal(record, selected.schema) for record in reference(document, selected)]
     assert ours == theirs
-    assert not page.notes
-    assert not page.unkeyed
+    assert not page.warnings
+    assert not page.without_key
     assert page.next_url == document["links"]["next"]
 
 
@@ -220,11 +222,11 @@ def test_both_ways_agree(select: Select, data: st.DataObject) -> None:
     """The slow way makes of a page what the fast way does."""
     selected = select(data.draw(STREAM_NAMES))
     document = data.draw(documents(selected))
-    shaper = Shaper(selected)
-    one = shaper.page(packed(document))
-    other = shaper.page(json.dumps(document, indent=1).encode())
-    assert other.repaired or selected.name in ("campaigns", "global_exclusions")
-    assert records(shaper, one, selected) == records(shaper, other, selected)
+    parser = PageParser(selected)
+    one = parser.parse(packed(document))
+    other = parser.parse(json.dumps(document, indent=1).encode())
+    assert other.converted or selected.name in ("campaigns", "global_exclusions")
+    assert records(parser, one, selected) == records(parser, other, selected)
     assert (one.times, one.next_url) == (other.times, other.next_url)
 
 
@@ -233,11 +235,11 @@ def test_any_value(select: Select, data: st.DataObject) -> None:
     """Whatever the values are, each resource becomes a valid record or is reported by its id."""
     selected = select(data.draw(STREAM_NAMES))
     document = data.draw(documents(selected, any_value=True))
-    shaper = Shaper(selected)
-    page = shaper.page(packed(document))
-    found = records(shaper, page, selected)
-    assert len(found) + len(page.unkeyed) == len(document["data"])
-    assert len(page.times) == (len(found) if selected.stream.cut else 0)
+    parser = PageParser(selected)
+    page = parser.parse(packed(document))
+    found = records(parser, page, selected)
+    assert len(found) + len(page.without_key) == len(document["data"])
+    assert len(page.times) == (len(found) if selected.stream.time_filter else 0)
 
 
 PROFILE: Document = {
@@ -259,10 +261,10 @@ def event_page(*included: Document, **relations: Any) -> Document:
     return {"data": [event], "included": list(included)}
 
 
-def shaped(selected: Selected, body: bytes) -> Document:
+def shaped(selected: SelectedStream, body: bytes) -> Document:
     """The one record of a page."""
-    shaper = Shaper(selected)
-    (record,) = records(shaper, shaper.page(body), selected)
+    parser = PageParser(selected)
+    (record,) = records(parser, parser.parse(body), selected)
     return record
 
 
@@ -330,9 +332,9 @@ def test_ids_without_embedding(select: Select) -> None:
 def test_name_of_the_catalog(select: Select) -> None:
     """Records go out under the name that the catalog gives the stream."""
     selected = select("open", stream="Opened E-Mail ü")
-    shaper = Shaper(selected)
-    page = shaper.page(packed(event_page()))
-    (line,) = lines(shaper, page)
+    parser = PageParser(selected)
+    page = parser.parse(packed(event_page()))
+    (line,) = lines(parser, page)
     assert json.loads(line)["stream"] == "Opened E-Mail ü"
     assert json.loads(line)["time_extracted"] == EXTRACTED
     assert page.times == [5]

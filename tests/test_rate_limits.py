@@ -6,7 +6,7 @@ import bisect
 
 import pytest
 
-from tap_klaviyo.klaviyo.rate_limits import Gate
+from tap_klaviyo.klaviyo.rate_limits import RateLimiter
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.streams.model import TIERS
 
@@ -27,11 +27,11 @@ class Clock:
         self.now += seconds
 
 
-def passed(gate: Gate, clock: Clock, count: int) -> list[float]:
+def passed(limiter: RateLimiter, clock: Clock, count: int) -> list[float]:
     """The moments at which ``count`` requests pass."""
     moments = []
     for _ in range(count):
-        gate.wait()
+        limiter.wait()
         moments.append(clock.now)
     return moments
 
@@ -49,9 +49,9 @@ def most_within(moments: list[float], seconds: float) -> int:
 def test_neither_limit_is_ever_exceeded(tier: str, share: float) -> None:
     """In no second and in no minute do more requests pass than the share of the tier allows."""
     clock = Clock()
-    gate = Gate(tier, share, clock, clock.sleep)
+    limiter = RateLimiter(tier, share, clock, clock.sleep)
     burst, steady = (max(1, int(limit * share)) for limit in TIERS[tier][:2])
-    moments = passed(gate, clock, steady * 2 + 5)
+    moments = passed(limiter, clock, steady * 2 + 5)
     assert most_within(moments, 1.0) <= burst
     assert most_within(moments, 60.0) <= steady
 
@@ -62,7 +62,7 @@ def test_the_limit_is_made_use_of(tier: str) -> None:
     clock = Clock()
     steady = TIERS[tier][1]
     count = steady * 10
-    moments = passed(Gate(tier, 1.0, clock, clock.sleep), clock, count)
+    moments = passed(RateLimiter(tier, 1.0, clock, clock.sleep), clock, count)
     allowed = steady * (1 + (moments[-1] - moments[0]) / 60)
     assert count >= 0.95 * (allowed - steady)
 
@@ -70,14 +70,14 @@ def test_the_limit_is_made_use_of(tier: str) -> None:
 def test_a_closed_gate_lets_nothing_pass() -> None:
     """Whoever comes while the gate is closed waits until it opens."""
     clock = Clock()
-    gate = Gate("XL", 1.0, clock, clock.sleep)
-    gate.close(30)
-    gate.close(7)
-    gate.wait()
+    limiter = RateLimiter("XL", 1.0, clock, clock.sleep)
+    limiter.pause(30)
+    limiter.pause(7)
+    limiter.wait()
     assert clock.now >= 1030
 
 
 def test_every_stream_has_a_tier() -> None:
     """The rate limit of each stream is one of Klaviyo's."""
     for stream in STREAMS:
-        assert {stream.tier, *stream.slow.values()} <= TIERS.keys()
+        assert {stream.tier, *stream.slow_fields.values()} <= TIERS.keys()

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_klaviyo.discovery.selection import Selected
-from tap_klaviyo.klaviyo.failures import error_detail
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.klaviyo.failures import ErrorDetail, error_detail
 from tap_klaviyo.klaviyo.queries import Query, between, equals, query_for
 from tap_klaviyo.klaviyo.urls import origin
-from tap_klaviyo.streams.model import Cut
+from tap_klaviyo.streams.model import TimeFilter
 
-Select = Callable[..., Selected]
+Select = Callable[..., SelectedStream]
 
 
-def query_of(selected: Selected) -> Query:
+def query_of(selected: SelectedStream) -> Query:
     """The query for what is selected."""
     return query_for(selected.stream, selected.schema)
 
@@ -35,7 +35,7 @@ def parameters(url: str) -> dict[str, str]:
 def test_events_query(select: Select) -> None:
     """Events are asked for with their profile and metric, sorted by time, in one filter."""
     query = query_of(select("open"))
-    window = between(Cut("timestamp", iso=False), 10, 20)
+    window = between(TimeFilter("timestamp", iso=False), 10, 20)
     filters = (equals("metric_id", "Mt1"), *window)
     url = query.url(filters, 1000)
     assert urlsplit(url).path == "/api/events"
@@ -171,12 +171,12 @@ def error(**fields: Any) -> bytes:
 )
 def test_error_detail(body: bytes, expected: tuple[str, str]) -> None:
     """Klaviyo's words are taken from an error in one line; anything else says nothing."""
-    assert error_detail(body) == expected
+    assert error_detail(body) == ErrorDetail(*expected)
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner)))
 def test_error_of_any_shape(source: Any) -> None:
     """No shape of an error raises."""
-    detail, parameter = error_detail(error(detail=source, source=source))
-    assert isinstance(detail, str)
-    assert isinstance(parameter, str)
+    detail = error_detail(error(detail=source, source=source))
+    assert isinstance(detail.text, str)
+    assert isinstance(detail.parameter, str)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tap_klaviyo.discovery.selection import Selected
-from tap_klaviyo.records.page_parser import Page, Shaper
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.page_parser import Page, PageParser
 
-Select = Callable[..., Selected]
+Select = Callable[..., SelectedStream]
 Shape = Callable[..., tuple[list[Any], Page]]
 
 
@@ -20,11 +20,11 @@ def shape(select: Select) -> Shape:
     """Shapes a page, given as bytes or as its resources, and gives its records and the page."""
 
     def run(name: str, *resources: Any, body: bytes | None = None) -> tuple[list[Any], Page]:
-        shaper = Shaper(select(name))
+        parser = PageParser(select(name))
         if body is None:
             body = json.dumps({"data": resources}, separators=(",", ":")).encode()
-        page = shaper.page(body)
-        lines = shaper.encode(page.records, "2026-01-01T00:00:00Z").decode("utf-8")
+        page = parser.parse(body)
+        lines = parser.encode(page.records, "2026-01-01T00:00:00Z").decode("utf-8")
         assert lines.count("\n") == len(page.records)
         return [json.loads(line)["record"] for line in lines.split("\n")[:-1]], page
 
@@ -53,11 +53,11 @@ def test_what_is_lifted_out_of_a_related_resource_stays(
         "data": [{**event(uuid="a\0b"), "relationships": relation}],
         "included": [{"type": "metric", "id": "M1", "attributes": metric}],
     }
-    shaper = Shaper(select("events", *without))
-    page = shaper.page(json.dumps(body, separators=(",", ":")).encode())
-    (line,) = shaper.encode(page.records, "2026-01-01T00:00:00Z").splitlines()
+    parser = PageParser(select("events", *without))
+    page = parser.parse(json.dumps(body, separators=(",", ":")).encode())
+    (line,) = parser.encode(page.records, "2026-01-01T00:00:00Z").splitlines()
     record = json.loads(line)["record"]
-    assert page.repaired
+    assert page.converted
     assert (record["metric_name"], record["integration"]) == ("Placed Order", integration)
 
 
@@ -67,7 +67,7 @@ def test_a_deep_value_of_a_page_that_is_repaired(select: Select, depth: int) -> 
     value = b"[" * depth + b"]" * depth
     body = raw_event(b'"uuid":"a\\u0000b","event_properties":{"a":' + value + b"}")
     try:
-        page = Shaper(select("open")).page(body)
+        page = PageParser(select("open")).parse(body)
     except ValueError as error:
         assert "nested too deeply" in str(error)  # noqa: PT017
     else:
@@ -184,7 +184,7 @@ def test_bytes(shape: Shape, body: bytes, name: str, expected: Any, notes: dict[
     """Odd bytes, escapes and numbers become what any target can store, counted if changed."""
     ((record,), page) = shape("open", body=raw_event(body))
     assert record[name] == expected
-    assert page.notes == notes
+    assert page.warnings == notes
 
 
 EVENT_VALUES: list[tuple[str, Any, Any, str]] = [
@@ -235,7 +235,7 @@ def test_values(shape: Shape, name: str, value: Any, expected: Any, kind: str) -
         "metric_id": None,
         name: expected,
     }
-    assert page.notes == ({misfit(name, kind): 1} if kind else {})
+    assert page.warnings == ({misfit(name, kind): 1} if kind else {})
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_numbers_and_arrays(shape: Shape, path: str, value: Any, expected: Any, 
     profile = {"type": "profile", "id": "P1", "attributes": attributes}
     ((record,), page) = shape("global_exclusions", profile)
     assert record["predictive_analytics"] == {path: expected}
-    assert page.notes == ({misfit(f"predictive_analytics.{path}", kind): 1} if kind else {})
+    assert page.warnings == ({misfit(f"predictive_analytics.{path}", kind): 1} if kind else {})
 
 
 @pytest.mark.parametrize(
@@ -272,21 +272,21 @@ def test_booleans(shape: Shape, value: Any, expected: Any, noted: int) -> None:
     campaign = {"type": "campaign", "id": "C1", "attributes": {"archived": value}}
     ((record,), page) = shape("campaigns", campaign)
     assert record["archived"] is expected
-    assert page.notes == ({misfit("archived", "boolean"): 1} if noted else {})
+    assert page.warnings == ({misfit("archived", "boolean"): 1} if noted else {})
 
 
 def test_notes_are_counted(shape: Shape) -> None:
     """Each kind of change is counted over the whole page."""
     _, page = shape("open", *(event(timestamp="x", uuid="\0") for _ in range(3)))
-    assert page.notes == {NUL: 3, misfit("timestamp", "integer"): 3}
-    assert page.repaired
+    assert page.warnings == {NUL: 3, misfit("timestamp", "integer"): 3}
+    assert page.converted
 
 
 def test_ordinary_pages_take_the_fast_way(shape: Shape) -> None:
     """What fits is neither repaired nor noted."""
     _, page = shape("open", event(timestamp=1, datetime="2026-01-01T00:00:00+00:00"))
-    assert not page.repaired
-    assert not page.notes
+    assert not page.converted
+    assert not page.warnings
 
 
 FREE_FORM = [
@@ -302,9 +302,9 @@ FREE_FORM = [
 @pytest.mark.parametrize("value", [*FREE_FORM, b'{"a":0.1234567890123456789}'])
 def test_free_form_is_copied(select: Select, value: bytes) -> None:
     """A free-form value of a page that fits goes out byte for byte as it came."""
-    shaper = Shaper(select("open"))
-    page = shaper.page(raw_event(b'"event_properties":' + value))
-    assert b'"event_properties":' + value + b"," in shaper.encode(page.records, "")
+    parser = PageParser(select("open"))
+    page = parser.parse(raw_event(b'"event_properties":' + value))
+    assert b'"event_properties":' + value + b"," in parser.encode(page.records, "")
 
 
 @pytest.mark.parametrize("value", [*FREE_FORM, b'{"a":1e999}', b'{"a":9e-999}'])
@@ -312,12 +312,12 @@ def test_free_form_both_ways(shape: Shape, value: bytes) -> None:
     """The slow way passes a free-form value on as the fast way does."""
     body = raw_event(b'"event_properties":' + value)
     (fast, _), (slow, page) = shape("open", body=body), shape("open", body=body[:-1] + b"\n}")
-    assert page.repaired
+    assert page.converted
     assert fast == slow
 
 
 @pytest.mark.parametrize(
-    ("name", "resource", "unkeyed"),
+    ("name", "resource", "without_key"),
     [
         ("open", {"attributes": {}}, "None"),
         ("open", {"id": None}, "None"),
@@ -328,11 +328,11 @@ def test_free_form_both_ways(shape: Shape, value: bytes) -> None:
         ("global_exclusions", {"id": "P1"}, "P1"),
     ],
 )
-def test_without_a_key(shape: Shape, name: str, resource: Any, unkeyed: str) -> None:
+def test_without_a_key(shape: Shape, name: str, resource: Any, without_key: str) -> None:
     """What lacks its key property cannot be a record and is reported by its id, in a short line."""
     records, page = shape(name, resource)
     assert records == []
-    assert page.unkeyed == [unkeyed]
+    assert page.without_key == [without_key]
 
 
 def test_key_of_another_type(shape: Shape) -> None:
@@ -341,14 +341,14 @@ def test_key_of_another_type(shape: Shape) -> None:
     ((record,), page) = shape("open", {"id": 12, "relationships": reference})
     assert record["id"] == "12"
     assert record["profile_id"] == "7"
-    assert page.unkeyed == []
+    assert page.without_key == []
 
 
 @pytest.mark.parametrize("resource", [{}, {"id": None}, {"id": 5}, {"id": []}])
 def test_keyed_but_without_an_id(shape: Shape, resource: dict[str, Any]) -> None:
     """A profile that has its key, but no good id, is a record or is reported; it is no crash."""
     records, page = shape("global_exclusions", {**resource, "attributes": {"email": "jo@e.com"}})
-    assert len(records) + len(page.unkeyed) == 1
+    assert len(records) + len(page.without_key) == 1
 
 
 @pytest.mark.parametrize("item", [None, 1, "E1", [], True])
@@ -356,7 +356,7 @@ def test_no_resource(shape: Shape, item: Any) -> None:
     """An element of a page that is no resource at all is not dropped in silence."""
     records, page = shape("open", event(timestamp=1), item)
     assert len(records) == 1
-    assert page.unkeyed or page.notes
+    assert page.without_key or page.warnings
 
 
 @pytest.mark.parametrize("odd", [None, 1, "x", [], {}])

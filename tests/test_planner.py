@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from tap_klaviyo.config.settings import Config
-from tap_klaviyo.discovery.selection import Selected
+from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import ApiError
 from tap_klaviyo.klaviyo.account import Metric, Metrics
 from tap_klaviyo.klaviyo.queries import query_for
-from tap_klaviyo.records.page_parser import Shaper
+from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.state import State
 from tap_klaviyo.sync.planner import Planner
-from tap_klaviyo.sync.stream_sync import Table
+from tap_klaviyo.sync.stream_sync import StreamSync
 from tap_klaviyo.sync.windows import Window
 
 DAY, HOUR = 86_400, 3_600
@@ -28,11 +28,11 @@ BOTH_NAMES = Metrics(
     [Metric("A", "Clicked SMS", "Klaviyo"), Metric("B", "Clicked Text Message", "Klaviyo")]
 )
 
-Plan = Callable[..., Table]
+Plan = Callable[..., StreamSync]
 
 
 @pytest.fixture
-def plan(configure: Callable[..., Config], select: Callable[..., Selected]) -> Plan:
+def plan(configure: Callable[..., Config], select: Callable[..., SelectedStream]) -> Plan:
     """Plans one stream and gives its table."""
 
     def make(
@@ -42,28 +42,28 @@ def plan(configure: Callable[..., Config], select: Callable[..., Selected]) -> P
         entry: dict[str, Any] | None = None,
         state: State | None = None,
         **settings: Any,
-    ) -> Table:
+    ) -> StreamSync:
         selected = select(stream, **(entry or {}))
         query = query_for(selected.stream, selected.schema)
-        table = Table(selected, query, Shaper(selected))
+        sync = StreamSync(selected, query, PageParser(selected))
         state = state or State({"bookmarks": {stream: bookmark} if bookmark else {}})
-        Planner(configure(**settings), state, NOW).plan(table, metrics)
-        return table
+        Planner(configure(**settings), state, NOW).plan(sync, metrics)
+        return sync
 
     return make
 
 
-def window(table: Table, lane: int = 0) -> Window | None:
+def window(sync: StreamSync, partition: int = 0) -> Window | None:
     """The first window of a lane."""
-    return table.lanes[lane].timeline.take(1)
+    return sync.partitions[partition].tracker.take(1)
 
 
 def test_first_run(plan: Plan) -> None:
     """Without a bookmark everything from start_date to now is read."""
-    table = plan()
-    assert window(table) == (START, NOW)
-    assert table.lanes[0].filters == ('equals(metric_id,"A")',)
-    assert not table.sweeping
+    sync = plan()
+    assert window(sync) == (START, NOW)
+    assert sync.partitions[0].filters == ('equals(metric_id,"A")',)
+    assert not sync.sweeping
 
 
 def test_first_run_remembers(plan: Plan) -> None:
@@ -71,12 +71,12 @@ def test_first_run_remembers(plan: Plan) -> None:
     state = State({})
     plan(state=state)
     assert state.swept_at("open") == NOW
-    assert state.mark("open") is None
+    assert state.bookmark("open") is None
     assert state.document(None)["bookmarks"]["open"]["metrics"] == ["A"]
 
 
 @pytest.mark.parametrize(
-    ("mark", "settings", "start"),
+    ("low_water_mark", "settings", "start"),
     [
         (NOW - DAY, {}, NOW - DAY - HOUR),
         (NOW - DAY, {"lookback_window": "PT2H"}, NOW - DAY - 2 * HOUR),
@@ -85,11 +85,11 @@ def test_first_run_remembers(plan: Plan) -> None:
         (START - 5 * DAY, {}, START),
     ],
 )
-def test_lookback(plan: Plan, mark: int, settings: dict[str, Any], start: int) -> None:
+def test_lookback(plan: Plan, low_water_mark: int, settings: dict[str, Any], start: int) -> None:
     """A run goes on a look-back before the bookmark, and never before start_date."""
-    table = plan(bookmark={"timestamp": mark, "swept_at": NOW - HOUR}, **settings)
-    assert window(table) == (start, NOW)
-    assert not table.sweeping
+    sync = plan(bookmark={"timestamp": low_water_mark, "swept_at": NOW - HOUR}, **settings)
+    assert window(sync) == (start, NOW)
+    assert not sync.sweeping
 
 
 @pytest.mark.parametrize(
@@ -110,18 +110,21 @@ def test_sweep(
     plan: Plan, swept_at: int | None, settings: dict[str, Any], start: int | None
 ) -> None:
     """Once an interval the window before the last sweep is read again; None: no sweep is due."""
-    table = plan(bookmark={"timestamp": NOW - HOUR, "swept_at": swept_at}, **settings)
-    assert table.sweeping is (start is not None)
-    assert window(table) == ((NOW - 2 * HOUR) if start is None else start, NOW)
+    sync = plan(bookmark={"timestamp": NOW - HOUR, "swept_at": swept_at}, **settings)
+    assert sync.sweeping is (start is not None)
+    assert window(sync) == ((NOW - 2 * HOUR) if start is None else start, NOW)
 
 
 def test_new_metric(plan: Plan) -> None:
     """A metric that the bookmark does not speak of is read from start_date on."""
     bookmark = {"timestamp": NOW - DAY, "swept_at": NOW, "metrics": ["A"]}
-    table = plan("clicked_sms", BOTH_NAMES, bookmark)
-    assert [window(table, lane) for lane in (0, 1)] == [(NOW - DAY - HOUR, NOW), (START, NOW)]
-    assert table.mark == START
-    assert table.parts == ["A", "B"]
+    sync = plan("clicked_sms", BOTH_NAMES, bookmark)
+    assert [window(sync, partition) for partition in (0, 1)] == [
+        (NOW - DAY - HOUR, NOW),
+        (START, NOW),
+    ]
+    assert sync.low_water_mark == START
+    assert sync.parts == ["A", "B"]
 
 
 @pytest.mark.parametrize(
@@ -160,42 +163,42 @@ JOINED: dict[str, tuple[dict[str, Any], int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("settings", "lanes", "bookmark"), JOINED.values(), ids=JOINED.keys())
+@pytest.mark.parametrize(("settings", "partitions", "bookmark"), JOINED.values(), ids=JOINED.keys())
 def test_bookmarks_while_a_metric_joins(
     configure: Callable[..., Config],
-    select: Callable[..., Selected],
+    select: Callable[..., SelectedStream],
     settings: dict[str, Any],
-    lanes: int,
+    partitions: int,
     bookmark: dict[str, Any],
 ) -> None:
     """The stream's mark goes on without the metric, and speaks of it when that has come up."""
     selected = select("clicked_sms")
-    table = Table(selected, query_for(selected.stream, selected.schema), Shaper(selected))
+    sync = StreamSync(selected, query_for(selected.stream, selected.schema), PageParser(selected))
     before = {"timestamp": NOW - DAY, "swept_at": NOW, "metrics": ["A"]}
     state = State({"bookmarks": {"clicked_sms": before}})
     planner = Planner(configure(**settings), state, NOW)
-    planner.plan(table, BOTH_NAMES)
-    for lane in table.lanes[:lanes]:
-        while (whole := lane.timeline.take(1)) is not None:
-            lane.timeline.finish(whole, 0)
-        assert planner.advance(table)
-    assert not planner.advance(table) or table.finished
+    planner.plan(sync, BOTH_NAMES)
+    for partition in sync.partitions[:partitions]:
+        while (whole := partition.tracker.take(1)) is not None:
+            partition.tracker.finish(whole, 0)
+        assert planner.advance(sync)
+    assert not planner.advance(sync) or sync.finished
     assert state.document(None)["bookmarks"]["clicked_sms"] == {"swept_at": NOW, **bookmark}
 
 
 def test_the_only_metric_joins(configure: Callable[..., Config], plan: Plan) -> None:
     """Where the metric that the mark speaks of is gone, the mark waits for the one that joins."""
     state = State({"bookmarks": {"open": {"timestamp": NOW - DAY, "metrics": ["gone"]}}})
-    table = plan(state=state)
+    sync = plan(state=state)
     planner = Planner(configure(), state, NOW)
-    assert planner.advance(table)
-    assert state.mark("open") == NOW - DAY
-    assert state.joining("open", "A") == START
-    whole = table.lanes[0].timeline.take(1)
+    assert planner.advance(sync)
+    assert state.bookmark("open") == NOW - DAY
+    assert state.backfill_bookmark("open", "A") == START
+    whole = sync.partitions[0].tracker.take(1)
     assert whole is not None
-    table.lanes[0].timeline.finish(whole, 0)
-    planner.advance(table)
-    planner.advance(table)
+    sync.partitions[0].tracker.finish(whole, 0)
+    planner.advance(sync)
+    planner.advance(sync)
     assert state.document(None)["bookmarks"]["open"]["metrics"] == ["A"]
 
 
@@ -210,8 +213,8 @@ def test_full_table_override(plan: Plan) -> None:
     """An event stream that the user wants whole is read from start_date, whatever its bookmark."""
     state = State({"bookmarks": {"open": {"timestamp": NOW - DAY}}})
     before = state.document(None)
-    table = plan(entry={"replication_method": "FULL_TABLE"}, state=state)
-    assert window(table) == (START, NOW)
+    sync = plan(entry={"replication_method": "FULL_TABLE"}, state=state)
+    assert window(sync) == (START, NOW)
     assert state.document(None) == before
 
 
@@ -236,63 +239,64 @@ def test_dates(plan: Plan, settings: dict[str, Any], expected: Any) -> None:
 def test_the_last_seconds(plan: Plan) -> None:
     """The last seconds, for which Klaviyo may refuse to look, are left to the next run."""
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW}
-    table = plan(bookmark=bookmark, lookback_window=0)
-    assert window(table) is None
-    assert table.finished
+    sync = plan(bookmark=bookmark, lookback_window=0)
+    assert window(sync) is None
+    assert sync.finished
 
 
 def test_nothing_is_claimed_unread(plan: Plan) -> None:
     """A lane that leaves the last seconds to the next run does not move the mark over them."""
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW, "metrics": ["A"]}
-    table = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
-    new = table.lanes[1].timeline
+    sync = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
+    new = sync.partitions[1].tracker
     whole = new.take(1)
     assert whole is not None
     new.finish(whole, 0)
-    assert table.mark <= NOW - 5
+    assert sync.low_water_mark <= NOW - 5
 
 
 def test_missing_metric(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
     """A stream whose metric the account lacks is empty; a warning names what was looked for."""
     with caplog.at_level(logging.WARNING):
-        table = plan("clicked_sms", OPENED)
-    assert table.lanes == []
-    assert table.finished
+        sync = plan("clicked_sms", OPENED)
+    assert sync.partitions == []
+    assert sync.finished
     for text in ("'clicked_sms'", "'Clicked SMS'", "'Clicked Text Message'"):
         assert text in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("stream", "lanes"), [("campaigns", 6), ("lists", 1), ("global_exclusions", 1)]
+    ("stream", "partitions"), [("campaigns", 6), ("lists", 1), ("global_exclusions", 1)]
 )
-def test_full_tables(plan: Plan, stream: str, lanes: int) -> None:
+def test_full_tables(plan: Plan, stream: str, partitions: int) -> None:
     """A full-table stream is one window for each of its variants, without a filter on time."""
-    table = plan(stream)
-    assert not table.lanes
-    assert [lane.timed for lane in table.fresh] == [False] * lanes
-    assert len({lane.filters for lane in table.fresh}) == lanes
-    assert all(lane.timeline.take(1) for lane in table.fresh)
+    sync = plan(stream)
+    assert not sync.partitions
+    assert [partition.windowed for partition in sync.unstarted] == [False] * partitions
+    assert len({partition.filters for partition in sync.unstarted}) == partitions
+    assert all(partition.tracker.take(1) for partition in sync.unstarted)
 
 
 def test_what_cannot_be_a_record(plan: Plan) -> None:
     """Resources without a key are counted, however many; only the first are remembered."""
-    table = plan("global_exclusions")
+    sync = plan("global_exclusions")
     for number in range(1_000):
-        table.leave_out([f"P{number}", f"Q{number}"])
-    assert table.unkeyed == 2_000
-    assert table.unkeyed_ids == [f"{letter}{number}" for number in range(5) for letter in "PQ"]
+        page = Page([], [], [], None, without_key=[f"P{number}", f"Q{number}"])
+        sync.count_page(page, 0)
+    assert sync.without_key == 2_000
+    assert sync.ids_without_key == [f"{letter}{number}" for number in range(5) for letter in "PQ"]
 
 
 def test_finished(plan: Plan) -> None:
     """A stream is finished when all its lanes are, or when Klaviyo refuses it."""
-    table = plan("clicked_sms", BOTH_NAMES)
-    for lane in table.lanes:
-        assert not table.finished
-        whole = lane.timeline.take(1)
+    sync = plan("clicked_sms", BOTH_NAMES)
+    for partition in sync.partitions:
+        assert not sync.finished
+        whole = partition.tracker.take(1)
         assert whole is not None
-        lane.timeline.finish(whole, 0)
-    assert table.finished
-    assert table.mark == NOW
+        partition.tracker.finish(whole, 0)
+    assert sync.finished
+    assert sync.low_water_mark == NOW
     refused = plan()
-    refused.fault = ApiError("no", 403)
+    refused.error = ApiError("no", 403)
     assert refused.finished

@@ -1,0 +1,116 @@
+"""What a run puts out: messages in the right order, progress, and log lines on the way."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from tap_klaviyo.errors import StreamError
+from tap_klaviyo.messages import Writer
+from tap_klaviyo.records.page_parser import Page
+from tap_klaviyo.state import State
+from tap_klaviyo.sync import summary
+from tap_klaviyo.sync.progress import Progress
+from tap_klaviyo.sync.stream_sync import StreamSync
+
+logger = logging.getLogger(__name__)
+
+LOG_INTERVAL = 60
+"""Seconds between two log lines that say how far the run, or a stream, has come."""
+
+_TIME_EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class Output:
+    """The output of one run. Hidden parents have none.
+
+    ``syncs`` are the selected streams in the order of the catalog. ``version`` is the table version
+    of full tables, None without versions. ``now`` is the wall clock in Unix seconds.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        progress: Progress,
+        state: State,
+        syncs: Sequence[StreamSync],
+        version: int | None,
+        now: Callable[[], float],
+    ) -> None:
+        self._writer = writer
+        self._progress = progress
+        self._state = state
+        self._syncs = syncs
+        self._version = version
+        self._now = now
+        self._without_schema = deque(syncs)
+        self._logged_at = now()
+
+    def show(self, sync: StreamSync, end: int) -> None:
+        """Shows the progress of a stream that is read up to ``end``, in Unix seconds."""
+        if sync.hidden_parent:
+            return
+        start = sync.low_water_mark if sync.partitions else None
+        self._progress.add(sync.name, start, end)
+        if sync.finished:
+            self._progress.finish(sync.name)
+
+    def schemas(self) -> None:
+        """Writes the SCHEMA of each stream, once, before the first record of all."""
+        while self._without_schema:
+            selected = self._without_schema.popleft().selected
+            bookmarks = [selected.stream.replication_key] if selected.incremental else []
+            self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
+
+    def page(self, sync: StreamSync, page: Page, records: list[Any]) -> None:
+        """Writes those ``records`` of a page that belong to its window."""
+        self.schemas()
+        if sync.hidden_parent:
+            return
+        now = self._now()
+        extracted = datetime.fromtimestamp(now, timezone.utc).strftime(_TIME_EXTRACTED)
+        self._writer.records(sync.parser.encode(records, extracted, self._version_of(sync)))
+        sync.count_page(page, len(records))
+        self.progress(sync)
+        if now - sync.counted_at > LOG_INTERVAL:
+            summary.log_record_count(sync)
+            sync.counted_at = now
+
+    def progress(self, sync: StreamSync) -> None:
+        """Shows how far a stream has come."""
+        if not sync.hidden_parent:
+            self._progress.update(sync.name, sync.low_water_mark, sync.records)
+
+    def complete(self, sync: StreamSync) -> None:
+        """Ends the output of a stream that is finished; activates a table that was read fully."""
+        if sync.hidden_parent:
+            return
+        version = self._version_of(sync)
+        if version is not None and sync.error is None:
+            self._writer.activate_version(sync.name, version)
+        self._progress.finish(sync.name)
+
+    def failed(self, sync: StreamSync, error: StreamError) -> None:
+        """Logs why a stream ends early."""
+        if not sync.hidden_parent:
+            logger.error("Stream '%s' ends here: %s", sync.name, error)
+            self._progress.finish(sync.name)
+
+    def state(self) -> None:
+        """Writes a STATE, unless no SCHEMA was written or the output has failed."""
+        if self._without_schema or self._writer.failed:
+            return
+        unfinished = (sync.name for sync in self._syncs if not sync.finished)
+        self._writer.state(self._state.document(next(unfinished, None)))
+
+    def log_progress(self) -> None:
+        """Logs, once per ``LOG_INTERVAL``, which streams are still being read."""
+        if self._now() - self._logged_at > LOG_INTERVAL:
+            summary.log_unfinished(self._syncs)
+            self._logged_at = self._now()
+
+    def _version_of(self, sync: StreamSync) -> int | None:
+        return self._version if sync.selected.is_full_table else None

@@ -1,0 +1,244 @@
+"""``Tap``, the public API: discover, check and sync from Python.
+
+::
+
+    from tap_klaviyo import Tap
+
+    tap = Tap({"api_key": "pk_...", "start_date": "2026-01-01"})
+    for profile in tap.records("profiles"):
+        print(profile["email"])
+
+Nothing here changes the process: no logging handler, no signal handler, no stdout. Settings come
+from the arguments only. Several taps, and several runs of one tap, may be active at once; each run
+has a client and threads of its own, which end with it.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tap_klaviyo.check import StreamCheck, check
+from tap_klaviyo.config.loading import parse_config, read_object
+from tap_klaviyo.config.settings import Config
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
+from tap_klaviyo.errors import CatalogError, ConfigError, InternalError, StateError, TapError
+from tap_klaviyo.klaviyo.account import read_metrics
+from tap_klaviyo.klaviyo.auth import ApiKeyAuth
+from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.messages import Writer
+from tap_klaviyo.state import State
+from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.sync.progress import Progress
+from tap_klaviyo.sync.run import Run
+from tap_klaviyo.sync.summary import RunSummary
+
+Document = Mapping[str, Any] | str | PathLike[str]
+"""A JSON object, or the path of a file that holds one."""
+
+
+class Tap:
+    """One Klaviyo account. ``config``, ``catalog`` and ``state`` are mappings or paths of files.
+
+    Without a ``catalog``, the streams and fields that are selected by default are read. Without a
+    ``state``, incremental streams start at the setting ``start_date``.
+
+    Raises :class:`ConfigError`, :class:`CatalogError` or :class:`StateError` for invalid documents.
+    """
+
+    def __init__(
+        self, config: Document, catalog: Document | None = None, state: Document | None = None
+    ) -> None:
+        self._config = parse_config(_object(config, "config", ConfigError))
+        self._streams = (*STREAMS, *self._config.metric_streams)
+        self._catalog = (
+            build_catalog(self._streams)
+            if catalog is None
+            else _object(catalog, "catalog", CatalogError)
+        )
+        self._state = {} if state is None else _object(state, "state", StateError)
+        State(self._state)
+        self._selection: list[SelectedStream] | None = None
+        if not has_metric_ids(self._catalog, self._streams):
+            self._selection = read_catalog(self._catalog, streams=self._streams)
+        self._active: set[Callable[[], None]] = set()
+        self._stopped = False
+        self._lock = threading.RLock()
+
+    def discover(self) -> dict[str, Any]:
+        """A new catalog of all streams, those of the setting ``metric_streams`` included."""
+        return copy.deepcopy(build_catalog(self._streams))
+
+    def check(self) -> list[StreamCheck]:
+        """Requests one record of each selected stream, to see whether the API key may read it.
+
+        Raises :class:`TapError` for what would end a run, such as a key that Klaviyo refuses.
+        """
+        client = client_for(self._config)
+        with self._running(client.close), _bugs_reported():
+            try:
+                return check(self._config, client, self._select(client))
+            finally:
+                client.close()
+
+    def sync(
+        self, write: Callable[[bytes], object], *, progress: Progress | None = None
+    ) -> RunSummary:
+        """Reads the selected streams and passes Singer messages to ``write``.
+
+        ``write`` is called in the calling thread with bytes of one or more whole lines. An error
+        that it raises ends the run and is raised here. ``progress`` shows how far the run is.
+
+        Streams that cannot be read are named in the summary, and the others are read. Raises
+        :class:`TapError` for errors that end the run.
+        """
+        writer = Writer(write)
+        with _bugs_reported(writer):
+            run = self._run(writer, None, progress)
+            with self._running(run.stop):
+                return run.sync()
+
+    def records(self, stream: str) -> Iterator[dict[str, Any]]:
+        """The records of one stream with the fields that are selected by default, as dicts.
+
+        They are read while the caller iterates, a few pages ahead at most. To close the iterator
+        ends the run. Raises :class:`CatalogError` for an unknown stream, and while iterating
+        :class:`StreamError` if the stream cannot be read.
+        """
+        entries = build_catalog(self._streams)["streams"]
+        entry = next((e for e in entries if e["tap_stream_id"] == stream), None)
+        if entry is None:
+            raise CatalogError(f"There is no stream '{stream}'.")
+        stream_metadata = {"breadcrumb": [], "metadata": {"selected": True}}
+        selected = {**entry, "metadata": [*entry["metadata"], stream_metadata]}
+        selection = read_catalog({"streams": [selected]}, streams=self._streams)
+        return self._records(selection)
+
+    def stop(self) -> None:
+        """Ends all active runs after their current page, and all later ones at once.
+
+        Any thread, and a signal handler, may call it.
+        """
+        with self._lock:
+            self._stopped = True
+            active = list(self._active)
+        for stop in active:
+            stop()
+
+    def _records(self, selection: list[SelectedStream]) -> Iterator[dict[str, Any]]:
+        lines: list[bytes] = []
+        with _bugs_reported():
+            run = self._run(Writer(lines.append), selection, None)
+        with self._running(run.stop):
+            steps = run.steps()
+            try:
+                while True:
+                    with _bugs_reported():
+                        ended = next(steps, StopIteration) is StopIteration
+                    yield from _decoded(lines)
+                    lines.clear()
+                    if ended:
+                        break
+            finally:
+                steps.close()
+            if (error := run.summary().error) is not None:
+                raise error
+
+    def _run(
+        self,
+        writer: Writer,
+        selection: list[SelectedStream] | None,
+        progress: Progress | None,
+    ) -> Run:
+        client = client_for(self._config)
+        if selection is None:
+            with self._running(client.close):
+                selection = self._select(client)
+        state = State(self._state)
+        return Run(self._config, client, writer, selection, state, progress=progress)
+
+    def _select(self, client: Client) -> list[SelectedStream]:
+        """The selected streams. Catalogs of singer-io's tap take a request for the metrics."""
+        if self._selection is None:
+            names = read_metrics(client).stream_names()
+            self._selection = read_catalog(self._catalog, names, self._streams)
+        return self._selection
+
+    @contextmanager
+    def _running(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Lets :meth:`stop` call ``stop`` in the meantime."""
+        with self._lock:
+            self._active.add(stop)
+            stopped = self._stopped
+        if stopped:
+            stop()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._active.discard(stop)
+
+
+def client_for(
+    config: Config,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] | None = None,
+) -> Client:
+    """A client with the settings of ``config``; ``clock`` and ``sleep`` are for tests."""
+    return Client(
+        config.base_url,
+        ApiKeyAuth(config.api_key),
+        revision=config.revision,
+        user_agent=config.user_agent,
+        timeout=config.request_timeout,
+        max_retry_wait=config.max_retry_wait.total_seconds(),
+        quota_share=config.quota_share,
+        clock=clock,
+        sleep=sleep,
+    )
+
+
+def _object(document: Document, what: str, error_type: type[ConfigError]) -> Mapping[str, Any]:
+    """A mapping as it is, or the JSON object in the file at a path."""
+    if isinstance(document, str | PathLike):
+        return read_object(Path(document), what, error_type)
+    if not isinstance(document, Mapping):
+        raise error_type(f"{what}: expected a mapping or a path.")
+    return document
+
+
+def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    """The records among the messages in ``lines``."""
+    for message in msgspec.json.decode(b"[" + b",".join(b"".join(lines).splitlines()) + b"]"):
+        if message["type"] == "RECORD":
+            yield message["record"]
+
+
+@contextmanager
+def _bugs_reported(writer: Writer | None = None) -> Iterator[None]:
+    """Turns an error that nobody expected into :class:`InternalError`; errors of ``write`` stay."""
+    try:
+        yield
+    except TapError:
+        raise
+    except Exception as error:
+        if writer is not None and writer.failed:
+            raise
+        # The text of an unexpected error may hold profile data, so only its place is shown.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        line = f"{Path(place.filename).name}:{place.lineno}"
+        raise InternalError(
+            f"Internal error: {type(error).__name__} at {line}. Please report it, with the output "
+            "of --debug."
+        ) from error

@@ -1,0 +1,207 @@
+"""The failure policy: its tables, and how long requests are retried."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
+from tap_klaviyo.klaviyo.failures import (
+    MAX_RESTARTS,
+    MIN_TRIES,
+    POLICY,
+    Ends,
+    ErrorDetail,
+    Reaction,
+    RefusedRequest,
+    Retry,
+    RetryClock,
+    failure_of,
+    reaction_to,
+    retry_after,
+)
+
+PLACEHOLDERS = {
+    "path": "/api/lists",
+    "status": 499,
+    "base_url": "https://a.klaviyo.com",
+    "revision": "2026-07-15",
+    "scopes": "lists:read",
+    "reason": "because",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "retry", "ends", "error"),
+    [
+        (400, Retry.NEVER, Ends.STREAM, ApiError),
+        (401, Retry.NEVER, Ends.RUN, ConfigError),
+        (403, Retry.NEVER, Ends.STREAM, ApiError),
+        (404, Retry.NEVER, Ends.STREAM, ApiError),
+        (408, Retry.BACKOFF, Ends.STREAM, RetryableError),
+        (410, Retry.NEVER, Ends.RUN, ConfigError),
+        (418, Retry.NEVER, Ends.STREAM, ApiError),
+        (429, Retry.AS_ASKED, Ends.STREAM, RetryableError),
+        (500, Retry.BACKOFF, Ends.STREAM, RetryableError),
+        (502, Retry.BACKOFF, Ends.STREAM, RetryableError),
+        (503, Retry.BACKOFF, Ends.STREAM, RetryableError),
+        (504, Retry.BACKOFF, Ends.STREAM, RetryableError),
+        (522, Retry.BACKOFF, Ends.STREAM, RetryableError),
+        (302, Retry.NEVER, Ends.STREAM, ApiError),
+    ],
+)
+def test_statuses(status: int, retry: Retry, ends: Ends, error: type[TapError]) -> None:
+    """Each HTTP status has one row that says what is retried and what ends."""
+    failure = failure_of(status)
+    assert (failure.retry, failure.ends) == (retry, ends)
+    assert type(failure.error(ErrorDetail(), **PLACEHOLDERS)) is error
+
+
+@pytest.mark.parametrize(
+    ("name", "retry", "ends"),
+    [
+        ("certificate invalid", Retry.NEVER, Ends.RUN),
+        ("certificate file missing", Retry.NEVER, Ends.RUN),
+        ("no answer", Retry.BACKOFF, Ends.STREAM),
+        ("answer unreadable", Retry.BACKOFF, Ends.STREAM),
+        ("daily quota", Retry.AS_ASKED, Ends.STREAM),
+    ],
+)
+def test_failures_without_a_status(name: str, retry: Retry, ends: Ends) -> None:
+    """What is not an answer of Klaviyo's has a row, too."""
+    assert (POLICY[name].retry, POLICY[name].ends) == (retry, ends)
+
+
+def test_only_what_cannot_heal_ends_the_run() -> None:
+    """The key, the revision and certificates end the run; everything else ends a stream."""
+    ending = {name for name, failure in POLICY.items() if failure.ends is Ends.RUN}
+    assert ending == {
+        "key refused",
+        "revision retired",
+        "certificate invalid",
+        "certificate file missing",
+    }
+
+
+@pytest.mark.parametrize("name", POLICY)
+def test_messages(name: str) -> None:
+    """Each message fills all its placeholders and is one line that ends with Klaviyo's text."""
+    detail = ErrorDetail("Because.", "filter")
+    message = str(POLICY[name].error(detail, **PLACEHOLDERS))
+    assert not re.search(r"[{}\n]", message)
+    assert message.endswith(" Klaviyo says: Because.")
+
+
+def refused(status: int, **differences: Any) -> RefusedRequest:
+    """A refused request for the first page of a window that cannot get smaller."""
+    given = {"first_page": True, "can_shrink": False, "of_child": False, "restarts": 0}
+    return RefusedRequest(status, **{**given, **differences})
+
+
+@pytest.mark.parametrize(
+    ("request_", "reaction"),
+    [
+        (refused(400, can_shrink=True), Reaction.SMALLER_PAGES),
+        (refused(400), Reaction.END_STREAM),
+        (refused(400, first_page=False), Reaction.RESTART_WINDOW),
+        (refused(400, first_page=False, restarts=MAX_RESTARTS - 1), Reaction.RESTART_WINDOW),
+        (refused(400, first_page=False, restarts=MAX_RESTARTS), Reaction.END_STREAM),
+        (refused(404, of_child=True), Reaction.END_PARTITION),
+        (refused(404), Reaction.END_STREAM),
+        (refused(403, of_child=True, can_shrink=True), Reaction.END_STREAM),
+        (refused(0, of_child=True, can_shrink=True), Reaction.END_STREAM),
+    ],
+)
+def test_reactions(request_: RefusedRequest, reaction: Reaction) -> None:
+    """What was refused decides what becomes of the window."""
+    assert reaction_to(request_) is reaction
+
+
+class Seconds:
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        """The seconds that were set."""
+        return self.now
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    """The clock of :class:`RetryClock`."""
+    return Seconds()
+
+
+def test_a_request_is_retried_for_the_limit(seconds: Seconds) -> None:
+    """What remains of the limit counts from the first failure of the request."""
+    clock = RetryClock(600, seconds)
+    clock.failed("/api/lists")
+    seconds.now = 250
+    assert clock.remaining("/api/lists", since=0, tries=1) == 350
+    seconds.now = 601
+    assert clock.remaining("/api/lists", since=0, tries=2) == 0
+
+
+def test_an_endpoint_is_given_up_once(seconds: Seconds) -> None:
+    """A request to an endpoint that has failed for the limit is not retried for as long again."""
+    clock = RetryClock(600, seconds)
+    clock.failed("/api/lists")
+    seconds.now = 600
+    clock.failed("/api/lists")
+    assert clock.remaining("/api/lists", since=600, tries=1) == 0
+
+
+def test_another_endpoint_has_its_own_time(seconds: Seconds) -> None:
+    """One endpoint that fails takes nothing from the time of another, as long as any answers."""
+    clock = RetryClock(600, seconds)
+    clock.failed("/api/lists")
+    seconds.now = 500
+    clock.answered("/api/events")
+    clock.failed("/api/flows")
+    assert clock.remaining("/api/flows", since=500, tries=99) == 600
+
+
+def test_when_nothing_answers_a_few_tries_are_enough(seconds: Seconds) -> None:
+    """If no endpoint has answered for the limit, further endpoints get a few tries each."""
+    clock = RetryClock(600, seconds)
+    clock.failed("/api/lists")
+    seconds.now = 600
+    clock.failed("/api/flows")
+    assert clock.remaining("/api/flows", since=600, tries=MIN_TRIES - 1) == 600
+    assert clock.remaining("/api/flows", since=600, tries=MIN_TRIES) == 0
+
+
+def test_an_answer_starts_anew(seconds: Seconds) -> None:
+    """An endpoint that answers has all of the limit again; how long it failed is known."""
+    clock = RetryClock(600, seconds)
+    assert clock.failed("/api/lists")
+    assert not clock.failed("/api/lists")
+    seconds.now = 42
+    assert clock.answered("/api/lists") == 42
+    assert clock.answered("/api/lists") is None
+    assert clock.failed("/api/lists")
+    assert clock.remaining("/api/lists", since=42, tries=MIN_TRIES) == 600
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("-4", 0.0),
+        ("Thu, 01 Jan 1970 00:01:50 GMT", 10.0),
+        ("Thu, 01 Jan 1970 00:00:50 GMT", 0.0),
+        (None, 1.0),
+        ("", 1.0),
+        ("soon", 1.0),
+        ("inf", 1.0),
+        ("nan", 1.0),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float) -> None:
+    """Retry-After may be seconds or a date; without a usable one a second is waited."""
+    assert retry_after(value, now=lambda: 100.0) == seconds
