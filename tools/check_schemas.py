@@ -38,7 +38,7 @@ from tools.schema_rows import ROWS, Row, row_of
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 
 Schema = dict[str, Any]
-Kinds = dict[str, str]
+FieldTypes = dict[str, str]
 
 
 SCALARS = {
@@ -70,19 +70,19 @@ def _inlined(node: Any, folder: Path) -> Any:
     return node
 
 
-def schema_kinds(schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
+def schema_types(schema: Schema, path: str = "") -> Iterator[tuple[str, str]]:
     """Yield path and kind of everything below an inlined schema."""
     for name, node in schema.get("properties", {}).items():
-        yield from _node_kinds(f"{path}{name}", node)
+        yield from _node_types(f"{path}{name}", node)
 
 
-def _node_kinds(path: str, node: Schema) -> Iterator[tuple[str, str]]:
+def _node_types(path: str, node: Schema) -> Iterator[tuple[str, str]]:
     names = [node["type"]] if isinstance(node["type"], str) else node["type"]
     kind = "|".join(_kind(name, node) for name in names if name != "null")
     yield path, kind if "null" in names else f"{kind}!"
-    yield from schema_kinds(node, f"{path}.")
+    yield from schema_types(node, f"{path}.")
     if "items" in node:
-        yield from _node_kinds(f"{path}[]", node["items"])
+        yield from _node_types(f"{path}[]", node["items"])
 
 
 def _kind(name: str, node: Schema) -> str:
@@ -91,24 +91,24 @@ def _kind(name: str, node: Schema) -> str:
     return str(node.get("format", name)) if name == "string" else name
 
 
-def model_kinds(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
+def model_types(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, str]]:
     """Yield path and kind of every attribute of a model, with Klaviyo's names."""
     for name, info in model.model_fields.items():
-        yield from _annotation_kinds(f"{path}{info.alias or name}", info.annotation)
+        yield from _annotation_types(f"{path}{info.alias or name}", info.annotation)
 
 
-def _annotation_kinds(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
+def _annotation_types(path: str, annotation: Any) -> Iterator[tuple[str, str]]:
     annotation = _bare(annotation)
     if get_origin(annotation) is list:
         yield path, "array"
-        yield from _annotation_kinds(f"{path}[]", get_args(annotation)[0])
+        yield from _annotation_types(f"{path}[]", get_args(annotation)[0])
     elif get_origin(annotation) is dict:
         yield path, "free-form"
     elif annotation is Any:
         yield path, "anything"
     elif issubclass(annotation, BaseModel):
         yield path, "object"
-        yield from model_kinds(annotation, f"{path}.")
+        yield from model_types(annotation, f"{path}.")
     else:
         yield path, "string" if issubclass(annotation, enum.Enum) else SCALARS[annotation]
 
@@ -125,36 +125,38 @@ def _bare(annotation: Any) -> Any:
     return members.pop() if len(members) == 1 else Any
 
 
-def wanted(row: Row) -> Kinds:
+def wanted(row: Row) -> FieldTypes:
     """Return the kinds that the schema described by a row must have."""
-    kinds: Kinds = {}
+    field_types: FieldTypes = {}
     for model in (getattr(models, name) for name in row.models):
-        kinds |= _choice_kinds(model, row.choices) if row.choices else _record_kinds(model)
+        field_types |= _choice_types(model, row.choices) if row.choices else _record_types(model)
     if row.only:
-        kinds = {path: kinds[path] for path in row.only}
+        field_types = {path: field_types[path] for path in row.only}
     for path, kind in row.ours.items():
-        kinds = {other: kinds[other] for other in kinds if not _within(other, path)}
+        field_types = {
+            other: field_types[other] for other in field_types if not _within(other, path)
+        }
         if kind is None:
             continue
-        kinds[path] = kind
+        field_types[path] = kind
         if kind.endswith(".json"):
-            kinds[path] = "object!"
-            kinds |= {f"{path}.{below}": k for below, k in wanted(row_of(kind)).items()}
-    return kinds | {key: f"{kinds[key]}!" for key in row.keys}
+            field_types[path] = "object!"
+            field_types |= {f"{path}.{below}": k for below, k in wanted(row_of(kind)).items()}
+    return field_types | {key: f"{field_types[key]}!" for key in row.keys}
 
 
-def _record_kinds(model: type[BaseModel]) -> Kinds:
-    kinds = dict(model_kinds(model))
-    if not {"type", "id"} <= kinds.keys():
-        return kinds
+def _record_types(model: type[BaseModel]) -> FieldTypes:
+    field_types = dict(model_types(model))
+    if not {"type", "id"} <= field_types.keys():
+        return field_types
     return {
         path.removeprefix("attributes."): kind
-        for path, kind in kinds.items()
+        for path, kind in field_types.items()
         if path in ("type", "id") or path.startswith("attributes.")
     }
 
 
-def _choice_kinds(model: type[BaseModel], choices: Mapping[str, str]) -> Kinds:
+def _choice_types(model: type[BaseModel], choices: Mapping[str, str]) -> FieldTypes:
     return {value: kind for name, kind in choices.items() for value in allowed_values(model, name)}
 
 
@@ -178,7 +180,7 @@ def _within(path: str, top: str) -> bool:
 def differences(name: str, schema: Schema) -> list[str]:
     """Return a line for each path at which an inlined schema differs from its row."""
     want = wanted(row_of(name))
-    have = dict(schema_kinds(schema))
+    have = dict(schema_types(schema))
     for union in [path for path, kind in want.items() if kind == "union"]:
         have = {path: have[path] for path in have if path == union or not _within(path, union)}
         want[union] = "object"
