@@ -144,7 +144,7 @@ def _use_tap(options: argparse.Namespace) -> int:
     with _imports_frozen():
         from tap_klaviyo.tap import Tap
 
-    _logger(options)
+        _logger(options)
     received: list[int] = []
     tap = Tap(_settings(options), options.catalog, options.state)
     if options.test:

@@ -23,11 +23,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_klaviyo.check import StreamCheck, check
 from tap_klaviyo.config.loading import parse_config, read_object
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
@@ -42,6 +41,9 @@ from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.sync.progress import Progress
 from tap_klaviyo.sync.run import Run
 from tap_klaviyo.sync.summary import RunSummary
+
+if TYPE_CHECKING:
+    from tap_klaviyo.check import StreamCheck
 
 Document = Mapping[str, Any] | str | PathLike[str]
 """A JSON object, or the path of a file that holds one."""
@@ -84,6 +86,8 @@ class Tap:
 
         Raises :class:`TapError` for what would end a run, such as a key that Klaviyo refuses.
         """
+        from tap_klaviyo.check import check
+
         client = client_for(self._config)
         with self._running(client.close), _bugs_reported():
             try:

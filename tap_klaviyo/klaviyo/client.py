@@ -1,9 +1,9 @@
 """HTTP with Klaviyo: authentication, retries, rate limits. The only module that sends requests.
 
-Threads. Any number of threads share a :class:`Client`; each has a session and so a connection of
-its own. All waits, for a rate limit or a retry, are waits for one event, and all sockets are
-registered. So :meth:`Client.close`, which a signal handler may call, ends every request and every
-wait: they raise :class:`Stopped`.
+Threads. Any number of threads share a :class:`Client`; each has a session of its own. All waits,
+for a rate limit or a retry, are waits for one event, and all sockets are registered. So
+:meth:`Client.close`, which a signal handler may call, ends every request and every wait: they raise
+:class:`Stopped`.
 
 What is retried, and for how long, stands in :mod:`tap_klaviyo.klaviyo.failures`.
 
@@ -115,6 +115,7 @@ class Client:
         self._creating_limiter = threading.Lock()
         self._thread = threading.local()
         self._connections = Connections()
+        self._adapter = ConnectionAdapter(self._connections)
         self._closed = threading.Event()
         self._logging = threading.RLock()
 
@@ -246,12 +247,12 @@ class Client:
                 raise requests.exceptions.ReadTimeout("the answer takes too long")
 
     def _session(self) -> requests.Session:
-        """The session, and so the connection, of the calling thread."""
+        """The session of the calling thread."""
         session: requests.Session | None = getattr(self._thread, "session", None)
         if session is None:
             session = self._thread.session = requests.Session()
             for scheme in ("http://", "https://"):
-                session.mount(scheme, ConnectionAdapter(self._connections))
+                session.mount(scheme, self._adapter)
             session.auth = self._auth
             session.headers.update(
                 {

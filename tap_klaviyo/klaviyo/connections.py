@@ -15,6 +15,9 @@ from typing import Any
 
 from requests.adapters import HTTPAdapter
 
+MAX_CONNECTIONS = 64
+"""Connections that are kept alive: as many as the most workers that can be configured."""
+
 
 class Connections:
     """The open sockets of one client. Any thread, and a signal handler, may call its methods."""
@@ -48,11 +51,14 @@ class Connections:
 
 
 class ConnectionAdapter(HTTPAdapter):
-    """An adapter of requests that registers its sockets in ``connections``, through proxies too."""
+    """An adapter of requests that registers its sockets in ``connections``, through proxies too.
+
+    All threads of a client share one adapter, and so its pool of connections.
+    """
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        super().__init__()
+        super().__init__(pool_maxsize=MAX_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Creates the pools for direct connections."""

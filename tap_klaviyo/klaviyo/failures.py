@@ -18,9 +18,8 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import backoff
 import requests
@@ -43,8 +42,7 @@ class Ends(enum.Enum):
     RUN = "the run"
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A row of the policy.
 
     ``statuses`` are the HTTP statuses that mean this failure; none if there was no usable answer.
@@ -186,8 +184,7 @@ class Reaction(enum.Enum):
     END_STREAM = "end the stream"
 
 
-@dataclass(frozen=True)
-class RefusedRequest:
+class RefusedRequest(NamedTuple):
     """The request of a window that Klaviyo refused with ``status``.
 
     ``can_shrink`` says that the page can still be requested in a smaller size, ``first_page`` that
@@ -283,8 +280,7 @@ def backoffs() -> Iterator[float]:
     return map(backoff.full_jitter, longest)
 
 
-@dataclass(frozen=True)
-class ErrorDetail:
+class ErrorDetail(NamedTuple):
     """Klaviyo's text in an error, and the parameter that it names as the cause; empty for none."""
 
     text: str = ""

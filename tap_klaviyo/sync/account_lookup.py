@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
@@ -18,8 +19,7 @@ from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.sync.stream_sync import StreamSync
 
 
-@dataclass(frozen=True)
-class LookupResult:
+class LookupResult(NamedTuple):
     """What a stream can be planned with; ``error`` is why it cannot be."""
 
     metrics: Metrics = Metrics(())

@@ -17,7 +17,7 @@ MAX_IDS_SHOWN = 10
 """How many resources without a key are named in the summary."""
 
 
-@dataclass
+@dataclass(eq=False)
 class StreamSync:
     """One stream in this run.
 
