@@ -1,4 +1,4 @@
-"""What the test modules share: a clean environment, configs and selections."""
+"""Shared fixtures: a clean environment, configs, selections, a simulated clock and servers."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ Select = Callable[..., SelectedStream]
 
 @dataclass
 class Clock:
-    """Time that passes only by sleeping."""
+    """Simulated time that only ``sleep`` advances."""
 
     now: float = 0.0
     slept: list[float] = field(default_factory=list)
 
     def time(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the clock was created."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Lets ``seconds`` pass at once."""
+        """Advances the clock by ``seconds`` without waiting."""
         self.slept.append(seconds)
         self.now += seconds
 
 
 @dataclass
 class Server:
-    """An HTTP server on loopback that gives answers in turn, the last one for ever.
+    """An HTTP server on loopback that sends its answers in order and repeats the last one.
 
-    ``requests`` are the request lines that came in, each with its headers.
+    ``requests`` holds the received request lines, each with its headers.
     """
 
     url: str
@@ -67,20 +67,20 @@ class Server:
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def answer(self, body: bytes, status: str = "200 OK", **headers: str) -> Server:
-        """Adds an answer and gives the server."""
+        """Adds an answer and returns the server."""
         named = {"Content-Length": str(len(body)), **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
         return self.answer_raw(f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body)
 
     def answer_raw(self, answer: bytes) -> Server:
-        """Adds an answer as it goes over the wire and gives the server."""
+        """Adds the raw bytes of an answer and returns the server."""
         self.answers.append(answer)
         return self
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's own settings, proxies or certificates reach a test."""
+    """Removes settings, proxies and certificates of the developer's environment."""
     for name in list(os.environ):
         if name.startswith(ENVIRONMENT_PREFIX) or name.lower().endswith(("_proxy", "_ca_bundle")):
             monkeypatch.delenv(name)
@@ -88,7 +88,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def configure() -> Configure:
-    """Makes a config of the settings that are required and those given."""
+    """Makes a config from the required settings and the given ones."""
 
     def make(**settings: Any) -> Config:
         required = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
@@ -99,10 +99,10 @@ def configure() -> Configure:
 
 @pytest.fixture(scope="session")
 def select() -> Select:
-    """Selects one stream of the tap's own catalog, whole but for what ``without`` deselects.
+    """Selects one stream of the tap's own catalog with all its fields except ``without``.
 
-    ``without`` are dotted paths. What is not selected by default is selected too. Further keyword
-    arguments are set on the catalog's entry.
+    ``without`` are dotted paths. Fields that are not selected by default are selected too. Further
+    keyword arguments are set on the catalog entry.
     """
 
     def make(name: str, *without: str, **entry_changes: Any) -> SelectedStream:
@@ -118,19 +118,19 @@ def select() -> Select:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the test. The clients of a ``Tap`` wait on it; nothing else may sleep."""
+    """Simulated clock of the test; ``time.sleep`` and the clients of a ``Tap`` wait on it."""
     clock = Clock()
     monkeypatch.setattr(time, "sleep", clock.sleep)
-    on_clock = partial(client_for, clock=clock.time, sleep=clock.sleep)
-    monkeypatch.setattr("tap_klaviyo.tap.client_for", on_clock)
+    client_on_clock = partial(client_for, clock=clock.time, sleep=clock.sleep)
+    monkeypatch.setattr("tap_klaviyo.tap.client_for", client_on_clock)
     return clock
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """Starts servers, each on a free port, and stops them in the end.
+    """Starts servers, each on a free port, and stops them after the test.
 
-    One that is given a ``context`` speaks TLS.
+    A server that is given a ``context`` uses TLS.
     """
     started: list[ThreadingHTTPServer] = []
 

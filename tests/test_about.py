@@ -1,4 +1,4 @@
-"""What the tap says about itself."""
+"""--about: the tap's description of itself."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tap_klaviyo.config.settings import SETTINGS
 from tap_klaviyo.streams import AREAS, STREAMS
 
 
-@pytest.mark.parametrize("form", ["text", "json", "markdown"])
-def test_complete(form: str) -> None:
-    """Every form names the version, each setting, each area and each stream."""
-    text = about(form)
+@pytest.mark.parametrize("output_format", ["text", "json", "markdown"])
+def test_complete(output_format: str) -> None:
+    """Every format lists the version, each setting, each area and each stream."""
+    text = about(output_format)
     for name in (
         __version__,
         *(setting.name for setting in SETTINGS),
@@ -26,7 +26,7 @@ def test_complete(form: str) -> None:
 
 
 def test_json_settings() -> None:
-    """The JSON form tells machines what is required and secret."""
+    """The JSON format marks required and secret settings."""
     known = json.loads(about("json"))
     settings = {setting["name"]: setting for setting in known["settings"]}
     assert {name for name, setting in settings.items() if setting["required"]} == {
@@ -39,16 +39,16 @@ def test_json_settings() -> None:
 
 
 def test_json_streams() -> None:
-    """The JSON form has every stream, in the order of the registry."""
+    """The JSON format has every stream in registry order."""
     names = [stream["name"] for stream in json.loads(about("json"))["streams"]]
     assert names == [stream.name for stream in STREAMS]
 
 
 def test_markdown_tables() -> None:
-    """The Markdown form is made of tables whose rows have as many cells as their heads."""
+    """The rows of each Markdown table have as many cells as its header."""
     rows = [line for line in about("markdown").splitlines() if line.startswith("|")]
-    heads = 1 + len(AREAS)
-    assert len(rows) == len(SETTINGS) + len(STREAMS) + 2 * heads
+    headers = 1 + len(AREAS)
+    assert len(rows) == len(SETTINGS) + len(STREAMS) + 2 * headers
     assert {row.count("|") for row in rows} == {4, 5}
 
 
@@ -61,19 +61,19 @@ def _lines(monkeypatch: pytest.MonkeyPatch, columns: int) -> list[str]:
 def test_text_fits_the_terminal(
     monkeypatch: pytest.MonkeyPatch, columns: int, longest: int
 ) -> None:
-    """Lines are as long as the terminal is wide, within reason."""
+    """Lines are as wide as the terminal, between 80 and 100 columns."""
     lengths = [len(line) for line in _lines(monkeypatch, columns)]
     assert longest - 10 < max(lengths) <= longest
 
 
-def test_text_marks_what_is_selected(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A star stands before each stream that is selected by default, and before no other."""
+def test_text_marks_default_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A star marks exactly the streams that are selected by default."""
     marked = {line.split()[1] for line in _lines(monkeypatch, 100) if line.startswith("* ")}
     assert marked == {stream.name for stream in STREAMS if stream.selected_by_default}
 
 
-def test_text_says_how_streams_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stream is incremental, read in full, or whichever the catalog says."""
+def test_text_shows_replication_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stream is shown as incremental, full table or either."""
     lines = {line[2:].split()[0]: line for line in _lines(monkeypatch, 100) if line[2:].split()}
     assert "incremental" in lines["profiles"]
     assert "full table" in lines["lists"]

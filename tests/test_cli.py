@@ -1,4 +1,4 @@
-"""The command: arguments, exit codes, and one line for each kind of fault."""
+"""The command line: arguments, exit codes, and one line for each kind of error."""
 
 from __future__ import annotations
 
@@ -25,20 +25,22 @@ TIMEOUT = 60
 
 
 @pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Takes back what the command does to logging and to signals."""
+def restore_logging() -> Iterator[None]:
+    """Restores the logging setup and the signal handlers after each test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    handlings = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal_handlers = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     yield
     root.handlers, root.level = handlers, level
-    for number, handling in handlings.items():
-        signal.signal(number, handling)
+    for number, handler in signal_handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str, Any], str]:
-    """Writes a file, bytes as they are and anything else as JSON, and gives its path."""
+    """Writes a file and returns its path; content that is not bytes is written as JSON."""
 
     def make(name: str, content: Any) -> str:
         path = tmp_path / name
@@ -55,29 +57,29 @@ def klaviyo(serve: Callable[[], Any]) -> Any:
 
 
 def config_for(url: str) -> dict[str, Any]:
-    """A good config for a server."""
+    """A valid config for a server."""
     return {"api_key": KEY, "start_date": "2026-01-01", "base_url": url}
 
 
 def lists_only() -> dict[str, Any]:
-    """A catalog that selects the lists."""
+    """A catalog with the stream of lists only."""
     entries = build_catalog()["streams"]
     return {"streams": [entry for entry in entries if entry["stream"] == "lists"]}
 
 
 def messages(text: str) -> list[dict[str, Any]]:
-    """The Singer messages of a text."""
+    """Parses Singer messages, one per line."""
     return [json.loads(line) for line in text.splitlines()]
 
 
-def faults(text: str) -> list[str]:
-    """What is said on stderr that is worse than a warning; nothing there is a traceback."""
+def errors(text: str) -> list[str]:
+    """The error lines of stderr, which must not contain a traceback."""
     assert "Traceback" not in text
     return [line for line in text.splitlines() if line.startswith(("CRITICAL", "ERROR"))]
 
 
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:
-    """--version needs nothing else and succeeds."""
+    """--version works without any other argument."""
     with pytest.raises(SystemExit) as exit_:
         main(["--version"])
     assert exit_.value.code == 0
@@ -85,7 +87,7 @@ def test_version(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help(capfd: pytest.CaptureFixture[str]) -> None:
-    """--help names every option, the way to a first sync, and the environment."""
+    """--help lists every option, a first sync and the environment variables."""
     with pytest.raises(SystemExit) as exit_:
         main(["--help"])
     assert exit_.value.code == 0
@@ -98,14 +100,14 @@ def test_help(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("flags", [["--discover"], ["-d"], ["-d", "-c", "absent.json"]])
 def test_discover(capfdbinary: pytest.CaptureFixture[bytes], flags: list[str]) -> None:
-    """--discover writes the catalog and nothing else, without a network or a config."""
+    """--discover writes only the catalog and needs neither a network nor a config."""
     assert main(flags) == 0
     assert json.loads(capfdbinary.readouterr().out) == build_catalog()
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
 def test_about(capfdbinary: pytest.CaptureFixture[bytes], form: str) -> None:
-    """--about describes the tap in the form asked for."""
+    """--about describes the tap in the requested format."""
     assert main(["--about", "--format", form]) == 0
     shown = capfdbinary.readouterr().out.decode()
     assert __version__ in shown
@@ -116,7 +118,7 @@ def test_about(capfdbinary: pytest.CaptureFixture[bytes], form: str) -> None:
     "flags", [["--discover", "--test"], ["--format", "xml"], ["--sync"], ["x"]]
 )
 def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) -> None:
-    """Arguments that make no sense get the usage and exit code 2."""
+    """Invalid arguments print the usage and exit with 2."""
     with pytest.raises(SystemExit) as exit_:
         main(flags)
     assert exit_.value.code == 2
@@ -127,18 +129,18 @@ def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) ->
 def test_sync(
     capfd: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any, flag: str
 ) -> None:
-    """A sync writes schema, records and a last state, and succeeds; old names of flags work."""
+    """A sync writes SCHEMA, RECORD and a final STATE; old flag names still work."""
     config = write("config.json", config_for(klaviyo.url))
     assert main(["-c", config, flag, write("catalog.json", lists_only())]) == 0
     shown = capfd.readouterr()
-    kinds = [message["type"] for message in messages(shown.out)]
-    assert (kinds[0], kinds[1], kinds[-1]) == ("SCHEMA", "RECORD", "STATE")
+    types = [message["type"] for message in messages(shown.out)]
+    assert (types[0], types[1], types[-1]) == ("SCHEMA", "RECORD", "STATE")
     assert KEY not in shown.out + shown.err
-    assert not faults(shown.err)
+    assert not errors(shown.err)
 
 
 def test_check(capfd: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any) -> None:
-    """--test writes a table to stderr, nothing to stdout, and succeeds if all is well."""
+    """--test writes its results to stderr, nothing to stdout, and exits 0 without errors."""
     config = write("config.json", config_for(klaviyo.url))
     assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), "--test"]) == 0
     shown = capfd.readouterr()
@@ -147,7 +149,7 @@ def test_check(capfd: pytest.CaptureFixture[str], write: Callable[..., str], kla
 
 
 @pytest.mark.parametrize(
-    ("status", "says"),
+    ("status", "expected"),
     [
         ("401 No", "api_key"),
         ("403 No", "lists:read"),
@@ -162,13 +164,13 @@ def test_refused(
     serve: Callable[[], Any],
     mode: list[str],
     status: str,
-    says: str,
+    expected: str,
 ) -> None:
-    """What Klaviyo refuses ends with exit code 1 and a line that says what to do."""
+    """A refused request exits 1 and logs a line with the remedy."""
     config = write("config.json", config_for(serve().answer(b"{}", status).url))
     assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), *mode]) == 1
     shown = capfd.readouterr()
-    assert says in faults(shown.err)[-1]
+    assert expected in errors(shown.err)[-1]
     assert KEY not in shown.out + shown.err
 
 
@@ -193,35 +195,35 @@ BAD_FILES: dict[str, tuple[str, Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("role", "content", "says"), BAD_FILES.values(), ids=BAD_FILES.keys())
+@pytest.mark.parametrize(("role", "content", "expected"), BAD_FILES.values(), ids=BAD_FILES.keys())
 def test_bad_files(
     capfd: pytest.CaptureFixture[str],
     write: Callable[..., str],
     klaviyo: Any,
     role: str,
     content: Any,
-    says: str,
+    expected: str,
 ) -> None:
-    """A bad file ends with exit code 1 and one line that names it; nothing is sent or written."""
+    """An invalid file exits 1 with one line that names it; nothing is sent or written."""
     files = {"config": write("config.json", config_for(klaviyo.url))}
     files[role] = write("bad.json", content) if content is not None else "absent.json"
     assert main([part for name, path in files.items() for part in (f"--{name}", path)]) == 1
     shown = capfd.readouterr()
     assert shown.out == ""
-    (line,) = faults(shown.err)
+    (line,) = errors(shown.err)
     assert line.startswith("CRITICAL ")
-    assert says in line
+    assert expected in line
     assert not klaviyo.requests
 
 
 def test_debug(capfd: pytest.CaptureFixture[str], write: Callable[..., str]) -> None:
-    """With --debug a traceback follows the line."""
+    """--debug adds a traceback."""
     assert main(["--debug", "-c", write("config.json", {})]) == 1
     assert "Traceback" in capfd.readouterr().err
 
 
 def test_broken_pipe() -> None:
-    """When the target goes away the tap ends quietly with exit code 1."""
+    """The tap exits 1 without a message when the target closes the pipe."""
     command = [sys.executable, "-m", "tap_klaviyo", "--discover"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -238,7 +240,7 @@ def test_a_signal_amid_another(
     monkeypatch: pytest.MonkeyPatch,
     line: int,
 ) -> None:
-    """Whichever line the handling of a signal is at when another comes, the run is stopped."""
+    """A second signal at any line of the signal handler still stops the run."""
     klaviyo = serve()
     more = {**LISTS, "links": {"next": f"{klaviyo.url}/api/lists?page%5Bcursor%5D=2"}}
     klaviyo.answer(json.dumps(more).encode()).answer(json.dumps(LISTS).encode())
@@ -267,13 +269,13 @@ def test_a_signal_amid_another(
     assert next(lines) > line
 
 
-def test_a_stopped_run_of_which_a_stream_was_refused(
+def test_a_stopped_run_with_a_refused_stream(
     serve: Callable[[], Any],
     write: Callable[[str, Any], str],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The exit code is the signal's, and what could not be read is said all the same."""
+    """A stopped run exits with the signal's code and still names the streams it could not read."""
     klaviyo = serve()
     more = {**LISTS, "links": {"next": f"{klaviyo.url}/api/lists?page%5Bcursor%5D=2"}}
     klaviyo.answer(b"{}", "403 Forbidden").answer(json.dumps(more).encode())
@@ -290,7 +292,7 @@ def test_a_stopped_run_of_which_a_stream_was_refused(
     for entry in chosen["streams"]:
         entry["metadata"][0]["metadata"]["selected"] = True
     assert main(["-c", config, "--catalog", write("catalog.json", chosen)]) == 128 + signal.SIGTERM
-    said = capfd.readouterr().err
-    assert "1 of 2 streams could not be read (segments)" in said
-    assert "the run ended before the others were complete" in said
-    assert "Stopped by SIGTERM" in said
+    logged = capfd.readouterr().err
+    assert "1 of 2 streams could not be read (segments)" in logged
+    assert "the run ended before the others were complete" in logged
+    assert "Stopped by SIGTERM" in logged

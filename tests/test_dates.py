@@ -1,4 +1,4 @@
-"""Moments: text in, UTC out."""
+"""Parsing dates and times to UTC."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DATES = {
     "2024-02-29T00:00:00Z": "2024-02-29T00:00:00+00:00",
 }
 
-NO_DATES = [
+INVALID_DATES = [
     *("", " ", "12", "2026", "2026-01", "20260131", "2026-W05", "tomorrow", "10:20:30"),
     *("2026-02-30", "2026-13-01", "2026-01-31T25:00:00Z", "2026-01-31T10:20:30+99:00"),
     *("P1D", "2026-01-31T00:00:00Z/P1D", "2026-01-31T00:00:00Z/2026-02-01T00:00:00Z"),
@@ -33,13 +33,13 @@ NO_DATES = [
 
 @pytest.mark.parametrize(("text", "expected"), DATES.items())
 def test_dates(text: str, expected: str) -> None:
-    """RFC 3339, ISO dates and Klaviyo's variations are understood; no zone means UTC."""
+    """RFC 3339, ISO dates and Klaviyo's variations are parsed; no zone means UTC."""
     assert parse_utc(text).isoformat() == expected
 
 
-@pytest.mark.parametrize("text", NO_DATES)
-def test_no_dates(text: str) -> None:
-    """Half-dates, spans and what no calendar has are refused."""
+@pytest.mark.parametrize("text", INVALID_DATES)
+def test_invalid_dates(text: str) -> None:
+    """Incomplete dates, intervals and dates that do not exist raise ValueError."""
     with pytest.raises(ValueError, match="not a date"):
         parse_utc(text)
 
@@ -49,15 +49,15 @@ def test_no_dates(text: str) -> None:
     st.integers(min_value=-14 * 60, max_value=14 * 60),
 )
 def test_round_trip(moment: datetime, offset: int) -> None:
-    """A moment survives whatever offset it is written with, and comes back in plain UTC."""
+    """A time with any offset is converted to the same moment in UTC."""
     zoned = moment.replace(tzinfo=timezone(timedelta(minutes=offset)))
     assert parse_utc(zoned.isoformat()) == zoned
     assert parse_utc(zoned.isoformat()).tzinfo is timezone.utc
 
 
 @given(st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}[-+:.0-9 /PTZ]{0,24}\Z"))
-def test_near_misses(text: str) -> None:
-    """Whatever looks like a date either is one or raises ValueError."""
+def test_date_like_text(text: str) -> None:
+    """Text that looks like a date is parsed or raises ValueError."""
     try:
         moment = parse_utc(text)
     except ValueError:

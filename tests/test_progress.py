@@ -1,4 +1,4 @@
-"""Bars where somebody watches, nothing elsewhere."""
+"""Progress bars on a terminal, none elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tap_klaviyo.sync.progress import Bars, progress_for_terminal
 
 
 class Terminal(io.StringIO):
-    """A stderr that somebody watches."""
+    """A stderr that is a terminal."""
 
     def isatty(self) -> bool:
         """It is a terminal."""
@@ -22,7 +22,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
-    """The root logger without a handler, and a terminal as wide as the bars need."""
+    """The root logger without handlers, and a terminal wide enough for the bars."""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
     root = logging.getLogger()
@@ -32,7 +32,7 @@ def logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[logging.Logger]:
 
 
 def shown(stderr: io.StringIO) -> str:
-    """What a run of two streams leaves on ``stderr``, log lines included."""
+    """Output of a run of two streams on ``stderr``, log lines included."""
     root = logging.getLogger()
     with redirect_stderr(stderr):
         root.handlers = [logging.StreamHandler(stderr)]
@@ -49,12 +49,12 @@ def shown(stderr: io.StringIO) -> str:
 
 
 def test_pipe() -> None:
-    """In a pipe or under cron nothing but log lines is shown."""
+    """Without a terminal only log lines are written."""
     assert shown(io.StringIO()) == "METRIC: {}\nsomething to know\n"
 
 
 def test_terminal() -> None:
-    """On a terminal each stream has a bar with its records, and log lines come above."""
+    """On a terminal each stream has a bar with its record count; log lines appear above."""
     text = shown(Terminal())
     for expected in ("open", "lists", "1,234 records", "100%", "something to know"):
         assert expected in text
@@ -62,13 +62,13 @@ def test_terminal() -> None:
 
 
 def test_stdout_stays_clean(capsys: pytest.CaptureFixture[str]) -> None:
-    """Bars never touch stdout, which belongs to the messages."""
+    """Progress bars never write to stdout."""
     shown(Terminal())
     assert capsys.readouterr().out == ""
 
 
 def test_logging_afterwards(logger: logging.Logger) -> None:
-    """After the bars, log lines go to stderr as before, metrics included."""
+    """After the run, log lines go to stderr as before, metrics included."""
     terminal = Terminal()
     before = len(shown(terminal))
     with redirect_stderr(terminal):
@@ -77,7 +77,7 @@ def test_logging_afterwards(logger: logging.Logger) -> None:
 
 
 def test_failing_run() -> None:
-    """A run that fails leaves the terminal as it was."""
+    """A failed run restores the terminal."""
     terminal = Terminal()
     with redirect_stderr(terminal):
         progress = progress_for_terminal()

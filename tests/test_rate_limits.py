@@ -1,4 +1,4 @@
-"""Klaviyo's rate limits, on a clock that only sleeping moves."""
+"""Rate limits, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tap_klaviyo.streams.model import TIERS
 
 
 class Clock:
-    """A clock that only sleeping moves."""
+    """Simulated time that only ``sleep`` advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
-        """Seconds."""
+        """The time in seconds."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
-        """Lets the time pass at once."""
+        """Advances the clock without waiting."""
         assert seconds > 0
         self.now += seconds
 
 
-def passed(limiter: RateLimiter, clock: Clock, count: int) -> list[float]:
-    """The moments at which ``count`` requests pass."""
+def request_times(limiter: RateLimiter, clock: Clock, count: int) -> list[float]:
+    """The times at which the limiter allows ``count`` requests."""
     moments = []
     for _ in range(count):
         limiter.wait()
@@ -36,8 +36,8 @@ def passed(limiter: RateLimiter, clock: Clock, count: int) -> list[float]:
     return moments
 
 
-def most_within(moments: list[float], seconds: float) -> int:
-    """The largest number of moments in any stretch of ``seconds``."""
+def maximum_within(moments: list[float], seconds: float) -> int:
+    """The maximum number of requests in any period of ``seconds``."""
     return max(
         bisect.bisect_left(moments, moment + seconds) - place
         for place, moment in enumerate(moments)
@@ -47,28 +47,28 @@ def most_within(moments: list[float], seconds: float) -> int:
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("share", [1.0, 0.25, 0.01])
 def test_neither_limit_is_ever_exceeded(tier: str, share: float) -> None:
-    """In no second and in no minute do more requests pass than the share of the tier allows."""
+    """No second and no minute has more requests than the quota share of the tier allows."""
     clock = Clock()
     limiter = RateLimiter(tier, share, clock, clock.sleep)
     burst, steady = (max(1, int(limit * share)) for limit in TIERS[tier][:2])
-    moments = passed(limiter, clock, steady * 2 + 5)
-    assert most_within(moments, 1.0) <= burst
-    assert most_within(moments, 60.0) <= steady
+    moments = request_times(limiter, clock, steady * 2 + 5)
+    assert maximum_within(moments, 1.0) <= burst
+    assert maximum_within(moments, 60.0) <= steady
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_the_limit_is_made_use_of(tier: str) -> None:
-    """Over some minutes at least 95 % of what Klaviyo allows passes."""
+def test_the_limit_is_used(tier: str) -> None:
+    """Over several minutes at least 95 % of the allowed requests are sent."""
     clock = Clock()
     steady = TIERS[tier][1]
     count = steady * 10
-    moments = passed(RateLimiter(tier, 1.0, clock, clock.sleep), clock, count)
+    moments = request_times(RateLimiter(tier, 1.0, clock, clock.sleep), clock, count)
     allowed = steady * (1 + (moments[-1] - moments[0]) / 60)
     assert count >= 0.95 * (allowed - steady)
 
 
-def test_a_closed_gate_lets_nothing_pass() -> None:
-    """Whoever comes while the gate is closed waits until it opens."""
+def test_a_paused_limiter_allows_no_request() -> None:
+    """A request during a pause waits until the end of the longest pause."""
     clock = Clock()
     limiter = RateLimiter("XL", 1.0, clock, clock.sleep)
     limiter.pause(30)
@@ -78,6 +78,6 @@ def test_a_closed_gate_lets_nothing_pass() -> None:
 
 
 def test_every_stream_has_a_tier() -> None:
-    """The rate limit of each stream is one of Klaviyo's."""
+    """The rate limit tier of each stream is one of Klaviyo's."""
     for stream in STREAMS:
         assert {stream.tier, *stream.slow_fields.values()} <= TIERS.keys()

@@ -1,4 +1,4 @@
-"""What the user says of reports, and what the account has, make questions."""
+"""Building report queries from settings and account data."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ METRICS = Metrics(
 )
 REPORTS = [stream.name for stream in STREAMS if stream.report]
 
-Ask = Callable[..., list[ReportQuery]]
+BuildQueries = Callable[..., list[ReportQuery]]
 
 
 @pytest.fixture
-def ask(configure: Callable[..., Config], select: Callable[..., SelectedStream]) -> Ask:
-    """The questions for a stream of an account, of which reports are said in the settings."""
+def queries_for(
+    configure: Callable[..., Config], select: Callable[..., SelectedStream]
+) -> BuildQueries:
+    """Builds the report queries of a stream from ``reports`` settings and account data."""
 
     def make(
         stream: str,
@@ -41,13 +43,13 @@ def ask(configure: Callable[..., Config], select: Callable[..., SelectedStream])
         without: tuple[str, ...] = (),
         **known: Any,
     ) -> list[ReportQuery]:
-        tap_metadata = {
+        account_data = {
             "metrics": METRICS,
             "time_zone": ZoneInfo("Europe/Paris"),
             "revenue_metric": "",
             **known,
         }
-        account: Any = SimpleNamespace(**tap_metadata)
+        account: Any = SimpleNamespace(**account_data)
         return build_queries(
             select(stream, *without), configure(reports=reports or {}).reports, account
         )
@@ -56,9 +58,9 @@ def ask(configure: Callable[..., Config], select: Callable[..., SelectedStream])
 
 
 @pytest.mark.parametrize("stream", [name for name in REPORTS if name != "metric_aggregates"])
-def test_default(ask: Ask, stream: str) -> None:
-    """A stream of which the user says nothing has one report, of all that is selected."""
-    (query,) = ask(stream)
+def test_default(queries_for: BuildQueries, stream: str) -> None:
+    """A stream without configured reports has one default report with all selected statistics."""
+    (query,) = queries_for(stream)
     report = query.report
     assert query.name == "default"
     assert query.interval == ("daily" if report.series else "monthly")
@@ -68,15 +70,15 @@ def test_default(ask: Ask, stream: str) -> None:
     assert query.time_zone.key == "Europe/Paris"
 
 
-def test_default_aggregates(ask: Ask) -> None:
-    """Metric aggregates tell of Klaviyo's own metrics that the account has."""
-    found = ask("metric_aggregates")
+def test_default_aggregates(queries_for: BuildQueries) -> None:
+    """The default metric aggregates cover Klaviyo's own metrics of the account."""
+    found = queries_for("metric_aggregates")
     assert [query.metric_id for query in found] == ["C", "O"]
     assert {query.statistics for query in found} == {("count", "sum_value", "unique")}
 
 
-def test_own_reports(ask: Ask) -> None:
-    """Reports of the user's take the place of the default one, each for its stream."""
+def test_own_reports(queries_for: BuildQueries) -> None:
+    """Configured reports replace the default report of their stream."""
     reports = {
         "weekly": {"stream": "flow_series_report", "interval": "weekly", "window": "P60D"},
         "named": {
@@ -87,28 +89,32 @@ def test_own_reports(ask: Ask) -> None:
             "conversion_metric": "opened email",
         },
     }
-    weekly, named = ask("flow_series_report", reports)
+    weekly, named = queries_for("flow_series_report", reports)
     assert (weekly.name, weekly.interval, weekly.window.days) == ("weekly", "weekly", 60)
     assert (named.name, named.interval, named.window.days) == ("named", "daily", 30)
     assert named.statistics == ("opens", "clicks")
     assert named.extra_groups == ("flow_name",)
     assert named.filter == 'equals(flow_id,"F")'
     assert named.metric_id == "O"
-    assert [query.name for query in ask("flow_values_report", reports)] == ["default"]
+    assert [query.name for query in queries_for("flow_values_report", reports)] == ["default"]
 
 
-def test_own_aggregates(ask: Ask) -> None:
-    """The metrics of aggregates are named as the user knows them, by name or id."""
+def test_own_aggregates(queries_for: BuildQueries) -> None:
+    """Metrics of aggregates are configured by name or id."""
     reports = {"r": {"stream": "metric_aggregates", "metrics": ["Opened Email", "P"]}}
-    assert [query.metric_id for query in ask("metric_aggregates", reports)] == ["O", "X", "P"]
+    assert [query.metric_id for query in queries_for("metric_aggregates", reports)] == [
+        "O",
+        "X",
+        "P",
+    ]
 
 
-def test_what_is_not_selected_is_not_asked_for(ask: Ask) -> None:
-    """A statistic that the catalog deselects is left out; without any, Klaviyo still wants one."""
-    (query,) = ask("segment_values_report", without=("members_added",))
+def test_deselected_statistics_are_not_requested(queries_for: BuildQueries) -> None:
+    """A deselected statistic is not requested; if all are deselected the first one is."""
+    (query,) = queries_for("segment_values_report", without=("members_added",))
     assert set(query.statistics) == {"total_members", "members_removed", "net_members_changed"}
     every = tuple(load_schema("segment_statistics")["properties"])
-    (query,) = ask("segment_values_report", without=every)
+    (query,) = queries_for("segment_values_report", without=every)
     assert query.statistics == every[:1]
 
 
@@ -117,20 +123,20 @@ def test_what_is_not_selected_is_not_asked_for(ask: Ask) -> None:
     [({"revenue_metric": "R"}, "R"), ({"revenue_metric": ""}, "P")],
     ids=["mapped to revenue", "by its name"],
 )
-def test_conversion_metric(ask: Ask, known: dict[str, Any], metric: str) -> None:
-    """Conversions are orders: of the metric mapped to revenue, or of the one that is so named."""
-    (query,) = ask("campaign_values_report", **known)
+def test_conversion_metric(queries_for: BuildQueries, known: dict[str, Any], metric: str) -> None:
+    """The conversion metric is the one mapped to revenue, otherwise "Placed Order"."""
+    (query,) = queries_for("campaign_values_report", **known)
     assert query.metric_id == metric
 
 
-def test_no_conversion_metric(ask: Ask) -> None:
-    """Where nobody can know what a conversion is, the stream says which setting is wanted."""
+def test_no_conversion_metric(queries_for: BuildQueries) -> None:
+    """A stream without a conversion metric fails and names the missing setting."""
     with pytest.raises(StreamError, match="Set conversion_metric in 'reports'"):
-        ask("campaign_values_report", metrics=Metrics([]))
+        queries_for("campaign_values_report", metrics=Metrics([]))
 
 
 @pytest.mark.parametrize(
-    ("stream", "options", "says"),
+    ("stream", "options", "expected"),
     [
         ("flow_values_report", {"statistics": ["open"]}, "statistics: unknown 'open'; expected"),
         ("flow_values_report", {"group_by": ["subject"]}, "group_by: unknown 'subject'; expected"),
@@ -140,7 +146,9 @@ def test_no_conversion_metric(ask: Ask) -> None:
         ("metric_aggregates", {"metrics": ["O", "Orders"]}, "metrics: unknown 'Orders'"),
     ],
 )
-def test_mistakes(ask: Ask, stream: str, options: dict[str, Any], says: str) -> None:
-    """What cannot be asked is named with the report, the option and what there is."""
-    with pytest.raises(ConfigError, match=f"reports.mine.{says}"):
-        ask(stream, {"mine": {"stream": stream, **options}})
+def test_invalid_reports(
+    queries_for: BuildQueries, stream: str, options: dict[str, Any], expected: str
+) -> None:
+    """An invalid option is reported with the report, the option and the known values."""
+    with pytest.raises(ConfigError, match=f"reports.mine.{expected}"):
+        queries_for(stream, {"mine": {"stream": stream, **options}})

@@ -1,4 +1,4 @@
-"""The bundled schemas: the rules they keep, and their agreement with Klaviyo's own models."""
+"""The bundled schemas follow our rules and agree with the models of Klaviyo's client."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ SINGER_IO = {
 
 
 def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield path and node of everything below a schema; `[]` stands for elements of an array."""
+    """Yields the path and node of each property of a schema; `[]` marks array elements."""
     for name, node in schema.get("properties", {}).items():
         yield f"{path}{name}", node
         yield from nodes(node, f"{path}{name}.")
@@ -125,47 +125,47 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 
 
 def written(file: str) -> dict[str, Any]:
-    """Return a schema as it stands in its file."""
+    """Returns a schema as it is written in its file."""
     schema: dict[str, Any] = json.loads((ROOT / "schemas" / file).read_text("utf-8"))
     return schema
 
 
 def inlined(file: str) -> dict[str, Any]:
-    """Return a schema with those it refers to put in."""
+    """Returns a schema with its references resolved."""
     schema: dict[str, Any] = check_schemas.load(file)
     return schema
 
 
 def types(node: dict[str, Any]) -> list[str]:
-    """Return the types of a node, of which a file may write a single one as a string."""
+    """Returns the types of a node as a list, also if the file has a single string."""
     listed: str | list[str] = node["type"]
     return [listed] if isinstance(listed, str) else listed
 
 
 @pytest.mark.parametrize("file", FILES)
 class TestRules:
-    """What holds for every file."""
+    """Rules for every schema file."""
 
     def test_valid(self, file: str) -> None:
-        """A schema is valid JSON schema, draft 4, and describes an object."""
+        """A schema is valid JSON Schema draft 4 and describes an object."""
         schema = inlined(file)
         jsonschema.Draft4Validator.check_schema(schema)
         assert schema["type"] == "object"
         assert schema["properties"]
 
     def test_top_level(self, file: str) -> None:
-        """A file has nothing on top but its type, its properties and the shapes it extends."""
+        """A file has only a type, properties and the schemas it extends at the top level."""
         assert {"type", "properties"} <= written(file).keys() <= {"type", "properties", "allOf"}
 
     def test_references(self, file: str) -> None:
-        """A schema refers to files of the same folder only, by their bare names."""
+        """A schema refers only to files of the same folder, by file name."""
         schema = written(file)
         references = [node["$ref"] for _, node in nodes(schema) if "$ref" in node]
         references += [base["$ref"] for base in schema.get("allOf", ())]
         assert set(references) <= set(FILES) - {file}
 
     def test_keywords(self, file: str) -> None:
-        """A node uses a few keywords that every target understands, and a reference at most."""
+        """A node uses only keywords that every target supports, and references."""
         for path, node in nodes(written(file)):
             assert node.keys() <= KEYWORDS | {"$ref"}, path
         for path, node in nodes(inlined(file)):
@@ -173,19 +173,19 @@ class TestRules:
             assert node.get("format", "date-time") == "date-time", path
 
     def test_descriptions(self, file: str) -> None:
-        """Every property is described in a sentence or two that fit a tooltip."""
+        """Every property has a description of at most 200 characters."""
         for path, node in nodes(written(file)):
             if not path.endswith("[]"):
                 assert node["description"].endswith("."), path
                 assert len(node["description"]) <= 200, path
 
     def test_names(self, file: str) -> None:
-        """Names fit a column of PostgreSQL."""
+        """Names fit into PostgreSQL's column name limit."""
         for path, _ in nodes(inlined(file)):
             assert len(path.rpartition(".")[2].removesuffix("[]")) <= 63, path
 
     def test_types(self, file: str) -> None:
-        """Types are known; null comes first, and objects and arrays before strings."""
+        """Types are valid; null comes first and string last."""
         for path, node in nodes(inlined(file)):
             names = types(node)
             assert set(names) <= TYPES, path
@@ -194,7 +194,7 @@ class TestRules:
             assert "format" not in node or names[-1] == "string", path
 
     def test_keys(self, file: str) -> None:
-        """Only the key of a record may not be null."""
+        """Only key properties are not nullable."""
         keys = KEYS[file]
         properties = inlined(file)["properties"]
         assert {name for name, node in properties.items() if "null" not in types(node)} == keys
@@ -203,12 +203,12 @@ class TestRules:
                 assert node["type"][0] == "null", path
 
     def test_arrays(self, file: str) -> None:
-        """An array says what it holds."""
+        """An array declares the type of its items."""
         for path, node in nodes(inlined(file)):
             assert ("array" in types(node)) == ("items" in node), path
 
     def test_objects(self, file: str) -> None:
-        """A nested object lists its attributes, if it has fixed ones, and admits more."""
+        """A nested object lists its fixed attributes and allows additional ones."""
         for path, node in nodes(written(file)):
             if "object" in node.get("type", ()):
                 assert node["additionalProperties"] is True, path
@@ -216,14 +216,14 @@ class TestRules:
 
 
 def test_resource_type() -> None:
-    """Every resource, which is a record with an id, says which kind of record it is."""
+    """Every record with an id has a type."""
     for file in (file for file in FILES if "id" in KEYS[file]):
         assert inlined(file)["properties"]["type"]["type"] == ["null", "string"], file
 
 
 @pytest.mark.parametrize(("file", "path"), FREE_FORM)
 def test_free_form(file: str, path: str) -> None:
-    """What Klaviyo leaves to its users has no fixed attributes."""
+    """Free-form objects have no fixed attributes."""
     node = dict(nodes(inlined(file)))[path]
     assert node["properties"] == {}
 
@@ -238,7 +238,7 @@ def test_free_form(file: str, path: str) -> None:
     ],
 )
 def test_superset(file: str, word: str, path: str) -> None:
-    """Whoever comes from singer-io's tap finds each of its attributes, with the same type."""
+    """Each attribute of singer-io's tap exists with the same type."""
     node = dict(nodes(inlined(file)))[path]
     if word == "date-time":
         assert node["format"] == word
@@ -247,7 +247,7 @@ def test_superset(file: str, word: str, path: str) -> None:
 
 
 def test_agreement(capsys: pytest.CaptureFixture[str]) -> None:
-    """The schemas agree with the models of Klaviyo's client, and the tool says so in one line."""
+    """The schemas agree with the models of Klaviyo's client; the tool prints one line."""
     assert check_schemas.main() == 0
     assert capsys.readouterr().out == f"{len(FILES)} schemas agree with klaviyo-api 24.0.0\n"
 
@@ -369,11 +369,11 @@ NULLABLE = ["null", "string"]
     ],
 )
 def test_difference(file: str, path: str, node: dict[str, Any] | None, line: str) -> None:
-    """The tool names each attribute in which a schema and the client differ."""
+    """The tool names each attribute that differs between a schema and the client."""
     schema = inlined(file)
-    *above, name = path.split(".")
+    *parents, name = path.split(".")
     properties = schema["properties"]
-    for step in above:
+    for step in parents:
         properties = properties[step]["properties"]
     if node is None:
         del properties[name]
@@ -383,7 +383,7 @@ def test_difference(file: str, path: str, node: dict[str, Any] | None, line: str
 
 
 def test_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The tool fails on a difference, on a schema that no row describes, and on one too few."""
+    """The tool fails on a difference, an unknown schema and a missing schema."""
     folder = shutil.copytree(ROOT / "schemas", tmp_path / "schemas")
     tag = folder / "tag.json"
     tag.write_text(tag.read_text("utf-8").replace('"name"', '"text"'), "utf-8")

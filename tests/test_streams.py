@@ -1,4 +1,4 @@
-"""Every stream of the registry can be shaped, whatever kind it is of."""
+"""The page parser supports every stream of the registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Select = Callable[..., SelectedStream]
 Document = dict[str, Any]
 EXTRACTED = "2026-01-01T00:00:00.000000Z"
 
-KEYS: dict[str, Document] = {
+REQUIRED_ATTRIBUTES: dict[str, Document] = {
     "global_exclusions": {"email": "jo@example.com"},
     "list_exclusions": {
         "subscriptions": {
@@ -31,15 +31,15 @@ KEYS: dict[str, Document] = {
         }
     },
 }
-"""Attributes without which a resource of a stream is no record."""
+"""Attributes that a resource needs to become a record, by stream."""
 
 
 @pytest.mark.parametrize("name", [stream.name for stream in STREAMS if not stream.report])
 def test_every_stream(select: Select, name: str) -> None:
-    """Every stream shapes an empty page, and a resource of which only the key is known."""
+    """Every stream parses an empty page and a resource that has nothing but its key."""
     selected = select(name)
     parser = PageParser(selected)
-    resource = {"id": "01A", "attributes": KEYS.get(name, {})}
+    resource = {"id": "01A", "attributes": REQUIRED_ATTRIBUTES.get(name, {})}
     page = parser.parse(json.dumps({"data": [resource]}).encode(), "01P")
     (line,) = parser.encode(page.records, EXTRACTED).splitlines()
     record = json.loads(line)["record"]

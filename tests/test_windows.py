@@ -1,4 +1,4 @@
-"""Time cut into windows, and the low-water mark that moves over what is done."""
+"""Splitting time into windows, and the low-water mark."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ START = 1_000
 
 
 class Readers(RuleBasedStateMachine):
-    """Readers take, cut and finish windows of one timeline in any order.
+    """Readers take, split and finish windows of one tracker in any order.
 
-    The model keeps a book of every second: how often it was done, and who has it open. A window
-    holds no more than the goal, as it would be cut there.
+    The model counts how often each second was read and which windows are open. No window holds
+    more than ``split_after`` records, because a reader would split it there.
     """
 
     @initialize(
@@ -26,7 +26,7 @@ class Readers(RuleBasedStateMachine):
         windows=st.integers(min_value=1, max_value=5),
     )
     def begin(self, length: int, split_after: int, page_size: int, windows: int) -> None:
-        """Everything waits."""
+        """All windows are pending."""
         self.split_after = split_after
         self.read_ahead = split_after * windows
         self.tracker = WindowTracker(
@@ -40,14 +40,14 @@ class Readers(RuleBasedStateMachine):
         self.times_done = dict.fromkeys(range(START, self.end), 0)
         self.open: list[Window] = []
         self.finished: dict[Window, int] = {}
-        self.last_mark = START
+        self.last_low_water_mark = START
 
     def oldest_not_done(self) -> int:
-        """The mark as the book has it."""
+        """The low-water mark according to the model."""
         return next((second for second, times in self.times_done.items() if not times), self.end)
 
     def beyond(self) -> int:
-        """How many records are done beyond the mark, with those that open windows may hold."""
+        """Number of records after the low-water mark, read or possibly in open windows."""
         low_water_mark = self.tracker.low_water_mark
         done = sum(
             records for window, records in self.finished.items() if window.start > low_water_mark
@@ -60,7 +60,7 @@ class Readers(RuleBasedStateMachine):
         before = self.beyond()
         window = self.tracker.take(readers)
         if window is None:
-            # Somebody else must be at work: otherwise nobody could ever go on.
+            # Another window must be open, otherwise the read would never end.
             assert self.open or self.tracker.finished
             return
         assert START <= window.start < window.end <= self.end
@@ -71,8 +71,8 @@ class Readers(RuleBasedStateMachine):
 
     @precondition(lambda self: any(window.end - window.start > 1 for window in self.open))
     @rule(data=st.data())
-    def cut(self, data: st.DataObject) -> None:
-        """A reader keeps the first part of its window and gives the rest back."""
+    def split(self, data: st.DataObject) -> None:
+        """A reader keeps the first part of its window and returns the rest."""
         wide = [window for window in self.open if window.end - window.start > 1]
         window = data.draw(st.sampled_from(wide))
         at = data.draw(st.integers(min_value=window.start + 1, max_value=window.end - 1))
@@ -81,7 +81,7 @@ class Readers(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), records=st.integers(min_value=0, max_value=10_000))
-    def see(self, data: st.DataObject, records: int) -> None:
+    def observe(self, data: st.DataObject, records: int) -> None:
         """A page shows how many records a window holds."""
         window = data.draw(st.sampled_from(self.open))
         self.tracker.observe(window, records, window.start if records else None)
@@ -89,7 +89,7 @@ class Readers(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(data=st.data(), share=st.floats(min_value=0, max_value=1))
     def finish(self, data: st.DataObject, share: float) -> None:
-        """A reader is done with its window."""
+        """A reader finishes its window."""
         self._finish(data.draw(st.sampled_from(self.open)), int(self.split_after * share))
 
     def _finish(self, window: Window, records: int) -> None:
@@ -100,20 +100,20 @@ class Readers(RuleBasedStateMachine):
         self.tracker.finish(window, records)
 
     @invariant()
-    def mark_is_exact(self) -> None:
-        """The mark is the oldest second that is not done, and never goes back."""
+    def low_water_mark_is_exact(self) -> None:
+        """The low-water mark is the oldest second that was not read, and never moves back."""
         assert self.tracker.low_water_mark == self.oldest_not_done()
-        assert self.tracker.low_water_mark >= self.last_mark
-        self.last_mark = self.tracker.low_water_mark
+        assert self.tracker.low_water_mark >= self.last_low_water_mark
+        self.last_low_water_mark = self.tracker.low_water_mark
 
     @invariant()
-    def run_ahead_is_bounded(self) -> None:
-        """No more records are in hand beyond the mark than allowed, the mark's own apart."""
+    def read_ahead_is_bounded(self) -> None:
+        """Records after the low-water mark never exceed ``read_ahead`` plus one window."""
         assert self.beyond() <= self.read_ahead + self.split_after
 
     def teardown(self) -> None:
-        """From any state the rest can be read, and then each second was done exactly once."""
-        if not hasattr(self, "timeline"):
+        """From any state the rest can be read, and each second is read exactly once."""
+        if not hasattr(self, "tracker"):
             return
         for _ in range(10_000):
             if (window := self.tracker.take(1)) is not None:
@@ -131,8 +131,8 @@ TestReaders = Readers.TestCase
 TestReaders.settings = settings(max_examples=100)
 
 
-def seen(per_second: int, *, end: int = 100_000, pages: int = 8, **sizes: int) -> WindowTracker:
-    """A timeline of which the first 10 seconds are done and were ``pages`` of some density."""
+def observed(per_second: int, *, end: int = 100_000, pages: int = 8, **sizes: int) -> WindowTracker:
+    """A tracker whose first 10 seconds were read as ``pages`` pages of a given density."""
     tracker = WindowTracker(
         0, end, **{"split_after": 100, "page_size": 10, "read_ahead": 1_000, **sizes}
     )
@@ -145,7 +145,7 @@ def seen(per_second: int, *, end: int = 100_000, pages: int = 8, **sizes: int) -
 
 
 def test_nothing_to_read() -> None:
-    """A span without a second is finished from the start."""
+    """An empty period is finished from the start."""
     tracker = WindowTracker(5, 5, split_after=1, page_size=1, read_ahead=1)
     assert tracker.take(1) is None
     assert tracker.finished
@@ -153,55 +153,55 @@ def test_nothing_to_read() -> None:
 
 
 def test_unknown_density() -> None:
-    """As long as nothing is known, all that waits is one window, however many readers are idle."""
+    """Without a density estimate all pending time is one window."""
     assert WindowTracker(0, 100, split_after=1, page_size=1, read_ahead=4).take(30) == (0, 100)
 
 
 def test_width_follows_density() -> None:
-    """A window is at most four times as wide as holds the goal at the density seen."""
-    tracker = seen(per_second=5)
+    """A window is at most four times as wide as the observed density suggests."""
+    tracker = observed(per_second=5)
     assert tracker.take(1) == (10, 90)
     assert tracker.take(1) == (90, 170)
 
 
 def test_first_pages_are_not_trusted() -> None:
-    """As long as few pages are known, what waits is shared out by time, however dense they were."""
-    tracker = seen(per_second=5_000, end=1_010, pages=1)
+    """Pending time is shared evenly among idle readers while few pages are known."""
+    tracker = observed(per_second=5_000, end=1_010, pages=1)
     assert [tracker.take(readers) for readers in (10, 9)] == [(10, 110), (110, 210)]
 
 
 @pytest.mark.parametrize(("pages", "width"), [(8, 20), (7, 10)])
-def test_few_pages_say_too_little(pages: int, width: int) -> None:
-    """As long as few pages are known more is shared out than they suggest, so bursts are found."""
-    assert seen(per_second=1, end=210, pages=pages).take(20) == (10, 10 + width)
+def test_early_density_estimates_are_raised(pages: int, width: int) -> None:
+    """Windows are narrower than the estimate suggests while few pages are known."""
+    assert observed(per_second=1, end=210, pages=pages).take(20) == (10, 10 + width)
 
 
-def test_idle_readers_share_what_waits() -> None:
-    """What may hold a few pages is shared evenly among the readers that are idle."""
-    tracker = seen(per_second=1, end=210)
+def test_idle_readers_share_pending_time() -> None:
+    """Pending time that may hold a few pages is shared evenly among idle readers."""
+    tracker = observed(per_second=1, end=210)
     taken = [tracker.take(readers) for readers in (4, 3, 2, 1)]
     assert taken == [(10, 60), (60, 110), (110, 160), (160, 210)]
 
 
-def test_little_is_not_shared() -> None:
-    """Nobody gets a part that would hold less than two pages."""
-    tracker = seen(per_second=1, end=60)
+def test_small_windows_are_not_shared() -> None:
+    """No reader gets a window with less than two expected pages."""
+    tracker = observed(per_second=1, end=60)
     assert tracker.take(30) == (10, 35)
 
 
 @pytest.mark.parametrize(("seconds", "worth"), [(20, False), (21, True)])
-def test_what_is_worth_sharing(seconds: int, worth: bool) -> None:
-    """What may hold more than two pages is worth a second reader."""
-    assert seen(per_second=1).worth_sharing(500, 500 + seconds) is worth
+def test_worth_sharing(seconds: int, worth: bool) -> None:
+    """A window with more than two expected pages is worth sharing."""
+    assert observed(per_second=1).worth_sharing(500, 500 + seconds) is worth
 
 
-def test_the_unknown_is_worth_sharing() -> None:
-    """Where no density is known, anything may be there."""
+def test_unknown_density_is_worth_sharing() -> None:
+    """A window is worth sharing while no density is known."""
     assert WindowTracker(0, 100, split_after=1, page_size=1, read_ahead=4).worth_sharing(0, 1)
 
 
-def test_time_before_the_first_record_is_no_sign_of_quiet() -> None:
-    """Years before the account existed do not count into the density."""
+def test_time_before_the_first_record_is_ignored() -> None:
+    """Time before the first record does not lower the density estimate."""
     tracker = WindowTracker(0, 100_000, split_after=100, page_size=10, read_ahead=1_000)
     tracker.take(1)
     tracker.observe(Window(0, 5_000), 50, 4_990)
@@ -209,19 +209,19 @@ def test_time_before_the_first_record_is_no_sign_of_quiet() -> None:
     assert not tracker.worth_sharing(5_000, 5_004)
 
 
-def test_a_second_is_never_cut() -> None:
-    """However dense a burst is, a window holds a second at least."""
-    assert seen(per_second=50_000).take(1) == (10, 11)
+def test_a_second_is_never_split() -> None:
+    """A window is at least one second wide, whatever the density."""
+    assert observed(per_second=50_000).take(1) == (10, 11)
 
 
-def test_no_crumbs() -> None:
-    """A rest that is hardly wider than a window goes with it."""
-    assert seen(per_second=5, end=130).take(1) == (10, 130)
+def test_no_small_remainder() -> None:
+    """A small remainder is added to the last window."""
+    assert observed(per_second=5, end=130).take(1) == (10, 130)
 
 
-def test_quiet_times_widen() -> None:
-    """What an empty page has shown makes the next windows wider."""
-    tracker = seen(per_second=5)
+def test_empty_pages_widen_windows() -> None:
+    """An empty page makes the next windows wider."""
+    tracker = observed(per_second=5)
     assert tracker.take(1) == (10, 90)
     tracker.observe(Window(10, 90), 0, None)
     wider = tracker.take(1)
@@ -229,9 +229,9 @@ def test_quiet_times_widen() -> None:
     assert wider.end - wider.start > 80
 
 
-def test_bursts_narrow() -> None:
-    """What a dense page has shown makes the next windows narrower."""
-    tracker = seen(per_second=5)
+def test_dense_pages_narrow_windows() -> None:
+    """A dense page makes the next windows narrower."""
+    tracker = observed(per_second=5)
     tracker.take(1)
     tracker.observe(Window(10, 11), 100_000, 10)
     narrower = tracker.take(1)
@@ -239,9 +239,9 @@ def test_bursts_narrow() -> None:
     assert narrower.end - narrower.start < 2
 
 
-def test_run_ahead() -> None:
-    """A slow oldest window lets only so many records go ahead of it, done or not."""
-    tracker = seen(per_second=5, read_ahead=300)
+def test_read_ahead() -> None:
+    """At most ``read_ahead`` records are read or being read after an unfinished oldest window."""
+    tracker = observed(per_second=5, read_ahead=300)
     oldest, second, third = (tracker.take(1) for _ in range(3))
     assert oldest
     assert second
@@ -255,9 +255,9 @@ def test_run_ahead() -> None:
     assert tracker.take(1) is not None
 
 
-def test_empty_time_is_no_run_ahead() -> None:
-    """However much empty time was read beyond the mark, more may be read."""
-    tracker = seen(per_second=5, read_ahead=200)
+def test_empty_windows_do_not_count_as_read_ahead() -> None:
+    """Empty windows after the low-water mark do not use up ``read_ahead``."""
+    tracker = observed(per_second=5, read_ahead=200)
     tracker.take(1)
     for _ in range(50):
         window = tracker.take(1)
