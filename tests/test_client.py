@@ -1,4 +1,4 @@
-"""HTTP with Klaviyo: what is sent, what each answer means, and what never leaves the tap."""
+"""The HTTP client: headers, links, errors, retries, rate limits and secrets."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ Serve = Callable[[], Any]
 
 
 def parsed(body: Body) -> Any:
-    """A body as JSON."""
+    """Parses a body as JSON."""
     return json.loads(body.decompressed())
 
 
 @pytest.fixture
 def client(configure: Configure, clock: Any) -> Client:
-    """A client for Klaviyo's own address."""
+    """A client for the default base_url."""
     return client_for(configure(api_key=KEY), clock=clock.time, sleep=clock.sleep)
 
 
 def error(detail: str) -> dict[str, Any]:
-    """An error envelope."""
+    """A response body with one error."""
     source = {"parameter": "page[size]"}
     return {"errors": [{"id": "1", "code": "x", "title": "T", "detail": detail, "source": source}]}
 
 
-def refused(client: Client, kind: type[TapError], url: str = URL) -> TapError:
-    """The error of a request, of which nothing may show the key or take more than a line."""
-    with pytest.raises(kind) as caught:
+def refused(client: Client, error_type: type[TapError], url: str = URL) -> TapError:
+    """Returns the error of a request, checked to be one line without the API key."""
+    with pytest.raises(error_type) as caught:
         client.request(url, LISTS, parsed)
     assert "\n" not in str(caught.value)
     assert KEY not in "".join(traceback.format_exception(caught.value))
@@ -61,7 +61,7 @@ def refused(client: Client, kind: type[TapError], url: str = URL) -> TapError:
 
 @responses.activate
 def test_headers(client: Client) -> None:
-    """A request carries the key, the pinned revision and the tap's name."""
+    """A request has the API key, the revision and the User-Agent."""
     responses.get(URL, json={"data": []})
     assert client.request("/api/lists?a=b", LISTS, parsed) == {"data": []}
     request = responses.calls[0].request
@@ -75,7 +75,7 @@ def test_headers(client: Client) -> None:
 
 @responses.activate
 def test_links_are_followed_verbatim(client: Client) -> None:
-    """Klaviyo's link to the next page is requested as it is, port and case of the host aside."""
+    """The link to the next page is requested unchanged except for the port and the host's case."""
     responses.get("https://a.klaviyo.com:443/api/lists/", json={})
     link = "https://A.Klaviyo.com:443/api/lists/?page%5Bcursor%5D=bmV4dA==&filter=a%28b,%22c%22%29"
     client.request(link, LISTS, parsed)
@@ -99,14 +99,14 @@ def test_links_are_followed_verbatim(client: Client) -> None:
     ],
 )
 @responses.activate
-def test_links_elsewhere_are_refused(client: Client, link: str) -> None:
-    """A link that leaves the configured scheme, host and port is refused, and nothing is sent."""
+def test_links_to_other_origins_are_refused(client: Client, link: str) -> None:
+    """A link to another scheme, host or port is refused and nothing is sent."""
     refused(client, ApiError, link)
     assert not responses.calls
 
 
 def test_key_stays_with_its_server(configure: Configure, serve: Serve) -> None:
-    """A link that only looks like the server's own takes the key nowhere else."""
+    """A link that only looks like the server's own never sends the key to another server."""
     ours, other = serve().answer(b"{}"), serve().answer(b"{}")
     client = client_for(configure(base_url=ours.url))
     with pytest.raises(TapError):
@@ -129,27 +129,29 @@ STATUSES: list[tuple[int, type[TapError], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "kind", "says"), STATUSES)
+@pytest.mark.parametrize(("status", "error_type", "expected"), STATUSES)
 @pytest.mark.parametrize("body", [json.dumps(error("Because.")), "<html>\nno\n</html>", ""])
 @responses.activate
-def test_refusals(client: Client, status: int, kind: type[TapError], says: str, body: str) -> None:
-    """Each status ends in one line that says what to do; only what may pass is tried again."""
+def test_refusals(
+    client: Client, status: int, error_type: type[TapError], expected: str, body: str
+) -> None:
+    """Each status is reported in one line with a remedy; only temporary errors are retried."""
     responses.get(URL, status=status, body=body)
-    fault = refused(client, kind)
-    assert str(status) in str(fault)
-    assert says in str(fault) or not body.startswith("{")
-    assert (len(responses.calls) > 1) is (kind is RetryableError)
+    caught = refused(client, error_type)
+    assert str(status) in str(caught)
+    assert expected in str(caught) or not body.startswith("{")
+    assert (len(responses.calls) > 1) is (error_type is RetryableError)
 
 
 @responses.activate
-def test_blamed_parameter(client: Client) -> None:
-    """An error keeps its status and the parameter that Klaviyo blames."""
+def test_parameter_of_an_error(client: Client) -> None:
+    """An error has the status and the parameter that Klaviyo names."""
     responses.get(URL, status=400, json=error("Too large."))
     assert vars(refused(client, ApiError)) == {"status": 400, "parameter": "page[size]"}
 
 
 @pytest.mark.parametrize(
-    "fault",
+    "failure",
     [
         requests.ConnectionError("refused,\non two lines"),
         requests.ConnectTimeout("slow"),
@@ -158,17 +160,17 @@ def test_blamed_parameter(client: Client) -> None:
     ],
 )
 @responses.activate
-def test_network_errors(client: Client, clock: Any, fault: Exception) -> None:
-    """A network that fails is tried again, with pauses that grow and have a limit."""
-    responses.get(URL, body=fault)
+def test_network_errors(client: Client, clock: Any, failure: Exception) -> None:
+    """Network errors are retried with growing, bounded pauses."""
+    responses.get(URL, body=failure)
     assert "Check the network" in str(refused(client, RetryableError))
     assert len(responses.calls) == len(clock.slept) + 1
     assert 0 < max(clock.slept) <= LONGEST_BACKOFF
 
 
 @responses.activate
-def test_base_url_that_cannot_be_compared(configure: Configure) -> None:
-    """No base_url lets a link pass whose host is not clear."""
+def test_ambiguous_base_url(configure: Configure) -> None:
+    """A link with an ambiguous host is refused with any base_url."""
 
     def follow() -> None:
         client = client_for(configure(base_url="https://my_proxy.example"))
@@ -180,7 +182,7 @@ def test_base_url_that_cannot_be_compared(configure: Configure) -> None:
 
 @responses.activate
 def test_certificate(client: Client) -> None:
-    """A certificate that is not valid is not tried again."""
+    """An invalid certificate is not retried."""
     responses.get(URL, body=requests.exceptions.SSLError("self-signed certificate"))
     assert "certificate" in str(refused(client, TapError))
     assert len(responses.calls) == 1
@@ -188,7 +190,7 @@ def test_certificate(client: Client) -> None:
 
 @responses.activate
 def test_recovers(client: Client, clock: Any) -> None:
-    """A failure that passes costs a pause and nothing else."""
+    """A request succeeds after temporary failures."""
     for answer in ({"status": 503}, {"body": ConnectionError()}, {"body": "{"}, {"body": "[1]"}):
         responses.get(URL, **answer)
     assert client.request(URL, LISTS, parsed) == [1]
@@ -197,7 +199,7 @@ def test_recovers(client: Client, clock: Any) -> None:
 
 @responses.activate
 def test_unreadable_bodies(client: Client) -> None:
-    """A body that is no page of Klaviyo's is tried again, and then said."""
+    """A body that is not JSON is retried and then reported."""
     responses.get(URL, body="<html>maintenance</html>")
     assert "not a page of Klaviyo's API" in str(refused(client, RetryableError))
     assert len(responses.calls) > 1
@@ -205,7 +207,7 @@ def test_unreadable_bodies(client: Client) -> None:
 
 @responses.activate
 def test_gzip(client: Client) -> None:
-    """A compressed body is decompressed; one that is damaged is tried again."""
+    """A gzip body is decompressed; a damaged one is retried."""
     body = gzip.compress(b'{"data": "\xc3\xbc"}')
     responses.get(URL, body=body[:-12], headers={"Content-Encoding": "gzip"})
     responses.get(URL, body=body, headers={"Content-Encoding": "gzip"})
@@ -214,7 +216,7 @@ def test_gzip(client: Client) -> None:
 
 @responses.activate
 def test_rate_limit(client: Client, clock: Any) -> None:
-    """After a 429 nothing is sent until Retry-After is over; it does not count as a failure."""
+    """After a 429 nothing is sent until Retry-After has passed; it is not counted as a failure."""
     for _ in range(400):
         responses.get(URL, status=429, headers={"Retry-After": "2"})
     responses.get(URL, json=[])
@@ -223,38 +225,38 @@ def test_rate_limit(client: Client, clock: Any) -> None:
 
 
 @responses.activate
-def test_rate_limit_for_ever(client: Client) -> None:
-    """A rate limit that never ends is an error at some time."""
+def test_endless_rate_limit(client: Client) -> None:
+    """A rate limit that never ends is an error after a time limit."""
     responses.get(URL, status=429, headers={"Retry-After": "0"})
     assert "rate limit" in str(refused(client, RetryableError))
 
 
 @responses.activate
 def test_rate_limit_holds_all_threads(configure: Configure, clock: Any) -> None:
-    """Until a rate limit is over no other thread sends anything to that endpoint either."""
-    others, sent = list[threading.Thread](), list[float]()
-    moved = threading.Event()
+    """During a rate limit no thread sends a request to that endpoint."""
+    threads, sent = list[threading.Thread](), list[float]()
+    resumed = threading.Event()
 
     def answer(request: Any) -> tuple[int, dict[str, str], str]:
         sent.append(clock.now)
-        moved.set()
+        resumed.set()
         return (429, {"Retry-After": "5"}, "") if len(sent) == 1 else (200, {}, "[]")
 
     def sleep(seconds: float) -> None:
-        if others:
-            moved.set()
+        if threads:
+            resumed.set()
         else:
-            moved.clear()
-            others.append(threading.Thread(target=both.request, args=(URL, LISTS, parsed)))
-            others[0].start()
-            moved.wait(0.2)
+            resumed.clear()
+            threads.append(threading.Thread(target=both.request, args=(URL, LISTS, parsed)))
+            threads[0].start()
+            resumed.wait(0.2)
         clock.sleep(seconds)
 
     both = client_for(configure(), clock=clock.time, sleep=sleep)
     responses.add_callback("GET", URL, answer)
     both.request(URL, LISTS, parsed)
-    others[0].join(TIMEOUT)
-    assert not others[0].is_alive()
+    threads[0].join(TIMEOUT)
+    assert not threads[0].is_alive()
     assert len(sent) == 3
     assert min(sent[1:]) >= 5
 
@@ -265,7 +267,7 @@ def test_rate_limit_holds_all_threads(configure: Configure, clock: Any) -> None:
 )
 @responses.activate
 def test_quota(client: Client, clock: Any, remaining: str, reset: str, waits: bool) -> None:
-    """If Klaviyo says that the quota is used up, the next request waits for a new one."""
+    """The next request waits for the reset if the quota is used up."""
     quota = {"RateLimit-Remaining": remaining, "RateLimit-Reset": reset}
     responses.get(URL, json=[], headers=quota)
     client.request(URL, LISTS, parsed)
@@ -275,17 +277,17 @@ def test_quota(client: Client, clock: Any, remaining: str, reset: str, waits: bo
 
 @pytest.mark.parametrize(("remaining", "waits"), [("1", True), ("2", False)])
 @responses.activate
-def test_quota_of_what_is_under_way(
+def test_quota_with_requests_in_flight(
     client: Client, clock: Any, remaining: str, waits: bool
 ) -> None:
-    """What other requests that are under way may still take of the quota is not there any more."""
+    """Requests in flight count against the remaining quota."""
     quota = {"RateLimit-Remaining": remaining, "RateLimit-Reset": "7"}
 
-    def meanwhile(_: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+    def nested_request(_: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
         client.request(URL, LISTS, parsed)
         return 200, {}, "[]"
 
-    responses.add_callback("GET", URL, meanwhile)
+    responses.add_callback("GET", URL, nested_request)
     responses.get(URL, json=[], headers=quota)
     client.request(URL, LISTS, parsed)
     assert clock.now == 0
@@ -296,7 +298,7 @@ def test_quota_of_what_is_under_way(
 
 @responses.activate
 def test_rate_limit_of_another_endpoint(configure: Configure, clock: Any) -> None:
-    """While one endpoint is held back, others are not."""
+    """A rate limit of one endpoint does not delay others."""
     times = list[float]()
 
     def sleep(seconds: float) -> None:
@@ -315,7 +317,7 @@ def test_rate_limit_of_another_endpoint(configure: Configure, clock: Any) -> Non
     assert clock.now >= 5
 
 
-@pytest.mark.parametrize(("status", "kind"), [(503, RetryableError), (403, ApiError)])
+@pytest.mark.parametrize(("status", "error_type"), [(503, RetryableError), (403, ApiError)])
 @pytest.mark.parametrize(
     "body", [b"", b"no gzip", GZIPPED[:-4], gzip.compress(b" " * 2_000, mtime=0)]
 )
@@ -324,17 +326,17 @@ def test_refusal_with_a_damaged_body(
     client: Client,
     monkeypatch: pytest.MonkeyPatch,
     status: int,
-    kind: type[TapError],
+    error_type: type[TapError],
     body: bytes,
 ) -> None:
-    """A status means the same if its body cannot be decompressed, or is too large."""
+    """A status is handled the same if the body cannot be decompressed or is too large."""
     monkeypatch.setattr("tap_klaviyo.klaviyo.response.MAX_BODY", 1_000)
     responses.get(URL, status=status, body=body, headers={"Content-Encoding": "gzip"})
-    assert str(status) in str(refused(client, kind))
+    assert str(status) in str(refused(client, error_type))
 
 
 def test_redirects_are_not_followed(configure: Configure, serve: Serve) -> None:
-    """A redirect is an error: following it could take the key elsewhere."""
+    """A redirect is an error: following it could send the key to another server."""
     other = serve().answer(b"{}")
     ours = serve().answer(b"", "302 Found", Location=other.url)
     refused(client_for(configure(base_url=ours.url)), ApiError, "/api/lists")
@@ -344,7 +346,7 @@ def test_redirects_are_not_followed(configure: Configure, serve: Serve) -> None:
 def test_netrc_is_ignored(
     configure: Configure, serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A password that ~/.netrc has for the host does not take the key's place."""
+    """A password in ~/.netrc does not replace the API key."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -356,16 +358,16 @@ def test_netrc_is_ignored(
 @pytest.mark.parametrize("before", [0, 180, 195, 5000])
 @responses.activate
 def test_a_key_that_is_sent_back(client: Client, before: int) -> None:
-    """Klaviyo's words are quoted in short, and without the key wherever they are cut."""
+    """Error details are quoted, shortened and without the key, wherever they are truncated."""
     detail = f"{'x' * before}{KEY}"
     responses.get(URL, json={"errors": [{"detail": detail}]}, status=400)
-    said = str(refused(client, ApiError))
-    assert said.partition("Klaviyo says: ")[2] == f"{'x' * before}***"[:200]
+    message = str(refused(client, ApiError))
+    assert message.partition("Klaviyo says: ")[2] == f"{'x' * before}***"[:200]
 
 
 @responses.activate
 def test_logs(client: Client, clock: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Retries, pauses and the time of each request are logged; key and query never are."""
+    """Retries, pauses and request times are logged; the key and the query are not."""
     responses.get(URL, status=500)
     responses.get(URL, status=429, headers={"Retry-After": "7"})
     responses.get(URL, json=[])

@@ -1,4 +1,4 @@
-"""Settings: what they may be, how faults are told, and that secrets stay secret."""
+"""Settings: valid and invalid values, error messages, and secrets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REQUIRED = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
 
 
 def utc(*parts: int) -> datetime:
-    """A moment in UTC."""
+    """A time in UTC."""
     return datetime(*parts, tzinfo=timezone.utc)  # type: ignore[arg-type,misc]
 
 
@@ -109,22 +109,22 @@ BAD: dict[str, list[Any]] = {
 }
 
 
-def fault_of(call: Callable[[], Any]) -> str:
-    """The message of the ConfigError that ``call`` raises."""
+def error_message(call: Callable[[], Any]) -> str:
+    """Returns the message of the ConfigError that ``call`` raises."""
     with pytest.raises(ConfigError) as caught:
         call()
     return str(caught.value)
 
 
 def load(path: str | None, environment: Mapping[str, str]) -> Config:
-    """The settings of a file and an environment, as the command reads them."""
+    """Loads settings from a file and an environment, as the command line does."""
     settings = read_object(path, "config", ConfigError) if path else {}
     return parse_config({**settings, **from_environment(environment)})
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[bytes], str]:
-    """Writes a config file and gives its path."""
+    """Writes a config file and returns its path."""
 
     def write(content: bytes) -> str:
         path = tmp_path / "config.json"
@@ -135,7 +135,7 @@ def file(tmp_path: Path) -> Callable[[bytes], str]:
 
 
 def test_defaults() -> None:
-    """With what is required alone, the rest has the documented defaults."""
+    """Optional settings have the documented defaults."""
     settings = parse_config(REQUIRED)
     assert settings.api_key.reveal() == "pk_test_key"
     assert settings.start_date == utc(2026, 1, 1)
@@ -149,7 +149,7 @@ def test_defaults() -> None:
 
 @pytest.mark.parametrize(("name", "written", "parsed"), GOOD)
 def test_good_values(name: str, written: Any, parsed: Any) -> None:
-    """Each form of a value that the documentation names is understood."""
+    """Each documented form of a value is accepted."""
     assert getattr(parse_config({**REQUIRED, name: written}), name) == parsed
 
 
@@ -159,29 +159,31 @@ def test_good_values(name: str, written: Any, parsed: Any) -> None:
     ids=lambda value: str(value)[:32],
 )
 def test_bad_values(name: str, written: Any) -> None:
-    """A value that cannot be is refused by the name of its setting and what is expected."""
-    message = fault_of(lambda: parse_config({**REQUIRED, name: written}))
+    """An invalid value is rejected with the name of its setting and what is expected."""
+    message = error_message(lambda: parse_config({**REQUIRED, name: written}))
     assert message.startswith(f"config: {name}: expected ")
     assert "\n" not in message
 
 
-def test_all_faults_together() -> None:
-    """One run tells every fault of a config."""
-    message = fault_of(lambda: parse_config({"page_size": 0, "base_url": "x", "end_date": "x"}))
+def test_all_errors_together() -> None:
+    """One error message lists every invalid setting."""
+    message = error_message(
+        lambda: parse_config({"page_size": 0, "base_url": "x", "end_date": "x"})
+    )
     for name in ("api_key", "start_date", "page_size", "base_url", "end_date"):
         assert f"{name}: expected" in message
 
 
 def test_end_before_start() -> None:
-    """A span of time that ends before it begins is a fault of end_date."""
+    """An end_date before start_date is reported as an error of end_date."""
     dates = {"start_date": "2026-02-01", "end_date": "2026-01-01"}
-    message = fault_of(lambda: parse_config({**REQUIRED, **dates}))
+    message = error_message(lambda: parse_config({**REQUIRED, **dates}))
     assert message == "config: end_date: expected a time after start_date."
 
 
 @given(st.sampled_from([setting.name for setting in SETTINGS]), st.data())
 def test_any_value(name: str, data: st.DataObject) -> None:
-    """Whatever JSON holds for a setting is understood or refused, with no other exception."""
+    """Any JSON value of a setting is accepted or raises ConfigError."""
     json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
     written = data.draw(json_values | st.lists(json_values) | st.from_regex(r"\AP[0-9T/DHWY.-]+\Z"))
     with suppress(ConfigError):
@@ -189,7 +191,7 @@ def test_any_value(name: str, data: st.DataObject) -> None:
 
 
 def test_secrets_never_print() -> None:
-    """The key shows in no text of a config, of its fields or of an error about it."""
+    """The API key is not in the text of a config, its fields or an error about it."""
     key = "pk_" + "x7" * 8
     settings = parse_config({**REQUIRED, "api_key": key})
     shown = [repr(settings), str(settings), f"{settings.api_key}", repr(vars(settings))]
@@ -199,13 +201,13 @@ def test_secrets_never_print() -> None:
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes a setting while the tap runs."""
+    """Settings cannot be changed after they were loaded."""
     with pytest.raises(AttributeError):
         parse_config(REQUIRED).page_size = 5  # type: ignore[misc]
 
 
 def test_file_and_environment(file: Callable[[bytes], str]) -> None:
-    """The environment overrides the file; an empty variable counts as none."""
+    """Environment variables override the file; empty variables are ignored."""
     path = file(json.dumps({**REQUIRED, "page_size": 100}).encode())
     environment = {"TAP_KLAVIYO_PAGE_SIZE": "300", "TAP_KLAVIYO_API_KEY": "", "PAGE_SIZE": "7"}
     settings = load(path, environment)
@@ -214,14 +216,14 @@ def test_file_and_environment(file: Callable[[bytes], str]) -> None:
 
 
 def test_environment_alone() -> None:
-    """Without a file every setting can come from the environment."""
+    """Every setting can come from the environment alone."""
     environment = {"TAP_KLAVIYO_" + name.upper(): value for name, value in REQUIRED.items()}
     assert isinstance(load(None, environment), Config)
-    assert "api_key: expected" in fault_of(lambda: load(None, {}))
+    assert "api_key: expected" in error_message(lambda: load(None, {}))
 
 
 def test_unknown_settings(file: Callable[[bytes], str], caplog: pytest.LogCaptureFixture) -> None:
-    """A setting that the tap does not know is a warning that names it, and no fault."""
+    """An unknown setting is a warning that names it, not an error."""
     with caplog.at_level(logging.WARNING):
         load(file(json.dumps({**REQUIRED, "apikey": "pk_typo"}).encode()), {})
     assert "'apikey'" in caplog.text
@@ -240,10 +242,10 @@ def test_unknown_settings(file: Callable[[bytes], str], caplog: pytest.LogCaptur
         (b"null", "must hold a JSON object"),
     ],
 )
-def test_file_faults(file: Callable[[bytes], str], content: bytes, expected: str) -> None:
-    """A file that is no JSON object is named together with what is wrong, its content is not."""
+def test_invalid_files(file: Callable[[bytes], str], content: bytes, expected: str) -> None:
+    """The error for a file that is not a JSON object has its path and not its content."""
     path = file(content)
-    message = fault_of(lambda: load(path, {}))
+    message = error_message(lambda: load(path, {}))
     assert message.startswith("config: ")
     assert path in message
     assert expected in message
@@ -253,25 +255,25 @@ def test_file_faults(file: Callable[[bytes], str], content: bytes, expected: str
 
 @pytest.mark.parametrize("name", ["absent.json", "."])
 def test_unreadable_files(tmp_path: Path, name: str) -> None:
-    """A file that is not there, or is a directory, is named with the system's reason."""
+    """A missing file or a directory is reported with the reason of the operating system."""
     path = tmp_path / name
-    message = fault_of(lambda: read_object(str(path), "state", ConfigError))
+    message = error_message(lambda: read_object(str(path), "state", ConfigError))
     assert message.startswith(f"state: cannot read {path}: ")
 
 
 def test_metric_streams(file: Callable[[bytes], str]) -> None:
-    """Streams of the user's own may be named by metric, or by metric and integration."""
+    """User-defined streams take a metric, or a metric and an integration."""
     written = {"viewed": "Viewed Product", "order": {"metric": "Order", "integration": "Shopify"}}
-    for form in (written, json.dumps(written)):
-        streams = parse_config({**REQUIRED, "metric_streams": form}).metric_streams
+    for value in (written, json.dumps(written)):
+        streams = parse_config({**REQUIRED, "metric_streams": value}).metric_streams
         assert [(s.name, s.metrics, s.integration) for s in streams] == [
             ("viewed", ("Viewed Product",), ""),
             ("order", ("Order",), "Shopify"),
         ]
 
 
-def test_metric_streams_are_of_the_kind_of_events() -> None:
-    """A stream of the user's own has the columns of `events`, attributions not by default."""
+def test_metric_streams_have_the_columns_of_events() -> None:
+    """A user-defined stream has the columns of `events`, without attributions by default."""
     (own,) = parse_config({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
     row = BY_NAME["events"]
     assert (own.schema, own.relationships) == (row.schema, row.relationships)
@@ -281,7 +283,7 @@ def test_metric_streams_are_of_the_kind_of_events() -> None:
 
 
 def test_a_catalog_needs_no_key() -> None:
-    """The streams that a user adds are known from settings without a key."""
+    """User-defined streams are parsed from settings that have no API key."""
     settings = {"metric_streams": {"viewed": "Viewed Product"}}
     assert [stream.name for stream in parse_metric_streams(settings)] == ["viewed"]
     with pytest.raises(ConfigError, match="metric_streams: expected"):
@@ -289,23 +291,23 @@ def test_a_catalog_needs_no_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "expected"),
     [
         ({"stream": "open"}, "mine: there is no report stream 'open'"),
         ({"stream": "flow_series_report", "interval": "yearly"}, r"\$\[\.\.\.\]\.interval"),
         ({"stream": "flow_values_report", "interval": "hourly"}, "has no hourly rows"),
     ],
 )
-def test_what_is_wrong_with_a_report(options: dict[str, Any], says: str) -> None:
-    """Beside what is expected, an error says what is wrong with which report."""
-    with pytest.raises(ConfigError, match=f"reports: expected an object such as .*{says}"):
+def test_invalid_reports(options: dict[str, Any], expected: str) -> None:
+    """An error names the report and what is invalid in it."""
+    with pytest.raises(ConfigError, match=f"reports: expected an object such as .*{expected}"):
         parse_config({**REQUIRED, "reports": {"mine": options}})
 
 
 def test_reports() -> None:
-    """Reports are taken as an object or, as the environment has it, as its text."""
+    """Reports are an object, or JSON text as in an environment variable."""
     written = {"mine": {"stream": "flow_series_report", "group_by": ["flow_name"], "window": "P9D"}}
-    for form in (written, json.dumps(written)):
-        (mine,) = parse_config({**REQUIRED, "reports": form}).reports.values()
+    for value in (written, json.dumps(written)):
+        (mine,) = parse_config({**REQUIRED, "reports": value}).reports.values()
         assert mine.group_by == ("flow_name",)
         assert mine.window == timedelta(days=9)

@@ -1,4 +1,4 @@
-"""Klaviyo's dialect of JSON:API: queries out, links and errors in."""
+"""Klaviyo's JSON:API: request URLs, origins and error bodies."""
 
 from __future__ import annotations
 
@@ -21,51 +21,51 @@ Select = Callable[..., SelectedStream]
 
 
 def query_of(selected: SelectedStream) -> Query:
-    """The query for what is selected."""
+    """The query of a selected stream."""
     return query_for(selected.stream, selected.schema)
 
 
 def parameters(url: str) -> dict[str, str]:
-    """The decoded query parameters of a URL, each of which must be there once."""
+    """The decoded query parameters of a URL, which must be unique."""
     pairs = parse_qsl(urlsplit(url).query, strict_parsing=True)
     assert len(dict(pairs)) == len(pairs)
     return dict(pairs)
 
 
 def test_events_query(select: Select) -> None:
-    """Events are asked for with their profile and metric, sorted by time, in one filter."""
+    """Events are requested with profile and metric, sorted by time, with one filter."""
     query = query_of(select("open"))
     window = between(TimeFilter("timestamp", iso=False), 10, 20)
     filters = (equals("metric_id", "Mt1"), *window)
     url = query.url(filters, 1000)
     assert urlsplit(url).path == "/api/events"
-    asked = parameters(url)
-    assert asked["filter"] == (
+    requested = parameters(url)
+    assert requested["filter"] == (
         'equals(metric_id,"Mt1"),greater-or-equal(timestamp,10),less-than(timestamp,20)'
     )
-    assert asked["include"] == "profile,metric"
-    assert asked["sort"] == "timestamp"
-    assert asked["page[size]"] == "1000"
-    assert asked["fields[event]"] == "datetime,event_properties,timestamp,uuid"
-    assert asked["fields[metric]"] == "created,integration,name,updated"
+    assert requested["include"] == "profile,metric"
+    assert requested["sort"] == "timestamp"
+    assert requested["page[size]"] == "1000"
+    assert requested["fields[event]"] == "datetime,event_properties,timestamp,uuid"
+    assert requested["fields[metric]"] == "created,integration,name,updated"
     assert query.scopes == ("events:read", "profiles:read", "metrics:read")
 
 
 def test_nothing_optional(select: Select) -> None:
-    """Without filters and page size neither parameter is sent."""
-    asked = parameters(query_of(select("lists")).url(["", ""], None))
-    assert asked.keys() == {"include", "fields[list]", "fields[tag]"}
+    """Empty filters and an unset page size are not sent."""
+    requested = parameters(query_of(select("lists")).url(["", ""], None))
+    assert requested.keys() == {"include", "fields[list]", "fields[tag]"}
 
 
-def test_deselected_fields_are_not_asked_for(select: Select) -> None:
-    """Nobody's fields are not requested, nested ones included."""
+def test_deselected_fields_are_not_requested(select: Select) -> None:
+    """Deselected fields, also nested ones, are not requested."""
     query = query_of(select("open", "event_properties", "uuid", "metric.integration"))
     assert query.parameters["fields[event]"] == "datetime,timestamp"
     assert query.parameters["fields[metric]"] == "created,name,updated"
 
 
-def test_deselected_relation_is_not_included(select: Select) -> None:
-    """A relation that nobody wants is not included, its scope not needed."""
+def test_deselected_relationships_are_not_included(select: Select) -> None:
+    """A deselected relationship is not included and its scope is not needed."""
     query = query_of(select("open", "profile", "profile_id", "metric", "metric_id"))
     assert "include" not in query.parameters
     assert not [name for name in query.parameters if name in ("fields[profile]", "fields[metric]")]
@@ -73,13 +73,13 @@ def test_deselected_relation_is_not_included(select: Select) -> None:
 
 
 def test_only_the_key(select: Select) -> None:
-    """A resource of which only the id is wanted is asked for with the smallest fieldset."""
+    """A stream with only its id selected requests the smallest fieldset."""
     selected = select("lists", "type", "name", "created", "updated", "opt_in_process", "tags")
     assert query_of(selected).parameters == {"fields[list]": "id"}
 
 
 def test_moved_values(select: Select) -> None:
-    """A property that stands elsewhere at Klaviyo is asked for where it stands, once."""
+    """Properties that Klaviyo nests in one attribute request that attribute once."""
     query = query_of(select("campaigns"))
     assert query.parameters["fields[campaign-message]"] == (
         "created_at,definition,send_times,updated_at"
@@ -101,13 +101,13 @@ def test_moved_values(select: Select) -> None:
 def test_additional_fields(
     select: Select, without: tuple[str, ...], additional: str | None
 ) -> None:
-    """What Klaviyo gives only on request is requested if a selected property needs it."""
+    """An additional field is requested if a selected property needs it."""
     query = query_of(select("global_exclusions", *without))
     assert query.parameters.get("additional-fields[profile]") == additional
 
 
 def test_tier(select: Select) -> None:
-    """What makes Klaviyo lower its rate limit is asked for at that pace."""
+    """Selecting a field with a lower rate limit lowers the tier."""
     assert query_of(select("global_exclusions")).tier == "M"
     assert query_of(select("global_exclusions", "predictive_analytics")).tier == "L"
     assert query_of(select("open")).tier == "XL"
@@ -115,7 +115,7 @@ def test_tier(select: Select) -> None:
 
 @pytest.mark.parametrize("value", ['a"b', "a\\b", "a,b)", "ü", "a&b=c#d"])
 def test_filter_values_are_quoted(select: Select, value: str) -> None:
-    """A value cannot break out of its filter or of the URL."""
+    """A filter value is escaped in the filter and in the URL."""
     term = equals("metric_id", value)
     assert parameters(query_of(select("open")).url([term], 5))["filter"] == term
     assert json.loads(term.removeprefix("equals(metric_id,").removesuffix(")")) == value
@@ -143,12 +143,12 @@ ORIGINS: dict[str, tuple[str, str, int] | None] = {
 
 @pytest.mark.parametrize(("url", "expected"), ORIGINS.items())
 def test_origin(url: str, expected: tuple[str, str, int] | None) -> None:
-    """An address has a scheme, a host and a port, or none at all if it could be misread."""
+    """The origin of a URL is its scheme, host and port, or None if the URL is ambiguous."""
     assert origin(url) == expected
 
 
 def error(**fields: Any) -> bytes:
-    """An error envelope with one error."""
+    """A response body with one error."""
     return json.dumps({"errors": [{"id": "1", "code": "invalid", **fields}]}).encode()
 
 
@@ -170,13 +170,13 @@ def error(**fields: Any) -> bytes:
     ],
 )
 def test_error_detail(body: bytes, expected: tuple[str, str]) -> None:
-    """Klaviyo's words are taken from an error in one line; anything else says nothing."""
+    """The detail of an error is read as one line; other bodies have none."""
     assert error_detail(body) == ErrorDetail(*expected)
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner)))
-def test_error_of_any_shape(source: Any) -> None:
-    """No shape of an error raises."""
+def test_error_of_any_type(source: Any) -> None:
+    """An error body with values of any type never raises."""
     detail = error_detail(error(detail=source, source=source))
     assert isinstance(detail.text, str)
     assert isinstance(detail.parameter, str)

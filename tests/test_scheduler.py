@@ -1,4 +1,4 @@
-"""Whose turn it is: what an idle worker gets."""
+"""The scheduler: which window an idle worker gets."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NOW = 1_775_865_600  # 2026-04-11T00:00:00Z
 METRICS = Metrics([Metric("A", "Opened Email", "Klaviyo"), Metric("B", "Clicked Email", "Klaviyo")])
 SLOW = ("accounts", "webhooks", "web_feeds")
 
-Tables = Callable[..., list[StreamSync]]
+MakeSyncs = Callable[..., list[StreamSync]]
 
 
 @pytest.fixture
-def syncs(configure: Callable[..., Config], select: Callable[..., SelectedStream]) -> Tables:
-    """Streams with their lanes; children have so many parents."""
+def syncs(configure: Callable[..., Config], select: Callable[..., SelectedStream]) -> MakeSyncs:
+    """Makes stream syncs with their partitions; child streams have ``parents`` parents."""
 
     def make(*names: str, parents: int = 0) -> list[StreamSync]:
         planner = Planner(configure(), State({}), NOW)
@@ -45,8 +45,8 @@ def syncs(configure: Callable[..., Config], select: Callable[..., SelectedStream
     return make
 
 
-def given(scheduler: Scheduler, workers: int) -> list[WindowReader]:
-    """What so many idle workers get."""
+def next_readers(scheduler: Scheduler, workers: int) -> list[WindowReader]:
+    """The window readers that ``workers`` idle workers get."""
     found = []
     for idle in range(workers, 0, -1):
         reader = scheduler.next(idle)
@@ -56,66 +56,66 @@ def given(scheduler: Scheduler, workers: int) -> list[WindowReader]:
     return found
 
 
-def streams(readings: list[WindowReader]) -> Counter[str]:
-    """How many windows of each stream there are."""
-    return Counter(reader.partition.sync.name for reader in readings)
+def count_by_stream(readers: list[WindowReader]) -> Counter[str]:
+    """The number of windows of each stream."""
+    return Counter(reader.partition.sync.name for reader in readers)
 
 
-def test_every_stream_starts_at_once(syncs: Tables) -> None:
-    """Before a stream has two windows in hand, each has one; what time does not cut comes first."""
+def test_every_stream_starts_at_once(syncs: MakeSyncs) -> None:
+    """Each stream gets one window before any gets two; streams without windows come first."""
     scheduler = Scheduler(syncs("open", "click", "lists"), 3, 1.0, 1000)
-    assert [reader.partition.sync.name for reader in given(scheduler, 3)] == [
+    assert [reader.partition.sync.name for reader in next_readers(scheduler, 3)] == [
         "lists",
         "open",
         "click",
     ]
 
 
-@pytest.mark.parametrize(("workers", "most"), [(1, 1), (2, 1), (4, 2), (6, 3), (32, 3)])
-def test_slow_streams_never_have_all_workers(syncs: Tables, workers: int, most: int) -> None:
-    """What Klaviyo answers a few times a minute holds half of the workers at the most."""
+@pytest.mark.parametrize(("workers", "maximum"), [(1, 1), (2, 1), (4, 2), (6, 3), (32, 3)])
+def test_slow_streams_never_have_all_workers(syncs: MakeSyncs, workers: int, maximum: int) -> None:
+    """Streams with a slow rate limit get at most half of the workers."""
     scheduler = Scheduler(syncs(*SLOW), workers, 1.0, 1000)
-    assert sum(streams(given(scheduler, workers)).values()) == most
+    assert sum(count_by_stream(next_readers(scheduler, workers)).values()) == maximum
 
 
-def test_a_slow_stream_goes_on_when_its_turn_comes(syncs: Tables) -> None:
-    """A worker that is done with one slow stream may have the next."""
+def test_slow_streams_are_read_in_turn(syncs: MakeSyncs) -> None:
+    """A worker that finished one slow stream may get the next."""
     scheduler = Scheduler(syncs(*SLOW), 2, 1.0, 1000)
     found = []
-    while readings := given(scheduler, 2):
-        (reader,) = readings
+    while readers := next_readers(scheduler, 2):
+        (reader,) = readers
         found.append(reader.partition.sync.name)
         scheduler.release(reader)
     assert sorted(found) == sorted(SLOW)
 
 
-def test_no_more_than_the_gate_lets_pass(syncs: Tables) -> None:
-    """Of one endpoint no more is begun than may be asked for in a second."""
+def test_no_more_than_the_rate_limit_allows(syncs: MakeSyncs) -> None:
+    """At most as many windows of an endpoint are started as requests allowed per second."""
     scheduler = Scheduler(syncs("flow_actions", parents=100), 32, 1.0, 1000)
-    assert len(given(scheduler, 32)) == 3
+    assert len(next_readers(scheduler, 32)) == 3
     scheduler = Scheduler(syncs("flow_actions", parents=100), 32, 0.4, 1000)
-    assert len(given(scheduler, 32)) == 1
+    assert len(next_readers(scheduler, 32)) == 1
 
 
-def test_thousands_of_parents_leave_room(syncs: Tables) -> None:
-    """A stream with a lane for each parent gets a part of the workers while others need them."""
+def test_thousands_of_parents_leave_workers_to_others(syncs: MakeSyncs) -> None:
+    """A stream with a partition for each parent gets a share of the workers while others wait."""
     several = syncs("campaign_messages", "open", "click", parents=1000)
     scheduler = Scheduler(several, 8, 1.0, 1000)
-    found = streams(given(scheduler, 8))
+    found = count_by_stream(next_readers(scheduler, 8))
     assert found["open"] == found["click"] == 1
     alone = Scheduler(syncs("campaign_messages", parents=1000), 8, 1.0, 1000)
-    assert streams(given(alone, 8))["campaign_messages"] == 8
+    assert count_by_stream(next_readers(alone, 8))["campaign_messages"] == 8
 
 
-def test_what_is_being_read_goes_on_first(syncs: Tables) -> None:
-    """The next page of a window comes before any new window, unless its stream has ended."""
+def test_open_windows_come_first(syncs: MakeSyncs) -> None:
+    """The next page of an open window precedes any new window, unless its stream has ended."""
     several = syncs("open", "click", "lists")
     scheduler = Scheduler(several, 2, 1.0, 1000)
-    first, second = given(scheduler, 2)
+    first, second = next_readers(scheduler, 2)
     scheduler.resume(second)
     scheduler.resume(first)
-    assert given(scheduler, 1) == [second]
+    assert next_readers(scheduler, 1) == [second]
     first.partition.sync.error = StreamError("refused")
-    (other,) = given(scheduler, 1)
+    (other,) = next_readers(scheduler, 1)
     assert other.partition.sync is not first.partition.sync
     assert first.partition.open == 0

@@ -1,4 +1,4 @@
-"""The state document: read, taken over from other taps, advanced, dumped."""
+"""The state document: reading, migrating from other taps, advancing, writing."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ DOCUMENTS = (
 
 
 def bookmarks(**entries: Any) -> dict[str, Any]:
-    """A state document with these bookmarks."""
+    """A state document with the given bookmarks."""
     return {"bookmarks": entries}
 
 
 @pytest.mark.parametrize("document", [{}, {"bookmarks": {}}, {"bookmarks": None}])
 def test_empty(document: dict[str, Any]) -> None:
-    """Without a bookmark a stream has never been read."""
+    """A stream without a bookmark has never been read."""
     state = State(document)
     assert state.bookmark("receive") is None
     assert state.swept_at("receive") is None
@@ -52,7 +52,7 @@ def test_empty(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bookmark", "mark"),
+    ("bookmark", "seconds"),
     [
         ({"timestamp": JAN}, JAN),
         ({"timestamp": float(JAN)}, JAN),
@@ -68,13 +68,13 @@ def test_empty(document: dict[str, Any]) -> None:
         (None, None),
     ],
 )
-def test_marks(bookmark: Any, mark: int | None) -> None:
-    """A mark is Unix seconds or a date, under the tap's own name or singer-io's."""
-    assert State(bookmarks(receive=bookmark)).bookmark("receive") == mark
+def test_bookmarks(bookmark: Any, seconds: int | None) -> None:
+    """A bookmark is Unix seconds or a date, under this tap's property or singer-io's."""
+    assert State(bookmarks(receive=bookmark)).bookmark("receive") == seconds
 
 
 def test_flat() -> None:
-    """The flat state of early taps is one date for each stream."""
+    """The flat state of early taps has one date for each stream."""
     state = State({"receive": "2026-01-01T00:00:00Z", "currently_syncing": None})
     state.migrate("receive", ["receive"], [])
     assert state.bookmark("receive") == JAN
@@ -82,7 +82,7 @@ def test_flat() -> None:
 
 
 def test_adopts_metric_ids() -> None:
-    """A bookmark under a metric's id moves to the stream and speaks of that metric alone."""
+    """A bookmark under a metric id moves to the stream and covers only that metric."""
     state = State(bookmarks(Mt1={"since": "2026-01-01"}, Mt9={"since": "2026-02-01"}))
     state.migrate("receive", ["receive"], ["Mt1", "Mt2"])
     assert state.bookmark("receive") == JAN
@@ -92,7 +92,7 @@ def test_adopts_metric_ids() -> None:
 
 
 def test_adopts_the_oldest() -> None:
-    """Of several bookmarks for one stream the oldest counts: nothing is lost by it."""
+    """The oldest of several bookmarks for one stream is used, so that no event is lost."""
     state = State(bookmarks(Mt1={"since": "2026-02-01"}, Mt2={"since": "2026-01-01"}))
     state.migrate("clicked_sms", ["clicked_text_message"], ["Mt1", "Mt2"])
     assert state.bookmark("clicked_sms") == JAN
@@ -101,22 +101,22 @@ def test_adopts_the_oldest() -> None:
 
 
 def test_adopts_aliases() -> None:
-    """A bookmark under another name of the stream speaks of all its metrics."""
+    """A bookmark under an alias of the stream covers all its metrics."""
     state = State(bookmarks(clicked_text_message={"since": "2026-01-01"}))
     state.migrate("clicked_sms", ["clicked_text_message"], ["Mt1"])
     assert state.bookmark("clicked_sms") == JAN
     assert state.covers("clicked_sms", "Mt1")
 
 
-def test_own_mark_wins() -> None:
-    """Once a stream has its own mark, what other taps left behind is dropped."""
+def test_own_bookmark_wins() -> None:
+    """Bookmarks of other taps are dropped if the stream has its own."""
     state = State(bookmarks(receive={"timestamp": FEB}, Mt1={"since": "2026-01-01"}))
     state.migrate("receive", ["receive"], ["Mt1"])
     assert state.document(None)["bookmarks"] == {"receive": {"timestamp": FEB}}
 
 
-def test_metrics_that_the_mark_covers() -> None:
-    """A metric that is new to a stream is not covered by its mark."""
+def test_metrics_that_the_bookmark_covers() -> None:
+    """A bookmark does not cover metrics that are new to the stream."""
     state = State(bookmarks(receive={"timestamp": JAN}))
     assert state.covers("receive", "Mt1")
     state.set_metrics("receive", metrics=["Mt1"], swept_at=FEB)
@@ -127,7 +127,7 @@ def test_metrics_that_the_mark_covers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "mark", "latest", "expected"),
+    ("known", "proposed", "latest", "expected"),
     [
         (None, JAN, FEB, JAN),
         (JAN, JAN + 1, FEB, JAN + 1),
@@ -138,15 +138,15 @@ def test_metrics_that_the_mark_covers() -> None:
     ],
     ids=["first", "forward", "same", "never back", "never past the start", "from the future"],
 )
-def test_advance(known: int | None, mark: int, latest: int, expected: int) -> None:
-    """A mark moves forward only, and not past the start of the run; whether it moved is told."""
+def test_advance(known: int | None, proposed: int, latest: int, expected: int) -> None:
+    """A bookmark only moves forward, at most to the start of the run; advance returns if it did."""
     state = State(bookmarks(receive={"timestamp": known}))
-    assert state.advance("receive", mark, latest=latest) is (known != expected)
+    assert state.advance("receive", proposed, latest=latest) is (known != expected)
     assert state.bookmark("receive") == expected
 
 
 @pytest.mark.parametrize(
-    ("known", "mark", "latest", "joining", "covered"),
+    ("known", "proposed", "latest", "backfill", "covered"),
     [
         (None, JAN, FEB, JAN, False),
         (JAN, JAN + 1, FEB, JAN + 1, False),
@@ -155,26 +155,26 @@ def test_advance(known: int | None, mark: int, latest: int, expected: int) -> No
         (JAN, FEB, FEB - 1, None, True),
         (JAN, FEB, JAN + 3, JAN + 3, False),
     ],
-    ids=["first", "forward", "never back", "come up", "beyond", "never past the start"],
+    ids=["first", "forward", "never back", "caught up", "past", "never past the start"],
 )
 def test_a_metric_that_joins(
-    known: int | None, mark: int, latest: int, joining: int | None, covered: bool
+    known: int | None, proposed: int, latest: int, backfill: int | None, covered: bool
 ) -> None:
-    """A new metric has a mark of its own until it has come up to the stream's, a second ago."""
+    """A new metric has its own bookmark until that reaches the bookmark of the stream."""
     document = bookmarks(receive={"timestamp": FEB - 1, "metrics": ["Mt1"]})
     state = State(document)
     if known is not None:
         assert state.advance_backfill("receive", "Mt2", known, latest=FEB)
-    assert state.advance_backfill("receive", "Mt2", mark, latest=latest) is (known != joining)
+    assert state.advance_backfill("receive", "Mt2", proposed, latest=latest) is (known != backfill)
     again = State(state.document(None))
-    assert again.backfill_bookmark("receive", "Mt2") == joining
+    assert again.backfill_bookmark("receive", "Mt2") == backfill
     assert again.covers("receive", "Mt2") is covered
     assert again.bookmark("receive") == FEB - 1
     assert ("joining" in again.document(None)["bookmarks"]["receive"]) is not covered
 
 
-def test_what_joins_is_not_covered_before_its_time() -> None:
-    """A stream that is finished while a metric still joins keeps that metric's mark."""
+def test_a_backfilled_metric_is_not_covered_early() -> None:
+    """A finished stream keeps the bookmark of a metric that is still being backfilled."""
     state = State(bookmarks(receive={"timestamp": FEB, "metrics": ["Mt1", "Mt8"]}))
     for metric in ("Mt2", "Mt9"):
         state.advance_backfill("receive", metric, JAN, latest=FEB)
@@ -186,8 +186,8 @@ def test_what_joins_is_not_covered_before_its_time() -> None:
     }
 
 
-def test_keeps_what_it_does_not_know() -> None:
-    """What another version or a person wrote into the state stays there."""
+def test_unknown_content_is_kept() -> None:
+    """Content that this version does not know stays in the state."""
     document = {"bookmarks": {"receive": {"timestamp": JAN, "note": [1]}, "x": {"y": 1}}, "z": 1}
     state = State(document)
     state.advance("receive", FEB, latest=FEB)
@@ -198,20 +198,20 @@ def test_keeps_what_it_does_not_know() -> None:
 
 
 def test_copies() -> None:
-    """Neither the document read nor a document given out changes with the state."""
+    """Changes of the state change neither the document that was read nor one that was returned."""
     document = bookmarks(receive={"timestamp": JAN, "metrics": ["Mt1"]})
     before = copy.deepcopy(document)
     state = State(document)
-    given_out = state.document(None)
+    before_changes = state.document(None)
     state.advance("receive", FEB, latest=FEB)
     state.set_metrics("receive", metrics=["Mt2"])
     state.migrate("receive", [], [])
     assert document == before
-    assert given_out["bookmarks"] == before["bookmarks"]
+    assert before_changes["bookmarks"] == before["bookmarks"]
 
 
 @pytest.mark.parametrize(
-    ("document", "place"),
+    ("document", "location"),
     [
         ({"bookmarks": []}, "'bookmarks'"),
         ({"bookmarks": "receive"}, "'bookmarks'"),
@@ -235,16 +235,16 @@ def test_copies() -> None:
         ({"receive": "soon"}, "bookmarks.receive.since"),
     ],
 )
-def test_errors_name_the_place(document: dict[str, Any], place: str) -> None:
-    """What cannot be understood is an error that names the place, never a silent fresh start."""
+def test_errors_name_the_location(document: dict[str, Any], location: str) -> None:
+    """An invalid state is an error with the location, never a silent full sync."""
     with pytest.raises(StateError) as caught:
         State(document)
     assert str(caught.value).startswith("state: ")
-    assert place in str(caught.value)
+    assert location in str(caught.value)
 
 
 def test_deep_nesting() -> None:
-    """A document too deep to be a state is refused like any other."""
+    """A document that is nested too deeply raises StateError."""
     deep: Any = 1
     for _ in range(900):
         deep = [deep]
@@ -254,7 +254,7 @@ def test_deep_nesting() -> None:
 
 @given(DOCUMENTS, NAMES)
 def test_broken_documents(document: dict[str, Any], stream: str) -> None:
-    """Any document is either refused with a StateError or works from then on."""
+    """Any document either raises StateError or can be advanced and written."""
     try:
         state = State(document)
     except StateError:
@@ -263,8 +263,8 @@ def test_broken_documents(document: dict[str, Any], stream: str) -> None:
     state.set_metrics(stream, metrics=["Mt0001"])
     before = state.bookmark(stream)
     state.advance(stream, FEB, latest=FEB + 1)
-    mark = state.bookmark(stream)
-    assert mark is not None
-    assert mark <= FEB + 1
-    assert before is None or mark >= min(before, FEB + 1)
-    assert State(state.document(stream)).bookmark(stream) == mark
+    after = state.bookmark(stream)
+    assert after is not None
+    assert after <= FEB + 1
+    assert before is None or after >= min(before, FEB + 1)
+    assert State(state.document(stream)).bookmark(stream) == after
