@@ -1,4 +1,4 @@
-"""The catalog: written, and read back as a selection."""
+"""Discovery: writing the catalog, and reading it as a selection."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def entry(name: str, **changes: Any) -> dict[str, Any]:
     return {**copy.deepcopy(found), **changes}
 
 
-def word(entry: dict[str, Any], path: str, **metadata: Any) -> dict[str, Any]:
-    """The entry with the metadata of the field at dotted ``path`` ("" for the stream) changed."""
+def with_metadata(entry: dict[str, Any], path: str, **metadata: Any) -> dict[str, Any]:
+    """Changes the metadata of the field at dotted ``path`` ("" is the stream) of an entry."""
     for item in entry["metadata"]:
         steps = [step for step in item["breadcrumb"] if step not in ("properties", "items")]
         if ".".join(steps) == path:
@@ -41,29 +41,29 @@ def word(entry: dict[str, Any], path: str, **metadata: Any) -> dict[str, Any]:
 
 
 def selection(*entries: dict[str, Any], **names: str) -> list[SelectedStream]:
-    """What a catalog of these entries selects."""
+    """The streams that a catalog of these entries selects."""
     return read_catalog({"streams": list(entries)}, names)
 
 
-def fault_of(document: Any) -> str:
-    """The message with which a catalog is refused."""
+def error_message(document: Any) -> str:
+    """The one-line error message of an invalid catalog."""
     with pytest.raises(ConfigError) as caught:
         read_catalog(document)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def places(schema: dict[str, Any], parent: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The breadcrumb of every property of a schema."""
+def breadcrumbs(schema: dict[str, Any], parent: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The breadcrumbs of all properties of a schema."""
     for name, child in schema.get("properties", {}).items():
         yield (*parent, "properties", name)
-        yield from places(child, (*parent, "properties", name))
+        yield from breadcrumbs(child, (*parent, "properties", name))
     if "items" in schema:
-        yield from places(schema["items"], (*parent, "items"))
+        yield from breadcrumbs(schema["items"], (*parent, "items"))
 
 
 def test_catalog_file() -> None:
-    """The bundled catalog is, byte for byte, what --discover prints."""
+    """The bundled catalog is identical to the output of --discover."""
     command = [sys.executable, "-m", "tap_klaviyo", "--discover"]
     printed = subprocess.run(command, capture_output=True, timeout=60, check=True, cwd=ROOT)
     assert printed.stdout == (ROOT / "catalog.json").read_bytes()
@@ -71,11 +71,11 @@ def test_catalog_file() -> None:
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_entries(stream: Any) -> None:
-    """Each stream is described as Singer wants it, and each of its fields has its metadata."""
+    """Each stream has the Singer metadata of the stream and of each field."""
     found = entry(stream.name)
     metadata = {tuple(item["breadcrumb"]): item["metadata"] for item in found["metadata"]}
     assert len(metadata) == len(found["metadata"])
-    assert set(metadata) == {(), *places(found["schema"])}
+    assert set(metadata) == {(), *breadcrumbs(found["schema"])}
     top = metadata[()]
     assert top["inclusion"] == "available"
     assert top["selected-by-default"] is stream.selected_by_default
@@ -84,27 +84,29 @@ def test_entries(stream: Any) -> None:
     assert top.get("forced-replication-method") == forced
     keys = [stream.replication_key] if stream.replication_key else []
     assert top.get("valid-replication-keys", []) == keys
-    automatic = {place for place, item in metadata.items() if item.get("inclusion") == "automatic"}
+    automatic = {
+        breadcrumb for breadcrumb, item in metadata.items() if item.get("inclusion") == "automatic"
+    }
     wanted = {*stream.keys, *keys, *([stream.time_filter.field] if stream.time_filter else [])}
     assert automatic == {("properties", name) for name in wanted}
     jsonschema.Draft4Validator.check_schema(found["schema"])
 
 
 def test_singer_reads_the_catalog(tmp_path: Path) -> None:
-    """The reference library loads the catalog and finds all streams in it."""
+    """The singer-python library loads the catalog with all streams."""
     path = tmp_path / "catalog.json"
     path.write_text(catalog_text())
     assert len(Catalog.load(path).streams) == len(STREAMS)
 
 
 def test_schemas_are_self_contained() -> None:
-    """No schema of the catalog refers to another file or holds a part to be merged."""
+    """No schema of the catalog has a reference or a part to merge."""
     assert '"$ref"' not in catalog_text()
     assert '"allOf"' not in catalog_text()
 
 
 def test_defaults() -> None:
-    """An untouched catalog selects the main streams, and all fields but the expensive one."""
+    """An unchanged catalog selects the default streams and fields."""
     chosen = {selected.name: selected for selected in read_catalog(build_catalog())}
     assert list(chosen) == [stream.name for stream in DEFAULT_STREAMS]
     assert len(chosen) == 21
@@ -128,19 +130,21 @@ def test_defaults() -> None:
 )
 @pytest.mark.parametrize("path", ["", "uuid", "profile.location.city"])
 def test_selection_rules(path: str, metadata: dict[str, Any], selected: bool) -> None:
-    """The user's word comes first, then the default, for streams, fields and nested fields."""
-    chosen = selection(word(entry("open"), path, **metadata))
+    """`selected` overrides `selected-by-default`, for streams, fields and nested fields."""
+    chosen = selection(with_metadata(entry("open"), path, **metadata))
     found = [
-        ".".join(step for step in place if step not in ("properties", "items"))
+        ".".join(step for step in breadcrumb if step not in ("properties", "items"))
         for one in chosen
-        for place in ((), *places(one.schema))
+        for breadcrumb in ((), *breadcrumbs(one.schema))
     ]
     assert (path in found) is selected
 
 
 def test_automatic_fields() -> None:
-    """Key and replication key stay whatever the catalog says."""
-    without = word(word(entry("open"), "id", selected=False), "timestamp", selected=False)
+    """Key and replication key cannot be deselected."""
+    without = with_metadata(
+        with_metadata(entry("open"), "id", selected=False), "timestamp", selected=False
+    )
     del without["schema"]["properties"]["timestamp"]
     assert {"id", "timestamp"} <= selection(without)[0].schema["properties"].keys()
 
@@ -155,25 +159,29 @@ def test_automatic_fields() -> None:
     ],
 )
 def test_legacy_selection(changes: dict[str, Any], selected: bool) -> None:
-    """Catalogs from before metadata say "selected" on the entry or on its schema."""
+    """Legacy catalogs have "selected" in the entry or its schema."""
     assert bool(selection(entry("lists", metadata=[], **changes))) is selected
 
 
-def test_parent_without_parts(select: Select) -> None:
-    """A deselected parent takes its parts with it."""
+def test_deselected_parent(select: Select) -> None:
+    """A deselected object deselects its fields."""
     assert "profile" not in select("open", "profile").schema["properties"]
 
 
-def test_parent_of_which_nothing_is_selected(select: Select) -> None:
-    """Of an object whose parts are all deselected nothing is passed on."""
-    parts = [place[-1] for place in places(entry("open")["schema"]) if "location" in place[:-1]]
-    selected = select("open", *(f"profile.location.{part}" for part in parts))
+def test_object_without_selected_fields(select: Select) -> None:
+    """An object without selected fields is left out of the schema."""
+    fields = [
+        breadcrumb[-1]
+        for breadcrumb in breadcrumbs(entry("open")["schema"])
+        if "location" in breadcrumb[:-1]
+    ]
+    selected = select("open", *(f"profile.location.{field}" for field in fields))
     profile = selected.schema["properties"]["profile"]["items"]["properties"]
     assert "location" not in profile
 
 
-def test_parts_that_the_catalog_does_not_list() -> None:
-    """A field described without its parts is taken whole; one not listed at all is not taken."""
+def test_fields_that_the_catalog_does_not_list() -> None:
+    """An object listed without fields is selected with all of them; an unlisted field is not."""
     shortened = entry("open")
     shortened["schema"]["properties"]["profile"] = {"type": ["null", "array"]}
     del shortened["schema"]["properties"]["uuid"]
@@ -183,7 +191,7 @@ def test_parts_that_the_catalog_does_not_list() -> None:
 
 
 def test_order() -> None:
-    """Streams are read in the order of the user's catalog."""
+    """Streams are synced in the order of the catalog."""
     assert [s.name for s in selection(entry("lists"), entry("click"))] == ["lists", "click"]
 
 
@@ -196,18 +204,18 @@ def test_order() -> None:
     ],
 )
 def test_replication_method(name: str, changes: dict[str, Any], expected: str) -> None:
-    """A user may have an incremental stream read whole."""
+    """An incremental stream can be replicated as FULL_TABLE."""
     assert selection(entry(name, **changes))[0].replication_method == expected
 
 
 def test_replication_method_in_metadata() -> None:
-    """The method in the metadata counts more than that of the entry."""
-    chosen = selection(word(entry("open"), "", **{"replication-method": "FULL_TABLE"}))
+    """The replication method in the metadata overrides that of the entry."""
+    chosen = selection(with_metadata(entry("open"), "", **{"replication-method": "FULL_TABLE"}))
     assert not chosen[0].incremental
 
 
 def test_keys() -> None:
-    """A catalog may key a stream as another tap did; what was the key may then be null."""
+    """A catalog may use the key of another tap; the tap's own key is then nullable."""
     chosen = selection(entry("global_exclusions", key_properties=["id"]))[0]
     assert chosen.keys == ("id",)
     assert chosen.schema["properties"]["email"]["type"] == ["null", "string"]
@@ -215,13 +223,13 @@ def test_keys() -> None:
     assert load_schema("global_exclusion")["properties"]["email"]["type"] == "string"
 
 
-def test_unknown_stream_that_nobody_wants() -> None:
-    """A stream that the tap does not have is no fault as long as it is not selected."""
+def test_unknown_stream_that_is_not_selected() -> None:
+    """An unknown stream is not an error if it is not selected."""
     unknown = entry("open", tap_stream_id="orders", stream="orders")
-    assert selection(word(unknown, "", selected=False), entry("lists"))[0].name == "lists"
+    assert selection(with_metadata(unknown, "", selected=False), entry("lists"))[0].name == "lists"
 
 
-FAULTS: dict[str, tuple[Any, str]] = {
+INVALID_CATALOGS: dict[str, tuple[Any, str]] = {
     "no streams": ({}, "'streams'"),
     "streams no array": ({"streams": {}}, "'streams'"),
     "stream no object": ({"streams": ["open"]}, "'streams'"),
@@ -233,7 +241,11 @@ FAULTS: dict[str, tuple[Any, str]] = {
         "'clicked_sms' is selected twice",
     ),
     "unknown stream": (
-        {"streams": [word(entry("open", tap_stream_id="x", stream="orders"), "", selected=True)]},
+        {
+            "streams": [
+                with_metadata(entry("open", tap_stream_id="x", stream="orders"), "", selected=True)
+            ]
+        },
         "'orders'",
     ),
     "no method": ({"streams": [entry("open", replication_method="LOG_BASED")]}, "LOG_BASED"),
@@ -251,27 +263,29 @@ FAULTS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("document", "named"), FAULTS.values(), ids=FAULTS.keys())
-def test_faults(document: Any, named: str) -> None:
-    """What cannot be done as the catalog asks is refused in one line that names the place."""
-    message = fault_of(document)
+@pytest.mark.parametrize(
+    ("document", "named"), INVALID_CATALOGS.values(), ids=INVALID_CATALOGS.keys()
+)
+def test_invalid_catalogs(document: Any, named: str) -> None:
+    """An invalid catalog is an error in one line that names the location."""
+    message = error_message(document)
     assert message.startswith("catalog: ")
     assert named in message
 
 
 def test_selected_field_that_does_not_exist() -> None:
-    """A selected field that the schema lacks is named; one that nobody selected is ignored."""
+    """A selected field that does not exist is an error; an unselected one is ignored."""
     odd = entry("open")
     odd["schema"]["properties"]["profile"]["items"]["properties"]["shoe_size"] = {"type": "integer"}
     breadcrumb = ["properties", "profile", "items", "properties", "shoe_size"]
     odd["metadata"].append({"breadcrumb": breadcrumb, "metadata": {}})
     assert selection(odd)
     odd["metadata"][-1]["metadata"]["selected"] = True
-    assert "'profile.shoe_size' of stream 'open'" in fault_of({"streams": [odd]})
+    assert "'profile.shoe_size' of stream 'open'" in error_message({"streams": [odd]})
 
 
 def foreign(identifier: str, stream: str, *properties: str, selected: bool = True) -> Any:
-    """A catalog entry as singer-io's tap makes it, where a metric's id names the stream."""
+    """A catalog entry of singer-io's tap, which uses metric ids as stream ids."""
     return {
         "tap_stream_id": identifier,
         "stream": stream,
@@ -288,7 +302,7 @@ def foreign(identifier: str, stream: str, *properties: str, selected: bool = Tru
 
 
 @pytest.mark.parametrize(
-    ("identifier", "name", "ours"),
+    ("identifier", "name", "expected"),
     [
         ("Mt1", "open", "open"),
         ("Mt1", "clicked_text_message", "clicked_sms"),
@@ -299,16 +313,16 @@ def foreign(identifier: str, stream: str, *properties: str, selected: bool = Tru
         ("global_exclusions", "global_exclusions", "global_exclusions"),
     ],
 )
-def test_foreign_catalog(identifier: str, name: str, ours: str) -> None:
-    """Streams of singer-io's tap are ours by name, alias or metric, and keep their tables."""
+def test_foreign_catalog(identifier: str, name: str, expected: str) -> None:
+    """Streams of singer-io's tap are recognized by name, alias or metric, and keep their name."""
     chosen = selection(foreign(identifier, name, "id", "email", "datetime"), Mt1="bounce")[0]
-    assert (chosen.stream.name, chosen.name) == (ours, name)
+    assert (chosen.stream.name, chosen.name) == (expected, name)
     assert (chosen.keys, chosen.tap_stream_id) == (("id",), identifier)
     assert chosen.incremental is bool(chosen.stream.metrics)
 
 
-def test_names_metrics() -> None:
-    """The account is asked for its metrics only if the catalog names one that way."""
+def test_has_metric_ids() -> None:
+    """A catalog has metric ids if a stream id is neither a stream nor an alias."""
     assert not has_metric_ids(build_catalog())
     assert not has_metric_ids({"streams": [foreign("Mt1", "open")]})
     assert has_metric_ids({"streams": [foreign("Mt1", "opened")]})
@@ -316,7 +330,7 @@ def test_names_metrics() -> None:
 
 
 def test_catalog_is_not_changed() -> None:
-    """Reading a catalog leaves it and the bundled schemas as they are."""
+    """Reading a catalog changes neither it nor the bundled schemas."""
     document = json.loads(catalog_text())
     read_catalog(document)
     assert document == json.loads(catalog_text())

@@ -1,4 +1,4 @@
-"""Pages in, RECORD lines out: against the reference, and the fast way against the slow one."""
+"""The page parser, compared with singer's Transformer; fast parsing compared with conversion."""
 
 from __future__ import annotations
 
@@ -42,75 +42,75 @@ DATES = st.builds(
 IDS = st.sampled_from(["01A", "01B", "01C", "ü-1"])
 
 
-def kinds(schema: Mapping[str, Any]) -> list[str]:
+def types_of(schema: Mapping[str, Any]) -> list[str]:
     """The types that a schema allows."""
     return schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
 
 
-def fitting(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """Values that fit a schema, with attributes absent or unknown."""
-    return st.one_of([FITTING[kind](schema) for kind in kinds(schema)])
+def valid_values(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that fit a schema, with missing and unknown attributes."""
+    return st.one_of([VALID_VALUES[name](schema) for name in types_of(schema)])
 
 
-def fitting_object(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
-    """An object; free-form if the schema names no property."""
+def valid_object(schema: Mapping[str, Any]) -> st.SearchStrategy[Any]:
+    """An object; free-form if the schema has no properties."""
     properties = schema.get("properties")
     if not properties:
         return st.dictionaries(TEXT, FREE, max_size=3)
-    optional = {name: fitting(child) for name, child in properties.items()}
-    return st.fixed_dictionaries({}, optional={**optional, "unheard of": FREE})
+    optional = {name: valid_values(child) for name, child in properties.items()}
+    return st.fixed_dictionaries({}, optional={**optional, "unknown attribute": FREE})
 
 
-FITTING: dict[str, Callable[[Any], st.SearchStrategy[Any]]] = {
+VALID_VALUES: dict[str, Callable[[Any], st.SearchStrategy[Any]]] = {
     "null": lambda schema: st.none(),
     "boolean": lambda schema: st.booleans(),
     "integer": lambda schema: st.integers(-(2**63), 2**63 - 1),
     "number": lambda schema: st.floats(-1e300, 1e300) | st.integers(-(2**50), 2**50),
     "string": lambda schema: DATES if schema.get("format") else TEXT,
-    "array": lambda schema: st.lists(fitting(schema["items"]), max_size=2),
-    "object": fitting_object,
+    "array": lambda schema: st.lists(valid_values(schema["items"]), max_size=2),
+    "object": valid_object,
 }
 
 
 @st.composite
 def documents(draw: st.DrawFn, selected: SelectedStream, any_value: bool = False) -> Document:
-    """A page of a stream whose values fit the schema, or may be anything at all."""
+    """A page of a stream with values that fit the schema, or with any values."""
 
-    def resource(kind: str, schema: Mapping[str, Any], sources: Any) -> Document:
-        own = {name: child for name, child in schema["properties"].items() if name not in apart}
+    def resource(type_: str, schema: Mapping[str, Any], field_paths: Any) -> Document:
+        own = {name: child for name, child in schema["properties"].items() if name not in separate}
         attributes = {
-            name: draw(FREE if any_value and draw(st.integers(0, 7)) == 0 else fitting(child))
+            name: draw(FREE if any_value and draw(st.integers(0, 7)) == 0 else valid_values(child))
             for name, child in own.items()
-            if kinds(child)[0] != "null" or draw(st.booleans())
+            if types_of(child)[0] != "null" or draw(st.booleans())
         }
-        for name, field_path in sources.items():
+        for name, field_path in field_paths.items():
             if name in attributes and not field_path.latest:
-                place(attributes, field_path.path.split("."), attributes.pop(name))
-        return {"type": kind, "id": draw(IDS), "attributes": attributes}
+                set_nested(attributes, field_path.path.split("."), attributes.pop(name))
+        return {"type": type_, "id": draw(IDS), "attributes": attributes}
 
     stream, schema = selected.stream, selected.schema
-    apart = {"id", "type"} | {i.property for i in stream.relationships}
-    apart |= {i.id_property for i in stream.relationships}
-    apart |= {name for name, field_path in stream.field_paths.items() if field_path.latest}
+    separate = {"id", "type"} | {i.property for i in stream.relationships}
+    separate |= {i.id_property for i in stream.relationships}
+    separate |= {name for name, field_path in stream.field_paths.items() if field_path.latest}
     data = [
         resource(stream.type, schema, stream.field_paths) for _ in range(draw(st.integers(0, 3)))
     ]
     included: list[Document] = []
-    for include in stream.relationships:
-        items = schema["properties"][include.property]["items"]
-        found = [resource(include.type, items, include.field_paths) for _ in range(2)]
+    for relationship in stream.relationships:
+        items = schema["properties"][relationship.property]["items"]
+        found = [resource(relationship.type, items, relationship.field_paths) for _ in range(2)]
         included += {item["id"]: item for item in found}.values()
         for item in data:
-            one = st.fixed_dictionaries({"type": st.just(include.type), "id": IDS})
+            one = st.fixed_dictionaries({"type": st.just(relationship.type), "id": IDS})
             many = st.lists(one, max_size=3)
-            relation = draw(st.none() | (one if include.id_property else many))
-            related = item.setdefault("relationships", {}).setdefault(include.name, {})
-            related |= draw(st.sampled_from([{"data": relation}, {"links": {"self": "x"}}]))
+            target = draw(st.none() | (one if relationship.id_property else many))
+            related = item.setdefault("relationships", {}).setdefault(relationship.name, {})
+            related |= draw(st.sampled_from([{"data": target}, {"links": {"self": "x"}}]))
     return {"data": data, "included": included, "links": {"next": draw(st.none() | TEXT)}}
 
 
-def place(attributes: Document, path: list[str], value: Any) -> None:
-    """Puts a value at a path, as Klaviyo nests it."""
+def set_nested(attributes: Document, path: list[str], value: Any) -> None:
+    """Sets the value at a path of nested objects."""
     for step in path[:-1]:
         if not isinstance(attributes.get(step), dict):
             attributes[step] = {}
@@ -118,10 +118,10 @@ def place(attributes: Document, path: list[str], value: Any) -> None:
     attributes[path[-1]] = value
 
 
-def flat(item: Document, sources: Mapping[str, Any]) -> Document:
-    """A resource as one object, what is nested brought to the top."""
+def flatten(item: Document, field_paths: Mapping[str, Any]) -> Document:
+    """A resource as one object, with nested values moved to the top level."""
     record = {**item["attributes"], "id": item["id"], "type": item["type"]}
-    for name, field_path in sources.items():
+    for name, field_path in field_paths.items():
         value: Any = item["attributes"]
         for step in field_path.path.split("."):
             value = value.get(step) if isinstance(value, dict) else None
@@ -134,37 +134,37 @@ def flat(item: Document, sources: Mapping[str, Any]) -> Document:
 
 
 def reference(document: Document, selected: SelectedStream) -> list[Document]:
-    """The records of a page the plain way: dicts, and singer's own Transformer."""
+    """The records of a page, made with dicts and singer's Transformer."""
     stream, records = selected.stream, []
     included = {(item["type"], item["id"]): item for item in document["included"]}
     for item in document["data"]:
-        record = flat(item, stream.field_paths)
-        for include in stream.relationships:
-            related = item["relationships"][include.name].get("data") or []
+        record = flatten(item, stream.field_paths)
+        for relationship in stream.relationships:
+            related = item["relationships"][relationship.name].get("data") or []
             references = related if isinstance(related, list) else [related]
-            record[include.property] = [
-                flat(found, include.field_paths) if found else dict(ref)
+            record[relationship.property] = [
+                flatten(found, relationship.field_paths) if found else dict(ref)
                 for ref in references
-                for found in [included.get((include.type, ref["id"]))]
+                for found in [included.get((relationship.type, ref["id"]))]
             ]
-            if include.id_property:
-                record[include.id_property] = references[0]["id"] if references else None
+            if relationship.id_property:
+                record[relationship.id_property] = references[0]["id"] if references else None
         # The Transformer reorders the type lists of the schema it is given.
         schema = copy.deepcopy(selected.schema)
         records.append(singer.Transformer().transform(record, schema))
     return records
 
 
-def normal(value: Any, schema: Mapping[str, Any]) -> Any:
-    """A value without the Transformer's quirks: null is false, "" is null, texts become numbers."""
-    allowed = kinds(schema)
+def normalize(value: Any, schema: Mapping[str, Any]) -> Any:
+    """Normalizes what the Transformer changes: null is false, "" is null, text is a number."""
+    allowed = types_of(schema)
     if "boolean" in allowed:
         return bool(value)
     if isinstance(value, dict) and schema.get("properties"):
-        known = {name: normal(value[name], schema["properties"][name]) for name in value}
+        known = {name: normalize(value[name], schema["properties"][name]) for name in value}
         return {name: child for name, child in known.items() if child is not None}
     if isinstance(value, list) and "array" in allowed:
-        return [normal(item, schema["items"]) for item in value]
+        return [normalize(item, schema["items"]) for item in value]
     if value == "" and "null" in allowed:
         return None
     if schema.get("format") and isinstance(value, str):
@@ -178,7 +178,7 @@ def normal(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def lines(parser: PageParser, page: Page) -> list[bytes]:
-    """The RECORD lines of a page, of which each must be one line."""
+    """The RECORD lines of a page, one line for each record."""
     encoded = parser.encode(page.records, EXTRACTED)
     assert encoded.count(b"\n") == len(page.records)
     assert not encoded or encoded.endswith(b"\n")
@@ -186,7 +186,7 @@ def lines(parser: PageParser, page: Page) -> list[bytes]:
 
 
 def records(parser: PageParser, page: Page, selected: SelectedStream) -> list[Document]:
-    """The records of a page, each line checked to be a message that any target can read."""
+    """The records of a page, each checked to be a valid RECORD message."""
     found = []
     for line in lines(parser, page):
         message = json.loads(line.decode("utf-8"))
@@ -197,46 +197,46 @@ def records(parser: PageParser, page: Page, selected: SelectedStream) -> list[Do
     return found
 
 
-def packed(document: Any) -> bytes:
-    """A page as Klaviyo sends it: one line."""
+def compact_json(document: Any) -> bytes:
+    """A page as Klaviyo sends it, in one line."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 @given(st.data())
 def test_equals_the_reference(select: Select, data: st.DataObject) -> None:
-    """For values that fit, each record is what singer's Transformer makes of it."""
+    """For valid values each record equals the output of singer's Transformer."""
     selected = select(data.draw(STREAM_NAMES))
     document = data.draw(documents(selected))
     parser = PageParser(selected)
-    page = parser.parse(packed(document))
-    ours = [normal(record, selected.schema) for record in records(parser, page, selected)]
-    theirs = [normal(record, selected.schema) for record in reference(document, selected)]
-    assert ours == theirs
+    page = parser.parse(compact_json(document))
+    actual = [normalize(record, selected.schema) for record in records(parser, page, selected)]
+    expected = [normalize(record, selected.schema) for record in reference(document, selected)]
+    assert actual == expected
     assert not page.warnings
     assert not page.without_key
     assert page.next_url == document["links"]["next"]
 
 
 @given(st.data())
-def test_both_ways_agree(select: Select, data: st.DataObject) -> None:
-    """The slow way makes of a page what the fast way does."""
+def test_fast_parsing_and_conversion_agree(select: Select, data: st.DataObject) -> None:
+    """Conversion produces the same records as fast parsing."""
     selected = select(data.draw(STREAM_NAMES))
     document = data.draw(documents(selected))
     parser = PageParser(selected)
-    one = parser.parse(packed(document))
-    other = parser.parse(json.dumps(document, indent=1).encode())
-    assert other.converted or selected.name in ("campaigns", "global_exclusions")
-    assert records(parser, one, selected) == records(parser, other, selected)
-    assert (one.times, one.next_url) == (other.times, other.next_url)
+    fast = parser.parse(compact_json(document))
+    converted = parser.parse(json.dumps(document, indent=1).encode())
+    assert converted.converted or selected.name in ("campaigns", "global_exclusions")
+    assert records(parser, fast, selected) == records(parser, converted, selected)
+    assert (fast.times, fast.next_url) == (converted.times, converted.next_url)
 
 
 @given(st.data())
 def test_any_value(select: Select, data: st.DataObject) -> None:
-    """Whatever the values are, each resource becomes a valid record or is reported by its id."""
+    """With any values each resource becomes a valid record or is reported by its id."""
     selected = select(data.draw(STREAM_NAMES))
     document = data.draw(documents(selected, any_value=True))
     parser = PageParser(selected)
-    page = parser.parse(packed(document))
+    page = parser.parse(compact_json(document))
     found = records(parser, page, selected)
     assert len(found) + len(page.without_key) == len(document["data"])
     assert len(page.times) == (len(found) if selected.stream.time_filter else 0)
@@ -250,19 +250,19 @@ PROFILE: Document = {
 METRIC = {"type": "metric", "id": "X", "attributes": {"name": "Opened Email"}}
 
 
-def event_page(*included: Document, **relations: Any) -> Document:
-    """A page with one event, related to what ``relations`` say."""
+def event_page(*included: Document, **relationships: Any) -> Document:
+    """A page with one event that has these relationships."""
     event = {
         "type": "event",
         "id": "E1",
         "attributes": {"timestamp": 5, "event_properties": {"$value": 1}},
-        "relationships": {name: {"data": data} for name, data in relations.items()},
+        "relationships": {name: {"data": data} for name, data in relationships.items()},
     }
     return {"data": [event], "included": list(included)}
 
 
-def shaped(selected: SelectedStream, body: bytes) -> Document:
-    """The one record of a page."""
+def parse_one(selected: SelectedStream, body: bytes) -> Document:
+    """Parses a page with one record."""
     parser = PageParser(selected)
     (record,) = records(parser, parser.parse(body), selected)
     return record
@@ -272,35 +272,35 @@ TO_X = {"profile": {"type": "profile", "id": "X"}, "metric": {"type": "metric", 
 
 
 def test_embedded(select: Select) -> None:
-    """Profile and metric are embedded as arrays of one; the same id of two types is no matter."""
-    record = shaped(select("open"), packed(event_page(METRIC, PROFILE, **TO_X)))
+    """Profile and metric are embedded as arrays of one, also if their ids are equal."""
+    record = parse_one(select("open"), compact_json(event_page(METRIC, PROFILE, **TO_X)))
     assert record["profile"] == [{"type": "profile", "id": "X", **PROFILE["attributes"]}]
     assert record["metric"] == [{"type": "metric", "id": "X", "name": "Opened Email"}]
     assert (record["profile_id"], record["metric_id"]) == ("X", "X")
 
 
-def test_stub(select: Select) -> None:
-    """Of a profile that the page does not include, nothing but its id is known."""
-    record = shaped(select("open"), packed(event_page(METRIC, **TO_X)))
+def test_missing_included_resource(select: Select) -> None:
+    """A profile that is not included is embedded with its type and id."""
+    record = parse_one(select("open"), compact_json(event_page(METRIC, **TO_X)))
     assert record["profile"] == [{"type": "profile", "id": "X"}]
     assert record["profile_id"] == "X"
 
 
-@pytest.mark.parametrize("relations", [{}, {"profile": None, "metric": None}, {"profile": []}])
-def test_no_relation(select: Select, relations: Any) -> None:
-    """Where a relation is null or absent, there is no id and nothing is embedded."""
-    record = shaped(select("open"), packed(event_page(PROFILE, METRIC, **relations)))
+@pytest.mark.parametrize("relationships", [{}, {"profile": None, "metric": None}, {"profile": []}])
+def test_no_relationship(select: Select, relationships: Any) -> None:
+    """With a null or missing relationship the id is null and nothing is embedded."""
+    record = parse_one(select("open"), compact_json(event_page(PROFILE, METRIC, **relationships)))
     assert (record["profile"], record["profile_id"], record["metric_id"]) == ([], None, None)
 
 
-@pytest.mark.parametrize("include_unasked", [False, True])
-def test_selection(select: Select, include_unasked: bool) -> None:
-    """What is deselected is not written, at any depth, even if Klaviyo sends it."""
+@pytest.mark.parametrize("include_unrequested", [False, True])
+def test_selection(select: Select, include_unrequested: bool) -> None:
+    """Deselected fields are not written, at any depth, even if Klaviyo sends them."""
     selected = select(
         "open", "type", "metric", "event_properties", "profile.location.zip", "profile.id"
     )
-    included = [PROFILE, METRIC] if include_unasked else [PROFILE]
-    record = shaped(selected, packed(event_page(*included, **TO_X)))
+    included = [PROFILE, METRIC] if include_unrequested else [PROFILE]
+    record = parse_one(selected, compact_json(event_page(*included, **TO_X)))
     assert record == {
         "id": "E1",
         "timestamp": 5,
@@ -310,30 +310,30 @@ def test_selection(select: Select, include_unasked: bool) -> None:
     }
 
 
-def test_nothing_of_an_object(select: Select) -> None:
-    """Of an object whose parts are all deselected no value is written."""
+def test_object_without_selected_fields(select: Select) -> None:
+    """An object without selected fields is not written."""
     profile = select("open").schema["properties"]["profile"]["items"]["properties"]
-    parts = profile["location"]["properties"]
-    selected = select("open", *(f"profile.location.{part}" for part in parts))
-    record = shaped(selected, packed(event_page(PROFILE, METRIC, **TO_X)))
+    fields = profile["location"]["properties"]
+    selected = select("open", *(f"profile.location.{field}" for field in fields))
+    record = parse_one(selected, compact_json(event_page(PROFILE, METRIC, **TO_X)))
     assert not record["profile"][0].get("location")
 
 
 def test_ids_without_embedding(select: Select) -> None:
-    """Profile and metric can be deselected and their ids kept, or the other way round."""
-    ids_only = shaped(select("open", "profile", "metric"), packed(event_page(**TO_X)))
+    """Profile and metric can be deselected without their ids, and their ids without them."""
+    ids_only = parse_one(select("open", "profile", "metric"), compact_json(event_page(**TO_X)))
     assert (ids_only["profile_id"], ids_only["metric_id"]) == ("X", "X")
     assert "profile" not in ids_only
-    no_ids = shaped(select("open", "profile_id", "metric_id"), packed(event_page(**TO_X)))
+    no_ids = parse_one(select("open", "profile_id", "metric_id"), compact_json(event_page(**TO_X)))
     assert "profile_id" not in no_ids
     assert no_ids["profile"]
 
 
 def test_name_of_the_catalog(select: Select) -> None:
-    """Records go out under the name that the catalog gives the stream."""
+    """Records have the stream name of the catalog."""
     selected = select("open", stream="Opened E-Mail ü")
     parser = PageParser(selected)
-    page = parser.parse(packed(event_page()))
+    page = parser.parse(compact_json(event_page()))
     (line,) = lines(parser, page)
     assert json.loads(line)["stream"] == "Opened E-Mail ü"
     assert json.loads(line)["time_extracted"] == EXTRACTED
@@ -341,7 +341,7 @@ def test_name_of_the_catalog(select: Select) -> None:
 
 
 def test_moved_values(select: Select) -> None:
-    """What Klaviyo nests stands at the top of a message, and what else it gives stays."""
+    """Nested values of a campaign message are moved to its top level."""
     message = {
         "type": "campaign-message",
         "id": "M1",
@@ -353,7 +353,9 @@ def test_moved_values(select: Select) -> None:
     references = [{"type": "campaign-message", "id": one} for one in ("M1", "M2")]
     relationships = {"campaign-messages": {"data": references}}
     campaign = {"type": "campaign", "id": "C1", "attributes": {}, "relationships": relationships}
-    record = shaped(select("campaigns"), packed({"data": [campaign], "included": [message]}))
+    record = parse_one(
+        select("campaigns"), compact_json({"data": [campaign], "included": [message]})
+    )
     first, second = record["campaign-messages"]
     known = {name: value for name, value in first.items() if value is not None}
     assert known == {
@@ -368,7 +370,7 @@ def test_moved_values(select: Select) -> None:
 
 
 def test_latest_suppression(select: Select) -> None:
-    """An exclusion names all suppressions, and reason and time of the latest, in any order."""
+    """An exclusion has all suppressions, and the reason and time of the latest in any order."""
     suppression = [
         {"reason": "UNSUBSCRIBE", "timestamp": "2026-01-01T00:00:00+00:00"},
         {"reason": "SPAM_COMPLAINT", "timestamp": "2026-03-01T01:00:00+02:00"},
@@ -376,7 +378,7 @@ def test_latest_suppression(select: Select) -> None:
     ]
     subscriptions = {"email": {"marketing": {"suppression": suppression}}}
     attributes = {"email": "jo@example.com", "subscriptions": subscriptions}
-    body = packed({"data": [{"type": "profile", "id": "P1", "attributes": attributes}]})
-    record = shaped(select("global_exclusions"), body)
+    body = compact_json({"data": [{"type": "profile", "id": "P1", "attributes": attributes}]})
+    record = parse_one(select("global_exclusions"), body)
     assert (record["reason"], record["timestamp"]) == ("SPAM_COMPLAINT", "2026-02-28T23:00:00Z")
     assert [one["reason"] for one in record["suppressions"]] == [s["reason"] for s in suppression]

@@ -1,4 +1,4 @@
-"""docs/streams.md tells all there is to know of each stream, and of no more than there are."""
+"""docs/streams.md documents every stream, field, scope and limit, and nothing else."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ each_stream = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stre
 
 
 def sections(page: str) -> dict[str, str]:
-    """The text below each heading, up to the next one."""
+    """The text of each section by heading."""
     parts = re.split(r"^##+ ", page, flags=re.M)[1:]
     return {part.partition("\n")[0].strip("`"): part.partition("\n")[2] for part in parts}
 
@@ -32,30 +32,30 @@ SECTIONS = sections(PAGE)
 
 
 def section(stream: StreamMetadata) -> str:
-    """All that the page says of a stream."""
+    """The section of a stream, with the shared section of event streams."""
     own = SECTIONS[SHARED if stream["metrics"] else stream["name"]]
     return own + (SECTIONS[SHARED] if f"[{SHARED.lower()}]" in own else "")
 
 
-def down_to(depth: int, fields: Sequence[FieldMetadata], above: str = "") -> Iterator[str]:
-    """The paths of fields, those of so many levels below a column."""
+def field_paths(depth: int, fields: Sequence[FieldMetadata], prefix: str = "") -> Iterator[str]:
+    """The paths of fields, down to ``depth`` levels below a column."""
     for field in fields:
-        yield above + field["name"]
+        yield prefix + field["name"]
         step = "[]." if "array" in field["types"] else "."
         if depth:
-            yield from down_to(depth - 1, field["fields"], above + field["name"] + step)
+            yield from field_paths(depth - 1, field["fields"], prefix + field["name"] + step)
 
 
 def field_row(stream: StreamMetadata, path: str) -> str:
-    """The row of a field."""
+    """The table row of a field."""
     (row, *_) = re.findall(rf"^\| `{re.escape(path)}`.*$", section(stream), re.M)
     return str(row)
 
 
 @each_stream
 def test_fields(stream: StreamMetadata) -> None:
-    """Each field down to the second level has a row, and there is no row besides."""
-    paths = [*down_to(2, stream["fields"])]
+    """Each field down to the second level has a row, and no other rows exist."""
+    paths = [*field_paths(2, stream["fields"])]
     for path in paths:
         assert field_row(stream, path).count(" | ") == 2
     fields = section(stream).replace("\\|", "").split("| field | type |")[1:]
@@ -64,7 +64,7 @@ def test_fields(stream: StreamMetadata) -> None:
 
 @each_stream
 def test_columns(stream: StreamMetadata) -> None:
-    """Each column is described and marked."""
+    """Each column has its description, and key and default marks."""
     for field in stream["fields"]:
         row = field_row(stream, field["name"])
         assert field["description"] in row.replace("\\|", "|")
@@ -74,11 +74,11 @@ def test_columns(stream: StreamMetadata) -> None:
 
 
 @each_stream
-def test_reading(stream: StreamMetadata) -> None:
-    """Key, scopes, rate limits, endpoint, parent and filters of each stream are told."""
+def test_stream_properties(stream: StreamMetadata) -> None:
+    """The section lists key, scopes, rate limits, endpoint, parent and filters of the stream."""
     text = section(stream)
     limits = [stream["rate_limit"], *stream["slower_with"].values()]
-    told = [
+    expected = [
         *stream["key_properties"],
         *stream["scopes"],
         *stream["field_scopes"],
@@ -88,7 +88,7 @@ def test_reading(stream: StreamMetadata) -> None:
         f"{'POST ' if stream['posted'] else ''}{stream['endpoint']}",
         *filter(None, [stream["replication_key"], stream["rows"]]),
     ]
-    assert [words for words in told if f"`{words}`" not in text] == []
+    assert [name for name in expected if f"`{name}`" not in text] == []
     for limit in limits:
         assert (
             f"{limit['tier']} ({limit['per_second']} a second, {limit['per_minute']:,} a m" in text
@@ -101,42 +101,42 @@ def test_reading(stream: StreamMetadata) -> None:
 
 @each_stream
 def test_selection(stream: StreamMetadata) -> None:
-    """What is selected by default has a star in the contents, and says so in its section."""
+    """Default streams have a star in the contents and "yes" in their section."""
     link = f"[`{stream['name']}`](#{stream['name']})"
     assert (f"{link}\\*" in PAGE) == stream["selected_by_default"]
     assert link in PAGE
     if not stream["metrics"]:
-        word = "yes" if stream["selected_by_default"] else "no"
-        assert f"- **Selected by default:** {word}\n" in section(stream)
+        answer = "yes" if stream["selected_by_default"] else "no"
+        assert f"- **Selected by default:** {answer}\n" in section(stream)
 
 
 @pytest.mark.parametrize(
     "stream", [s for s in STREAMS if s["metrics"]], ids=lambda stream: stream["name"]
 )
 def test_metrics(stream: StreamMetadata) -> None:
-    """A stream of events has a row with all names of its metric."""
+    """An event stream has a row with all names of its metric."""
     (row,) = re.findall(rf'^\| <a id="{stream["name"]}">.*$', SECTIONS[SHARED], re.M)
     assert f"| {'; '.join(stream['metrics'])} |" in row
 
 
-def test_what_is_shared_is_told_once() -> None:
-    """The fields that all streams of events have are described in one place."""
+def test_shared_fields_are_documented_once() -> None:
+    """The fields that all event streams share are described once."""
     assert PAGE.count("`profile[].email`") == 1
 
 
 def edges(text: str) -> set[tuple[str, str, str]]:
-    """The arrows of a diagram: from what, by which property, to what."""
+    """The arrows of a diagram as start, property and end."""
     return {(start, name, end) for start, name, end in re.findall(EDGE, text, re.M)}
 
 
 def node(stream: str) -> str:
-    """The node in which a stream stands."""
+    """The diagram node of a stream."""
     (area,) = (s["area"] for s in STREAMS if s["name"] == stream)
     return AS_ONE.get(area, stream).replace(" ", "_")
 
 
 def test_diagram() -> None:
-    """Each arrow is a join of the registry, and of joins only those are missing that go back."""
+    """Each arrow is a join of the registry; only joins in the opposite direction are omitted."""
     text = diagram(STREAMS)
     joins = {
         (node(stream["name"]), join["property"], node(join["stream"]))
@@ -151,7 +151,7 @@ def test_diagram() -> None:
     assert f"```mermaid\n{text}\n```" in PAGE
 
 
-def test_diagram_draws_what_joins() -> None:
+def test_diagram_nodes() -> None:
     """The nodes are the ends of arrows, each once and in the box of its area."""
     text = diagram(STREAMS)
     nodes = re.findall(r'^    (\w+)\["', text, re.M)
@@ -163,8 +163,8 @@ def test_diagram_draws_what_joins() -> None:
     assert text.count("  end") == len(boxes)
 
 
-def test_a_new_row_appears_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row in a new area has its section, and joins what its columns name."""
+def test_a_new_stream_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream in a new area has a section and the joins of its columns."""
     keys = ("report", "start", "end", "campaign_id", "campaign_message_id", "send_channel")
     row = Stream("sent", "campaign_values_report", "What was sent.", "/api/sent", "sent", keys)
     monkeypatch.setattr("tap_klaviyo.about.metadata.AREAS", {**AREAS, "Post": (row,)})
