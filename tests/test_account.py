@@ -1,4 +1,4 @@
-"""What the account has: metrics by name, its time zone, what stands for revenue."""
+"""Account data: metrics by name, the time zone and the revenue metric."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Configure = Callable[..., Config]
 
 
 def metric(identifier: str, name: Any, integration: Any = OWN) -> dict[str, Any]:
-    """A metric as the API gives it."""
+    """A metric as the API returns it."""
     return {
         "type": "metric",
         "id": identifier,
@@ -36,7 +36,7 @@ def page(*data: Any, following: str | None = None) -> dict[str, Any]:
 
 @responses.activate
 def test_every_page(configure: Configure) -> None:
-    """All pages are read; metrics are told apart by name and integration."""
+    """All pages are read; metrics are distinguished by name and integration."""
     shop = {**OWN, "name": "Shopify"}
     first = page(
         metric("A", "Opened Email"), metric("B", "Opened Email", shop), following=URL + "?p"
@@ -56,14 +56,14 @@ def test_every_page(configure: Configure) -> None:
     "integration", [None, "Klaviyo", {}, {"name": None}, {"name": "Klaviyo Partner"}, []]
 )
 @responses.activate
-def test_odd_integrations(configure: Configure, integration: Any) -> None:
-    """A metric whose integration is not clearly Klaviyo's own is not ours."""
+def test_invalid_integrations(configure: Configure, integration: Any) -> None:
+    """A metric is Klaviyo's own only if its integration is named Klaviyo."""
     responses.get(URL, json=page(metric("A", "Opened Email", integration)))
     assert read_metrics(client_for(configure())).ids(["Opened Email"], "klaviyo") == []
 
 
 def test_union_of_names() -> None:
-    """A renamed metric is found by its old name, its new one, or both."""
+    """A renamed metric is found by its old name, its new name, or both."""
     metrics = Metrics(
         [
             Metric("A", "Clicked Text Message", integration="Klaviyo"),
@@ -76,7 +76,7 @@ def test_union_of_names() -> None:
 
 
 def test_stream_names() -> None:
-    """Each of Klaviyo's own metrics that a stream is made of leads to that stream."""
+    """Klaviyo's own metrics are mapped to their streams."""
     metrics = Metrics(
         [
             Metric("A", "Opened Email", integration="Klaviyo"),
@@ -99,17 +99,17 @@ def test_no_list_of_metrics(configure: Configure, clock: Any, body: Any) -> None
     assert len(responses.calls) > 1
 
 
-def known(configure: Configure) -> Account:
-    """An account of which nothing is known yet."""
+def account_of(configure: Configure) -> Account:
+    """An account without cached data."""
     return Account(client_for(configure()))
 
 
 @responses.activate
-def test_a_fact_is_asked_for_once(configure: Configure) -> None:
-    """What is wanted of an account is asked for when it is wanted, and not again."""
+def test_account_data_is_requested_once(configure: Configure) -> None:
+    """Account data is requested on first use and then cached."""
     zone = {"type": "account", "id": "A", "attributes": {"timezone": "Europe/Paris"}}
     responses.get("https://a.klaviyo.com/api/accounts", json=page(zone))
-    account = known(configure)
+    account = account_of(configure)
     assert not responses.calls
     assert account.time_zone.key == account.time_zone.key == "Europe/Paris"
     assert len(responses.calls) == 1
@@ -117,9 +117,9 @@ def test_a_fact_is_asked_for_once(configure: Configure) -> None:
 
 @responses.activate
 def test_a_refusal_is_remembered(configure: Configure) -> None:
-    """What Klaviyo refuses to tell is not asked again, and refused to each who wants it."""
+    """A refused request is not repeated; each use raises the error."""
     responses.get("https://a.klaviyo.com/api/accounts", json={}, status=403)
-    account = known(configure)
+    account = account_of(configure)
     for _ in range(2):
         with pytest.raises(StreamError, match="accounts:read"):
             _ = account.time_zone
@@ -128,20 +128,20 @@ def test_a_refusal_is_remembered(configure: Configure) -> None:
 
 @responses.activate
 @pytest.mark.parametrize("name", [None, "", "Mars/Olympus_Mons", 7])
-def test_a_time_zone_that_is_none(configure: Configure, name: Any) -> None:
-    """A time zone that nobody knows is one that the account does not have."""
+def test_an_invalid_time_zone(configure: Configure, name: Any) -> None:
+    """An unknown time zone is the same error as a missing one."""
     account = {"type": "account", "id": "A", "attributes": {"timezone": name}}
     responses.get("https://a.klaviyo.com/api/accounts", json=page(account))
     with pytest.raises(StreamError, match="time zone"):
-        _ = known(configure).time_zone
+        _ = account_of(configure).time_zone
 
 
 @responses.activate
 def test_an_account_without_a_time_zone(configure: Configure) -> None:
-    """Where no account is told, its reports cannot be asked for."""
+    """An empty list of accounts is an error about the time zone."""
     responses.get("https://a.klaviyo.com/api/accounts", json=page())
     with pytest.raises(StreamError, match="time zone"):
-        _ = known(configure).time_zone
+        _ = account_of(configure).time_zone
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_an_account_without_a_time_zone(configure: Configure) -> None:
     ids=["a metric", "a custom metric", "none"],
 )
 @responses.activate
-def test_what_stands_for_revenue(configure: Configure, related: Any, metric: str) -> None:
-    """The metric that is mapped to revenue is found, if it is one that reports can count."""
+def test_revenue_metric(configure: Configure, related: Any, metric: str) -> None:
+    """The revenue metric is the mapped metric; a custom metric is ignored."""
     mapped = [
         {"type": "mapped-metric", "id": "ordered_product", "relationships": {}},
         {"type": "mapped-metric", "id": "revenue", "relationships": related},
     ]
     responses.get("https://a.klaviyo.com/api/mapped-metrics", json=page(*mapped))
-    assert known(configure).revenue_metric == metric
+    assert account_of(configure).revenue_metric == metric

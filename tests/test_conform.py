@@ -1,4 +1,4 @@
-"""The slow way: what Klaviyo may send that does not fit, and what becomes of it."""
+"""Conversion of pages with values that do not fit their schema."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.page_parser import Page, PageParser
 
 Select = Callable[..., SelectedStream]
-Shape = Callable[..., tuple[list[Any], Page]]
+Parse = Callable[..., tuple[list[Any], Page]]
 
 
 @pytest.fixture
-def shape(select: Select) -> Shape:
-    """Shapes a page, given as bytes or as its resources, and gives its records and the page."""
+def parse(select: Select) -> Parse:
+    """Parses a page, given as bytes or as resources; returns its records and the page."""
 
     def run(name: str, *resources: Any, body: bytes | None = None) -> tuple[list[Any], Page]:
         parser = PageParser(select(name))
@@ -37,20 +37,18 @@ def event(**attributes: Any) -> dict[str, Any]:
 
 
 def raw_event(attributes: bytes) -> bytes:
-    """A page with one event, its attributes as they come over the wire."""
+    """A page with one event and these raw attributes."""
     return b'{"data":[{"id":"E1","attributes":{' + attributes + b"}}]}"
 
 
 @pytest.mark.parametrize("without", [(), ("metric",), ("metric.name",)])
-def test_what_is_lifted_out_of_a_related_resource_stays(
-    select: Select, without: tuple[str, ...]
-) -> None:
-    """A page that is repaired loses nothing that a record has of its metric, embedded or not."""
-    relation = {"metric": {"data": {"type": "metric", "id": "M1"}}}
+def test_conversion_keeps_lifted_fields(select: Select, without: tuple[str, ...]) -> None:
+    """A converted page keeps fields of the metric, whether the metric is embedded or not."""
+    relationship = {"metric": {"data": {"type": "metric", "id": "M1"}}}
     integration = {"name": "Shopify"}
     metric = {"name": "Placed Order", "integration": integration}
     body = {
-        "data": [{**event(uuid="a\0b"), "relationships": relation}],
+        "data": [{**event(uuid="a\0b"), "relationships": relationship}],
         "included": [{"type": "metric", "id": "M1", "attributes": metric}],
     }
     parser = PageParser(select("events", *without))
@@ -62,8 +60,8 @@ def test_what_is_lifted_out_of_a_related_resource_stays(
 
 
 @pytest.mark.parametrize("depth", [100, 300, 450, 700, 900, 5000])
-def test_a_deep_value_of_a_page_that_is_repaired(select: Select, depth: int) -> None:
-    """However deep a value is nested, its page has records or is refused for that."""
+def test_a_deep_value_of_a_converted_page(select: Select, depth: int) -> None:
+    """A page with a deeply nested value is parsed or rejected for its depth, at any depth."""
     value = b"[" * depth + b"]" * depth
     body = raw_event(b'"uuid":"a\\u0000b","event_properties":{"a":' + value + b"}")
     try:
@@ -79,9 +77,9 @@ SURROGATE = "lone surrogate in text: replaced by U+FFFD"
 NOT_JSON = "number beyond what JSON can hold: null written"
 
 
-def misfit(path: str, kind: str) -> str:
-    """The note on a value that fits no type of its schema."""
-    return f"{path}: does not fit the type null/{kind}, null written"
+def conversion_warning(path: str, type_: str) -> str:
+    """The warning about a value that fits no type of its schema."""
+    return f"{path}: does not fit the type null/{type_}, null written"
 
 
 BYTES: dict[str, tuple[bytes, Any, Any, dict[str, int]]] = {
@@ -92,7 +90,7 @@ BYTES: dict[str, tuple[bytes, Any, Any, dict[str, int]]] = {
         {"a": ["b"]},
         {NUL: 2},
     ),
-    "NUL behind many escapes": (
+    "NUL after many escapes": (
         b'"event_properties":{"a":"' + 9000 * b'\\"' + b'\\u0000"}',
         "event_properties",
         {"a": 9000 * '"'},
@@ -139,30 +137,35 @@ BYTES: dict[str, tuple[bytes, Any, Any, dict[str, int]]] = {
     "duplicate key": (b'"uuid":"a","uuid":"b"', "uuid", "b", {}),
     "escaped name": (b'"\\u0075uid":"a"', "uuid", "a", {}),
     "NaN": (b'"event_properties":{"a":NaN}', "event_properties", {"a": None}, {NOT_JSON: 1}),
-    "infinity": (b'"timestamp":1e999', "timestamp", None, {misfit("timestamp", "integer"): 1}),
+    "infinity": (
+        b'"timestamp":1e999',
+        "timestamp",
+        None,
+        {conversion_warning("timestamp", "integer"): 1},
+    ),
     "huge integer": (
         b'"timestamp":' + b"9" * 30,
         "timestamp",
         None,
-        {misfit("timestamp", "integer"): 1},
+        {conversion_warning("timestamp", "integer"): 1},
     ),
     "very huge integer": (
         b'"timestamp":' + b"9" * 350,
         "timestamp",
         None,
-        {misfit("timestamp", "integer"): 1},
+        {conversion_warning("timestamp", "integer"): 1},
     ),
     "endless integer": (
         b'"timestamp":' + b"9" * 9000,
         "timestamp",
         None,
-        {misfit("timestamp", "integer"): 1},
+        {conversion_warning("timestamp", "integer"): 1},
     ),
     "huge number as text": (
         b'"timestamp":"' + b"9" * 350 + b'"',
         "timestamp",
         None,
-        {misfit("timestamp", "integer"): 1},
+        {conversion_warning("timestamp", "integer"): 1},
     ),
     "huge integer, free-form": (
         b'"event_properties":{"a":' + b"9" * 30 + b"}",
@@ -179,12 +182,14 @@ BYTES: dict[str, tuple[bytes, Any, Any, dict[str, int]]] = {
 }
 
 
-@pytest.mark.parametrize(("body", "name", "expected", "notes"), BYTES.values(), ids=BYTES.keys())
-def test_bytes(shape: Shape, body: bytes, name: str, expected: Any, notes: dict[str, int]) -> None:
-    """Odd bytes, escapes and numbers become what any target can store, counted if changed."""
-    ((record,), page) = shape("open", body=raw_event(body))
+@pytest.mark.parametrize(("body", "name", "expected", "warnings"), BYTES.values(), ids=BYTES.keys())
+def test_bytes(
+    parse: Parse, body: bytes, name: str, expected: Any, warnings: dict[str, int]
+) -> None:
+    """Invalid bytes, escapes and numbers are converted, and counted if the value changed."""
+    ((record,), page) = parse("open", body=raw_event(body))
     assert record[name] == expected
-    assert page.warnings == notes
+    assert page.warnings == warnings
 
 
 EVENT_VALUES: list[tuple[str, Any, Any, str]] = [
@@ -226,20 +231,20 @@ EVENT_VALUES: list[tuple[str, Any, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "expected", "kind"), EVENT_VALUES)
-def test_values(shape: Shape, name: str, value: Any, expected: Any, kind: str) -> None:
-    """A value that does not fit is coerced if nothing is lost by it, else null and noted."""
-    ((record,), page) = shape("open", event(**{name: value}))
+@pytest.mark.parametrize(("name", "value", "expected", "failed_type"), EVENT_VALUES)
+def test_values(parse: Parse, name: str, value: Any, expected: Any, failed_type: str) -> None:
+    """A value that does not fit is converted if nothing is lost, else null with a warning."""
+    ((record,), page) = parse("open", event(**{name: value}))
     assert record == {"id": "E1", "type": "event", "profile": [], "metric": []} | {
         "profile_id": None,
         "metric_id": None,
         name: expected,
     }
-    assert page.warnings == ({misfit(name, kind): 1} if kind else {})
+    assert page.warnings == ({conversion_warning(name, failed_type): 1} if failed_type else {})
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "expected", "kind"),
+    ("path", "value", "expected", "failed_type"),
     [
         ("historic_clv", 10, 10, ""),
         ("historic_clv", 2**70, float(2**70), ""),
@@ -254,37 +259,41 @@ def test_values(shape: Shape, name: str, value: Any, expected: Any, kind: str) -
     ],
     ids=lambda value: str(value)[:24],
 )
-def test_numbers_and_arrays(shape: Shape, path: str, value: Any, expected: Any, kind: str) -> None:
-    """Numbers written as text or too large, and odd arrays, inside a nested object."""
+def test_numbers_and_arrays(
+    parse: Parse, path: str, value: Any, expected: Any, failed_type: str
+) -> None:
+    """Numbers as text, numbers that are too large and invalid arrays in a nested object."""
     attributes = {"email": "jo@example.com", "predictive_analytics": {path: value}}
     profile = {"type": "profile", "id": "P1", "attributes": attributes}
-    ((record,), page) = shape("global_exclusions", profile)
+    ((record,), page) = parse("global_exclusions", profile)
     assert record["predictive_analytics"] == {path: expected}
-    assert page.warnings == ({misfit(f"predictive_analytics.{path}", kind): 1} if kind else {})
+    assert page.warnings == (
+        {conversion_warning(f"predictive_analytics.{path}", failed_type): 1} if failed_type else {}
+    )
 
 
 @pytest.mark.parametrize(
-    ("value", "expected", "noted"),
+    ("value", "expected", "warned"),
     [("true", True, 0), ("False", False, 0), (None, None, 0), ("yes", None, 1), (1, None, 1)],
 )
-def test_booleans(shape: Shape, value: Any, expected: Any, noted: int) -> None:
-    """A boolean is true, false or null, and a null does not become false."""
+def test_booleans(parse: Parse, value: Any, expected: Any, warned: int) -> None:
+    """A boolean is true, false or null; null does not become false."""
     campaign = {"type": "campaign", "id": "C1", "attributes": {"archived": value}}
-    ((record,), page) = shape("campaigns", campaign)
+    ((record,), page) = parse("campaigns", campaign)
     assert record["archived"] is expected
-    assert page.warnings == ({misfit("archived", "boolean"): 1} if noted else {})
+    assert page.warnings == ({conversion_warning("archived", "boolean"): 1} if warned else {})
 
 
-def test_notes_are_counted(shape: Shape) -> None:
-    """Each kind of change is counted over the whole page."""
-    _, page = shape("open", *(event(timestamp="x", uuid="\0") for _ in range(3)))
-    assert page.warnings == {NUL: 3, misfit("timestamp", "integer"): 3}
+def test_warnings_are_counted(parse: Parse) -> None:
+    """Each warning is counted for the whole page."""
+    _, page = parse("open", *(event(timestamp="x", uuid="\0") for _ in range(3)))
+    assert page.warnings == {NUL: 3, conversion_warning("timestamp", "integer"): 3}
     assert page.converted
 
 
-def test_ordinary_pages_take_the_fast_way(shape: Shape) -> None:
-    """What fits is neither repaired nor noted."""
-    _, page = shape("open", event(timestamp=1, datetime="2026-01-01T00:00:00+00:00"))
+def test_valid_pages_are_not_converted(parse: Parse) -> None:
+    """A page that fits its schema is not converted and has no warnings."""
+    _, page = parse("open", event(timestamp=1, datetime="2026-01-01T00:00:00+00:00"))
     assert not page.converted
     assert not page.warnings
 
@@ -301,19 +310,19 @@ FREE_FORM = [
 
 @pytest.mark.parametrize("value", [*FREE_FORM, b'{"a":0.1234567890123456789}'])
 def test_free_form_is_copied(select: Select, value: bytes) -> None:
-    """A free-form value of a page that fits goes out byte for byte as it came."""
+    """A free-form value of a valid page is copied unchanged."""
     parser = PageParser(select("open"))
     page = parser.parse(raw_event(b'"event_properties":' + value))
     assert b'"event_properties":' + value + b"," in parser.encode(page.records, "")
 
 
 @pytest.mark.parametrize("value", [*FREE_FORM, b'{"a":1e999}', b'{"a":9e-999}'])
-def test_free_form_both_ways(shape: Shape, value: bytes) -> None:
-    """The slow way passes a free-form value on as the fast way does."""
+def test_free_form_is_converted_unchanged(parse: Parse, value: bytes) -> None:
+    """Conversion keeps a free-form value equal to fast parsing."""
     body = raw_event(b'"event_properties":' + value)
-    (fast, _), (slow, page) = shape("open", body=body), shape("open", body=body[:-1] + b"\n}")
+    (fast, _), (converted, page) = parse("open", body=body), parse("open", body=body[:-1] + b"\n}")
     assert page.converted
-    assert fast == slow
+    assert fast == converted
 
 
 @pytest.mark.parametrize(
@@ -328,43 +337,43 @@ def test_free_form_both_ways(shape: Shape, value: bytes) -> None:
         ("global_exclusions", {"id": "P1"}, "P1"),
     ],
 )
-def test_without_a_key(shape: Shape, name: str, resource: Any, without_key: str) -> None:
-    """What lacks its key property cannot be a record and is reported by its id, in a short line."""
-    records, page = shape(name, resource)
+def test_without_a_key(parse: Parse, name: str, resource: Any, without_key: str) -> None:
+    """A resource without its key is not a record and is reported by its shortened id."""
+    records, page = parse(name, resource)
     assert records == []
     assert page.without_key == [without_key]
 
 
-def test_key_of_another_type(shape: Shape) -> None:
-    """An id that comes as a number is the same id as text, in resources and references alike."""
+def test_key_of_another_type(parse: Parse) -> None:
+    """A numeric id becomes text, in resources and references."""
     reference = {"profile": {"data": {"type": "profile", "id": 7}}}
-    ((record,), page) = shape("open", {"id": 12, "relationships": reference})
+    ((record,), page) = parse("open", {"id": 12, "relationships": reference})
     assert record["id"] == "12"
     assert record["profile_id"] == "7"
     assert page.without_key == []
 
 
 @pytest.mark.parametrize("resource", [{}, {"id": None}, {"id": 5}, {"id": []}])
-def test_keyed_but_without_an_id(shape: Shape, resource: dict[str, Any]) -> None:
-    """A profile that has its key, but no good id, is a record or is reported; it is no crash."""
-    records, page = shape("global_exclusions", {**resource, "attributes": {"email": "jo@e.com"}})
+def test_a_key_without_an_id(parse: Parse, resource: dict[str, Any]) -> None:
+    """A profile with its key and an invalid id is a record or is reported."""
+    records, page = parse("global_exclusions", {**resource, "attributes": {"email": "jo@e.com"}})
     assert len(records) + len(page.without_key) == 1
 
 
 @pytest.mark.parametrize("item", [None, 1, "E1", [], True])
-def test_no_resource(shape: Shape, item: Any) -> None:
-    """An element of a page that is no resource at all is not dropped in silence."""
-    records, page = shape("open", event(timestamp=1), item)
+def test_element_that_is_not_a_resource(parse: Parse, item: Any) -> None:
+    """An element that is not a resource is reported."""
+    records, page = parse("open", event(timestamp=1), item)
     assert len(records) == 1
     assert page.without_key or page.warnings
 
 
-@pytest.mark.parametrize("odd", [None, 1, "x", [], {}])
-def test_odd_structures(shape: Shape, odd: Any) -> None:
-    """Attributes, relationships, links and included of the wrong kind count as absent."""
-    item = {"id": "E1", "attributes": odd, "relationships": odd}
-    body = json.dumps({"data": [item], "included": odd, "links": odd}).encode()
-    ((record,), page) = shape("open", body=body)
+@pytest.mark.parametrize("value", [None, 1, "x", [], {}])
+def test_invalid_structures(parse: Parse, value: Any) -> None:
+    """Attributes, relationships, links and included of the wrong type are ignored."""
+    item = {"id": "E1", "attributes": value, "relationships": value}
+    body = json.dumps({"data": [item], "included": value, "links": value}).encode()
+    ((record,), page) = parse("open", body=body)
     assert record["id"] == "E1"
     assert page.next_url is None
 
@@ -377,7 +386,7 @@ def test_odd_structures(shape: Shape, odd: Any) -> None:
     ],
     ids=lambda body: body[:20].decode("latin-1"),
 )
-def test_no_page(shape: Shape, body: bytes) -> None:
-    """What is no page at all is refused, so that it is asked for again."""
+def test_body_that_is_not_a_page(parse: Parse, body: bytes) -> None:
+    """A body that is not a page raises ValueError, so that it is requested again."""
     with pytest.raises(ValueError, match=r".+"):
-        shape("open", body=body)
+        parse("open", body=body)

@@ -1,4 +1,4 @@
-"""Singer messages as bytes on stdout."""
+"""Writing Singer messages to stdout."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from tap_klaviyo.messages import Writer, write_all
 TIMEOUT = 10.0
 
 
-class Hesitant(io.BytesIO):
-    """An output that takes a few bytes at a time, as a full pipe does."""
+class PartialOutput(io.BytesIO):
+    """An output that accepts a few bytes per write, like a full pipe."""
 
     def write(self, data: Buffer) -> int:
-        """Takes what it likes."""
+        """Accepts at most seven bytes."""
         return super().write(memoryview(data)[:7])
 
 
-class Closed(io.BytesIO):
-    """An output whose reader has gone."""
+class ClosedOutput(io.BytesIO):
+    """An output whose reader has closed the pipe."""
 
     def write(self, data: object) -> int:
-        """Fails as a pipe does."""
+        """Raises BrokenPipeError."""
         raise BrokenPipeError
 
 
 def test_schema() -> None:
-    """A SCHEMA holds the stream's name, its schema, its keys and its replication keys."""
+    """A SCHEMA message has the stream's name, schema, keys and replication keys."""
     out = io.BytesIO()
     Writer(out.write).schema("open", {"type": "object"}, ("id",), ["timestamp"])
     assert json.loads(out.getvalue()) == {
@@ -49,15 +49,15 @@ def test_schema() -> None:
 
 
 def test_state() -> None:
-    """A STATE holds its value, texts of any language included."""
+    """A STATE message has its value, with any Unicode text."""
     out = io.BytesIO()
     Writer(out.write).state({"bookmarks": {"ö\n": {"timestamp": 1}}})
     assert json.loads(out.getvalue())["value"] == {"bookmarks": {"ö\n": {"timestamp": 1}}}
 
 
 def test_lines() -> None:
-    """Each message is one line and goes out whole, records byte for byte as they are."""
-    out = Hesitant()
+    """Each message is one complete line; records are written unchanged."""
+    out = PartialOutput()
     writer = Writer(partial(write_all, out))
     writes: list[Callable[[], None]] = [
         lambda: writer.schema("open", {}, ["id"], []),
@@ -71,8 +71,8 @@ def test_lines() -> None:
     assert lines[1:3] == [b'{"type":"RECORD"}'] * 2
 
 
-class Impatient(FileIO):
-    """The end of a pipe that does not wait; it counts the writes of which nothing was taken."""
+class NonBlockingPipe(FileIO):
+    """The write end of a non-blocking pipe; counts the writes that accepted nothing."""
 
     def __init__(self, number: int) -> None:
         os.set_blocking(number, False)
@@ -81,20 +81,20 @@ class Impatient(FileIO):
         self.full = threading.Event()
 
     def write(self, data: Buffer) -> int:
-        """As a file does."""
-        taken: int | None = super().write(data)
-        if taken is None:
+        """Writes, and returns None if the pipe is full."""
+        accepted: int | None = super().write(data)
+        if accepted is None:
             self.refused += 1
             self.full.set()
-        return taken  # type: ignore[return-value]  # None, as of every raw file
+        return accepted  # type: ignore[return-value]  # raw files return None
 
 
 def test_a_pipe_that_does_not_wait() -> None:
-    """A full pipe that refuses to wait is waited for, neither given up nor asked all the time."""
+    """The writer waits for a full non-blocking pipe without giving up or polling."""
     line = b"x" * 2_000_000 + b"\n"
     source, sink = os.pipe()
     pieces: list[bytes] = []
-    with Impatient(sink) as out:
+    with NonBlockingPipe(sink) as out:
 
         def read() -> None:
             out.full.wait(TIMEOUT)
@@ -110,10 +110,10 @@ def test_a_pipe_that_does_not_wait() -> None:
     assert 0 < out.refused <= len(pieces) + 1
 
 
-def test_a_pipe_that_does_not_wait_and_is_closed() -> None:
-    """A target that goes while its pipe is full is told to the caller all the same."""
+def test_a_full_pipe_that_is_closed() -> None:
+    """A target that exits while its pipe is full raises BrokenPipeError."""
     source, sink = os.pipe()
-    with Impatient(sink) as out:
+    with NonBlockingPipe(sink) as out:
 
         def close() -> None:
             out.full.wait(TIMEOUT)
@@ -125,13 +125,13 @@ def test_a_pipe_that_does_not_wait_and_is_closed() -> None:
 
 
 def test_closed_pipe() -> None:
-    """A target that has gone is told to the caller."""
+    """A target that has exited raises BrokenPipeError."""
     with pytest.raises(BrokenPipeError):
-        write_all(Closed(), b"{}\n")
+        write_all(ClosedOutput(), b"{}\n")
 
 
 def test_full_disk() -> None:
-    """An output that takes nothing more ends the run with a line that says so."""
-    with open("/dev/full", "wb", buffering=0) as out, pytest.raises(OutputError) as fault:
+    """A full disk raises OutputError with the reason."""
+    with open("/dev/full", "wb", buffering=0) as out, pytest.raises(OutputError) as caught:
         write_all(out, b"{}\n")
-    assert str(fault.value).startswith("Cannot write to stdout: No space left on device.")
+    assert str(caught.value).startswith("Cannot write to stdout: No space left on device.")

@@ -1,4 +1,4 @@
-"""The facts that `--about` and the documents are made of agree with registry, schemas, limits."""
+"""The metadata for `--about` and docs/streams.md agrees with registry, schemas and limits."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.streams import AREAS, BY_NAME, STREAMS
 from tap_klaviyo.streams.model import TIERS
 
-FACTS = {stream["name"]: stream for stream in tap_metadata()["streams"]}
+METADATA = {stream["name"]: stream for stream in tap_metadata()["streams"]}
 
-each_stream = pytest.mark.parametrize("name", FACTS)
+each_stream = pytest.mark.parametrize("name", METADATA)
 
 
 def joins(name: str) -> dict[str, str]:
-    """The properties of a stream that hold ids of others, with the stream of each."""
-    return {join["property"]: join["stream"] for join in FACTS[name]["joins"]}
+    """The properties of a stream that hold ids of other streams, with the stream of each."""
+    return {join["property"]: join["stream"] for join in METADATA[name]["joins"]}
 
 
-def paths(fields: list[FieldMetadata], above: str = "") -> Iterator[str]:
-    """The path of each field, however deep."""
+def paths(fields: list[FieldMetadata], prefix: str = "") -> Iterator[str]:
+    """The paths of all fields, at any depth."""
     for field in fields:
-        path = f"{above}{field['name']}"
+        path = f"{prefix}{field['name']}"
         yield path
         yield from paths(field["fields"], f"{path}[]." if "array" in field["types"] else f"{path}.")
 
 
-def schema_paths(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """The path of each property of a schema, however deep."""
+def schema_paths(schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The paths of all properties of a schema, at any depth."""
     for name, child in schema.get("properties", {}).items():
-        yield above + name
-        yield from schema_paths(child, f"{above}{name}.")
-        yield from schema_paths(child.get("items", {}), f"{above}{name}[].")
+        yield prefix + name
+        yield from schema_paths(child, f"{prefix}{name}.")
+        yield from schema_paths(child.get("items", {}), f"{prefix}{name}[].")
 
 
 def test_areas() -> None:
-    """Each stream is in one area, and streams come by area."""
+    """Each stream is in one area, and streams are sorted by area."""
     pairs = [(area, stream.name) for area, rows in AREAS.items() for stream in rows]
-    assert [(stream["area"], stream["name"]) for stream in FACTS.values()] == pairs
+    assert [(stream["area"], stream["name"]) for stream in METADATA.values()] == pairs
     assert len({name for _, name in pairs}) == len(pairs) == len(STREAMS)
 
 
 @each_stream
 def test_fields(name: str) -> None:
-    """Every property of the schema is told, with its type and what it means."""
+    """Every property of the schema is listed, with its type and description."""
     schema = schema_of(BY_NAME[name])
-    fields = FACTS[name]["fields"]
+    fields = METADATA[name]["fields"]
     assert list(paths([*fields])) == list(schema_paths(schema))
     for field in fields:
         assert field["description"] == schema["properties"][field["name"]]["description"]
@@ -62,8 +62,8 @@ def test_fields(name: str) -> None:
 
 @each_stream
 def test_keys_and_replication(name: str) -> None:
-    """Keys and replication keys are fields, and the method is one of the possible ones."""
-    stream = FACTS[name]
+    """Keys and replication keys are fields, and the method is a possible one."""
+    stream = METADATA[name]
     fields = {field["name"] for field in stream["fields"]}
     assert {*stream["key_properties"]} <= fields
     assert stream["replication_method"] in stream["replication_methods"]
@@ -73,8 +73,8 @@ def test_keys_and_replication(name: str) -> None:
 
 @each_stream
 def test_limits(name: str) -> None:
-    """Rate limits are told by tier and by number, the lower ones with what costs them."""
-    stream = FACTS[name]
+    """Rate limits are listed by tier and number, lower ones with the field that causes them."""
+    stream = METADATA[name]
     for limit in (stream["rate_limit"], *stream["slower_with"].values()):
         assert (limit["per_second"], limit["per_minute"], limit["per_day"]) == TIERS[limit["tier"]]
     assert stream["rate_limit"]["tier"] == BY_NAME[name].tier
@@ -83,25 +83,25 @@ def test_limits(name: str) -> None:
 
 @each_stream
 def test_scopes(name: str) -> None:
-    """Scopes are those of the row and of what it embeds."""
-    stream, row = FACTS[name], BY_NAME[name]
-    included = {include.scope for include in row.relationships if include.scope}
+    """Scopes are those of the stream and of the resources it embeds."""
+    stream, row = METADATA[name], BY_NAME[name]
+    included = {one.scope for one in row.relationships if one.scope}
     assert {*stream["scopes"]} == {*row.scopes, *included}
     assert {*stream["field_scopes"].values()} == included - {*row.scopes}
     assert stream["field_scopes"].keys() <= {field["name"] for field in stream["fields"]}
 
 
 @each_stream
-def test_joins_end_somewhere(name: str) -> None:
-    """A join leads from a property that exists to another stream that has its rows by id."""
-    assert joins(name).keys() <= {*paths([*FACTS[name]["fields"]])}
-    for home in joins(name).values():
-        assert home != name
-        assert FACTS[home]["key_properties"] == ["id"]
+def test_joins_refer_to_streams_with_ids(name: str) -> None:
+    """A join refers from an existing property to another stream with the key `id`."""
+    assert joins(name).keys() <= {*paths([*METADATA[name]["fields"]])}
+    for target in joins(name).values():
+        assert target != name
+        assert METADATA[target]["key_properties"] == ["id"]
 
 
-def test_one_home_for_each_type() -> None:
-    """No two streams have all the resources of one type."""
+def test_one_stream_for_each_type() -> None:
+    """At most one stream has all resources of a type."""
     complete = [s.type for s in STREAMS if s.keys == (s.id_property,) and not s.metrics]
     assert len(complete) == len({*complete}) == len(STREAM_OF_TYPE)
 
@@ -119,44 +119,44 @@ def test_one_home_for_each_type() -> None:
     ],
 )
 def test_joins(name: str, expected: dict[str, str]) -> None:
-    """Joins come of parents, related resources, embedded ones and a resource's own id."""
+    """Joins are derived from parents, relationships, embedded resources and a stream's own id."""
     assert joins(name) == expected
 
 
 def test_joins_of_attributions() -> None:
-    """What events are attributed to is joined from inside the attributions."""
+    """The attributions of events have joins."""
     assert joins("events")["attributions[].campaign_id"] == "campaigns"
 
 
-def told(name: str, *tap_metadata: str) -> dict[str, Any]:
-    """Some facts of a stream."""
-    stream: StreamMetadata = FACTS[name]
-    return {fact: value for fact, value in stream.items() if fact in tap_metadata}
+def some_metadata(name: str, *keys: str) -> dict[str, Any]:
+    """Part of the metadata of a stream."""
+    stream: StreamMetadata = METADATA[name]
+    return {key: value for key, value in stream.items() if key in keys}
 
 
-def test_how_a_stream_is_read() -> None:
-    """Parent, endpoint, filters and rows are told, the parent's id by the name of its property."""
-    assert told("list_members", "parent", "endpoint", "replication_methods") == {
+def test_parents_endpoints_and_filters() -> None:
+    """Parent, endpoint, filters and rows are listed; the endpoint names the parent's property."""
+    assert some_metadata("list_members", "parent", "endpoint", "replication_methods") == {
         "parent": {"stream": "lists", "property": "list_id"},
         "endpoint": "/api/lists/{list_id}/profiles",
         "replication_methods": ["INCREMENTAL", "FULL_TABLE"],
     }
-    assert told("flows", "filters", "rows", "parent") == {
+    assert some_metadata("flows", "filters", "rows", "parent") == {
         "filters": ["equals(archived,false)", "equals(archived,true)"],
         "rows": None,
         "parent": None,
     }
-    assert "{list_id}" in FACTS["list_exclusions"]["filters"][0]
-    assert FACTS["list_exclusions"]["rows"] == "subscriptions.email.marketing.list_suppressions"
+    assert "{list_id}" in METADATA["list_exclusions"]["filters"][0]
+    assert METADATA["list_exclusions"]["rows"] == "subscriptions.email.marketing.list_suppressions"
 
 
 def test_scopes_of_fields() -> None:
-    """A scope that is for a field only stands with the field."""
-    assert FACTS["open"]["field_scopes"] == {
+    """A scope that only one field needs is listed with the field."""
+    assert METADATA["open"]["field_scopes"] == {
         "profile": "profiles:read",
         "metric": "metrics:read",
     }
-    assert FACTS["campaign_messages"]["field_scopes"] == {
+    assert METADATA["campaign_messages"]["field_scopes"] == {
         "template_id": "templates:read",
         "image_id": "images:read",
     }
