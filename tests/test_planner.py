@@ -1,4 +1,4 @@
-"""The plan of a run: which passes each stream takes, and from when."""
+"""The planner: the partitions of each stream and their start times."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Plan = Callable[..., StreamSync]
 
 @pytest.fixture
 def plan(configure: Callable[..., Config], select: Callable[..., SelectedStream]) -> Plan:
-    """Plans one stream and gives its table."""
+    """Plans one stream and returns its stream sync."""
 
     def make(
         stream: str = "open",
@@ -54,20 +54,20 @@ def plan(configure: Callable[..., Config], select: Callable[..., SelectedStream]
 
 
 def window(sync: StreamSync, partition: int = 0) -> Window | None:
-    """The first window of a lane."""
+    """The first window of a partition."""
     return sync.partitions[partition].tracker.take(1)
 
 
 def test_first_run(plan: Plan) -> None:
-    """Without a bookmark everything from start_date to now is read."""
+    """Without a bookmark a stream is read from start_date to now."""
     sync = plan()
     assert window(sync) == (START, NOW)
     assert sync.partitions[0].filters == ('equals(metric_id,"A")',)
     assert not sync.sweeping
 
 
-def test_first_run_remembers(plan: Plan) -> None:
-    """A first run counts as a sweep and remembers which metrics it reads."""
+def test_first_run_updates_the_state(plan: Plan) -> None:
+    """A first run counts as a sweep and stores its metrics in the state."""
     state = State({})
     plan(state=state)
     assert state.swept_at("open") == NOW
@@ -86,7 +86,7 @@ def test_first_run_remembers(plan: Plan) -> None:
     ],
 )
 def test_lookback(plan: Plan, low_water_mark: int, settings: dict[str, Any], start: int) -> None:
-    """A run goes on a look-back before the bookmark, and never before start_date."""
+    """A run starts lookback_window before the bookmark, but not before start_date."""
     sync = plan(bookmark={"timestamp": low_water_mark, "swept_at": NOW - HOUR}, **settings)
     assert window(sync) == (start, NOW)
     assert not sync.sweeping
@@ -109,14 +109,14 @@ def test_lookback(plan: Plan, low_water_mark: int, settings: dict[str, Any], sta
 def test_sweep(
     plan: Plan, swept_at: int | None, settings: dict[str, Any], start: int | None
 ) -> None:
-    """Once an interval the window before the last sweep is read again; None: no sweep is due."""
+    """sweep_window is read again once per sweep_interval; None means that no sweep is due."""
     sync = plan(bookmark={"timestamp": NOW - HOUR, "swept_at": swept_at}, **settings)
     assert sync.sweeping is (start is not None)
     assert window(sync) == ((NOW - 2 * HOUR) if start is None else start, NOW)
 
 
 def test_new_metric(plan: Plan) -> None:
-    """A metric that the bookmark does not speak of is read from start_date on."""
+    """A metric that the bookmark does not cover is read from start_date."""
     bookmark = {"timestamp": NOW - DAY, "swept_at": NOW, "metrics": ["A"]}
     sync = plan("clicked_sms", BOTH_NAMES, bookmark)
     assert [window(sync, partition) for partition in (0, 1)] == [
@@ -128,34 +128,34 @@ def test_new_metric(plan: Plan) -> None:
 
 
 @pytest.mark.parametrize(
-    ("joining", "swept_at", "start"),
+    ("backfill", "swept_at", "start"),
     [
         (NOW - 9 * DAY, NOW, NOW - 9 * DAY - HOUR),
         (START + 60, NOW, START),
         (NOW + DAY, NOW, NOW - HOUR),
         (NOW - 9 * DAY, NOW - 3 * DAY, NOW - 10 * DAY),
     ],
-    ids=["look-back", "start_date", "of the future", "sweep"],
+    ids=["look-back", "start_date", "in the future", "sweep"],
 )
-def test_joining_metric(plan: Plan, joining: int, swept_at: int, start: int) -> None:
-    """A metric that joined in a run that died goes on from its own mark, as a stream does."""
+def test_backfilled_metric(plan: Plan, backfill: int, swept_at: int, start: int) -> None:
+    """An interrupted backfill of a metric continues from its own bookmark."""
     bookmark = {
         "timestamp": NOW - DAY,
         "swept_at": swept_at,
         "metrics": ["A"],
-        "joining": {"B": joining},
+        "joining": {"B": backfill},
     }
     assert window(plan("clicked_sms", BOTH_NAMES, bookmark), 1) == (start, NOW)
 
 
-JOINED: dict[str, tuple[dict[str, Any], int, dict[str, Any]]] = {
-    "both to their ends": ({}, 2, {"timestamp": NOW, "metrics": ["A", "B"]}),
-    "the old one alone": (
+BACKFILLS: dict[str, tuple[dict[str, Any], int, dict[str, Any]]] = {
+    "both complete": ({}, 2, {"timestamp": NOW, "metrics": ["A", "B"]}),
+    "only the old metric": (
         {},
         1,
         {"timestamp": NOW, "metrics": ["A"], "joining": {"B": START}},
     ),
-    "up to an end before the mark": (
+    "end_date before the bookmark": (
         {"end_date": "2026-02-01"},
         2,
         {"timestamp": NOW - DAY, "metrics": ["A"], "joining": {"B": START + 31 * DAY}},
@@ -163,15 +163,17 @@ JOINED: dict[str, tuple[dict[str, Any], int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("settings", "partitions", "bookmark"), JOINED.values(), ids=JOINED.keys())
-def test_bookmarks_while_a_metric_joins(
+@pytest.mark.parametrize(
+    ("settings", "partitions", "bookmark"), BACKFILLS.values(), ids=BACKFILLS.keys()
+)
+def test_bookmarks_during_a_backfill(
     configure: Callable[..., Config],
     select: Callable[..., SelectedStream],
     settings: dict[str, Any],
     partitions: int,
     bookmark: dict[str, Any],
 ) -> None:
-    """The stream's mark goes on without the metric, and speaks of it when that has come up."""
+    """The stream's bookmark advances without the metric and covers it when it has caught up."""
     selected = select("clicked_sms")
     sync = StreamSync(selected, query_for(selected.stream, selected.schema), PageParser(selected))
     before = {"timestamp": NOW - DAY, "swept_at": NOW, "metrics": ["A"]}
@@ -179,38 +181,38 @@ def test_bookmarks_while_a_metric_joins(
     planner = Planner(configure(**settings), state, NOW)
     planner.plan(sync, BOTH_NAMES)
     for partition in sync.partitions[:partitions]:
-        while (whole := partition.tracker.take(1)) is not None:
-            partition.tracker.finish(whole, 0)
+        while (full_window := partition.tracker.take(1)) is not None:
+            partition.tracker.finish(full_window, 0)
         assert planner.advance(sync)
     assert not planner.advance(sync) or sync.finished
     assert state.document(None)["bookmarks"]["clicked_sms"] == {"swept_at": NOW, **bookmark}
 
 
-def test_the_only_metric_joins(configure: Callable[..., Config], plan: Plan) -> None:
-    """Where the metric that the mark speaks of is gone, the mark waits for the one that joins."""
+def test_backfill_of_the_only_metric(configure: Callable[..., Config], plan: Plan) -> None:
+    """The bookmark waits for the backfill if the metric that it covers no longer exists."""
     state = State({"bookmarks": {"open": {"timestamp": NOW - DAY, "metrics": ["gone"]}}})
     sync = plan(state=state)
     planner = Planner(configure(), state, NOW)
     assert planner.advance(sync)
     assert state.bookmark("open") == NOW - DAY
     assert state.backfill_bookmark("open", "A") == START
-    whole = sync.partitions[0].tracker.take(1)
-    assert whole is not None
-    sync.partitions[0].tracker.finish(whole, 0)
+    full_window = sync.partitions[0].tracker.take(1)
+    assert full_window is not None
+    sync.partitions[0].tracker.finish(full_window, 0)
     planner.advance(sync)
     planner.advance(sync)
     assert state.document(None)["bookmarks"]["open"]["metrics"] == ["A"]
 
 
 def test_foreign_state(plan: Plan) -> None:
-    """A bookmark under a metric's id, as singer-io's tap leaves it, is gone on from."""
+    """A bookmark of singer-io's tap, under a metric id, is continued."""
     state = State({"bookmarks": {"A": {"since": "2026-04-01T00:00:00Z"}}})
     first = window(plan(state=state, sweep_interval=0))
     assert first == (START + 90 * DAY - HOUR, NOW)
 
 
 def test_full_table_override(plan: Plan) -> None:
-    """An event stream that the user wants whole is read from start_date, whatever its bookmark."""
+    """An event stream with FULL_TABLE is read from start_date and ignores its bookmark."""
     state = State({"bookmarks": {"open": {"timestamp": NOW - DAY}}})
     before = state.document(None)
     sync = plan(entry={"replication_method": "FULL_TABLE"}, state=state)
@@ -232,31 +234,31 @@ def test_full_table_override(plan: Plan) -> None:
     ids=["end_date", "end_date in the future", "start_date in the future", "seconds long ago"],
 )
 def test_dates(plan: Plan, settings: dict[str, Any], expected: Any) -> None:
-    """What is read lies between start_date and end_date, and never after the run's start."""
+    """A run reads from start_date to end_date, but not past its own start."""
     assert window(plan(**settings)) == expected
 
 
 def test_the_last_seconds(plan: Plan) -> None:
-    """The last seconds, for which Klaviyo may refuse to look, are left to the next run."""
+    """The last seconds before the run's start are left to the next run."""
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW}
     sync = plan(bookmark=bookmark, lookback_window=0)
     assert window(sync) is None
     assert sync.finished
 
 
-def test_nothing_is_claimed_unread(plan: Plan) -> None:
-    """A lane that leaves the last seconds to the next run does not move the mark over them."""
+def test_unread_seconds_are_not_bookmarked(plan: Plan) -> None:
+    """Seconds that are left to the next run stay after the low-water mark."""
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW, "metrics": ["A"]}
     sync = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
     new = sync.partitions[1].tracker
-    whole = new.take(1)
-    assert whole is not None
-    new.finish(whole, 0)
+    full_window = new.take(1)
+    assert full_window is not None
+    new.finish(full_window, 0)
     assert sync.low_water_mark <= NOW - 5
 
 
 def test_missing_metric(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
-    """A stream whose metric the account lacks is empty; a warning names what was looked for."""
+    """A stream without a metric in the account is empty; a warning names the metrics."""
     with caplog.at_level(logging.WARNING):
         sync = plan("clicked_sms", OPENED)
     assert sync.partitions == []
@@ -268,8 +270,8 @@ def test_missing_metric(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("stream", "partitions"), [("campaigns", 6), ("lists", 1), ("global_exclusions", 1)]
 )
-def test_full_tables(plan: Plan, stream: str, partitions: int) -> None:
-    """A full-table stream is one window for each of its variants, without a filter on time."""
+def test_full_table_streams(plan: Plan, stream: str, partitions: int) -> None:
+    """A full-table stream has one window for each of its variants, without a time filter."""
     sync = plan(stream)
     assert not sync.partitions
     assert [partition.windowed for partition in sync.unstarted] == [False] * partitions
@@ -278,7 +280,7 @@ def test_full_tables(plan: Plan, stream: str, partitions: int) -> None:
 
 
 def test_what_cannot_be_a_record(plan: Plan) -> None:
-    """Resources without a key are counted, however many; only the first are remembered."""
+    """All resources without a key are counted; the ids of the first ten are kept."""
     sync = plan("global_exclusions")
     for number in range(1_000):
         page = Page([], [], [], None, without_key=[f"P{number}", f"Q{number}"])
@@ -288,13 +290,13 @@ def test_what_cannot_be_a_record(plan: Plan) -> None:
 
 
 def test_finished(plan: Plan) -> None:
-    """A stream is finished when all its lanes are, or when Klaviyo refuses it."""
+    """A stream is finished when all its partitions are, or when Klaviyo refuses it."""
     sync = plan("clicked_sms", BOTH_NAMES)
     for partition in sync.partitions:
         assert not sync.finished
-        whole = partition.tracker.take(1)
-        assert whole is not None
-        partition.tracker.finish(whole, 0)
+        full_window = partition.tracker.take(1)
+        assert full_window is not None
+        partition.tracker.finish(full_window, 0)
     assert sync.finished
     assert sync.low_water_mark == NOW
     refused = plan()

@@ -1,4 +1,4 @@
-"""Workers: many tasks at once, bounded by the consumer, and the end of all waiting."""
+"""The worker pool: concurrency, backpressure, and no endless waits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def in_time(call: Callable[[], Result]) -> Result:
-    """What ``call`` returns, or a failure if it takes too long; it runs in a thread of its own."""
+    """Runs ``call`` in a thread and returns its result; fails if it takes too long."""
     results: list[Result] = []
     errors: list[BaseException] = []
 
@@ -38,14 +38,14 @@ def in_time(call: Callable[[], Result]) -> Result:
 
 
 def ended(threads: set[threading.Thread]) -> bool:
-    """Whether all these threads come to their end."""
+    """Whether all these threads end."""
     for thread in threads:
         thread.join(TIMEOUT)
     return bool(threads) and not any(thread.is_alive() for thread in threads)
 
 
 def tasks(count: int) -> Callable[[], int | None]:
-    """Gives the numbers below ``count``, then None."""
+    """A function that returns the numbers below ``count``, then None."""
     numbers = iter(range(count))
     return lambda: next(numbers, None)
 
@@ -57,19 +57,19 @@ def square(task: int) -> int:
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_every_task_has_its_result(workers: int) -> None:
-    """Each task comes back once, with its own result."""
+    """Each task is returned once with its own result."""
     results = in_time(lambda: list(WorkerPool(workers, square).run(tasks(100))))
     assert sorted(results) == [(task, task * task) for task in range(100)]
 
 
 def test_no_tasks() -> None:
-    """Without a task there is nothing to wait for."""
+    """A run without tasks ends at once."""
     assert in_time(lambda: list(WorkerPool(2, square).run(lambda: None))) == []
 
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_failures(workers: int) -> None:
-    """A task that raises, whatever it is, has the error for its result; the others go on."""
+    """A task that raises has its exception as the result; other tasks are not affected."""
 
     def work(task: int) -> int:
         if task % 2:
@@ -84,65 +84,65 @@ def test_failures(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_as_many_at_once_as_workers(workers: int) -> None:
-    """All workers are at work at the same time, and never more than there are."""
-    everybody = threading.Barrier(workers)
+    """All workers run at the same time."""
+    barrier = threading.Barrier(workers)
     lock = threading.Lock()
     running: set[int] = set()
-    most = 0
+    maximum = 0
 
     def work(task: int) -> None:
-        nonlocal most
+        nonlocal maximum
         with lock:
             running.add(task)
-            most = max(most, len(running))
-        everybody.wait(TIMEOUT)
+            maximum = max(maximum, len(running))
+        barrier.wait(TIMEOUT)
         with lock:
             running.remove(task)
 
     results = in_time(lambda: list(WorkerPool(workers, work).run(tasks(workers * 3))))
     assert [result for _, result in results] == [None] * workers * 3
-    assert most == workers
+    assert maximum == workers
 
 
 @pytest.mark.parametrize("workers", WORKERS)
-def test_slow_consumer_holds_workers_back(workers: int) -> None:
-    """Tasks and results together are never more than workers, however slow the consumer is."""
+def test_slow_consumer_limits_workers(workers: int) -> None:
+    """Tasks and unconsumed results together never exceed the number of workers."""
     lock = threading.Lock()
     full = threading.Event()
-    begun = 0
+    started = 0
 
     def work(task: int) -> int:
-        nonlocal begun
+        nonlocal started
         with lock:
-            begun += 1
-            if begun >= workers:
+            started += 1
+            if started >= workers:
                 full.set()
         return task
 
     def consume() -> None:
         consumed = 0
         for _ in WorkerPool(workers, work).run(tasks(workers * 20)):
-            # By now all others could have run ahead, and may not have.
+            # The other workers had time to start more tasks than allowed.
             assert full.wait(TIMEOUT)
             consumed += 1
-            assert begun <= consumed + workers - 1
-        assert begun == consumed == workers * 20
+            assert started <= consumed + workers - 1
+        assert started == consumed == workers * 20
 
     in_time(consume)
 
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_order_by_consumption(workers: int) -> None:
-    """A task made when a result has been consumed comes after it, and may be made late."""
-    waiting = [(chain, 0) for chain in range(5)]
+    """A task that is created after a result was consumed runs after it."""
+    pending = [(chain, 0) for chain in range(5)]
     seen: dict[int, list[int]] = {chain: [] for chain in range(5)}
 
     def consume() -> None:
         pool: WorkerPool[tuple[int, int], None] = WorkerPool(workers, lambda task: None)
-        for (chain, step), _ in pool.run(lambda: waiting.pop() if waiting else None):
+        for (chain, step), _ in pool.run(lambda: pending.pop() if pending else None):
             seen[chain].append(step)
             if step < 9:
-                waiting.append((chain, step + 1))
+                pending.append((chain, step + 1))
 
     in_time(consume)
     assert seen == {chain: list(range(10)) for chain in range(5)}
@@ -150,7 +150,7 @@ def test_order_by_consumption(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_closing_ends_the_workers(workers: int) -> None:
-    """When the caller stops consuming, workers end, with a task in hand or without."""
+    """Workers end when the caller stops consuming, also during a task."""
     threads: set[threading.Thread] = set()
     lock = threading.Lock()
     resume = threading.Event()
@@ -172,20 +172,20 @@ def test_closing_ends_the_workers(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_stop(workers: int) -> None:
-    """Another thread, or a signal, can end a run that waits; its workers end too."""
+    """Another thread can stop a pending run; its workers end too."""
     threads: set[threading.Thread] = set()
-    everybody = threading.Barrier(workers + 1)
+    barrier = threading.Barrier(workers + 1)
     resume = threading.Event()
 
     def work(task: int) -> None:
         threads.add(threading.current_thread())
-        everybody.wait(TIMEOUT)
+        barrier.wait(TIMEOUT)
         resume.wait(TIMEOUT)
 
     pool = WorkerPool(workers, work)
 
     def stop() -> None:
-        everybody.wait(TIMEOUT)
+        barrier.wait(TIMEOUT)
         pool.stop()
 
     threading.Thread(target=stop, daemon=True).start()
@@ -196,7 +196,7 @@ def test_stop(workers: int) -> None:
 
 
 def test_error_in_the_callers_thread() -> None:
-    """An error while the next task is chosen reaches the caller and ends the workers."""
+    """An error while choosing a task is raised to the caller and ends the workers."""
     threads: set[threading.Thread] = set()
     numbers = tasks(3)
 
@@ -214,8 +214,8 @@ def test_error_in_the_callers_thread() -> None:
     assert ended(threads)
 
 
-def test_the_caller_plans() -> None:
-    """Tasks are chosen in the caller's thread alone; workers are other threads."""
+def test_tasks_are_chosen_in_the_callers_thread() -> None:
+    """Tasks are chosen only in the caller's thread; workers are other threads."""
     choosers: set[threading.Thread] = set()
     workers: set[threading.Thread] = set()
     numbers = tasks(10)
@@ -234,7 +234,7 @@ def test_the_caller_plans() -> None:
 
 
 def test_idle() -> None:
-    """Workers without a task are idle; a task whose result was consumed keeps nobody busy."""
+    """Workers without a task are idle; a consumed result frees its worker."""
     pool: WorkerPool[int, int] = WorkerPool(4, square)
 
     def consume() -> list[int]:
@@ -245,21 +245,21 @@ def test_idle() -> None:
     assert pool.idle == 4
 
 
-def test_channel_closes_under_a_wait() -> None:
-    """A wait for an item ends with Closed when the channel closes, and so does every later one."""
-    channel: ClosableQueue[Any] = ClosableQueue()
+def test_closing_a_queue_ends_a_wait() -> None:
+    """A pending or later get raises QueueClosed when the queue is closed."""
+    queue: ClosableQueue[Any] = ClosableQueue()
     started, closed = threading.Event(), threading.Event()
 
     def wait() -> None:
         started.set()
         with pytest.raises(QueueClosed):
-            channel.get()
+            queue.get()
         closed.set()
 
     threading.Thread(target=wait, daemon=True).start()
     assert started.wait(TIMEOUT)
-    channel.close()
+    queue.close()
     assert closed.wait(TIMEOUT)
-    channel.put(1)
+    queue.put(1)
     with pytest.raises(QueueClosed):
-        channel.get()
+        queue.get()
