@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from syncs import Tap, tap_of
+from sync_runner import Tap, tap_of
 
 from sandbox.account import Account
 

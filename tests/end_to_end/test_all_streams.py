@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 import jsonschema
 import pytest
-from syncs import NOW, Output, Tap, catalog_of, tap_of
-from truths import TRUTHS
+from expected_keys import TRUTHS
+from sync_runner import NOW, Output, Tap, catalog_of, tap_of
 
 from sandbox.account import Account
 from sandbox.events import iso

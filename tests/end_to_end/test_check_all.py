@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from syncs import Tap
+from sync_runner import Tap
 
 from sandbox.account import Account
 from tap_klaviyo.about.metadata import tap_metadata

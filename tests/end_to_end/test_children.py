@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
-from syncs import NOW, Tap, catalog_of
-from truths import FAMILIES, TRUTHS, assert_complete, members_of, pairs, parent_of
+from expected_keys import FAMILIES, TRUTHS, assert_complete, members_of, pairs, parent_of
+from sync_runner import NOW, Tap, catalog_of
 
 from sandbox.account import Account
 from tap_klaviyo.streams import BY_NAME, STREAMS

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from syncs import NOW, Clock, Output, Tap, catalog_of, truth
+from sync_runner import NOW, Clock, Output, Tap, catalog_of, truth
 
 from sandbox.account import Account
 from tap_klaviyo.errors import ConfigError

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from syncs import NOW, Output, Tap
+from sync_runner import NOW, Output, Tap
 
 from sandbox.account import Account
 from tap_klaviyo.config.loading import parse_config

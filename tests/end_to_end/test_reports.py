@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from syncs import NOW, Output, Tap, catalog_of
+from sync_runner import NOW, Output, Tap, catalog_of
 
 from sandbox.account import Account
 from tap_klaviyo.streams import STREAMS

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from syncs import EVENT_STREAMS, NOW, Output, Tap, catalog_of, truth
+from sync_runner import EVENT_STREAMS, NOW, Output, Tap, catalog_of, truth
 
 from sandbox.account import Account
 from tap_klaviyo.streams import DEFAULT_STREAMS

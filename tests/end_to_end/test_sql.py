@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from syncs import NOW, Tap, keyed_exclusions
+from sync_runner import NOW, Tap, keyed_exclusions
 
 from demo.__main__ import OWN_STREAMS, select
 from demo.tables import make_views, table_names

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from syncs import EVENT_STREAMS, NOW, Tap, catalog_of, keyed_exclusions, truth
+from sync_runner import EVENT_STREAMS, NOW, Tap, catalog_of, keyed_exclusions, truth
 
 from sandbox.account import Account
 from tap_klaviyo.config.loading import parse_metric_streams

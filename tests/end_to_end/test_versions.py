@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from syncs import NOW, Message, Output, Tap, catalog_of
-from truths import assert_complete
+from expected_keys import assert_complete
+from sync_runner import NOW, Message, Output, Tap, catalog_of
 
 from sandbox.account import Account
 from tap_klaviyo.streams import BY_NAME, STREAMS

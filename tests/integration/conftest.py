@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from external_programs import CHECKOUT, ready
 from postgres import Server, find_programs, serving
-from programs import CHECKOUT, ready
-from shop import Shop, open_shop
+from sandbox_account import Shop, open_shop
 
 _NOT_IN_A_CLONE = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist")
 

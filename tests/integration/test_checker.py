@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from programs import TAP, pipe
-from shop import Shop
+from external_programs import TAP, pipe
+from sandbox_account import Shop
 
 
 def test_singer_check_tap(environment: Callable[[str], Path], shop: Shop, tmp_path: Path) -> None:

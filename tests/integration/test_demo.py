@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
-from programs import CHECKOUT, run
-from shop import KEY_OF
+from external_programs import CHECKOUT, run
+from sandbox_account import KEY_OF
 
 from demo.__main__ import FURTHER, OWN_STREAMS
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from external_programs import TAP, run
 from postgres import Server
-from programs import TAP, run
-from shop import Shop, open_shop
+from sandbox_account import Shop, open_shop
 from targets import DATABASES, Row
 
 Environment = Callable[[str], Path]

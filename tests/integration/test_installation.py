@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from programs import CHECKOUT, install, run
+from external_programs import CHECKOUT, install, run
 
 from tap_klaviyo import __version__
 

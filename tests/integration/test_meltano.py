@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import CHECKOUT, TAP, run
-from shop import LOOKBACK, Shop, mark, open_shop
+from external_programs import CHECKOUT, TAP, run
+from sandbox_account import LOOKBACK, Shop, mark, open_shop
 
 from tap_klaviyo.config.settings import Config
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from external_programs import CHECKOUT, REQUIREMENTS, TAP, run
 from postgres import Database
-from programs import CHECKOUT, REQUIREMENTS, TAP, run
-from shop import LOOKBACK, Shop, mark, open_shop
+from sandbox_account import LOOKBACK, Shop, mark, open_shop
 from targets import DATABASES, FILES, Target
 
 README = (CHECKOUT / "README.md").read_text()

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from programs import TAP, pipe
-from shop import EVENT_STREAMS, KEY_OF, LOOKBACK, Keys, Shop, mark, open_shop
+from external_programs import TAP, pipe
+from sandbox_account import EVENT_STREAMS, KEY_OF, LOOKBACK, Keys, Shop, mark, open_shop
 from targets import DATABASES, FILES, Row, Target
 
 Environment = Callable[[str], Path]

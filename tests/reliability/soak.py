@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import hypothesis
-from kills import RUN_AHEAD, Toll, kill_repeatedly
-from stories import STORIES, Figures, Story, tell
+from random_histories import STORIES, Figures, Story, tell
+from repeated_kills import RUN_AHEAD, Toll, kill_repeatedly
 
 STORIES_A_ROUND, KILLS_A_ROUND = 300, 50
 

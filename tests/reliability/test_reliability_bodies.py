@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from isal import isal_zlib
 from mutations import edited, mangled
-from worlds import NOW, START, URL, Arrival, Message, World, Written, patience
+from simulated_klaviyo import NOW, START, URL, Arrival, Message, World, Written, patience
 
 from sandbox import Response
 from sandbox.http_messages import Request

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from stories import DAY, HOUR, run_ahead
-from worlds import METRICS, NOW, Arrival, Pipe, World, Written, ids
+from random_histories import DAY, HOUR, run_ahead
+from simulated_klaviyo import METRICS, NOW, Arrival, Pipe, World, Written, ids
 
 from sandbox import Response
 from sandbox.http_messages import Request

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from worlds import NOW, Arrival, World, patience
+from simulated_klaviyo import NOW, Arrival, World, patience
 
 from sandbox import Response
 from sandbox.http_messages import Request

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from worlds import Arrival, World, ids, patience
+from simulated_klaviyo import Arrival, World, ids, patience
 
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.sync.run import Run

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import JSON, edited, mangled
-from processes import as_before
-from worlds import NOW, URL, Arrival, Message, Pipe, World, patience
+from simulated_klaviyo import NOW, URL, Arrival, Message, Pipe, World, patience
+from tap_processes import as_before
 
 from tap_klaviyo import cli
 from tap_klaviyo.config.settings import SETTINGS as SETTINGS_OF_THE_TAP

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kills import RUN_AHEAD, kill_repeatedly
-from processes import METRIC, TIMEOUT, Command, Lines, Process, comes_about, running, shop
+from repeated_kills import RUN_AHEAD, kill_repeatedly
+from tap_processes import METRIC, TIMEOUT, Command, Lines, Process, comes_about, running, shop
 
 IN_TIME = 5.0
 """Seconds in which a signal has to end a run."""

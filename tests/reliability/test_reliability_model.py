@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
-from stories import STORIES, Story, tell
+from random_histories import STORIES, Story, tell
 
 
 @pytest.fixture(autouse=True, scope="module")

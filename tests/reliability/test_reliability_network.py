@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import trustme
-from processes import as_before
-from worlds import Arrival, World, ids
+from simulated_klaviyo import Arrival, World, ids
+from tap_processes import as_before
 
 from tap_klaviyo.cli import main
 from tap_klaviyo.config.settings import Config

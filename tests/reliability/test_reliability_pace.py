@@ -10,8 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-import worlds
-from worlds import Arrival, World, ids
+from simulated_klaviyo import Arrival, World, ids
 
 PAGE = 20
 WORKERS = pytest.mark.parametrize("concurrency", [1, 2, 32])
@@ -66,7 +65,10 @@ class Backfill:
             engines.append(Clockwork(self.world, seed, size, work))
             return engines[-1]
 
-        with patch.object(worlds, "REQUEST", 0.0), patch.object(worlds, "Workers", workers):
+        with (
+            patch.object(simulated_klaviyo, "REQUEST", 0.0),
+            patch.object(simulated_klaviyo, "Workers", workers),
+        ):
             self.written = self.world.sync({}, concurrency=concurrency)
         self.pages = self.world.requests - 1  # One request is for the metrics.
         self.seconds = self.world.now - self.written.started

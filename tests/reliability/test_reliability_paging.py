@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from worlds import URL, Arrival, World, ids, patience
+from simulated_klaviyo import URL, Arrival, World, ids, patience
 
 from sandbox import Response
 from sandbox.http_messages import Request

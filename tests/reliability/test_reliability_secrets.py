@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from processes import TIMEOUT
+from tap_processes import TIMEOUT
 
 from tap_klaviyo.discovery.catalog import build_catalog
 

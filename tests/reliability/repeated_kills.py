@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from processes import DENSITY, METRIC, Command, Lines, running, shop
+from tap_processes import DENSITY, METRIC, Command, Lines, running, shop
 
 from tap_klaviyo.sync.planner import READ_AHEAD_WINDOWS
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES

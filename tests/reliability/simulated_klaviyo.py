@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from workers import Workers
+from simulated_workers import Workers
 
 from sandbox import Account, Api, Request, Response
 from sandbox.events import EventLog

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from worlds import empty_account
+from simulated_klaviyo import empty_account
 
 from sandbox import Account, Sandbox
 from tap_klaviyo.discovery.catalog import build_catalog

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
-from programs import TAP, run
+from external_programs import TAP, run
 
 from sandbox.account import Account
 from sandbox.resources import Resource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from syncs import NOW, Key, Output, truth
+from sync_runner import NOW, Key, Output, truth
 
 from sandbox.account import Account
 from tap_klaviyo.streams import BY_NAME, STREAMS

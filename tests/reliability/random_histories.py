@@ -15,7 +15,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
-from worlds import METRICS, NOW, START, STREAMS, Arrival, Killed, Message, Pipe, World, Written, ids
+from simulated_klaviyo import (
+    METRICS,
+    NOW,
+    START,
+    STREAMS,
+    Arrival,
+    Killed,
+    Message,
+    Pipe,
+    World,
+    Written,
+    ids,
+)
 
 from sandbox import FAULTS
 from tap_klaviyo.errors import TapError
