@@ -1,4 +1,4 @@
-"""Documents that have been tampered with."""
+"""Random mutations of JSON documents and bytes."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ JSON = st.recursive(
 
 
 @st.composite
-def edited(draw: st.DrawFn, document: Any) -> Any:
-    """The document with one to three values replaced, removed, doubled or added."""
+def mutated_document(draw: st.DrawFn, document: Any) -> Any:
+    """The document with one to three values replaced, removed, duplicated or added."""
     changed = {"": copy.deepcopy(document)}
     for _ in range(draw(st.integers(1, 3))):
         holder: Any = changed
@@ -50,20 +50,20 @@ def edited(draw: st.DrawFn, document: Any) -> Any:
 
 
 def _edit(draw: st.DrawFn, holder: Any, key: Any) -> None:
-    way = draw(st.sampled_from(["replace", "replace", "remove", "double", "add"]))
-    if way == "remove":
+    mutation = draw(st.sampled_from(["replace", "replace", "remove", "duplicate", "add"]))
+    if mutation == "remove":
         del holder[key]
-    elif way == "double" and isinstance(holder, list):
+    elif mutation == "duplicate" and isinstance(holder, list):
         holder.append(copy.deepcopy(holder[key]))
-    elif way == "add" and isinstance(holder[key], dict):
+    elif mutation == "add" and isinstance(holder[key], dict):
         holder[key][draw(st.sampled_from(ODD_TEXTS))] = draw(JSON)
     else:
         holder[key] = draw(JSON)
 
 
 @st.composite
-def mangled(draw: st.DrawFn, raw: bytes) -> bytes:
-    """The bytes with a piece taken out and another put in its place."""
+def mutated_bytes(draw: st.DrawFn, raw: bytes) -> bytes:
+    """The bytes with a part replaced."""
     start = draw(st.integers(0, len(raw)))
     end = draw(st.integers(start, min(len(raw), start + 20)))
     piece = draw(

@@ -1,10 +1,10 @@
-"""Random lives of an account and of the runs that read it, and what must be true of each.
+"""Random histories of an account and its runs, and the properties that every history must have.
 
-A story is told in runs. Each has its own settings, faults, arrivals and way to end. The target
-confirms a STATE that it has seen, not always the last; whatever came after that STATE is forgotten,
-as if it had never been written. The last two runs are left in peace: after the first of them
-nothing may be missing that was late by up to the look-back, after the second, a day later, nothing
-that was late by up to the sweep window.
+A history is a sequence of runs. Each run has its own settings, faults, new events and ending. The
+target confirms one of the STATEs it received, not always the last; records after that STATE are
+discarded. The last two runs have no faults: after the first of them no event may be missing that
+arrived at most the look-back late, after the second, a day later, none that arrived at most the
+sweep window late.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from simulated_klaviyo import (
     Killed,
     Message,
     Pipe,
-    World,
-    Written,
+    RunOutput,
+    SimulatedKlaviyo,
     ids,
 )
 
@@ -58,18 +58,18 @@ OPTIONS: Mapping[str, st.SearchStrategy[dict[str, Any]]] = {
     "body": st.fixed_dictionaries({"body": st.sampled_from(GARBAGE)}),
     "drip": st.fixed_dictionaries({"seconds": st.sampled_from([0.05, 20.0])}),
 }
-"""What a fault may be asked with beside its name."""
+"""The options of each fault."""
 
 BACKFILLING = "Clicked Text Message"
-"""The metric that joins a stream of another one."""
+"""The metric that is added to a stream with another metric and then backfilled."""
 
 ENDLESS = frozenset({"next_self", "next_loop", "empty_page"})
-"""Faults that must not strike for ever: a server that never ends a list cannot be read."""
+"""Faults that must not last forever: a list that never ends cannot be read."""
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """A fault of the sandbox, with its options."""
+class InjectedFault:
+    """A fault that the sandbox injects, with its options."""
 
     name: str
     path: str
@@ -82,7 +82,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Kill:
-    """The reader gets ``writes`` whole writes and ``fraction`` of one more."""
+    """The process is killed: ``writes`` complete writes and ``fraction`` of the next one arrive."""
 
     writes: int
     fraction: float
@@ -90,68 +90,68 @@ class Kill:
 
 @dataclass(frozen=True)
 class Stop:
-    """A signal comes with the request of this number."""
+    """A signal arrives during this request."""
 
     request: int
 
 
 @dataclass(frozen=True)
 class Crash:
-    """Memory is exhausted in the request of this number."""
+    """Memory is exhausted during this request."""
 
     request: int
 
 
 @dataclass(frozen=True)
 class Sync:
-    """One run; ``forgets`` is how many of its STATEs the target never confirms."""
+    """One run; the target does not confirm the last ``unconfirmed`` STATEs of it."""
 
     concurrency: int
     page_size: int
     order: int
-    troubles: tuple[Trouble, ...] = ()
+    faults: tuple[InjectedFault, ...] = ()
     arrivals: tuple[Arrival, ...] = ()
     ending: Kill | Stop | Crash | None = None
-    forgets: int = 0
+    unconfirmed: int = 0
     pause: int = 60
 
 
 @dataclass(frozen=True)
-class Story:
-    """What was there before the first run, and the runs.
+class History:
+    """The events before the first run, and the runs.
 
-    A second metric of one stream is in the account only from the run of the number ``joins`` on.
+    A second metric of one stream exists in the account from run number ``backfill_from`` on.
     """
 
-    history: tuple[Arrival, ...]
+    initial_events: tuple[Arrival, ...]
     syncs: tuple[Sync, ...]
-    joins: int = 0
+    backfill_from: int = 0
 
 
 @dataclass
-class Figures:
-    """What happened in a story, or in many."""
+class HistoryStatistics:
+    """Statistics of one history or of many."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    most_reread: int = 0
+    max_reread: int = 0
 
-    def __iadd__(self, other: Figures) -> Figures:
+    def __iadd__(self, other: HistoryStatistics) -> HistoryStatistics:
         self.counts += other.counts
-        self.most_reread = max(self.most_reread, other.most_reread)
+        self.max_reread = max(self.max_reread, other.max_reread)
         return self
 
 
 def arrivals(after: st.SearchStrategy[float], ages: st.SearchStrategy[int]) -> Any:
-    """Events, many of one second among them."""
+    """Events, also many in one second."""
     counts = st.one_of(st.just(1), st.integers(1, 4), st.integers(1, 25))
     return st.builds(Arrival, after, ages, st.sampled_from(sorted(METRICS)), counts)
 
 
-def _troubles() -> st.SearchStrategy[Trouble]:
-    def named(name: str) -> st.SearchStrategy[Trouble]:
+def _faults() -> st.SearchStrategy[InjectedFault]:
+    def named(name: str) -> st.SearchStrategy[InjectedFault]:
         few: st.SearchStrategy[int | None] = st.integers(1, 3)
         return st.builds(
-            Trouble,
+            InjectedFault,
             st.just(name),
             st.sampled_from(["/api/*", "/api/events"]),
             st.integers(1, 8),
@@ -164,8 +164,8 @@ def _troubles() -> st.SearchStrategy[Trouble]:
     return st.sampled_from(sorted(FAULTS)).flatmap(named)
 
 
-HISTORY = arrivals(st.just(0.0), st.integers(1, 85 * DAY) | st.integers(1, 2 * HOUR))
-NEWS = arrivals(
+INITIAL_EVENTS = arrivals(st.just(0.0), st.integers(1, 85 * DAY) | st.integers(1, 2 * HOUR))
+NEW_EVENTS = arrivals(
     st.floats(0, 90),
     st.integers(0, 90)
     | st.integers(0, LOOKBACK)
@@ -186,120 +186,120 @@ SYNCS = st.builds(
     st.integers(1, 8),
     st.sampled_from([1, 2, 2, 3, 3, 5, 10, 1000]),
     st.integers(0, 2**16),
-    st.lists(_troubles(), max_size=2).map(tuple),
-    st.lists(NEWS, max_size=4).map(tuple),
+    st.lists(_faults(), max_size=2).map(tuple),
+    st.lists(NEW_EVENTS, max_size=4).map(tuple),
     ENDINGS,
     st.integers(0, 2),
     st.sampled_from([0, 1, 9, 60, HOUR, DAY]),
 )
-STORIES = st.builds(
-    Story,
-    st.lists(HISTORY, min_size=5, max_size=40).map(tuple),
+HISTORIES = st.builds(
+    History,
+    st.lists(INITIAL_EVENTS, min_size=5, max_size=40).map(tuple),
     st.lists(SYNCS, min_size=1, max_size=5).map(tuple),
     st.integers(0, 4),
 )
 
 
-class Reader:
-    """The target and the ledger: what it holds for good, and which bookmarks it was promised."""
+class Target:
+    """The simulated target: its committed rows and its confirmed state."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, klaviyo: SimulatedKlaviyo) -> None:
+        self._klaviyo = klaviyo
         self.state: dict[str, Any] = {}
         self.rows: dict[str, set[str]] = {stream: set() for stream in STREAMS}
 
-    def take(self, written: Written, forgets: int) -> None:
-        """Checks every STATE of a run, and commits what came before the one that is confirmed."""
-        self._check_states(written)
-        confirmed = written.states[: -forgets or None]
+    def take(self, output: RunOutput, unconfirmed: int) -> None:
+        """Checks every STATE of a run, and commits the records before the confirmed STATE."""
+        self._check_states(output)
+        confirmed = output.states[: -unconfirmed or None]
         if confirmed:
-            self.state = written.messages[confirmed[-1]]["value"]
-            for stream, found in ids(written.messages[: confirmed[-1]]).items():
+            self.state = output.messages[confirmed[-1]]["value"]
+            for stream, found in ids(output.messages[: confirmed[-1]]).items():
                 self.rows[stream] |= found
 
     def missing(self, metric: str, before: float, started: float, lateness: int) -> set[str]:
-        """What a run begun at ``started`` owed of a metric before a moment, and is not here.
+        """The missing events of a metric before a time, for a run that began at ``started``.
 
-        An event that came later than ``lateness`` after it happened is not owed.
+        Events that arrived more than ``lateness`` seconds late are not expected.
         """
-        owed = {
+        expected = {
             event.id
-            for event in self._world.events.values()
+            for event in self._klaviyo.events.values()
             if event.metric == metric
             and START <= event.timestamp < before
             and event.arrived <= started
             and (event.arrived <= NOW or int(event.arrived) - event.timestamp <= lateness)
         }
-        return owed - self.rows[METRICS[metric]]
+        return expected - self.rows[METRICS[metric]]
 
-    def _check_states(self, written: Written) -> None:
-        marks = _marks(self._world, self.state)
+    def _check_states(self, output: RunOutput) -> None:
+        bookmarks = _bookmarks(self._klaviyo, self.state)
         before = {stream: set(found) for stream, found in self.rows.items()}
         try:
-            for message in written.messages:
+            for message in output.messages:
                 if message["type"] == "RECORD":
                     self.rows[message["stream"]].add(message["record"]["id"])
                 elif message["type"] == "STATE":
-                    moved = _marks(self._world, message["value"])
-                    self._check_marks(marks, moved, written.started)
-                    marks = moved
+                    updated = _bookmarks(self._klaviyo, message["value"])
+                    self._check_bookmarks(bookmarks, updated, output.started)
+                    bookmarks = updated
         finally:
             self.rows = before
 
-    def _check_marks(
-        self, marks: Mapping[str, int], moved: Mapping[str, int], started: float
+    def _check_bookmarks(
+        self, bookmarks: Mapping[str, int], updated: Mapping[str, int], started: float
     ) -> None:
-        for metric, mark in moved.items():
-            assert mark <= started, f"the bookmark of {metric} is in the future"
-            assert mark >= marks.get(metric, 0), f"the bookmark of {metric} went back"
-            if mark != marks.get(metric):
-                missing = self.missing(metric, mark, started, LOOKBACK)
-                assert not missing, f"a STATE speaks of {missing} of {metric}, not yet written"
-        assert marks.keys() <= moved.keys(), "a bookmark was forgotten"
+        for metric, bookmark_time in updated.items():
+            assert bookmark_time <= started, f"the bookmark of {metric} is in the future"
+            assert bookmark_time >= bookmarks.get(metric, 0), f"the bookmark of {metric} went back"
+            if bookmark_time != bookmarks.get(metric):
+                missing = self.missing(metric, bookmark_time, started, LOOKBACK)
+                assert not missing, f"a STATE covers {missing} of {metric}, not yet written"
+        assert bookmarks.keys() <= updated.keys(), "a bookmark was forgotten"
 
 
-def tell(story: Story) -> Figures:
-    """Lives through a story, and holds each run to its promises."""
-    world = World(lookback_window=LOOKBACK, sweep_window=SWEEP, sweep_interval=DAY)
-    for arrival in story.history:
-        world.arrive(arrival)
-    reader, figures = Reader(world), Figures()
-    before: tuple[Written, dict[str, Any]] | None = None
-    world.hide(BACKFILLING)
-    for number, sync in enumerate(story.syncs):
-        if number >= story.joins:
-            world.show(BACKFILLING)
-        state = reader.state
-        written = _run(world, sync, state)
-        _check_form(written)
-        reader.take(written, sync.forgets)
-        figures.counts["runs"] += 1
-        figures.counts["kills"] += isinstance(written.fault, Killed)
+def run_history(history: History) -> HistoryStatistics:
+    """Runs a history and checks every run."""
+    klaviyo = SimulatedKlaviyo(lookback_window=LOOKBACK, sweep_window=SWEEP, sweep_interval=DAY)
+    for arrival in history.initial_events:
+        klaviyo.arrive(arrival)
+    target, statistics = Target(klaviyo), HistoryStatistics()
+    before: tuple[RunOutput, dict[str, Any]] | None = None
+    klaviyo.hide(BACKFILLING)
+    for number, sync in enumerate(history.syncs):
+        if number >= history.backfill_from:
+            klaviyo.show(BACKFILLING)
+        state = target.state
+        output = _run(klaviyo, sync, state)
+        _check_form(output)
+        target.take(output, sync.unconfirmed)
+        statistics.counts["runs"] += 1
+        statistics.counts["kills"] += isinstance(output.fault, Killed)
         if before is not None and before[1] == state:
-            _check_reread(world, before[0], written, state, figures)
-        again = not sync.forgets and not any(t.name == "unsorted" for t in sync.troubles)
-        before = (written, reader.state) if again else None
-        world.pass_time(sync.pause)
-    world.show(BACKFILLING)
+            _check_reread(klaviyo, before[0], output, state, statistics)
+        again = not sync.unconfirmed and not any(t.name == "unsorted" for t in sync.faults)
+        before = (output, target.state) if again else None
+        klaviyo.pass_time(sync.pause)
+    klaviyo.show(BACKFILLING)
     for pause, lateness in ((0, LOOKBACK), (DAY + HOUR, SWEEP)):
-        world.api.faults.clear()
-        world.pass_time(pause)
-        written = world.sync(reader.state)
-        assert written.fault is None, written.fault
-        reader.take(written, 0)
-        figures.counts["runs"] += 1
+        klaviyo.api.faults.clear()
+        klaviyo.pass_time(pause)
+        output = klaviyo.sync(target.state)
+        assert output.fault is None, output.fault
+        target.take(output, 0)
+        statistics.counts["runs"] += 1
         for metric in METRICS:
-            missing = reader.missing(metric, int(written.started), written.started, lateness)
+            missing = target.missing(metric, int(output.started), output.started, lateness)
             assert not missing, f"lost: {missing} of {metric}"
-    figures.counts["events"] += len(world.events)
-    figures.counts["faults"] += world.struck
-    return figures
+    statistics.counts["events"] += len(klaviyo.events)
+    statistics.counts["faults"] += klaviyo.injected_faults
+    return statistics
 
 
-def _run(world: World, sync: Sync, state: dict[str, Any]) -> Written:
-    world.api.faults.clear()
-    for t in sync.troubles:
-        world.api.faults.add(
+def _run(klaviyo: SimulatedKlaviyo, sync: Sync, state: dict[str, Any]) -> RunOutput:
+    klaviyo.api.faults.clear()
+    for t in sync.faults:
+        klaviyo.api.faults.add(
             t.name,
             path=t.path,
             at=t.at,
@@ -308,7 +308,7 @@ def _run(world: World, sync: Sync, state: dict[str, Any]) -> Written:
             seed=t.seed,
             **t.options,
         )
-    world.expect(list(sync.arrivals))
+    klaviyo.expect(list(sync.arrivals))
     ending = sync.ending
 
     def on_request(run: Run, number: int) -> None:
@@ -318,7 +318,7 @@ def _run(world: World, sync: Sync, state: dict[str, Any]) -> Written:
             raise MemoryError
 
     pipe = Pipe(ending.writes, ending.fraction) if isinstance(ending, Kill) else None
-    return world.sync(
+    return klaviyo.sync(
         state,
         pipe,
         sync.order,
@@ -328,55 +328,59 @@ def _run(world: World, sync: Sync, state: dict[str, Any]) -> Written:
     )
 
 
-def _check_form(written: Written) -> None:
-    """Whole lines, schemas first, a STATE at the end unless the process was killed."""
-    killed = isinstance(written.fault, Killed)
-    assert killed or written.rest == b"", "half a line"
-    assert written.fault is None or killed or isinstance(written.fault, TapError | MemoryError)
+def _check_form(output: RunOutput) -> None:
+    """Checks complete lines, SCHEMA before RECORD, and a final STATE unless killed."""
+    killed = isinstance(output.fault, Killed)
+    assert killed or output.partial_line == b"", "the last line is incomplete"
+    assert output.fault is None or killed or isinstance(output.fault, TapError | MemoryError)
     known: set[str] = set()
-    for message in written.messages:
+    for message in output.messages:
         if message["type"] == "SCHEMA":
             known.add(message["stream"])
         elif message["type"] == "RECORD":
             assert message["stream"] in known, "a RECORD before its SCHEMA"
     if known and not killed:
-        assert written.messages[-1]["type"] == "STATE", "no STATE at the end"
+        assert output.messages[-1]["type"] == "STATE", "no STATE at the end"
 
 
 def _check_reread(
-    world: World, before: Written, after: Written, state: dict[str, Any], figures: Figures
+    klaviyo: SimulatedKlaviyo,
+    before: RunOutput,
+    after: RunOutput,
+    state: dict[str, Any],
+    statistics: HistoryStatistics,
 ) -> None:
-    """A resumed run repeats no more than what may be open or done beyond the mark."""
-    marks = _marks(world, state)
+    """Checks that a resumed run repeats at most the read-ahead after the bookmark."""
+    bookmarks = _bookmarks(klaviyo, state)
     for metric, stream in METRICS.items():
-        mark = marks.get(metric, START)
+        bookmark_time = bookmarks.get(metric, START)
         both = ids(before.messages)[stream] & ids(after.messages)[stream]
-        read = [world.events[id] for id in both if world.events[id].metric == metric]
-        beyond = [event for event in read if event.timestamp >= mark]
-        assert len(beyond) <= run_ahead(world, stream, **before.settings)
-        figures.counts["reread"] += len(read)
-        figures.most_reread = max(figures.most_reread, len(beyond))
+        read = [klaviyo.events[id] for id in both if klaviyo.events[id].metric == metric]
+        beyond = [event for event in read if event.timestamp >= bookmark_time]
+        assert len(beyond) <= max_read_ahead(klaviyo, stream, **before.settings)
+        statistics.counts["reread"] += len(read)
+        statistics.max_reread = max(statistics.max_reread, len(beyond))
 
 
-def run_ahead(world: World, stream: str, concurrency: int, page_size: int) -> int:
-    """The most events of one metric that may have been written beyond the bookmark.
+def max_read_ahead(klaviyo: SimulatedKlaviyo, stream: str, concurrency: int, page_size: int) -> int:
+    """The maximum number of events of one metric that may be written after the bookmark.
 
-    What may be taken ahead, and a window more; and of each open window what it holds beyond its
-    goal, since it ends with the first page after that which is not all of one second.
+    This is the read-ahead and one window, plus for each open window the events that exceed its
+    size: a window is split after the first page that does not lie in a single second.
     """
-    seconds = Counter(e.timestamp for e in world.events.values() if e.stream == stream)
+    seconds = Counter(e.timestamp for e in klaviyo.events.values() if e.stream == stream)
     densest = max(seconds.values(), default=0)
     taken = (READ_AHEAD_WINDOWS * concurrency + 1) * SPLIT_AFTER_PAGES * page_size
     return taken + (concurrency + 1) * (page_size + densest)
 
 
-def _marks(world: World, state: Mapping[str, Any]) -> dict[str, int]:
-    """The second up to which a state speaks of each metric of which it speaks."""
+def _bookmarks(klaviyo: SimulatedKlaviyo, state: Mapping[str, Any]) -> dict[str, int]:
+    """The bookmark of each metric that a state covers."""
     found = {}
     for metric, stream in METRICS.items():
         bookmark: Message = state.get("bookmarks", {}).get(stream, {})
-        marks = dict.fromkeys(bookmark.get("metrics", ()), bookmark.get("timestamp"))
-        mark = {**bookmark.get("joining", {}), **marks}.get(world.metric_id(metric))
-        if mark is not None:
-            found[metric] = mark
+        bookmarks = dict.fromkeys(bookmark.get("metrics", ()), bookmark.get("timestamp"))
+        bookmark_time = {**bookmark.get("joining", {}), **bookmarks}.get(klaviyo.metric_id(metric))
+        if bookmark_time is not None:
+            found[metric] = bookmark_time
     return found

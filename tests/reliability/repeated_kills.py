@@ -1,4 +1,4 @@
-"""A backfill that is killed again and again, and what its reader got in the end."""
+"""Kills a backfill repeatedly and compares the received events with the account."""
 
 from __future__ import annotations
 
@@ -8,80 +8,80 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tap_processes import DENSITY, METRIC, Command, Lines, running, shop
+from tap_processes import DENSITY, METRIC, Command, Lines, account_with_events, running_command
 
 from tap_klaviyo.sync.planner import READ_AHEAD_WINDOWS
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES
 
 EVENTS, PAGE_SIZE, CONCURRENCY = 20_000, 100, 2
-RUN_AHEAD = (READ_AHEAD_WINDOWS * CONCURRENCY + 1) * SPLIT_AFTER_PAGES * PAGE_SIZE
-RUN_AHEAD += (CONCURRENCY + 1) * (PAGE_SIZE + DENSITY)
-"""The most events that a kill may cost: so many windows may be open or done beyond the mark."""
+MAX_READ_AHEAD = (READ_AHEAD_WINDOWS * CONCURRENCY + 1) * SPLIT_AFTER_PAGES * PAGE_SIZE
+MAX_READ_AHEAD += (CONCURRENCY + 1) * (PAGE_SIZE + DENSITY)
+"""Maximum number of events that are read again after a kill."""
 
-MOST_BYTES = 9_000_000
-"""A process is killed at the latest when so much has been read of it."""
+MAX_BYTES = 9_000_000
+"""A process is killed after at most this many bytes were read from it."""
 
 
 @dataclass
-class Toll:
-    """What the kills cost, in events read again after each, and in lines cut in two."""
+class KillStatistics:
+    """Statistics of kills: events that were read again, incomplete lines and lost events."""
 
     reread: list[int] = field(default_factory=list)
     runs: int = 0
     kills: int = 0
-    torn: int = 0
+    incomplete_lines: int = 0
     backfills: int = 0
     events: int = 0
     lost: int = 0
 
-    def __iadd__(self, other: Toll) -> Toll:
+    def __iadd__(self, other: KillStatistics) -> KillStatistics:
         for name in vars(self):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
 
 
-def kill_repeatedly(folder: Path, kills: int, seed: int) -> Toll:
-    """Kills backfills of one account ``kills`` times, at moments drawn from ``seed``.
+def kill_repeatedly(folder: Path, kills: int, seed: int) -> KillStatistics:
+    """Kills backfills of one account ``kills`` times, at random moments from ``seed``.
 
-    A backfill that comes to its end is held against the truth, and another one begins.
+    A completed backfill is compared with the account, and another one begins.
     """
-    chance, toll = random.Random(seed), Toll()
+    rng, statistics = random.Random(seed), KillStatistics()
     settings = {
         "page_size": PAGE_SIZE,
         "concurrency": CONCURRENCY,
         "lookback_window": 0,
         "sweep_window": 0,
     }
-    with running(folder, shop(EVENTS), settings, latency=0.01) as command:
-        while toll.kills < kills:
-            _backfill(command, chance, toll, kills)
-    return toll
+    with running_command(folder, account_with_events(EVENTS), settings, latency=0.01) as command:
+        while statistics.kills < kills:
+            _backfill(command, rng, statistics, kills)
+    return statistics
 
 
-def _backfill(command: Command, chance: random.Random, toll: Toll, kills: int) -> None:
+def _backfill(command: Command, rng: random.Random, statistics: KillStatistics, kills: int) -> None:
     seen: set[str] = set()
     state: dict[str, Any] | None = None
     while True:
         process = command.start(state)
-        mortal = toll.kills < kills
-        process.read(chance.randrange(MOST_BYTES) if mortal else float("inf"))
+        will_kill = statistics.kills < kills
+        process.read(rng.randrange(MAX_BYTES) if will_kill else float("inf"))
         process.send(signal.SIGKILL)
         process.read()
         code = process.wait()
-        toll.runs += 1
+        statistics.runs += 1
         lines = Lines.of(process.seen)
         again = len(seen.intersection(lines.ids))
         seen.update(lines.ids)
         if state is not None:
-            toll.reread.append(again)
+            statistics.reread.append(again)
         state = lines.state or state
-        toll.torn += lines.rest != b""
+        statistics.incomplete_lines += lines.partial_line != b""
         if code == -signal.SIGKILL:
-            toll.kills += 1
+            statistics.kills += 1
             continue
         assert code == 0, process.errors
         break
     truth = set(command.box.account.event_ids([METRIC]))
-    toll.backfills += 1
-    toll.events += len(truth)
-    toll.lost += len(truth ^ seen)
+    statistics.backfills += 1
+    statistics.events += len(truth)
+    statistics.lost += len(truth ^ seen)

@@ -1,8 +1,8 @@
-"""A tap, an account and a network in one thread on one clock, so that a run can be told as a story.
+"""A simulated Klaviyo account and network for deterministic runs of the tap.
 
-Nothing here depends on the scheduler or on real time: the same story gives the same bytes. The
-network is cut short at the adapter of requests, so that all of the client is in play; the workers
-are replaced by :class:`Workers`, which do their tasks in an order drawn from a seed.
+The simulation runs in one thread on a simulated clock: the same history gives the same bytes. The
+HTTP adapter of requests is replaced, so the tap's client runs unchanged. The worker pool is
+replaced by :class:`SimulatedWorkers`, which run their tasks in an order drawn from a seed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from simulated_workers import Workers
+from simulated_workers import SimulatedWorkers
 
 from sandbox import Account, Api, Request, Response
 from sandbox.events import EventLog
@@ -42,35 +42,35 @@ from tap_klaviyo.sync.run import Run
 from tap_klaviyo.tap import client_for
 
 NOW = 1_793_534_400
-"""2026-11-01T12:00:00Z, when every story begins."""
+"""2026-11-01T12:00:00Z, the start of every simulation."""
 
 START = NOW - 90 * 86_400
 URL = "https://klaviyo.example"
 STREAMS = ("open", "clicked_sms")
-"""A stream of one metric and a stream of two."""
+"""A stream with one metric and a stream with two."""
 
 METRICS = {
     "Opened Email": "open",
     "Clicked SMS": "clicked_sms",
     "Clicked Text Message": "clicked_sms",
 }
-PATIENCE = 20
-"""Real seconds after which something counts as hanging."""
+TIME_LIMIT = 20
+"""Real seconds after which a test fails as hanging."""
 
 REQUEST = 0.25
-"""Seconds that a request takes."""
+"""Simulated seconds that a request takes."""
 
 Message = dict[str, Any]
 
 
 class Killed(BaseException):
-    """The process is no more: whatever it still tries to write goes nowhere."""
+    """The simulated process was killed; later writes have no effect."""
 
 
 class Pipe(io.RawIOBase):
-    """What a reader got of a process that may be killed within a write.
+    """The bytes that a reader received from a process that may be killed during a write.
 
-    The write with the number ``last`` arrives up to ``fraction`` of its bytes, and none after it.
+    Of write number ``last`` only ``fraction`` of the bytes arrive, and no write after it.
     """
 
     def __init__(self, last: int | None = None, fraction: float = 0.0) -> None:
@@ -80,7 +80,7 @@ class Pipe(io.RawIOBase):
         self.broken = False
 
     def write(self, data: Any) -> int:
-        """Takes bytes; raises :class:`Killed` from the fatal write on."""
+        """Receives bytes; raises :class:`Killed` from the fatal write on."""
         if self.broken:
             raise Killed
         if self._left == 0:
@@ -94,8 +94,8 @@ class Pipe(io.RawIOBase):
 
 
 @dataclass(frozen=True)
-class Happened:
-    """An event as the account knows it; ``arrived`` is when Klaviyo heard of it."""
+class KnownEvent:
+    """An event of the account; ``arrived`` is when Klaviyo received it."""
 
     id: str
     metric: str
@@ -106,7 +106,7 @@ class Happened:
 
 @dataclass(frozen=True)
 class Arrival:
-    """``count`` events of one second that arrive ``after`` seconds, and are ``age`` old by then."""
+    """``count`` events of one second that arrive after ``after`` seconds, ``age`` seconds late."""
 
     after: float
     age: int
@@ -115,34 +115,34 @@ class Arrival:
 
 
 @dataclass
-class Written:
-    """What a reader got of one run: whole messages, what is left of a line, and how it ended.
+class RunOutput:
+    """The output of one run: complete messages, a partial last line and the error.
 
-    ``started`` is the start of the run. ``fault`` is what the run raised.
+    ``started`` is the start of the run; ``fault`` is the exception that ended it.
     """
 
     started: float
     messages: list[Message]
-    rest: bytes
+    partial_line: bytes
     fault: BaseException | None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def states(self) -> list[int]:
-        """Where the STATEs stand among the messages."""
+        """The positions of the STATE messages."""
         return [place for place, m in enumerate(self.messages) if m["type"] == "STATE"]
 
 
-class World:
-    """An account that lives on while a tap reads it."""
+class SimulatedKlaviyo:
+    """A Klaviyo account that changes while the tap reads it."""
 
     def __init__(self, *streams: str, **settings: Any) -> None:
         self.account = empty_account()
         self.now = float(NOW)
-        self.events: dict[str, Happened] = {}
+        self.events: dict[str, KnownEvent] = {}
         self.api = Api(self.account, URL, clock=self.clock)
         self.requests = 0
-        self.struck = 0
+        self.injected_faults = 0
         self.on_answer: Callable[[Request, Response], Response] = lambda request, answer: answer
         self._arrivals: list[Arrival] = []
         self._on_request: Callable[[], None] = lambda: None
@@ -155,18 +155,17 @@ class World:
         self._selection = _selection(streams or STREAMS)
 
     def arrive(self, arrival: Arrival) -> None:
-        """Events arrive now."""
+        """Adds events to the account now."""
         seconds = int(self.now) - arrival.age
         made = self.account.arrive(
             arrival.metric, timestamps=[seconds] * arrival.count, now=self.now
         )
         for event in made:
             metric = arrival.metric
-            happened = Happened(event.id, metric, METRICS[metric], seconds, self.now)
-            self.events[event.id] = happened
+            self.events[event.id] = KnownEvent(event.id, metric, METRICS[metric], seconds, self.now)
 
     def hide(self, *metrics: str) -> None:
-        """The account has no metrics of these names, for now."""
+        """Removes the metrics with these names from the account."""
         kept = [
             m for m in self.account.collections["metric"] if m.attributes["name"] not in metrics
         ]
@@ -174,7 +173,7 @@ class World:
         self.account.version += 1
 
     def show(self, metric: str) -> None:
-        """The account has a metric that was hidden."""
+        """Restores a hidden metric."""
         if self.metric_id(metric) not in self.account.ids("metric"):
             found = next(m for m in self.account.log.metrics if m.attributes["name"] == metric)
             self.account.collections["metric"].add(found)
@@ -185,7 +184,7 @@ class World:
         return next(m.id for m in self.account.log.metrics if m.attributes["name"] == name)
 
     def delete(self, id: str) -> None:
-        """An event is gone, as if it had never been."""
+        """Deletes an event."""
         log = self.account.log
 
         def kept(order: array[int]) -> array[int]:
@@ -197,12 +196,12 @@ class World:
         del self.events[id]
 
     def expect(self, arrivals: list[Arrival]) -> None:
-        """Events will arrive, each so many seconds after now."""
+        """Schedules events that arrive later."""
         moments = [Arrival(self.now + a.after, a.age, a.metric, a.count) for a in arrivals]
         self._arrivals = sorted([*self._arrivals, *moments], key=lambda a: a.after)
 
     def pass_time(self, seconds: float) -> None:
-        """Lets time pass, and happen what was to happen in it."""
+        """Advances the clock and adds the events that arrive in the meantime."""
         end = self.now + seconds
         while self._arrivals and self._arrivals[0].after <= end:
             arrival = self._arrivals.pop(0)
@@ -217,8 +216,8 @@ class World:
         order: int = 0,
         on_request: Callable[[Run, int], None] = lambda run, number: None,
         **settings: Any,
-    ) -> Written:
-        """One run from ``state``. ``on_request`` is told of each request of it, counted from 1."""
+    ) -> RunOutput:
+        """Runs one sync from ``state``; ``on_request`` gets the number of each request."""
         parsed = parse_config({**self._settings, **settings})
         pipe, started = pipe or Pipe(), self.now
         with self.mounted(order):
@@ -238,23 +237,26 @@ class World:
             except (TapError, Killed, MemoryError, RuntimeError) as error:
                 fault = error
         *lines, rest = bytes(pipe.got).split(b"\n")
-        return Written(started, [json.loads(line) for line in lines], rest, fault, settings)
+        return RunOutput(started, [json.loads(line) for line in lines], rest, fault, settings)
 
     def clock(self) -> float:
-        """The world's clock, in Unix seconds."""
+        """The simulated time in Unix seconds."""
         return self.now
 
     def client(self, settings: Config) -> Client:
-        """A client on the world's clock."""
+        """A client that uses the simulated clock."""
         return client_for(settings, clock=self.clock, sleep=self.pass_time)
 
     @contextmanager
     def mounted(self, order: int = 0) -> Iterator[None]:
-        """All requests of this process come to this world, all sleep is its, and so are workers."""
+        """Replaces the network, ``time.sleep`` and the worker pool of this process."""
         with (
             patch.object(HTTPAdapter, "send", self._sender()),
             patch.object(time, "sleep", self.pass_time),
-            patch("tap_klaviyo.sync.run.WorkerPool", lambda size, work: Workers(size, work, order)),
+            patch(
+                "tap_klaviyo.sync.run.WorkerPool",
+                lambda size, work: SimulatedWorkers(size, work, order),
+            ),
         ):
             yield
 
@@ -271,8 +273,8 @@ class World:
         place = urlsplit(request.url)
         asked = Request(request.method, place.path, place.query, dict(request.headers))
         answer = self.on_answer(asked, self.api.handle(asked))
-        self.struck += answer.fault is not None
-        body = self._carried(answer)
+        self.injected_faults += answer.fault is not None
+        body = self._received_body(answer)
         raw = urllib3.HTTPResponse(
             body=body,
             headers={**answer.headers, "Content-Length": str(len(answer.body))},
@@ -282,8 +284,8 @@ class World:
         )
         return adapter.build_response(request, raw)
 
-    def _carried(self, answer: Response) -> io.BytesIO:
-        """The body as far as it comes; breaks the connection as the answer asks."""
+    def _received_body(self, answer: Response) -> io.BytesIO:
+        """The bytes of the body that arrive; raises the connection fault of the answer."""
         name = answer.connection_fault.name if answer.connection_fault else ""
         options = dict(answer.connection_fault.options) if answer.connection_fault else {}
         half = answer.body[: len(answer.body) // 2]
@@ -300,10 +302,10 @@ class World:
 
 
 class _Reset(io.BytesIO):
-    """A body whose connection is reset where it ends."""
+    """A body that ends with a connection reset."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
-        """The next bytes; raises ConnectionResetError after the last."""
+        """Returns the next bytes; raises ConnectionResetError after the last."""
         piece = super().read1(size)
         if not piece:
             raise ConnectionResetError("Connection reset by peer")
@@ -311,14 +313,14 @@ class _Reset(io.BytesIO):
 
 
 @contextmanager
-def patience() -> Iterator[None]:
-    """Fails whatever hangs; for the main thread."""
+def time_limit() -> Iterator[None]:
+    """Fails if the block takes too long; works in the main thread only."""
 
-    def lose(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise AssertionError("hangs")
 
-    before = signal.signal(signal.SIGALRM, lose)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.setitimer(signal.ITIMER_REAL, TIME_LIMIT)
     try:
         yield
     finally:
@@ -335,7 +337,7 @@ def _template() -> Account:
 
 
 def empty_account() -> Account:
-    """An account without events; the resources themselves are shared by all."""
+    """An account without events; all accounts share the same resources."""
     template = _template()
     log = EventLog(5, [*template.log.metrics], template.log.profiles, [*template.log.payloads])
     metrics = Collection(template.collections["metric"])
@@ -349,7 +351,7 @@ def _selection(streams: tuple[str, ...]) -> list[SelectedStream]:
 
 
 def ids(messages: list[Message]) -> dict[str, set[str]]:
-    """The ids of the records, by stream."""
+    """The ids of the records by stream."""
     found: dict[str, set[str]] = defaultdict(set)
     for message in messages:
         if message["type"] == "RECORD":

@@ -1,4 +1,4 @@
-"""Workers without threads, so that a story told twice is the same story."""
+"""A worker pool without threads, so that simulations are deterministic."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 
-class Workers:
-    """The engine without threads: tasks are done, and results given, in an order of its own.
+class SimulatedWorkers:
+    """Runs tasks and returns results in a random order that ``order`` determines.
 
-    Every third ``order`` starves what is oldest for as long as there is anything newer.
+    Every third ``order`` delays the oldest task while a newer one exists.
     """
 
     def __init__(self, workers: int, work: Callable[[Any], Any], order: int) -> None:
         self._workers = workers
         self._work = work
-        self._starving = order % 3 == 0
+        self._oldest_last = order % 3 == 0
         self._random = random.Random(order)
         self._tasks: list[Any] = []
         self._results: list[tuple[Any, Any]] = []
@@ -25,11 +25,11 @@ class Workers:
 
     @property
     def idle(self) -> int:
-        """How many workers have nothing to do."""
+        """The number of idle workers."""
         return self._workers - len(self._tasks) - len(self._results)
 
     def run(self, next_task: Callable[[], Any]) -> Generator[tuple[Any, Any], None, None]:
-        """As the engine's own."""
+        """Like :meth:`WorkerPool.run`."""
         while not self._stopped:
             while self.idle and (task := next_task()) is not None:
                 self._tasks.append(task)
@@ -43,11 +43,11 @@ class Workers:
                 yield self._take(self._results, lambda result: self._age[result[0]])
 
     def stop(self) -> None:
-        """Ends :meth:`run` at its next wait."""
+        """Ends :meth:`run` at its next result."""
         self._stopped = True
 
     def _take(self, waiting: list[Any], age: Callable[[Any], int]) -> Any:
-        chosen = min(waiting, key=age) if self._starving else self._random.choice(waiting)
+        chosen = min(waiting, key=age) if self._oldest_last else self._random.choice(waiting)
         waiting.remove(chosen)
         return chosen
 

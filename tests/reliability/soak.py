@@ -1,7 +1,7 @@
-"""Stories and kills for as long as somebody likes.
+"""Runs random histories and kills backfills for a given time.
 
-Each round tells new stories and kills new backfills, all drawn from a seed that is printed first.
-A round that fails is told again with ``--seed`` and that number.
+Each round runs new histories and kills new backfills, all drawn from a seed that is printed first.
+Repeat a failed round with ``--seed`` and that number.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 import hypothesis
-from random_histories import STORIES, Figures, Story, tell
-from repeated_kills import RUN_AHEAD, Toll, kill_repeatedly
+from random_histories import HISTORIES, History, HistoryStatistics, run_history
+from repeated_kills import MAX_READ_AHEAD, KillStatistics, kill_repeatedly
 
-STORIES_A_ROUND, KILLS_A_ROUND = 300, 50
+HISTORIES_PER_ROUND, KILLS_PER_ROUND = 300, 50
 
 SETTINGS = hypothesis.settings(
-    max_examples=STORIES_A_ROUND,
+    max_examples=HISTORIES_PER_ROUND,
     deadline=None,
     database=None,
     derandomize=False,
@@ -30,56 +30,58 @@ SETTINGS = hypothesis.settings(
 
 
 def main() -> None:
-    """Soaks for the minutes asked for and prints a line of figures; fails with the first fault."""
+    """Runs rounds for the given minutes and prints statistics; fails with the first error."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=60, help="no round begins after these")
-    parser.add_argument("--seed", type=int, help="number of the first round; any if not given")
+    parser.add_argument("--minutes", type=float, default=60, help="no round starts after this time")
+    parser.add_argument("--seed", type=int, help="seed of the first round; random by default")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**9) if options.seed is None else options.seed
     logging.disable()
     end = time.monotonic() + 60 * options.minutes
-    figures, toll = Figures(), Toll()
+    history_statistics, kill_statistics = HistoryStatistics(), KillStatistics()
     while True:
         print(f"Round with seed {seed} ...", flush=True)
-        figures += _stories(seed)
-        toll += _kills(seed)
-        print(summary(figures, toll), flush=True)
+        history_statistics += _run_histories(seed)
+        kill_statistics += _kills(seed)
+        print(summary(history_statistics, kill_statistics), flush=True)
         if time.monotonic() > end:
             return
         seed += 1
 
 
-def _stories(seed: int) -> Figures:
-    figures = Figures()
+def _run_histories(seed: int) -> HistoryStatistics:
+    history_statistics = HistoryStatistics()
 
     @hypothesis.seed(seed)
     @SETTINGS
-    @hypothesis.given(STORIES)
-    def told(story: Story) -> None:
-        nonlocal figures
-        figures += tell(story)
+    @hypothesis.given(HISTORIES)
+    def check(history: History) -> None:
+        nonlocal history_statistics
+        history_statistics += run_history(history)
 
-    told()
-    return figures
+    check()
+    return history_statistics
 
 
-def _kills(seed: int) -> Toll:
+def _kills(seed: int) -> KillStatistics:
     with tempfile.TemporaryDirectory() as folder:
-        toll = kill_repeatedly(Path(folder), KILLS_A_ROUND, seed)
-    assert toll.lost == 0, f"{toll.lost} events lost"
-    assert max(toll.reread) <= RUN_AHEAD, f"{max(toll.reread)} events read again after a kill"
-    return toll
+        kill_statistics = kill_repeatedly(Path(folder), KILLS_PER_ROUND, seed)
+    assert kill_statistics.lost == 0, f"{kill_statistics.lost} events lost"
+    assert max(kill_statistics.reread) <= MAX_READ_AHEAD, (
+        f"{max(kill_statistics.reread)} events read again after a kill"
+    )
+    return kill_statistics
 
 
-def summary(figures: Figures, toll: Toll) -> str:
-    """All figures in one line."""
-    counts = figures.counts
+def summary(histories: HistoryStatistics, kills: KillStatistics) -> str:
+    """The statistics in one line."""
+    counts = histories.counts
     return (
-        f"{counts['runs'] + toll.runs} runs, {counts['kills'] + toll.kills} kills "
-        f"({toll.kills} of real processes, {toll.torn} in the middle of a line), "
-        f"{counts['faults']} faults injected, {counts['events'] + toll.events} events, "
-        f"{toll.lost} lost, {counts['reread'] + sum(toll.reread)} read again "
-        f"(after a real kill {max(toll.reread)} at most, {RUN_AHEAD} allowed)."
+        f"{counts['runs'] + kills.runs} runs, {counts['kills'] + kills.kills} kills "
+        f"({kills.kills} of real processes, {kills.incomplete_lines} in the middle of a line), "
+        f"{counts['faults']} faults injected, {counts['events'] + kills.events} events, "
+        f"{kills.lost} lost, {counts['reread'] + sum(kills.reread)} read again "
+        f"(after a real kill at most {max(kills.reread)}, {MAX_READ_AHEAD} allowed)."
     )
 
 

@@ -1,4 +1,4 @@
-"""The real command in a process of its own, and a reader at the other end of its pipe."""
+"""Runs the tap in its own process and reads its output from a pipe."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from sandbox import Account, Sandbox
 from tap_klaviyo.discovery.catalog import build_catalog
 
 TIMEOUT = 60.0
-"""Seconds after which a wait counts as endless."""
+"""Seconds after which a wait fails."""
 
 PIECE = 4096
-"""The most bytes to take from a pipe at once."""
+"""Maximum number of bytes of one read from a pipe."""
 
 STREAM, METRIC = "open", "Opened Email"
 START, SPAN = 1_704_067_200, 80 * 86_400
-"""2024-01-01T00:00:00Z, and the seconds over which the events of an account spread."""
+"""2024-01-01T00:00:00Z, and the seconds over which the events are spread."""
 DENSITY = 20
-"""Events in a second that has any."""
+"""Number of events in each second that has events."""
 
 
-def shop(events: int) -> Account:
-    """An account with ``events`` events of one metric, evenly spread but for their density."""
+def account_with_events(events: int) -> Account:
+    """An account with ``events`` evenly spread events of one metric."""
     account = empty_account()
     step = SPAN / events
     moments = [START + int(number // DENSITY * DENSITY * step) for number in range(events)]
@@ -44,7 +44,7 @@ def shop(events: int) -> Account:
 
 
 class Process:
-    """A sync in a process; ``seen`` is what came through its pipe so far."""
+    """A sync in a process; ``seen`` are the bytes read from its pipe so far."""
 
     def __init__(
         self, command: list[str], stderr: Path, stdout: int | IO[bytes] = subprocess.PIPE
@@ -55,39 +55,39 @@ class Process:
         self.seen = bytearray()
 
     def read(self, enough: float = float("inf"), seconds: float = TIMEOUT) -> None:
-        """Reads on until ``enough`` bytes have been seen, or the pipe has ended."""
+        """Reads until ``enough`` bytes have been received or the pipe has ended."""
         assert self.process.stdout is not None
         number = self.process.stdout.fileno()
         end = time.monotonic() + seconds
         while len(self.seen) < enough:
             ready, _, _ = select.select([number], [], [], max(0, end - time.monotonic()))
-            assert ready, "nothing comes any more"
+            assert ready, "no more output"
             piece = os.read(number, int(min(PIECE, enough - len(self.seen))))
             if not piece:
                 return
             self.seen += piece
 
     def read_until(self, condition: Callable[[], bool]) -> None:
-        """Reads whatever comes until a condition holds."""
+        """Reads until a condition is true."""
         assert self.process.stdout is not None
         number = self.process.stdout.fileno()
         end = time.monotonic() + TIMEOUT
         while not condition():
-            assert time.monotonic() < end, "does not come about"
+            assert time.monotonic() < end, "the condition does not become true"
             if select.select([number], [], [], 0.02)[0]:
                 self.seen += os.read(number, PIECE)
 
     def send(self, *signals: signal.Signals) -> None:
-        """Sends signals, one after the other."""
+        """Sends signals in order."""
         for number in signals:
             self.process.send_signal(number)
 
     def wait(self) -> int:
-        """The exit code."""
+        """Waits for the exit code."""
         return self.process.wait(TIMEOUT)
 
     def end(self, seconds: float) -> int:
-        """Reads to the end and gives the exit code; both in so many seconds."""
+        """Reads to the end and returns the exit code; fails after ``seconds``."""
         began = time.monotonic()
         self.read(seconds=seconds)
         code = self.wait()
@@ -96,17 +96,17 @@ class Process:
 
     @property
     def errors(self) -> str:
-        """What stands on stderr."""
+        """The content of stderr."""
         return self._stderr.read_text()
 
     @property
     def memory(self) -> int:
-        """Bytes of memory in use."""
+        """Resident memory in bytes."""
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def close(self) -> None:
-        """Ends the process, whatever it does."""
+        """Kills the process."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait(TIMEOUT)
@@ -116,14 +116,14 @@ class Process:
 
 @dataclass
 class Lines:
-    """What a reader makes of the bytes of a pipe: whole messages, and what is left of a line."""
+    """The bytes of a pipe as complete messages and a partial last line."""
 
     messages: list[dict[str, Any]]
-    rest: bytes
+    partial_line: bytes
 
     @classmethod
     def of(cls, seen: bytes | bytearray) -> Lines:
-        """Every whole line is a message; raises ValueError if one is not."""
+        """Parses bytes; raises ValueError if a complete line is not a message."""
         *lines, rest = bytes(seen).split(b"\n")
         return cls([json.loads(line) for line in lines], rest)
 
@@ -134,13 +134,13 @@ class Lines:
 
     @property
     def state(self) -> dict[str, Any] | None:
-        """The value of the last STATE, if there is any."""
+        """The value of the last STATE, or None."""
         states = [m["value"] for m in self.messages if m["type"] == "STATE"]
         return states[-1] if states else None
 
 
 class Command:
-    """Starts the command against one sandbox, with all its files in one folder."""
+    """Starts the tap against one sandbox, with its files in one folder."""
 
     def __init__(self, folder: Path, box: Sandbox, **settings: Any) -> None:
         self._folder = folder
@@ -165,7 +165,7 @@ class Command:
         return process
 
     def close(self) -> None:
-        """Ends every process that was started."""
+        """Kills all started processes."""
         for process in self._running:
             process.close()
 
@@ -177,10 +177,10 @@ class Command:
 
 
 @contextlib.contextmanager
-def running(
+def running_command(
     folder: Path, account: Account, settings: dict[str, Any] | None = None, **options: Any
 ) -> Iterator[Command]:
-    """A command on a sandbox of its own; both are gone in the end."""
+    """A command with its own sandbox; both are stopped at the end."""
     with Sandbox(account, **options) as box:
         command = Command(folder, box, **(settings or {}))
         try:
@@ -189,8 +189,8 @@ def running(
             command.close()
 
 
-def comes_about(condition: Callable[[], bool], seconds: float) -> bool:
-    """Waits until a condition holds, and tells whether it did in time."""
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Waits until a condition is true; returns whether it was in time."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -200,14 +200,14 @@ def comes_about(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 @contextlib.contextmanager
-def as_before() -> Iterator[None]:
-    """Takes back what a command does to logging and signals."""
+def restored_logging() -> Iterator[None]:
+    """Restores the logging setup and the signal handlers at the end."""
     root, numbers = logging.getLogger(), (signal.SIGINT, signal.SIGTERM)
     handlers, level = root.handlers[:], root.level
-    handlings = {number: signal.getsignal(number) for number in numbers}
+    signal_handlers = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:
         root.handlers, root.level = handlers, level
-        for number, handling in handlings.items():
-            signal.signal(number, handling)
+        for number, handler in signal_handlers.items():
+            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Accounts at the edges: what is in them, what happens meanwhile, and that nothing is missing."""
+"""Edge cases of account data and of changes during a run: no event is missing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from random_histories import DAY, HOUR, run_ahead
-from simulated_klaviyo import METRICS, NOW, Arrival, Pipe, World, Written, ids
+from random_histories import DAY, HOUR, max_read_ahead
+from simulated_klaviyo import METRICS, NOW, Arrival, Pipe, RunOutput, SimulatedKlaviyo, ids
 
 from sandbox import Response
 from sandbox.http_messages import Request
@@ -21,8 +21,8 @@ OPENED, OLD, NEW = "Opened Email", "Clicked SMS", "Clicked Text Message"
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Log lines of thousands of runs take longer than the runs."""
+def disable_logging() -> Iterator[None]:
+    """Disables logging, which takes longer than the runs themselves."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
@@ -30,165 +30,167 @@ def quiet() -> Iterator[None]:
 
 @dataclass
 class Case:
-    """What is there at first, what comes before the second run and after how long a pause.
+    """The initial events of an account, the new events before the second run, and the pause.
 
-    ``meanwhile`` changes the account with each request of the first run, ``before`` and ``between``
-    do so before the two runs.
+    ``on_request`` changes the account during each request of the first run; ``before`` and
+    ``between`` change it before the first and the second run.
     """
 
-    history: list[Arrival] = field(default_factory=list)
-    news: list[Arrival] = field(default_factory=list)
+    initial_events: list[Arrival] = field(default_factory=list)
+    new_events: list[Arrival] = field(default_factory=list)
     pause: int = HOUR
     settings: dict[str, Any] = field(default_factory=lambda: {"page_size": 5})
-    meanwhile: Callable[[World, int], None] = lambda world, number: None
-    before: Callable[[World], None] = lambda world: None
-    between: Callable[[World], None] = lambda world: None
+    on_request: Callable[[SimulatedKlaviyo, int], None] = lambda klaviyo, number: None
+    before: Callable[[SimulatedKlaviyo], None] = lambda klaviyo: None
+    between: Callable[[SimulatedKlaviyo], None] = lambda klaviyo: None
 
 
 def spread(count: int, metric: str = OPENED) -> list[Arrival]:
-    """Events of different minutes."""
+    """Events in different minutes."""
     return [Arrival(0, 60 * number + 120, metric) for number in range(count)]
 
 
-def insert_around_the_cursor(world: World, number: int) -> None:
-    """With each of the first pages, an event comes behind the cursor and one ahead of it."""
+def insert_around_cursor(klaviyo: SimulatedKlaviyo, number: int) -> None:
+    """Adds an event before and one after the cursor during each of the first requests."""
     if number < 9:
-        world.arrive(Arrival(0, 60 * 40 - number, OPENED))
-        world.arrive(Arrival(0, 60 + number, OPENED))
+        klaviyo.arrive(Arrival(0, 60 * 40 - number, OPENED))
+        klaviyo.arrive(Arrival(0, 60 + number, OPENED))
 
 
-def delete_behind_the_cursor(world: World, number: int) -> None:
-    """With each of the first pages, the oldest event that is left is deleted."""
+def delete_oldest(klaviyo: SimulatedKlaviyo, number: int) -> None:
+    """Deletes the oldest event during each of the first requests."""
     if number < 6:
-        oldest = min(world.events.values(), key=lambda event: event.timestamp)
-        world.delete(oldest.id)
+        oldest = min(klaviyo.events.values(), key=lambda event: event.timestamp)
+        klaviyo.delete(oldest.id)
 
 
 CASES: dict[str, Case] = {
     "nothing at all": Case(),
-    "one event": Case(history=[Arrival(0, DAY, OPENED)]),
+    "one event": Case(initial_events=[Arrival(0, DAY, OPENED)]),
     "50,000 events in one second": Case(
-        history=[Arrival(0, 5 * DAY, OPENED, 50_000), *spread(20)], settings={"page_size": 1000}
+        initial_events=[Arrival(0, 5 * DAY, OPENED, 50_000), *spread(20)],
+        settings={"page_size": 1000},
     ),
     "a burst at the bookmark's second": Case(
-        history=[Arrival(0, 0, OPENED, 30)], news=[Arrival(0, HOUR, OPENED, 30)]
+        initial_events=[Arrival(0, 0, OPENED, 30)], new_events=[Arrival(0, HOUR, OPENED, 30)]
     ),
-    "an hour late": Case(history=spread(20), news=[Arrival(0, 2 * HOUR, OPENED, 7)]),
+    "an hour late": Case(initial_events=spread(20), new_events=[Arrival(0, 2 * HOUR, OPENED, 7)]),
     "six days late, found by the next day's sweep": Case(
-        history=spread(20), news=[Arrival(0, 6 * DAY, OPENED)], pause=DAY
+        initial_events=spread(20), new_events=[Arrival(0, 6 * DAY, OPENED)], pause=DAY
     ),
-    "of the future until it comes": Case(history=[Arrival(0, -30 * 60, OPENED, 3), *spread(20)]),
+    "in the future until due": Case(initial_events=[Arrival(0, -30 * 60, OPENED, 3), *spread(20)]),
     "a metric that appears between runs": Case(
-        history=[*spread(20, OLD), *spread(20, NEW)],
-        before=lambda world: world.hide(NEW),
-        between=lambda world: world.show(NEW),
+        initial_events=[*spread(20, OLD), *spread(20, NEW)],
+        before=lambda klaviyo: klaviyo.hide(NEW),
+        between=lambda klaviyo: klaviyo.show(NEW),
     ),
     "a metric that disappears between runs": Case(
-        history=[*spread(20, OLD), *spread(20, NEW)], between=lambda world: world.hide(OLD)
+        initial_events=[*spread(20, OLD), *spread(20, NEW)],
+        between=lambda klaviyo: klaviyo.hide(OLD),
     ),
     "a stream whose first metric appears between runs": Case(
-        history=spread(20, OLD),
-        before=lambda world: world.hide(OLD, NEW),
-        between=lambda world: world.show(OLD),
+        initial_events=spread(20, OLD),
+        before=lambda klaviyo: klaviyo.hide(OLD, NEW),
+        between=lambda klaviyo: klaviyo.show(OLD),
     ),
     "events inserted around the cursor": Case(
-        history=spread(60), meanwhile=insert_around_the_cursor
+        initial_events=spread(60), on_request=insert_around_cursor
     ),
-    "events deleted between pages": Case(history=spread(60), meanwhile=delete_behind_the_cursor),
+    "events deleted between pages": Case(initial_events=spread(60), on_request=delete_oldest),
     "events deleted between pages, one worker": Case(
-        history=spread(60),
-        meanwhile=delete_behind_the_cursor,
+        initial_events=spread(60),
+        on_request=delete_oldest,
         settings={"page_size": 5, "concurrency": 1},
     ),
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.bookmark_time.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_nothing_is_missing(case: Case) -> None:
-    """Two runs read all that happened before the second."""
-    world = World()
-    for arrival in case.history:
-        world.arrive(arrival)
-    case.before(world)
-    first = world.sync(
-        {}, on_request=lambda run, number: case.meanwhile(world, number), **case.settings
+    """Two runs read every event before the start of the second."""
+    klaviyo = SimulatedKlaviyo()
+    for arrival in case.initial_events:
+        klaviyo.arrive(arrival)
+    case.before(klaviyo)
+    first = klaviyo.sync(
+        {}, on_request=lambda run, number: case.on_request(klaviyo, number), **case.settings
     )
-    case.between(world)
-    world.pass_time(case.pause)
-    for arrival in case.news:
-        world.arrive(arrival)
-    second = world.sync(first.messages[-1]["value"], **case.settings)
+    case.between(klaviyo)
+    klaviyo.pass_time(case.pause)
+    for arrival in case.new_events:
+        klaviyo.arrive(arrival)
+    second = klaviyo.sync(first.messages[-1]["value"], **case.settings)
     assert first.fault is None
     assert second.fault is None
     read = ids(first.messages + second.messages)
     for stream in set(METRICS.values()):
         due = {
             e.id
-            for e in world.events.values()
+            for e in klaviyo.events.values()
             if e.stream == stream and e.timestamp < second.started
         }
         assert due <= read[stream]
 
 
-@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.bookmark_time.parametrize("concurrency", [1, 4])
 def test_a_metric_that_joins_is_not_started_over(concurrency: int) -> None:
-    """Killed while it reads the history of a new metric, a run is gone on from where it was."""
+    """A backfill of a new metric continues from its own bookmark after a kill."""
     options: dict[str, Any] = {"page_size": 2, "concurrency": concurrency}
     kept = []
     for last in range(20, 520, 100):
-        world = World("clicked_sms", lookback_window=0, sweep_window=0)
+        klaviyo = SimulatedKlaviyo("clicked_sms", lookback_window=0, sweep_window=0)
         for arrival in [*spread(900, NEW), *spread(20, OLD)]:
-            world.arrive(arrival)
-        world.hide(NEW)
-        first = world.sync({}, **options)
-        world.show(NEW)
-        world.pass_time(HOUR)
-        world.arrive(Arrival(0, 60, OLD))
+            klaviyo.arrive(arrival)
+        klaviyo.hide(NEW)
+        first = klaviyo.sync({}, **options)
+        klaviyo.show(NEW)
+        klaviyo.pass_time(HOUR)
+        klaviyo.arrive(Arrival(0, 60, OLD))
         state = first.messages[-1]["value"]
-        killed = world.sync(state, Pipe(last, 0.5), **options)
+        killed = klaviyo.sync(state, Pipe(last, 0.5), **options)
         state = killed.messages[killed.states[-1]]["value"] if killed.states else state
-        resumed = world.sync(state, **options)
-        written = first.messages + killed.messages + resumed.messages
-        assert ids(written)["clicked_sms"] == set(world.events)
+        resumed = klaviyo.sync(state, **options)
+        output = first.messages + killed.messages + resumed.messages
+        assert ids(output)["clicked_sms"] == set(klaviyo.events)
         twice = ids(killed.messages)["clicked_sms"] & ids(resumed.messages)["clicked_sms"]
-        assert len(twice) <= 2 * run_ahead(world, "clicked_sms", **options)
+        assert len(twice) <= 2 * max_read_ahead(klaviyo, "clicked_sms", **options)
         bookmark = resumed.messages[-1]["value"]["bookmarks"]["clicked_sms"]
         assert len(bookmark["metrics"]) == 2
         assert "joining" not in bookmark
         kept.append(len(ids(killed.messages)["clicked_sms"]) - len(twice))
-    assert max(kept) > 50, "all that was read of the new metric is read again"
+    assert max(kept) > 50, "the backfill was started over"
 
 
 def test_two_metrics_of_one_name() -> None:
-    """A stream holds the events of both."""
-    world = World("open")
+    """A stream has the events of both metrics."""
+    klaviyo = SimulatedKlaviyo("open")
     original = next(
-        m for m in world.account.collections["metric"] if m.attributes["name"] == OPENED
+        m for m in klaviyo.account.collections["metric"] if m.attributes["name"] == OPENED
     )
     twin = Resource("metric", "Twin01", dict(original.attributes))
-    world.account.log.metrics.append(twin)
-    world.account.collections["metric"].add(twin)
+    klaviyo.account.log.metrics.append(twin)
+    klaviyo.account.collections["metric"].add(twin)
     for metric in (original.id, twin.id):
-        world.account.arrive(metric, timestamps=[NOW - DAY] * 3)
-    assert len(ids(world.sync({}).messages)["open"]) == 6
+        klaviyo.account.arrive(metric, timestamps=[NOW - DAY] * 3)
+    assert len(ids(klaviyo.sync({}).messages)["open"]) == 6
 
 
 def test_the_same_event_on_two_pages() -> None:
-    """An event that comes again on the next page is a row like before, and costs no other."""
-    world = World("open")
+    """An event that is repeated on the next page is written and hides no other event."""
+    klaviyo = SimulatedKlaviyo("open")
     for arrival in spread(40):
-        world.arrive(arrival)
-    world.api.faults.add("repeated", path="/api/events", times=None)
-    written = world.sync({}, page_size=5, concurrency=1)
-    assert world.struck
-    assert ids(written.messages)["open"] == set(world.events)
+        klaviyo.arrive(arrival)
+    klaviyo.api.faults.add("repeated", path="/api/events", times=None)
+    output = klaviyo.sync({}, page_size=5, concurrency=1)
+    assert klaviyo.injected_faults
+    assert ids(output.messages)["open"] == set(klaviyo.events)
 
 
 def test_a_page_in_disorder() -> None:
-    """Pages whose events are shuffled cost no event."""
-    world = World("open")
+    """Pages with unsorted events lose no event."""
+    klaviyo = SimulatedKlaviyo("open")
     for arrival in spread(60):
-        world.arrive(arrival)
+        klaviyo.arrive(arrival)
 
     def shuffled(_: Request, answer: Response) -> Response:
         if answer.records < 4 or answer.headers.get("Content-Encoding"):
@@ -198,48 +200,50 @@ def test_a_page_in_disorder() -> None:
         document["data"] = [*data[1::2], *data[::2], data[-1]]
         return replace(answer, body=json.dumps(document).encode())
 
-    world.on_answer = shuffled
-    assert ids(world.sync({}, page_size=7).messages)["open"] == set(world.events)
+    klaviyo.on_answer = shuffled
+    assert ids(klaviyo.sync({}, page_size=7).messages)["open"] == set(klaviyo.events)
 
 
-@pytest.mark.parametrize("order", [0, 1], ids=["starving", "shuffled"])
-@pytest.mark.parametrize(("concurrency", "page_size"), [(1, 1), (1, 5), (2, 2), (4, 2)])
+@pytest.bookmark_time.parametrize("order", [0, 1], ids=["oldest last", "shuffled"])
+@pytest.bookmark_time.parametrize(("concurrency", "page_size"), [(1, 1), (1, 5), (2, 2), (4, 2)])
 def test_a_kill_costs_the_run_ahead_at_most(concurrency: int, page_size: int, order: int) -> None:
-    """Even if the oldest window is the last to come, what lies beyond the mark is bounded."""
+    """The events written after the bookmark are bounded, even if the oldest window is last."""
     options: dict[str, Any] = {"concurrency": concurrency, "page_size": page_size}
-    whole = _spread_world().sync({}, order=order, **options)
-    writes = len(whole.messages) - 3
+    complete = _klaviyo_with_events().sync({}, order=order, **options)
+    writes = len(complete.messages) - 3
     for last in range(0, writes, max(1, writes // 4)):
-        world = _spread_world()
-        killed = world.sync({}, Pipe(last, 0.5), order=order, **options)
-        assert _beyond_the_mark(world, killed) <= run_ahead(world, "open", concurrency, page_size)
+        klaviyo = _klaviyo_with_events()
+        killed = klaviyo.sync({}, Pipe(last, 0.5), order=order, **options)
+        assert _after_the_bookmark(klaviyo, killed) <= max_read_ahead(
+            klaviyo, "open", concurrency, page_size
+        )
 
 
-def _spread_world() -> World:
-    world = World("open", lookback_window=0, sweep_window=0)
+def _klaviyo_with_events() -> SimulatedKlaviyo:
+    klaviyo = SimulatedKlaviyo("open", lookback_window=0, sweep_window=0)
     for arrival in spread(500):
-        world.arrive(arrival)
-    return world
+        klaviyo.arrive(arrival)
+    return klaviyo
 
 
-def _beyond_the_mark(world: World, written: Written) -> int:
-    states = [written.messages[place]["value"]["bookmarks"]["open"] for place in written.states]
-    mark = states[-1].get("timestamp", 0) if states else 0
-    read = ids(written.messages)["open"]
-    return sum(world.events[id].timestamp >= mark for id in read)
+def _after_the_bookmark(klaviyo: SimulatedKlaviyo, output: RunOutput) -> int:
+    states = [output.messages[place]["value"]["bookmarks"]["open"] for place in output.states]
+    bookmark_time = states[-1].get("timestamp", 0) if states else 0
+    read = ids(output.messages)["open"]
+    return sum(klaviyo.events[id].timestamp >= bookmark_time for id in read)
 
 
 def test_an_error_in_the_middle_of_a_run_is_resumed() -> None:
-    """A run that ends with a fault has a STATE, and the next one reads the rest."""
-    world = World("open")
+    """A run that ends with an error writes a STATE, and the next run reads the rest."""
+    klaviyo = SimulatedKlaviyo("open")
     for arrival in spread(100):
-        world.arrive(arrival)
+        klaviyo.arrive(arrival)
 
     def fail(run: Run, number: int) -> None:
         if number > 10:
             raise OSError("Network is unreachable")
 
-    first = world.sync({}, on_request=fail, page_size=5)
-    second = world.sync(first.messages[-1]["value"], page_size=5)
+    first = klaviyo.sync({}, on_request=fail, page_size=5)
+    second = klaviyo.sync(first.messages[-1]["value"], page_size=5)
     assert "Network is unreachable" in str(first.fault)
-    assert ids(first.messages + second.messages)["open"] == set(world.events)
+    assert ids(first.messages + second.messages)["open"] == set(klaviyo.events)

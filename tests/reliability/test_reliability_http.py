@@ -1,4 +1,4 @@
-"""What Klaviyo may answer other than 200, in the middle of a run, and what then happens."""
+"""HTTP errors in the middle of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from simulated_klaviyo import Arrival, World, ids, patience
+from simulated_klaviyo import Arrival, SimulatedKlaviyo, ids, time_limit
 
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.sync.run import Run
@@ -19,34 +19,34 @@ SMALL: dict[str, Any] = {"page_size": 5, "concurrency": 2}
 
 
 @pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Faults are logged, and many are asked for here."""
+def disable_logging() -> Iterator[None]:
+    """Disables logging of the injected faults."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)
-def impatient() -> Iterator[None]:
-    """Nothing here may go on for ever."""
-    with patience():
+def limit_time() -> Iterator[None]:
+    """Fails a test that hangs."""
+    with time_limit():
         yield
 
 
-def shop() -> World:
-    """An account with an event a minute, and a tap that reads two streams."""
-    world = World("open", "lists")
+def klaviyo_with_events() -> SimulatedKlaviyo:
+    """An account with one event per minute, and a tap with two streams."""
+    klaviyo = SimulatedKlaviyo("open", "lists")
     for minute in range(100):
-        world.arrive(Arrival(0, 60 * (minute + 2), "Opened Email"))
-    return world
+        klaviyo.arrive(Arrival(0, 60 * (minute + 2), "Opened Email"))
+    return klaviyo
 
 
-PASSES: dict[str, tuple[int, dict[str, Any]]] = {
+TEMPORARY: dict[str, tuple[int, dict[str, Any]]] = {
     "429 with seconds": (3, {"status": 429, "retry_after": 3}),
     "429 with a date": (3, {"status": 429, "retry_after": LONG_AGO}),
     "429 without a time": (3, {"status": 429}),
-    "429 with nonsense": (3, {"status": 429, "retry_after": "soon"}),
-    "429 with less than nothing": (3, {"status": 429, "retry_after": -5}),
+    "429 with an invalid time": (3, {"status": 429, "retry_after": "soon"}),
+    "429 with a negative time": (3, {"status": 429, "retry_after": -5}),
     "429 as HTML": (3, {"status": 429, "html": True}),
     "a storm of 429": (200, {"status": 429, "retry_after": 1}),
     **{f"{status} as JSON": (3, {"status": status, "html": False}) for status in FAILURES},
@@ -54,19 +54,19 @@ PASSES: dict[str, tuple[int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("times", "options"), PASSES.values(), ids=PASSES.keys())
+@pytest.mark.parametrize(("times", "options"), TEMPORARY.values(), ids=TEMPORARY.keys())
 def test_an_answer_that_passes(times: int, options: dict[str, Any]) -> None:
-    """What is said to pass is waited for, and costs no record."""
-    world = shop()
-    world.api.faults.add("status", path="/api/events", at=3, times=times, **options)
-    written = world.sync({}, **SMALL)
-    assert world.struck == times
-    assert written.fault is None
-    assert ids(written.messages)["open"] == set(world.events)
+    """A temporary error is retried and no record is lost."""
+    klaviyo = klaviyo_with_events()
+    klaviyo.api.faults.add("status", path="/api/events", at=3, times=times, **options)
+    output = klaviyo.sync({}, **SMALL)
+    assert klaviyo.injected_faults == times
+    assert output.fault is None
+    assert ids(output.messages)["open"] == set(klaviyo.events)
 
 
 ALONE, ALL = True, False
-STAYS: dict[str, tuple[dict[str, Any], bool, str]] = {
+PERMANENT: dict[str, tuple[dict[str, Any], bool, str]] = {
     "400": ({"status": 400}, ALONE, "Klaviyo refuses the request to /api/events (400)"),
     "401": ({"status": 401}, ALL, "Set api_key to a valid private API key"),
     "403": ({"status": 403}, ALONE, "create a key with these scopes"),
@@ -76,56 +76,56 @@ STAYS: dict[str, tuple[dict[str, Any], bool, str]] = {
     "422": ({"status": 422}, ALONE, "Klaviyo refuses the request to /api/events (422)"),
     "429 for a day": ({"status": 429, "retry_after": 67_608}, ALL, "longer than max_retry_wait"),
     "429 to a far date": ({"status": 429, "retry_after": FAR_AHEAD}, ALL, "than max_retry_wait"),
-    "429 for ever": ({"status": 429, "retry_after": 1}, ALL, "Run again later"),
+    "endless 429": ({"status": 429, "retry_after": 1}, ALL, "Run again later"),
     **{f"{status}": ({"status": status}, ALL, "Run again later") for status in FAILURES},
 }
 
 
-@pytest.mark.parametrize(("options", "alone", "says"), STAYS.values(), ids=STAYS.keys())
-def test_an_answer_that_stays(options: dict[str, Any], alone: bool, says: str) -> None:
-    """A refusal in the middle of a run ends it, or its stream alone; the next run reads the rest.
+@pytest.mark.parametrize(("options", "alone", "expected"), PERMANENT.values(), ids=PERMANENT.keys())
+def test_an_answer_that_stays(options: dict[str, Any], alone: bool, expected: str) -> None:
+    """A permanent error ends the run or one stream; the next run reads the rest.
 
-    One line says what to do, and a STATE keeps what was done.
+    The run logs one line with the remedy and writes a STATE.
     """
-    world = shop()
-    world.api.faults.add("status", path="/api/events", at=3, times=None, **options)
-    first = world.sync({}, **SMALL)
+    klaviyo = klaviyo_with_events()
+    klaviyo.api.faults.add("status", path="/api/events", at=3, times=None, **options)
+    first = klaviyo.sync({}, **SMALL)
     assert isinstance(first.fault, TapError)
-    assert says in str(first.fault)
-    assert first.rest == b""
+    assert expected in str(first.fault)
+    assert first.partial_line == b""
     assert first.messages[-1]["type"] == "STATE"
     if alone:
-        assert ids(first.messages)["lists"] == set(world.account.list_ids())
-    world.api.faults.clear()
-    second = world.sync(first.messages[-1]["value"], **SMALL)
+        assert ids(first.messages)["lists"] == set(klaviyo.account.list_ids())
+    klaviyo.api.faults.clear()
+    second = klaviyo.sync(first.messages[-1]["value"], **SMALL)
     assert second.fault is None
-    assert ids(first.messages + second.messages)["open"] == set(world.events)
+    assert ids(first.messages + second.messages)["open"] == set(klaviyo.events)
 
 
 def test_a_long_wait_is_not_begun() -> None:
-    """A Retry-After of hours ends the run at once, not after these hours."""
-    world = shop()
-    world.api.faults.add("status", path="/api/events", status=429, retry_after=67_608)
-    before = world.now
-    assert "67608 s" in str(world.sync({}, **SMALL).fault)
-    assert world.now - before < 60
+    """A Retry-After above max_retry_wait ends the run at once."""
+    klaviyo = klaviyo_with_events()
+    klaviyo.api.faults.add("status", path="/api/events", status=429, retry_after=67_608)
+    before = klaviyo.now
+    assert "67608 s" in str(klaviyo.sync({}, **SMALL).fault)
+    assert klaviyo.now - before < 60
 
 
 @pytest.mark.parametrize("error", [MemoryError, RuntimeError])
 def test_an_exception_in_any_request(error: type[Exception]) -> None:
-    """Whatever breaks in a request, the run ends with a STATE, and the next one reads the rest."""
-    whole = shop()
-    whole.sync({}, **SMALL)
-    for fatal in range(2, whole.requests + 1):
-        world = shop()
+    """An exception in any request ends the run with a STATE; the next run reads the rest."""
+    complete = klaviyo_with_events()
+    complete.sync({}, **SMALL)
+    for fatal in range(2, complete.requests + 1):
+        klaviyo = klaviyo_with_events()
 
         def fail(_: Run, number: int, fatal: int = fatal) -> None:
             if number == fatal:
                 raise error
 
-        first = world.sync({}, on_request=fail, **SMALL)
+        first = klaviyo.sync({}, on_request=fail, **SMALL)
         assert isinstance(first.fault, error)
-        assert first.rest == b""
+        assert first.partial_line == b""
         assert first.messages[-1]["type"] == "STATE"
-        second = world.sync(first.messages[-1]["value"], **SMALL)
-        assert ids(first.messages + second.messages)["open"] == set(world.events)
+        second = klaviyo.sync(first.messages[-1]["value"], **SMALL)
+        assert ids(first.messages + second.messages)["open"] == set(klaviyo.events)

@@ -1,4 +1,4 @@
-"""Whatever stands in a file of the user's: an exit code, a line for each fault, whole messages."""
+"""Any content of config, catalog and state: an exit code, one error line, complete messages."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import JSON, edited, mangled
-from simulated_klaviyo import NOW, URL, Arrival, Message, Pipe, World, patience
-from tap_processes import as_before
+from mutations import JSON, mutated_bytes, mutated_document
+from simulated_klaviyo import NOW, URL, Arrival, Message, Pipe, SimulatedKlaviyo, time_limit
+from tap_processes import restored_logging
 
 from tap_klaviyo import cli
 from tap_klaviyo.config.settings import SETTINGS as SETTINGS_OF_THE_TAP
@@ -40,7 +40,7 @@ STATE = {
 
 
 def catalog(*names: str) -> dict[str, Any]:
-    """The catalog with just these streams, each with few of its fields."""
+    """A catalog with these streams only, each with a few fields."""
     entries = []
     for entry in build_catalog()["streams"]:
         if entry["stream"] in names:
@@ -53,31 +53,31 @@ def catalog(*names: str) -> dict[str, Any]:
 
 @dataclass
 class Outcome:
-    """What a user sees of a command, and the messages that a target gets."""
+    """The exit code, the messages and the log lines of a command."""
 
     code: int
     messages: list[Message]
     shown: str
 
     @property
-    def faults(self) -> list[str]:
-        """The lines that say why it failed."""
+    def errors(self) -> list[str]:
+        """The log lines that explain the failure."""
         return [line for line in self.shown.splitlines() if line.startswith("CRITICAL ")]
 
 
 def run(arguments: list[str]) -> Outcome:
-    """Runs the command in a world of its own, and holds it to what is true of every run."""
-    world, pipe, shown = World(*STREAMS), Pipe(), io.StringIO()
-    world.api.key = "pk_test"
-    world.arrive(Arrival(0, 3 * DAY, "Opened Email", 5))
+    """Runs the command in a simulation and checks what is true for every run."""
+    klaviyo, pipe, shown = SimulatedKlaviyo(*STREAMS), Pipe(), io.StringIO()
+    klaviyo.api.key = "pk_test"
+    klaviyo.arrive(Arrival(0, 3 * DAY, "Opened Email", 5))
     with (
-        patience(),
-        as_before(),
-        world.mounted(),
+        time_limit(),
+        restored_logging(),
+        klaviyo.mounted(),
         redirect_stderr(shown),
         patch("tap_klaviyo.cli.write_stdout", pipe.write),
-        patch("tap_klaviyo.tap.client_for", world.client),
-        patch("tap_klaviyo.tap.Run", partial(Run, now=world.clock)),
+        patch("tap_klaviyo.tap.client_for", klaviyo.client),
+        patch("tap_klaviyo.tap.Run", partial(Run, now=klaviyo.clock)),
     ):
         code = cli.main(arguments)
     assert code in (0, 1)
@@ -86,14 +86,14 @@ def run(arguments: list[str]) -> Outcome:
     for line in shown.getvalue().splitlines():
         assert line.startswith(LEVELS), line
     *lines, rest = bytes(pipe.got).split(b"\n")
-    assert rest == b"", "half a line"
+    assert rest == b"", "the last line is incomplete"
     outcome = Outcome(code, [json.loads(line) for line in lines], shown.getvalue())
-    assert len(outcome.faults) == code
+    assert len(outcome.errors) == code
     return outcome
 
 
 def run_with(folder: Path, **files: Any) -> Outcome:
-    """Runs the command with these files, bytes as they are and anything else as JSON."""
+    """Runs the command with these files; content that is not bytes is written as JSON."""
     arguments = []
     for role, content in {"config": CONFIG, "catalog": catalog(*STREAMS), **files}.items():
         path = folder / f"{role}.json"
@@ -106,22 +106,22 @@ def run_with(folder: Path, **files: Any) -> Outcome:
     return run(arguments)
 
 
-def deselected(document: dict[str, Any], stream: str, *place: str) -> dict[str, Any]:
-    """The catalog without a field of a stream, or without the stream."""
+def deselected(document: dict[str, Any], stream: str, *breadcrumb: str) -> dict[str, Any]:
+    """The catalog with a field of a stream, or the stream, deselected."""
     for entry in document["streams"]:
         for item in entry["metadata"]:
-            if entry["stream"] == stream and item["breadcrumb"] == list(place):
+            if entry["stream"] == stream and item["breadcrumb"] == list(breadcrumb):
                 item["metadata"]["selected"] = False
     return document
 
 
 def config(**changes: Any) -> dict[str, Any]:
-    """The good config with some changes."""
+    """The valid config with some changes."""
     return CONFIG | changes
 
 
 def state(**bookmarks: Any) -> dict[str, Any]:
-    """A state with just these bookmarks."""
+    """A state with these bookmarks."""
     return {"bookmarks": bookmarks}
 
 
@@ -142,13 +142,13 @@ BROKEN: dict[str, tuple[bytes | Path | list[Any], str]] = {
 
 
 @pytest.mark.parametrize("role", ["config", "catalog", "state"])
-@pytest.mark.parametrize(("content", "says"), BROKEN.values(), ids=BROKEN.keys())
-def test_broken_files(tmp_path: Path, role: str, content: Any, says: str) -> None:
-    """A file that is no JSON object ends the command with a line that names its role."""
+@pytest.mark.parametrize(("content", "expected"), BROKEN.values(), ids=BROKEN.keys())
+def test_broken_files(tmp_path: Path, role: str, content: Any, expected: str) -> None:
+    """A file that is not a JSON object ends the command with a line that names its role."""
     outcome = run_with(tmp_path, **{role: content})
     assert outcome.code == 1
-    assert outcome.faults[0].startswith(f"CRITICAL {role}: ")
-    assert says in outcome.faults[0]
+    assert outcome.errors[0].startswith(f"CRITICAL {role}: ")
+    assert expected in outcome.errors[0]
     assert not outcome.messages
 
 
@@ -177,7 +177,7 @@ FILES: dict[str, tuple[dict[str, Any], int, str]] = {
     "state: beyond all dates": ({"state": state(open={"timestamp": 10**30})}, 1, "open.timestamp"),
     "state: a huge text": ({"state": state(open={"timestamp": "9" * 5_000_000})}, 1, "open.timest"),
     "state: a name with a line break": ({"state": state(**{"a\nb": 1})}, 1, "must be an object"),
-    "state: a stream that is gone": ({"state": state(gone={"timestamp": 1})}, 0, "Read 32 records"),
+    "state: an unknown stream": ({"state": state(gone={"timestamp": 1})}, 0, "Read 32 records"),
     "state: from the future": ({"state": state(open={"timestamp": FUTURE})}, 0, "future"),
     "catalog: nothing in it": ({"catalog": {}}, 1, "'streams' must be an array"),
     "catalog: no streams": ({"catalog": {"streams": []}}, 0, "No stream is selected"),
@@ -210,17 +210,17 @@ FILES: dict[str, tuple[dict[str, Any], int, str]] = {
 }
 
 
-@pytest.mark.parametrize(("files", "code", "says"), FILES.values(), ids=FILES.keys())
-def test_odd_files(tmp_path: Path, files: dict[str, Any], code: int, says: str) -> None:
-    """Each odd file has its outcome: refused in one line, or taken with a word of it."""
+@pytest.mark.parametrize(("files", "code", "expected"), FILES.values(), ids=FILES.keys())
+def test_odd_files(tmp_path: Path, files: dict[str, Any], code: int, expected: str) -> None:
+    """Each unusual file is refused in one line or accepted with a log line."""
     outcome = run_with(tmp_path, **files)
     assert outcome.code == code, outcome.shown
-    assert says in outcome.shown
-    assert max(map(len, outcome.shown.splitlines())) < 2_000, "a line that nobody can read"
+    assert expected in outcome.shown
+    assert max(map(len, outcome.shown.splitlines())) < 2_000, "a line is too long"
 
 
 def test_a_key_is_always_written(tmp_path: Path) -> None:
-    """A catalog that deselects the key gets records with the key."""
+    """Records have their key even if the catalog deselects it."""
     without_id = deselected(catalog("lists"), "lists", "properties", "id")
     records = [m for m in run_with(tmp_path, catalog=without_id).messages if m["type"] == "RECORD"]
     assert records
@@ -228,48 +228,50 @@ def test_a_key_is_always_written(tmp_path: Path) -> None:
 
 
 def test_a_state_from_the_future_comes_back(tmp_path: Path) -> None:
-    """A bookmark beyond the run's start is brought back to it."""
+    """A bookmark in the future is set back to the start of the run."""
     outcome = run_with(tmp_path, state=state(open={"timestamp": FUTURE}))
     assert outcome.messages[-1]["value"]["bookmarks"]["open"]["timestamp"] <= NOW
 
 
 def test_a_sweep_of_the_future_is_due() -> None:
-    """What a clock that was wrong once wrote down does not put off sweeps until that day."""
-    world = World("open")
-    ahead = state(open={"timestamp": NOW - 60, SWEPT_AT: FUTURE})
-    world.arrive(Arrival(0, 3 * DAY, "Opened Email"))
-    written = world.sync(ahead)
-    assert [m for m in written.messages if m["type"] == "RECORD"]
-    assert written.messages[-1]["value"]["bookmarks"]["open"][SWEPT_AT] <= NOW
+    """A sweep time in the future does not delay the next sweep."""
+    klaviyo = SimulatedKlaviyo("open")
+    future_state = state(open={"timestamp": NOW - 60, SWEPT_AT: FUTURE})
+    klaviyo.arrive(Arrival(0, 3 * DAY, "Opened Email"))
+    output = klaviyo.sync(future_state)
+    assert [m for m in output.messages if m["type"] == "RECORD"]
+    assert output.messages[-1]["value"]["bookmarks"]["open"][SWEPT_AT] <= NOW
 
 
 SETTINGS = sorted(setting.name for setting in SETTINGS_OF_THE_TAP if setting.name != "api_key")
-FUZZED = {
+DOCUMENTS = {
     "config": JSON
-    | edited(CONFIG)
-    | st.dictionaries(st.sampled_from(SETTINGS), JSON, max_size=3).map(lambda odd: CONFIG | odd),
-    "catalog": JSON | edited(catalog(*STREAMS)),
-    "state": JSON | edited(STATE),
+    | mutated_document(CONFIG)
+    | st.dictionaries(st.sampled_from(SETTINGS), JSON, max_size=3).map(
+        lambda changes: CONFIG | changes
+    ),
+    "catalog": JSON | mutated_document(catalog(*STREAMS)),
+    "state": JSON | mutated_document(STATE),
 }
 
 
-@pytest.mark.parametrize("role", FUZZED)
+@pytest.mark.parametrize("role", DOCUMENTS)
 @settings(max_examples=150)
 @given(data=st.data())
 def test_fuzzed_documents(role: str, data: st.DataObject) -> None:
-    """Whatever JSON a file holds, the command ends in order."""
-    content = data.draw(FUZZED[role])
+    """A file with any JSON never crashes the command."""
+    content = data.draw(DOCUMENTS[role])
     with tempfile.TemporaryDirectory() as folder:
         run_with(Path(folder), **{role: json.dumps(content).encode()})
 
 
 @pytest.mark.parametrize(
-    ("role", "good"), [("config", CONFIG), ("catalog", catalog("lists")), ("state", STATE)]
+    ("role", "valid"), [("config", CONFIG), ("catalog", catalog("lists")), ("state", STATE)]
 )
 @settings(max_examples=60)
 @given(data=st.data())
-def test_fuzzed_bytes(role: str, good: Any, data: st.DataObject) -> None:
-    """Whatever bytes a file holds, the command ends in order."""
-    content = data.draw(st.binary(max_size=200) | mangled(json.dumps(good).encode()))
+def test_fuzzed_bytes(role: str, valid: Any, data: st.DataObject) -> None:
+    """A file with any bytes never crashes the command."""
+    content = data.draw(st.binary(max_size=200) | mutated_bytes(json.dumps(valid).encode()))
     with tempfile.TemporaryDirectory() as folder:
         run_with(Path(folder), **{role: content})

@@ -1,4 +1,4 @@
-"""Whatever fails and wherever a run dies, no event is lost: told in random stories."""
+"""Random histories: no event is lost, whatever fails and wherever a run is killed."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
-from random_histories import STORIES, Story, tell
+from random_histories import HISTORIES, History, run_history
 
 
 @pytest.fixture(autouse=True, scope="module")
-def quiet() -> Iterator[None]:
-    """Log lines of thousands of runs take longer than the runs."""
+def disable_logging() -> Iterator[None]:
+    """Disables logging, which takes longer than the runs themselves."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
 
 
 @settings(max_examples=300)
-@given(STORIES)
-def test_no_event_is_lost(story: Story) -> None:
-    """Through faults, kills, late and future events, the union of all runs is the truth."""
-    tell(story)
+@given(HISTORIES)
+def test_no_event_is_lost(history: History) -> None:
+    """All runs together read every event, with faults, kills, and late and future events."""
+    run_history(history)

@@ -1,4 +1,4 @@
-"""The network between the tap and Klaviyo: what it may do, over real sockets on this machine."""
+"""Proxies, certificates and connection errors, over real sockets on this machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import trustme
-from simulated_klaviyo import Arrival, World, ids
-from tap_processes import as_before
+from simulated_klaviyo import Arrival, SimulatedKlaviyo, ids
+from tap_processes import restored_logging
 
 from tap_klaviyo.cli import main
 from tap_klaviyo.config.settings import Config
@@ -32,21 +32,21 @@ Serve = Callable[..., Any]
 
 
 def parsed(body: Body) -> Any:
-    """A body as JSON."""
+    """Parses a body as JSON."""
     return json.loads(body.decompressed())
 
 
-def refused(client: Client, kind: type[TapError]) -> str:
-    """The line in which a request to the lists fails; the key is not in it."""
-    with pytest.raises(kind) as caught:
+def refused(client: Client, error_type: type[TapError]) -> str:
+    """Returns the error of a request, checked to be one line without the key."""
+    with pytest.raises(error_type) as caught:
         client.request("/api/lists", LISTS, parsed)
     assert "\n" not in str(caught.value)
     assert KEY not in str(caught.value)
     return str(caught.value)
 
 
-def a_closed_port() -> int:
-    """A port of this machine at which nobody listens."""
+def closed_port() -> int:
+    """A local port without a listener."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
     return port
@@ -64,7 +64,7 @@ PROXIES = {
 def test_a_proxy(
     configure: Configure, serve: Serve, clock: Any, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    """A proxy of the environment is asked; the key does not reach it but inside TLS."""
+    """A proxy of the environment is used; it sees the key only for plain HTTP."""
     base_url, line = PROXIES[variable]
     proxy = serve().answer(b"", "502 Bad Gateway")
     monkeypatch.setenv(variable, proxy.url)
@@ -80,7 +80,7 @@ def test_a_proxy(
 def test_no_proxy(
     configure: Configure, serve: Serve, monkeypatch: pytest.MonkeyPatch, exempt: str, direct: int
 ) -> None:
-    """What NO_PROXY names is asked directly, anything else through the proxy."""
+    """Hosts in NO_PROXY are requested directly, others through the proxy."""
     proxy, server = serve().answer(b"[0]"), serve().answer(b"[1]")
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", exempt)
@@ -92,22 +92,22 @@ def test_no_proxy(
 def test_nobody_listens(
     configure: Configure, clock: Any, monkeypatch: pytest.MonkeyPatch, proxied: bool
 ) -> None:
-    """A connection that is refused is tried again, and then said."""
-    url = f"http://127.0.0.1:{a_closed_port()}"
+    """A refused connection is retried and then reported."""
+    url = f"http://127.0.0.1:{closed_port()}"
     if proxied:
         monkeypatch.setenv("HTTPS_PROXY", url)
         url = "https://klaviyo.invalid"
     client = client_for(configure(base_url=url, api_key=KEY), clock=clock.time, sleep=clock.sleep)
-    fault = refused(client, RetryableError)
-    assert "Connection refused" in fault
-    assert "Check the network" in fault
+    message = refused(client, RetryableError)
+    assert "Connection refused" in message
+    assert "Check the network" in message
     assert sum(clock.slept) >= 600
 
 
 def test_a_name_that_nobody_knows(
     clock: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """If the host has no address the command ends with one line that says to check the network."""
+    """A host without an address ends the command with one line about the network."""
 
     def unknown(*_: Any, **__: Any) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -119,7 +119,7 @@ def test_a_name_that_nobody_knows(
     for name, content in {"config": config, "catalog": {"streams": lists}}.items():
         (tmp_path / name).write_text(json.dumps(content))
         arguments += [f"--{name}", str(tmp_path / name)]
-    with as_before():
+    with restored_logging():
         assert main(arguments) == 1
     shown = capfd.readouterr()
     assert shown.out == ""
@@ -134,8 +134,8 @@ def test_a_name_that_nobody_knows(
 def test_a_worker_has_not_the_last_word(
     configure: Configure, clock: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After the end of a run, a request that goes on in a worker stops and logs nothing."""
-    url = f"http://127.0.0.1:{a_closed_port()}"
+    """A request in a worker stops without logging after the end of the run."""
+    url = f"http://127.0.0.1:{closed_port()}"
 
     def end_the_run(seconds: float) -> None:
         client.close()
@@ -151,12 +151,12 @@ def test_a_worker_has_not_the_last_word(
 def test_authorities_that_are_not_there(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file of authorities that does not exist is named, and nothing is tried again."""
+    """A missing CA bundle is named in the error and the request is not retried."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file.pem")
-    url = f"https://127.0.0.1:{a_closed_port()}"
-    fault = refused(client_for(configure(base_url=url, api_key=KEY)), TapError)
-    assert "/no/such/file.pem" in fault
-    assert "Correct REQUESTS_CA_BUNDLE" in fault
+    url = f"https://127.0.0.1:{closed_port()}"
+    message = refused(client_for(configure(base_url=url, api_key=KEY)), TapError)
+    assert "/no/such/file.pem" in message
+    assert "Correct REQUESTS_CA_BUNDLE" in message
 
 
 AUTHORITY = trustme.CA()
@@ -169,7 +169,7 @@ CERTIFICATES: dict[str, tuple[trustme.LeafCert, str]] = {
 
 
 def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    """What a server with this certificate needs."""
+    """The TLS context of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     return context
@@ -177,36 +177,36 @@ def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
 
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """REQUESTS_CA_BUNDLE names the authority of the tests."""
+    """Sets REQUESTS_CA_BUNDLE to the CA of the tests."""
     AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "authority.pem"))
 
 
 @pytest.mark.usefixtures("trusted")
 def test_an_authority_of_ones_own(configure: Configure, serve: Serve) -> None:
-    """REQUESTS_CA_BUNDLE is honoured: a certificate of an authority in it is good."""
+    """A certificate of a CA in REQUESTS_CA_BUNDLE is accepted."""
     server = serve(server_context(AUTHORITY.issue_cert("127.0.0.1"))).answer(b"[1]")
     client = client_for(configure(base_url=server.url))
     assert client.request("/api/lists", LISTS, parsed) == [1]
 
 
 @pytest.mark.usefixtures("trusted")
-@pytest.mark.parametrize(("certificate", "why"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
+@pytest.mark.parametrize(("certificate", "reason"), CERTIFICATES.values(), ids=CERTIFICATES.keys())
 def test_a_certificate_that_is_not_good(
-    configure: Configure, serve: Serve, clock: Any, certificate: trustme.LeafCert, why: str
+    configure: Configure, serve: Serve, clock: Any, certificate: trustme.LeafCert, reason: str
 ) -> None:
-    """The request is not sent, nor tried again, and one line names the certificate."""
+    """An invalid certificate ends the request without a retry; one line names the certificate."""
     server = serve(server_context(certificate)).answer(b"[1]")
-    fault = refused(client_for(configure(base_url=server.url, api_key=KEY)), TapError)
-    assert fault.startswith(f"The certificate of {server.url} is not valid, so nothing was sent")
-    assert why in fault
-    assert "REQUESTS_CA_BUNDLE" in fault
+    message = refused(client_for(configure(base_url=server.url, api_key=KEY)), TapError)
+    assert message.startswith(f"The certificate of {server.url} is not valid, so nothing was sent")
+    assert reason in message
+    assert "REQUESTS_CA_BUNDLE" in message
     assert not server.requests
     assert not clock.slept
 
 
 def test_no_authority_is_trusted_by_itself(configure: Configure, serve: Serve) -> None:
-    """Without REQUESTS_CA_BUNDLE the authority of the tests is as unknown as any."""
+    """The CA of the tests is not trusted without REQUESTS_CA_BUNDLE."""
     server = serve(server_context(AUTHORITY.issue_cert("127.0.0.1"))).answer(b"[1]")
     refused(client_for(configure(base_url=server.url, api_key=KEY)), TapError)
     assert not server.requests
@@ -221,10 +221,10 @@ def test_no_authority_is_trusted_by_itself(configure: Configure, serve: Serve) -
         b"no HTTP at all\r\n\r\n",
         b"",
     ],
-    ids=["short", "chunk cut", "chunk odd", "no HTTP", "closed"],
+    ids=["short", "incomplete chunk", "invalid chunk", "no HTTP", "closed"],
 )
 def test_broken_answers(configure: Configure, serve: Serve, clock: Any, broken: bytes) -> None:
-    """An answer that breaks off is asked for again, and told if it always does."""
+    """An incomplete response is retried, and reported if it never completes."""
     server = serve().answer_raw(broken).answer(b"[1]")
     client = client_for(configure(base_url=server.url), clock=clock.time, sleep=clock.sleep)
     assert client.request("/api/lists", LISTS, parsed) == [1]
@@ -233,7 +233,7 @@ def test_broken_answers(configure: Configure, serve: Serve, clock: Any, broken: 
 
 
 def test_silent_server(configure: Configure, clock: Any) -> None:
-    """A server that never answers is given up after request_timeout, each time."""
+    """A server that never answers is a timeout after request_timeout for each try."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         config = configure(base_url=url, request_timeout=0.01)
@@ -245,12 +245,12 @@ def test_silent_server(configure: Configure, clock: Any) -> None:
     [("silence", {"seconds": 30.0}, 30), ("drip", {"pieces": 20, "seconds": 20.0}, 400)],
 )
 def test_a_slow_answer(fault: str, options: dict[str, float], seconds: int) -> None:
-    """An answer that does not come in time is asked for again; the run does not wait for more."""
-    world = World("open")
-    world.arrive(Arrival(0, 7200, "Opened Email", 20))
-    world.api.faults.add(fault, path="/api/events", times=3, **options)
-    written = world.sync({}, request_timeout=30, concurrency=1, max_retry_wait="PT1H")
-    assert world.struck == 3
-    assert written.fault is None
-    assert ids(written.messages)["open"] == set(world.events)
-    assert world.now - written.started < 3 * (seconds + LONGEST_BACKOFF)
+    """A response that exceeds request_timeout is requested again."""
+    klaviyo = SimulatedKlaviyo("open")
+    klaviyo.arrive(Arrival(0, 7200, "Opened Email", 20))
+    klaviyo.api.faults.add(fault, path="/api/events", times=3, **options)
+    output = klaviyo.sync({}, request_timeout=30, concurrency=1, max_retry_wait="PT1H")
+    assert klaviyo.injected_faults == 3
+    assert output.fault is None
+    assert ids(output.messages)["open"] == set(klaviyo.events)
+    assert klaviyo.now - output.started < 3 * (seconds + LONGEST_BACKOFF)

@@ -1,4 +1,4 @@
-"""The key never leaves for another host, nor appears in any output."""
+"""The API key is never sent to another host and never written to any output."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ LIST = {"type": "list", "id": "L1", "attributes": {"name": "News"}}
 
 
 @dataclass
-class Shown:
-    """All that a command leaves behind."""
+class CommandResult:
+    """The exit code, stdout and stderr of a command."""
 
     code: int
     out: str
     err: str
 
     def assert_no_secret(self) -> None:
-        """The key is nowhere, in whole or in its telling part."""
+        """Checks that no output has the key or part of it."""
         assert CANARY not in self.out + self.err
         assert "canary" not in self.out + self.err
 
 
 @pytest.fixture
-def tap(tmp_path: Path) -> Callable[..., Shown]:
-    """Runs the command at --debug with the canary for a key, on a server."""
+def tap(tmp_path: Path) -> Callable[..., CommandResult]:
+    """Runs the command with --debug and the canary as its key against a server."""
     entries = [e for e in build_catalog()["streams"] if e["tap_stream_id"] == "lists"]
 
-    def run(url: str, *more: str, **settings: Any) -> Shown:
+    def run(url: str, *more: str, **settings: Any) -> CommandResult:
         settings = {"api_key": CANARY, "start_date": "2026-01-01", "base_url": url, **settings}
         files = {"config": settings, "catalog": {"streams": entries}}
         command = [sys.executable, "-m", "tap_klaviyo", "--debug", *more]
@@ -48,13 +48,13 @@ def tap(tmp_path: Path) -> Callable[..., Shown]:
             path.write_text(json.dumps(content))
             command += [f"--{role}", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
-        return Shown(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
 def page(next_url: str | None) -> bytes:
-    """A page of one list that links to another."""
+    """A page with one list and a link to the next page."""
     return json.dumps({"data": [LIST], "links": {"next": next_url}}).encode()
 
 
@@ -76,13 +76,13 @@ LINKS = {
 
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS.keys())
 def test_a_link_to_elsewhere_is_not_followed(
-    serve: Callable[[], Any], tap: Callable[..., Shown], link: str
+    serve: Callable[[], Any], tap: Callable[..., CommandResult], link: str
 ) -> None:
-    """However a link is written, nothing is sent to another host; the stream ends instead."""
+    """A link to another host is never requested, however it is written."""
     here, there = serve(), serve().answer(page(None))
-    place = urlsplit(there.url)
+    target = urlsplit(there.url)
     url = link.format(
-        here=urlsplit(here.url).netloc, there=place.netloc, host=place.hostname, port=place.port
+        here=urlsplit(here.url).netloc, there=target.netloc, host=target.hostname, port=target.port
     )
     here.answer(page(url)).answer(page(None))
     shown = tap(here.url)
@@ -92,9 +92,9 @@ def test_a_link_to_elsewhere_is_not_followed(
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_not_followed(
-    serve: Callable[[], Any], tap: Callable[..., Shown], status: str
+    serve: Callable[[], Any], tap: Callable[..., CommandResult], status: str
 ) -> None:
-    """A redirect to another host is a refusal."""
+    """A redirect to another host is an error."""
     here, there = serve(), serve().answer(page(None))
     here.answer(b"", status, Location=f"{there.url}/api/lists")
     shown = tap(here.url)
@@ -109,9 +109,9 @@ STATUSES = ["200 OK", "400 Bad", "401 No", "403 No", "404 No", "410 Gone", "422 
 @pytest.mark.parametrize("mode", [[], ["--test"]], ids=["sync", "test"])
 @pytest.mark.parametrize("status", STATUSES)
 def test_nothing_shows_the_key(
-    serve: Callable[[], Any], tap: Callable[..., Shown], status: str, mode: list[str]
+    serve: Callable[[], Any], tap: Callable[..., CommandResult], status: str, mode: list[str]
 ) -> None:
-    """In records, states, logs and tracebacks the key does not appear, whatever the answer."""
+    """Records, states, logs and tracebacks never have the key, whatever the response."""
     here = serve().answer(page(None), status)
     shown = tap(here.url, *mode)
     assert CANARY in here.requests[0][1]["Authorization"]
@@ -119,17 +119,19 @@ def test_nothing_shows_the_key(
     shown.assert_no_secret()
 
 
-def test_a_server_that_repeats_the_key(serve: Callable[[], Any], tap: Callable[..., Shown]) -> None:
-    """What Klaviyo or a proxy says of a fault is quoted without the key."""
+def test_a_server_that_repeats_the_key(
+    serve: Callable[[], Any], tap: Callable[..., CommandResult]
+) -> None:
+    """An error detail that has the key is quoted without it."""
     error = {"detail": f"Key {CANARY} is not good", "source": {"parameter": CANARY}}
     here = serve().answer(json.dumps({"errors": [error]}).encode(), "403 No")
     tap(here.url).assert_no_secret()
 
 
 def test_a_certificate_that_is_not_valid(
-    serve: Callable[[], Any], tap: Callable[..., Shown]
+    serve: Callable[[], Any], tap: Callable[..., CommandResult]
 ) -> None:
-    """A server that speaks no TLS gets nothing, and is named without the key."""
+    """A server without TLS receives nothing, and the error does not have the key."""
     here = serve().answer(page(None))
     shown = tap(here.url.replace("http://", "https://"))
     assert shown.code == 1
@@ -142,15 +144,17 @@ def test_a_certificate_that_is_not_valid(
     [{"start_date": "no"}, {"api_key": f"{CANARY} {CANARY}"}, {"api_key": [CANARY]}],
     ids=["another setting", "a blank in it", "a list"],
 )
-def test_a_config_that_is_refused(tap: Callable[..., Shown], settings: dict[str, Any]) -> None:
-    """A config that cannot be used is told without what the key is."""
+def test_a_config_that_is_refused(
+    tap: Callable[..., CommandResult], settings: dict[str, Any]
+) -> None:
+    """The error about an invalid config does not have the key."""
     shown = tap("https://a.klaviyo.com", **settings)
     assert shown.code == 1
     shown.assert_no_secret()
 
 
-def test_discovery_knows_no_key(tap: Callable[..., Shown]) -> None:
-    """A catalog holds nothing of the config."""
+def test_discovery_knows_no_key(tap: Callable[..., CommandResult]) -> None:
+    """The catalog has nothing from the config."""
     shown = tap("https://a.klaviyo.com", "--discover")
     assert shown.code == 0
     assert json.loads(shown.out) == build_catalog()

@@ -1,4 +1,4 @@
-"""What the tap is made of: bounded, pinned for whoever wants it so, and quiet when imported."""
+"""Dependencies are bounded and pinned, and importing the tap makes no connection."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TIMEOUT = 60
 
 
 def setup_arguments() -> dict[str, Any]:
-    """What setup.py tells setuptools."""
-    told: dict[str, Any] = {}
+    """The arguments of setup() in setup.py."""
+    arguments: dict[str, Any] = {}
     with pytest.MonkeyPatch.context() as patch:
-        stub = SimpleNamespace(setup=told.update, find_packages=lambda include: include)
+        stub = SimpleNamespace(setup=arguments.update, find_packages=lambda include: include)
         patch.setitem(sys.modules, "setuptools", stub)
         runpy.run_path(str(ROOT / "setup.py"))
-    return told
+    return arguments
 
 
 SETUP = setup_arguments()
@@ -40,14 +40,14 @@ PINS = {
 
 
 def version(pin: Requirement) -> str:
-    """The one version that a pin allows."""
+    """The pinned version."""
     (specifier,) = pin.specifier
     assert specifier.operator == "=="
     return specifier.version
 
 
 def all_needed(requirements: list[Requirement]) -> set[str]:
-    """The names of all packages that these need, and those need, as they are installed here."""
+    """The names of all direct and indirect dependencies in this environment."""
     found: set[str] = set()
     while requirements:
         requirement = requirements.pop()
@@ -61,21 +61,21 @@ def all_needed(requirements: list[Requirement]) -> set[str]:
 
 @pytest.mark.parametrize("line", sorted({*SETUP["install_requires"], *EXTRA}))
 def test_dependencies_are_bounded(line: str) -> None:
-    """A version that changes an interface comes in only when somebody has tried it."""
+    """Every dependency has a lower and an upper bound, or an exact version."""
     operators = {specifier.operator for specifier in Requirement(line).specifier}
     assert operators == {"=="} or operators == {">=", "<"}
 
 
 @pytest.mark.parametrize("requirement", NEEDED, ids=lambda requirement: requirement.name)
 def test_what_is_needed_is_pinned(requirement: Requirement) -> None:
-    """constraints.txt has a version of each dependency that setup.py allows."""
+    """constraints.txt pins each dependency to a version that setup.py allows."""
     pin = PINS[canonicalize_name(requirement.name)]
     assert requirement.specifier.contains(version(pin))
     assert str(pin.marker) == str(requirement.marker)
 
 
 def test_all_below_is_pinned() -> None:
-    """constraints.txt names what the dependencies need themselves too."""
+    """constraints.txt pins indirect dependencies too."""
     assert all_needed([*NEEDED]) <= PINS.keys()
     assert all(version(pin) for pin in PINS.values())
 
@@ -96,9 +96,9 @@ for module in pkgutil.walk_packages(tap_klaviyo.__path__, "tap_klaviyo."):
 
 
 def test_an_import_asks_nobody() -> None:
-    """No module of the tap, nor what it imports, asks the network for anything when imported.
+    """Importing the tap's modules makes no network connection.
 
-    That urllib3 tries whether the machine has IPv6, with a socket that goes nowhere, is no matter.
+    urllib3 binds a local socket to test for IPv6; that is allowed.
     """
     command = [sys.executable, "-c", QUIET_IMPORT]
     done = subprocess.run(
