@@ -1,4 +1,4 @@
-"""A tap on a sandbox of its own."""
+"""A tap with its own sandbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.account import Account
 
 @pytest.fixture
 def tap_on() -> Iterator[Callable[..., Tap]]:
-    """Starts a sandbox for an account and gives a tap that reads it."""
+    """Starts a sandbox for an account and returns a tap that reads it."""
     with ExitStack() as boxes:
 
         def start(account: Account, **options: Any) -> Tap:

@@ -1,4 +1,4 @@
-"""What belongs in each stream that is not selected by default, in the account's own words."""
+"""The expected keys of the streams that are not selected by default, from the account."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ Truth = Callable[[Account], set[Key]]
 
 
 def all_of(kind: str) -> Truth:
-    """Every living resource of a type, by its id."""
+    """The ids of all resources of a type."""
     return lambda account: {(identifier,) for identifier in account.ids(kind)}
 
 
-def below(kind: str, *relations: str) -> Truth:
-    """All that the resources of a type relate to, by their ids."""
-    return lambda account: {(child,) for _, child in pairs(account, kind, *relations)}
+def related(kind: str, *relationships: str) -> Truth:
+    """The ids of all resources that the resources of a type are related to."""
+    return lambda account: {(child,) for _, child in pairs(account, kind, *relationships)}
 
 
-def pairs(account: Account, kind: str, *relations: str) -> set[Key]:
-    """The ids of parents and of what they relate to, by way of one relation after the other."""
+def pairs(account: Account, kind: str, *relationships: str) -> set[Key]:
+    """The ids of parents and of their related resources, along one or more relationships."""
     parents, found = account.ids(kind), set[Key]()
-    for relation in relations:
+    for relationship in relationships:
         found = {
             (parent, child)
             for parent in parents
-            for child in account.ids_under(kind, parent, relation)
+            for child in account.ids_under(kind, parent, relationship)
         }
-        parents, kind = [child for _, child in found], relation.removesuffix("s")
+        parents, kind = [child for _, child in found], relationship.removesuffix("s")
     return found
 
 
 def members_of(kind: str) -> Truth:
-    """Each membership of a list or a segment, by the ids of the two."""
+    """The ids of list or segment and profile of each membership."""
     return lambda account: {
         (group, profile) for group in account.ids(kind) for profile in account.members(group)
     }
 
 
 def events_of(*names: str) -> Truth:
-    """The events of Klaviyo's own metrics with these names, up to NOW."""
+    """The events of Klaviyo's own metrics with these names, before NOW."""
     return lambda account: {(event,) for event in account.event_ids(names, end=NOW)}
 
 
 def any_events(account: Account) -> set[Key]:
-    """All events up to NOW, of whatever metric."""
+    """All events of any metric before NOW."""
     return {(event,) for event in account.event_ids_of(None, end=NOW)}
 
 
 def list_exclusions(account: Account) -> set[Key]:
-    """Each suppression of a profile for one list."""
+    """The keys of all suppressions of profiles for single lists."""
     return set(_list_exclusions(account))
 
 
@@ -71,7 +71,7 @@ LISTS: dict[str, Truth] = {
     for stream in STREAMS
     if stream.keys == ("id",) and not (stream.metrics or stream.parent)
 }
-"""Each stream that has all resources of a type."""
+"""The streams that have all resources of a type."""
 
 TRUTHS: dict[str, Truth] = {
     **{name: every for name, every in LISTS.items() if not BY_NAME[name].selected_by_default},
@@ -86,59 +86,59 @@ TRUTHS: dict[str, Truth] = {
     "list_exclusions": list_exclusions,
     "list_members": members_of("list"),
     "segment_members": members_of("segment"),
-    "campaign_messages": below("campaign", "campaign-messages"),
-    "flow_actions": below("flow", "flow-actions"),
-    "flow_messages": below("flow", "flow-actions", "flow-messages"),
-    "form_versions": below("form", "form-versions"),
-    "coupon_codes": below("coupon", "coupon-codes"),
-    "metric_properties": below("metric", "metric-properties"),
-    "object_records": below("object-type", "object-records"),
+    "campaign_messages": related("campaign", "campaign-messages"),
+    "flow_actions": related("flow", "flow-actions"),
+    "flow_messages": related("flow", "flow-actions", "flow-messages"),
+    "form_versions": related("form", "form-versions"),
+    "coupon_codes": related("coupon", "coupon-codes"),
+    "metric_properties": related("metric", "metric-properties"),
+    "object_records": related("object-type", "object-records"),
 }
-"""For each stream beyond the default ones, the keys of its records in a run begun at NOW."""
+"""The expected keys of each non-default stream in a run that began at NOW."""
 
 
 @dataclass(frozen=True)
-class Family:
-    """Where the children of a stream come from: the type of their parents, and the relation.
+class ChildStream:
+    """The parents of a child stream: their type and their relationship to the children.
 
-    ``filtered`` means that a parent is named in a filter instead of in the path.
+    ``filtered`` means that the request names the parent in a filter, not in the path.
     """
 
     kind: str
-    relation: str
+    relationship: str
     filtered: bool = False
 
 
-FAMILIES = {
-    "list_exclusions": Family("list", "", filtered=True),
-    "list_members": Family("list", "profiles"),
-    "segment_members": Family("segment", "profiles"),
-    "campaign_messages": Family("campaign", "campaign-messages"),
-    "flow_actions": Family("flow", "flow-actions"),
-    "flow_messages": Family("flow-action", "flow-messages"),
-    "form_versions": Family("form", "form-versions"),
-    "coupon_codes": Family("coupon", "coupon-codes", filtered=True),
-    "metric_properties": Family("metric", "metric-properties"),
-    "object_records": Family("object-type", "object-records"),
+CHILD_STREAMS = {
+    "list_exclusions": ChildStream("list", "", filtered=True),
+    "list_members": ChildStream("list", "profiles"),
+    "segment_members": ChildStream("segment", "profiles"),
+    "campaign_messages": ChildStream("campaign", "campaign-messages"),
+    "flow_actions": ChildStream("flow", "flow-actions"),
+    "flow_messages": ChildStream("flow-action", "flow-messages"),
+    "form_versions": ChildStream("form", "form-versions"),
+    "coupon_codes": ChildStream("coupon", "coupon-codes", filtered=True),
+    "metric_properties": ChildStream("metric", "metric-properties"),
+    "object_records": ChildStream("object-type", "object-records"),
 }
-"""Each stream of children."""
+"""All child streams."""
 
 
 def parent_of(name: str) -> str:
-    """The stream whose records are the parents."""
+    """The name of the parent stream."""
     parent = BY_NAME[name].parent
     assert parent is not None
     return parent.stream
 
 
 def expected(shop: Account, name: str) -> set[Key]:
-    """The keys that a stream should have."""
+    """The expected keys of a stream."""
     if name in TRUTHS:
         return TRUTHS[name](shop)
     return {(identifier,) for identifier in truth(shop, BY_NAME[name], NOW)}
 
 
 def assert_complete(shop: Account, output: Output, *names: str) -> None:
-    """Each of these streams has just the records that it should, each once."""
+    """Checks that each of these streams has exactly the expected records, each once."""
     for name in names:
         assert sorted(output.keys(name)) == sorted(expected(shop, name)), name

@@ -1,4 +1,4 @@
-"""Syncs in this process against a sandbox on loopback, and the truth to hold them against."""
+"""Runs syncs in this process against a sandbox, and reads the expected ids from its account."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Key = tuple[str, ...]
 
 @dataclass
 class Output:
-    """What one sync wrote, in order, and the fault it ended with."""
+    """The messages that one sync wrote, in order, and the error it ended with."""
 
     messages: list[Message]
     fault: TapError | None = None
@@ -38,7 +38,7 @@ class Output:
 
     def __post_init__(self) -> None:
         for message in self.of("RECORD"):
-            # A record that is keyed by several properties has no id of its own.
+            # Records with several key properties have no id.
             self.ids[message["stream"]].append(message["record"].get("id", ""))
 
     def of(self, kind: str) -> list[Message]:
@@ -50,7 +50,7 @@ class Output:
         return [m["record"] for m in self.of("RECORD") if m["stream"] == stream]
 
     def keys(self, stream: str) -> list[Key]:
-        """The values of the key properties in each record of one stream."""
+        """The key of each record of one stream."""
         (schema,) = (m for m in self.of("SCHEMA") if m["stream"] == stream)
         names = schema["key_properties"]
         return [tuple(record[name] for name in names) for record in self.records(stream)]
@@ -63,35 +63,35 @@ class Output:
 
 
 class Clock:
-    """A clock that only sleeping moves."""
+    """Simulated time that only ``sleep`` advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.slept: list[float] = []
 
     def sleep(self, seconds: float) -> None:
-        """Lets the time pass at once."""
+        """Advances the clock without waiting."""
         self.slept.append(seconds)
         self.now += seconds
 
 
-class Heard(io.BytesIO):
-    """An output that tells of each message before it takes it."""
+class ObservedOutput(io.BytesIO):
+    """An output that calls ``on_message`` before it accepts a message."""
 
-    def __init__(self, tell: Callable[[Message], None]) -> None:
+    def __init__(self, on_message: Callable[[Message], None]) -> None:
         super().__init__()
-        self._tell = tell
+        self._on_message = on_message
 
     def write(self, data: Any, /) -> int:
-        """Takes whole lines."""
+        """Accepts complete lines."""
         for line in bytes(data).splitlines():
-            self._tell(json.loads(line))
+            self._on_message(json.loads(line))
         return super().write(data)
 
 
 @dataclass
 class Tap:
-    """The tap, pointed at one sandbox."""
+    """The tap, configured for one sandbox."""
 
     box: Sandbox
     settings: dict[str, Any]
@@ -105,16 +105,16 @@ class Tap:
         stop_at: Callable[[Message], bool] = lambda message: False,
         **settings: Any,
     ) -> Output:
-        """One run. ``now`` stands for the clock; ``settings`` are added to the tap's own.
+        """Runs one sync. ``now`` replaces the clock; ``settings`` are added to the tap's own.
 
-        The run is stopped, as by a signal, with the first message for which ``stop_at`` is true.
+        The run is stopped, as by a signal, at the first message for which ``stop_at`` is true.
         """
-        # Pauses of other threads pass on the same clock, so no request may count as too long.
-        long = {"request_timeout": 86_400}
-        parsed = parse_config({**self.settings, **long, **settings})
+        # Pauses of other threads advance the same clock, so requests must not time out.
+        no_timeout = {"request_timeout": 86_400}
+        parsed = parse_config({**self.settings, **no_timeout, **settings})
         streams = [*STREAMS, *parsed.metric_streams]
         selection = read_catalog(catalog or build_catalog(streams), streams=streams)
-        out = Heard(lambda message: run.stop() if stop_at(message) else None)
+        out = ObservedOutput(lambda message: run.stop() if stop_at(message) else None)
         client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
         clock = {} if now is None else {"now": lambda: now}
         run = Run(parsed, client, Writer(out.write), selection, State(state or {}), **clock)
@@ -127,17 +127,17 @@ class Tap:
 
 
 def truth(account: Account, stream: Stream, end: float) -> set[str]:
-    """The ids that belong in a stream, in the account's own words, for a run begun at ``end``."""
+    """The ids of a stream according to the account, for a run that began at ``end``."""
     if stream.metrics:
         return set(account.event_ids(stream.metrics, end=end))
     return {
         "campaigns": lambda: set(account.campaign_ids()),
         "lists": lambda: set(account.list_ids()),
-        "global_exclusions": lambda: keyed_exclusions(account),
+        "global_exclusions": lambda: exclusions_with_email(account),
     }[stream.name]()
 
 
-def keyed_exclusions(account: Account) -> set[str]:
+def exclusions_with_email(account: Account) -> set[str]:
     """The suppressed profiles that have an email address."""
     emails = {p.id: p.attributes["email"] for p in account.collections["profile"]}
     return {identifier for identifier in account.suppressed_profiles() if emails[identifier]}
@@ -147,12 +147,12 @@ def catalog_of(
     *names: str,
     method: str = "",
     without: Collection[str] = (),
-    whole: bool = False,
+    all_fields: bool = False,
 ) -> dict[str, Any]:
-    """The catalog with just these streams, all selected.
+    """A catalog with these streams only, all selected.
 
-    ``method`` overrides how they are read. ``without`` are dotted fields to deselect; if ``whole``,
-    fields that are not selected by default are selected too.
+    ``method`` sets the replication method. ``without`` are dotted paths of deselected fields.
+    ``all_fields`` also selects the fields that are not selected by default.
     """
     streams = [entry for entry in build_catalog()["streams"] if entry["stream"] in names]
     streams = copy.deepcopy(streams)
@@ -161,7 +161,7 @@ def catalog_of(
             field = dotted(item["breadcrumb"])
             if field in without:
                 item["metadata"]["selected"] = False
-            elif whole or not field:
+            elif all_fields or not field:
                 item["metadata"]["selected"] = True
             if method and not field:
                 item["metadata"]["replication-method"] = method
@@ -169,14 +169,14 @@ def catalog_of(
 
 
 def dotted(breadcrumb: Sequence[str]) -> str:
-    """The names on the way to a field, one of which may be "properties" or "items" itself."""
+    """The dotted path of a breadcrumb; a field may itself be named "properties" or "items"."""
     steps = iter(breadcrumb)
     return ".".join(next(steps) for step in steps if step == "properties")
 
 
 @contextmanager
 def tap_of(account: Account, **options: Any) -> Iterator[Tap]:
-    """A tap on a sandbox that serves an account."""
+    """A tap and a sandbox that serves an account."""
     with Sandbox(account, **options) as box:
         settings = {"api_key": box.key, "base_url": box.url, "start_date": "2000-01-01"}
         yield Tap(box, settings)

@@ -1,4 +1,4 @@
-"""Streams beyond the default ones: what a sync writes of each is what the account holds."""
+"""The streams that are not selected by default are complete."""
 
 from __future__ import annotations
 
@@ -22,68 +22,68 @@ MOMENT = datetime.fromtimestamp(NOW, timezone.utc)
 
 @pytest.fixture(scope="module")
 def tap() -> Iterator[Tap]:
-    """A tap on an account that stays as it is."""
+    """A tap with an account that does not change."""
     with tap_of(Account.seeded(seed=1, events=1000, now=MOMENT)) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def whole(tap: Tap) -> Output:
-    """All of these streams, with all of their fields, read side by side."""
-    return tap.sync(now=NOW, catalog=catalog_of(*TRUTHS, whole=True))
+def full_output(tap: Tap) -> Output:
+    """The output of one run with all these streams and all their fields."""
+    return tap.sync(now=NOW, catalog=catalog_of(*TRUTHS, all_fields=True))
 
 
-def test_every_stream_has_a_truth() -> None:
-    """A stream that is read neither here, nor by default, nor as a report has not been tried."""
+def test_every_stream_has_expected_keys() -> None:
+    """Every stream is tested here, as a default stream or as a report."""
     elsewhere = {one.name for one in DEFAULT_STREAMS} | {one.name for one in STREAMS if one.report}
     assert TRUTHS.keys() == {stream.name for stream in STREAMS} - elsewhere
 
 
-def test_all_are_read_in_one_run(whole: Output) -> None:
-    """The run ends without a fault, and has a SCHEMA for each stream and a STATE at its end."""
-    assert whole.fault is None
-    assert [message["stream"] for message in whole.of("SCHEMA")] == [
+def test_all_are_read_in_one_run(full_output: Output) -> None:
+    """The run succeeds, with a SCHEMA for each stream and a STATE at the end."""
+    assert full_output.fault is None
+    assert [message["stream"] for message in full_output.of("SCHEMA")] == [
         stream.name for stream in STREAMS if stream.name in TRUTHS
     ]
-    assert whole.messages[-1]["type"] == "STATE"
-    assert whole.state["currently_syncing"] is None
+    assert full_output.messages[-1]["type"] == "STATE"
+    assert full_output.state["currently_syncing"] is None
 
 
 @pytest.mark.parametrize("name", TRUTHS)
-def test_records_are_the_truth(tap: Tap, whole: Output, name: str) -> None:
-    """Each stream has just the records that it should, at least one, and each exactly once."""
-    keys = whole.keys(name)
+def test_records_are_complete(tap: Tap, full_output: Output, name: str) -> None:
+    """Each stream has exactly the expected records, each once."""
+    keys = full_output.keys(name)
     assert keys
     assert len(keys) == len(set(keys))
     assert set(keys) == TRUTHS[name](tap.box.account)
 
 
 @pytest.mark.parametrize("name", TRUTHS)
-def test_records_fit_their_schema(whole: Output, name: str) -> None:
-    """Every record is what the SCHEMA before it promises, and every column has a value in one."""
-    (schema,) = (m["schema"] for m in whole.of("SCHEMA") if m["stream"] == name)
+def test_records_fit_their_schema(full_output: Output, name: str) -> None:
+    """Every record fits its SCHEMA, and every column has a value in some record."""
+    (schema,) = (m["schema"] for m in full_output.of("SCHEMA") if m["stream"] == name)
     validator = jsonschema.Draft4Validator(schema)
-    for record in whole.records(name):
+    for record in full_output.records(name):
         validator.validate(record)
-    seen = {column for record in whole.records(name) for column in record}
+    seen = {column for record in full_output.records(name) for column in record}
     assert seen == schema["properties"].keys()
 
 
 @pytest.mark.parametrize("name", TRUTHS)
-def test_only_keys_are_asked_for_if_no_more_is_selected(tap: Tap, name: str) -> None:
-    """What is not selected is neither requested nor written, and the records are the same."""
+def test_only_selected_keys_are_requested(tap: Tap, name: str) -> None:
+    """Deselected fields are neither requested nor written."""
     stream = BY_NAME[name]
     optional = {*columns(name)} - {*stream.automatic}
     tap.box.requests.clear()
-    output = tap.sync(now=NOW, catalog=catalog_of(name, without=optional, whole=True))
-    asked = [
+    output = tap.sync(now=NOW, catalog=catalog_of(name, without=optional, all_fields=True))
+    queries = [
         dict(seen.query)
         for seen in tap.box.requests
         if fnmatchcase(seen.path.rstrip("/"), stream.path.replace(PARENT, "*"))
         and f"fields[{stream.type}]" in dict(seen.query)
     ]
-    assert asked
-    for query in asked:
+    assert queries
+    for query in queries:
         assert not optional & {*query[f"fields[{stream.type}]"].split(",")} - {"id"}
         assert "include" not in query
     assert {column for record in output.records(name) for column in record} == {*stream.automatic}
@@ -91,7 +91,7 @@ def test_only_keys_are_asked_for_if_no_more_is_selected(tap: Tap, name: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "field", "parameter", "word"),
+    ("name", "field", "parameter", "value"),
     [
         ("campaign_messages", "template_id", "include", "template"),
         ("campaign_messages", "image_id", "include", "image"),
@@ -118,21 +118,21 @@ def test_only_keys_are_asked_for_if_no_more_is_selected(tap: Tap, name: str) -> 
         ("web_feeds", "url", "fields[web-feed]", "url"),
     ],
 )
-def test_one_field_less(tap: Tap, name: str, field: str, parameter: str, word: str) -> None:
-    """A field that is deselected is left out of just that parameter which asks for it."""
+def test_a_deselected_field(tap: Tap, name: str, field: str, parameter: str, value: str) -> None:
+    """A deselected field is omitted from the query parameter that requests it."""
 
-    def asked(*without: str) -> set[str]:
+    def requested(*without: str) -> set[str]:
         tap.box.requests.clear()
-        tap.sync(now=NOW, catalog=catalog_of(name, without=without, whole=True))
+        tap.sync(now=NOW, catalog=catalog_of(name, without=without, all_fields=True))
         queries = [dict(seen.query) for seen in tap.box.requests]
         return {part for query in queries for part in query.get(parameter, "").split(",")}
 
-    assert word in asked()
-    assert word not in asked(field)
+    assert value in requested()
+    assert value not in requested(field)
 
 
-def test_a_lifted_field_needs_but_itself(tap: Tap) -> None:
-    """The name of the metric in a column costs the name of the metric, not all of it."""
+def test_a_lifted_field_requests_only_itself(tap: Tap) -> None:
+    """The column metric_name requests only the name of the metric."""
     tap.box.requests.clear()
     catalog = catalog_of("events", without=["metric", "integration"])
     output = tap.sync(now=NOW, catalog=catalog)
@@ -158,10 +158,10 @@ def test_a_lifted_field_needs_but_itself(tap: Tap) -> None:
         ("list_exclusions", ""),
     ],
 )
-def test_small_pages_lose_and_double_nothing(
+def test_small_pages_lose_and_repeat_nothing(
     tap: Tap, name: str, method: str, concurrency: int
 ) -> None:
-    """However a list is cut by time or walked by cursor, its records come exactly once."""
+    """Records are read exactly once, by windows or by cursor, with small pages."""
     catalog = catalog_of(name, method=method)
     output = tap.sync(now=NOW, catalog=catalog, page_size=9, concurrency=concurrency)
     keys = output.keys(name)
@@ -171,18 +171,18 @@ def test_small_pages_lose_and_double_nothing(
 
 
 @pytest.mark.parametrize("page_size", [3, 10, 100])
-@pytest.mark.parametrize("at_once", [2, 20])
+@pytest.mark.parametrize("per_second", [2, 20])
 @pytest.mark.parametrize(
     ("name", "kind", "field"),
     [("reviews", "review", "created"), ("profiles", "profile", "updated")],
 )
-def test_a_bound_between_windows_brings_nothing_twice(
-    tap_on: TapOn, name: str, kind: str, field: str, at_once: int, page_size: int
+def test_records_at_window_bounds_are_read_once(
+    tap_on: TapOn, name: str, kind: str, field: str, per_second: int, page_size: int
 ) -> None:
-    """Where every second has records, those at the edge of two windows come in one of them."""
+    """Records at the bound of two windows are read in one of them."""
     shop = Account.seeded(seed=4, events=300, now=MOMENT)
     for number, identifier in enumerate(shop.ids(kind)):
-        shop.change(kind, identifier, **{field: iso(NOW - 1 - number // at_once)})
+        shop.change(kind, identifier, **{field: iso(NOW - 1 - number // per_second)})
     output = tap_on(shop).sync(now=NOW, catalog=catalog_of(name), page_size=page_size)
     keys = output.keys(name)
     assert len(keys) == len(set(keys))
@@ -190,6 +190,6 @@ def test_a_bound_between_windows_brings_nothing_twice(
 
 
 def columns(name: str) -> list[str]:
-    """The columns that a stream may have."""
+    """The columns of a stream."""
     (entry,) = catalog_of(name)["streams"]
     return list(entry["schema"]["properties"])

@@ -1,4 +1,4 @@
-"""--test against an account: every stream, and what the key lacks."""
+"""--test against an account: every stream, and missing scopes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def account() -> Account:
     return Account.seeded(seed=1, events=500)
 
 
-def everything() -> list[SelectedStream]:
-    """All streams, as they are by default."""
+def all_streams() -> list[SelectedStream]:
+    """All streams with their default fields."""
     catalog = build_catalog()
     for entry in catalog["streams"]:
         entry["metadata"][0]["metadata"]["selected"] = True
@@ -40,11 +40,11 @@ def checked(tap: Tap) -> list[StreamCheck]:
     """Checks all streams, without waiting for rate limits."""
     settings = parse_config(tap.settings)
     client = client_for(settings, clock=lambda: tap.clock.now, sleep=tap.clock.sleep)
-    return check(settings, client, everything())
+    return check(settings, client, all_streams())
 
 
 def test_every_stream(tap_on: TapOn, account: Account) -> None:
-    """Children, reports and all others are asked for something that the account has."""
+    """Every stream, including children and reports, is checked with a valid request."""
     tap = tap_on(account)
     assert [(one.stream, one.ok) for one in checked(tap)] == [(s.name, True) for s in STREAMS]
     assert all(request.status == 200 for request in tap.box.requests)
@@ -54,7 +54,7 @@ def test_every_stream(tap_on: TapOn, account: Account) -> None:
     "scope", ["flows:read", "metrics:read", "accounts:read", "custom-objects:read", "coupons:read"]
 )
 def test_a_scope_that_is_missing(tap_on: TapOn, account: Account, scope: str) -> None:
-    """Each stream that needs the scope is named, and no other; so is the scope."""
+    """Exactly the streams that need the missing scope fail; the error names the scope."""
     checks = checked(tap_on(account, scopes=SCOPES - {scope}))
     assert scope in str(check_error(checks))
     refused = {one.stream for one in checks if not one.ok}
@@ -62,7 +62,7 @@ def test_a_scope_that_is_missing(tap_on: TapOn, account: Account, scope: str) ->
 
 
 def test_an_empty_account(tap_on: TapOn) -> None:
-    """Where a parent has no records there is nothing to be refused below it."""
+    """A child stream without parent records passes."""
     empty = Account.seeded(seed=1, events=50)
     for kind in ("flow", "form", "coupon", "object-type"):
         for identifier in empty.ids(kind):

@@ -1,4 +1,4 @@
-"""Streams that are read for each record of another stream, whether that is selected or not."""
+"""Child streams, which are read for each record of a parent stream."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
-from expected_keys import FAMILIES, TRUTHS, assert_complete, members_of, pairs, parent_of
+from expected_keys import CHILD_STREAMS, TRUTHS, assert_complete, members_of, pairs, parent_of
 from sync_runner import NOW, Tap, catalog_of
 
 from sandbox.account import Account
@@ -20,30 +20,32 @@ def account() -> Account:
     return Account.seeded(seed=7, events=400, now=datetime.fromtimestamp(NOW, timezone.utc))
 
 
-def test_every_stream_of_children_is_here() -> None:
-    """No stream with a parent is left out."""
-    assert FAMILIES.keys() == {stream.name for stream in STREAMS if stream.parent}
+def test_every_child_stream_is_tested() -> None:
+    """Every stream with a parent is in CHILD_STREAMS."""
+    assert CHILD_STREAMS.keys() == {stream.name for stream in STREAMS if stream.parent}
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", CHILD_STREAMS)
 def test_children_without_their_parent_selected(tap_on: TapOn, name: str) -> None:
-    """The parents are looked up, only by their ids, and nothing of them is written."""
+    """Only the ids of the parents are requested, and no record of them is written."""
     tap = tap_on(account())
     output = tap.sync(now=NOW, catalog=catalog_of(name))
     assert_complete(tap.box.account, output, name)
     assert {message["stream"] for message in output.of("SCHEMA")} == {name}
     assert {message["stream"] for message in output.of("RECORD")} == {name}
-    above = BY_NAME[parent_of(name)]
-    queries = [dict(seen.query) for seen in tap.box.requests if seen.path.rstrip("/") == above.path]
-    assert above.parent or queries
+    parent = BY_NAME[parent_of(name)]
+    queries = [
+        dict(seen.query) for seen in tap.box.requests if seen.path.rstrip("/") == parent.path
+    ]
+    assert parent.parent or queries
     for query in queries:
-        assert query[f"fields[{above.type}]"] == "id"
+        assert query[f"fields[{parent.type}]"] == "id"
         assert "include" not in query
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", CHILD_STREAMS)
 def test_children_with_their_parent_selected(tap_on: TapOn, name: str) -> None:
-    """Parents are read once for both purposes, and their records come once."""
+    """A selected parent is requested once, for its own records and for its children."""
     tap = tap_on(account())
     output = tap.sync(now=NOW, catalog=catalog_of(name, parent_of(name)))
     assert_complete(tap.box.account, output, name, parent_of(name))
@@ -51,24 +53,24 @@ def test_children_with_their_parent_selected(tap_on: TapOn, name: str) -> None:
     assert len(urls) == len({*urls})
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_children_tell_their_parent(tap_on: TapOn, name: str) -> None:
-    """Each record has the id of the resource that it was read below."""
+@pytest.mark.parametrize("name", CHILD_STREAMS)
+def test_children_have_their_parents_id(tap_on: TapOn, name: str) -> None:
+    """Each child record has the id of its parent."""
     shop = account()
-    stream, family = BY_NAME[name], FAMILIES[name]
+    stream, child = BY_NAME[name], CHILD_STREAMS[name]
     assert stream.parent is not None
     output = tap_on(shop).sync(now=NOW, catalog=catalog_of(name))
     told = {(one[stream.parent.property], one[stream.id_property]) for one in output.records(name)}
-    if family.relation == "profiles":
-        assert told == members_of(family.kind)(shop)
-    elif family.relation:
-        assert told == pairs(shop, family.kind, family.relation)
+    if child.relationship == "profiles":
+        assert told == members_of(child.kind)(shop)
+    elif child.relationship:
+        assert told == pairs(shop, child.kind, child.relationship)
     else:
         assert told == {key[:2] for key in TRUTHS[name](shop)}
 
 
 def test_siblings_share_their_parent(tap_on: TapOn) -> None:
-    """Two streams of children of one stream cost one walk over their parents."""
+    """Two child streams of one parent request the parents once."""
     tap = tap_on(account())
     output = tap.sync(now=NOW, catalog=catalog_of("list_members", "list_exclusions"))
     assert_complete(tap.box.account, output, "list_members", "list_exclusions")
@@ -79,7 +81,7 @@ def test_siblings_share_their_parent(tap_on: TapOn) -> None:
 @pytest.mark.parametrize("middle", [True, False])
 @pytest.mark.parametrize("top", [True, False])
 def test_grandchildren(tap_on: TapOn, top: bool, middle: bool) -> None:
-    """Messages of actions of flows come whichever of these streams is selected beside them."""
+    """Messages of flow actions are complete, whichever of their parents are selected."""
     tap = tap_on(account())
     names = ["flow_messages", *["flow_actions"] * middle, *["flows"] * top]
     output = tap.sync(now=NOW, catalog=catalog_of(*names))
@@ -87,8 +89,8 @@ def test_grandchildren(tap_on: TapOn, top: bool, middle: bool) -> None:
     assert {message["stream"] for message in output.messages if "stream" in message} == {*names}
 
 
-def test_one_worker_is_enough(tap_on: TapOn) -> None:
-    """One worker reads parents and children as completely as many do."""
+def test_one_worker(tap_on: TapOn) -> None:
+    """One worker reads parents and children completely."""
     tap = tap_on(account())
     names = ("lists", "list_members", "form_versions", "flow_messages")
     output = tap.sync(now=NOW, catalog=catalog_of(*names), concurrency=1)

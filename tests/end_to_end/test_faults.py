@@ -1,4 +1,4 @@
-"""What a network, a proxy or an API can do to an answer, and what then happens."""
+"""Network, proxy and API faults, and how a run handles them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OPTIONS: dict[str, Any] = {"now": NOW, "catalog": catalog_of(*NAMES), "page_size
 
 @pytest.fixture
 def tap(tap_on: TapOn, monkeypatch: pytest.MonkeyPatch) -> Tap:
-    """A tap on a small account; waits between tries take no time."""
+    """A tap with a small account; retries do not wait."""
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     moment = datetime.fromtimestamp(NOW, timezone.utc)
     return tap_on(Account.seeded(seed=3, events=500, now=moment))
 
 
 def assert_complete(tap: Tap, output: Output, *names: str) -> None:
-    """The streams of ``names`` hold everything that the account does."""
+    """Checks that the streams have every record of the account."""
     for name in names:
         assert set(output.ids[name]) == truth(tap.box.account, BY_NAME[name], NOW), name
 
@@ -60,23 +60,23 @@ def assert_complete(tap: Tap, output: Output, *names: str) -> None:
     ],
 )
 def test_what_passes_is_survived(tap: Tap, fault: str, options: dict[str, Any]) -> None:
-    """A fault that strikes now and then costs another try and no record."""
+    """A temporary fault is retried and no record is lost."""
     tap.box.faults.add(fault, path="/api/events", at=2, times=3, **options)
     output = tap.sync(**OPTIONS)
     assert output.fault is None
     assert_complete(tap, output, *NAMES)
 
 
-def test_a_429_is_waited_for_to_the_full(tap: Tap) -> None:
-    """No request goes out before Retry-After is over."""
+def test_retry_after_is_respected(tap: Tap) -> None:
+    """No request is sent before Retry-After has passed."""
     tap.box.faults.add("status", path="/api/events", status=429, retry_after=7)
     output = tap.sync(**OPTIONS)
     assert output.fault is None
     assert sum(tap.clock.slept) >= 7
 
 
-def test_an_absurd_wait_ends_the_stream(tap: Tap) -> None:
-    """A Retry-After beyond max_retry_wait is not waited for: its stream ends."""
+def test_a_long_retry_after_ends_the_stream(tap: Tap) -> None:
+    """A Retry-After above max_retry_wait ends the stream."""
     tap.box.faults.add("status", path="/api/events", at=2, status=429, retry_after=67_608)
     output = tap.sync(**OPTIONS)
     assert "67608 s" in str(output.fault)
@@ -86,30 +86,30 @@ def test_an_absurd_wait_ends_the_stream(tap: Tap) -> None:
     assert not tap.clock.slept
 
 
-class HastyClock(Clock):
-    """A clock on which each look at it costs a second."""
+class AdvancingClock(Clock):
+    """A clock that advances by one second at each reading."""
 
     @property
     def now(self) -> float:
-        """Seconds."""
-        self.looks = getattr(self, "looks", 0) + 1
-        return float(self.looks)
+        """The time in seconds."""
+        self.readings = getattr(self, "readings", 0) + 1
+        return float(self.readings)
 
     @now.setter
     def now(self, moment: float) -> None:
-        """Sleeping costs nothing more."""
+        """Ignores sleeping."""
 
 
 def test_a_dripping_answer_has_an_end(tap: Tap) -> None:
-    """request_timeout holds for a whole request, though each piece of it comes in time."""
-    tap.clock = HastyClock()
+    """request_timeout limits the whole response, also if each part arrives in time."""
+    tap.clock = AdvancingClock()
     tap.box.faults.add("drip", path="/api/lists", times=None, pieces=40, seconds=0.005)
     output = tap.sync(now=NOW, catalog=catalog_of("lists"), request_timeout=20)
     assert "the answer takes too long" in str(output.fault)
 
 
 @pytest.mark.parametrize(
-    ("fault", "options", "says"),
+    ("fault", "options", "expected"),
     [
         ("status", {"status": 503}, "Run again later"),
         ("reset", {}, "Check the network"),
@@ -117,12 +117,12 @@ def test_a_dripping_answer_has_an_end(tap: Tap) -> None:
     ],
 )
 def test_what_stays_ends_its_stream_with_a_state(
-    tap: Tap, fault: str, options: dict[str, Any], says: str
+    tap: Tap, fault: str, options: dict[str, Any], expected: str
 ) -> None:
-    """A failure that does not pass ends its stream in one line, and what was written is covered."""
+    """A permanent fault ends its stream with one line and a STATE for what was written."""
     tap.box.faults.add(fault, path="/api/events", at=3, times=None, **options)
     output = tap.sync(**OPTIONS)
-    assert says in str(output.fault)
+    assert expected in str(output.fault)
     assert "\n" not in str(output.fault)
     assert output.messages[-1]["type"] == "STATE"
     tap.box.faults.clear()
@@ -133,7 +133,7 @@ def test_what_stays_ends_its_stream_with_a_state(
 
 
 @pytest.mark.parametrize(
-    ("fault", "options", "says"),
+    ("fault", "options", "expected"),
     [
         ("next_host", {}, "links to elsewhere.example"),
         ("next_scheme", {"scheme": "https"}, "nothing is sent there"),
@@ -143,18 +143,18 @@ def test_what_stays_ends_its_stream_with_a_state(
     ],
 )
 def test_a_bad_link_ends_one_stream(
-    tap: Tap, fault: str, options: dict[str, Any], says: str
+    tap: Tap, fault: str, options: dict[str, Any], expected: str
 ) -> None:
-    """A stream whose pages lead nowhere ends alone; the others are complete."""
+    """An invalid link ends its stream only; the others are complete."""
     tap.box.faults.add(fault, path="/api/lists", times=None, at=2, **options)
     output = tap.sync(**OPTIONS)
-    assert says in str(output.fault)
+    assert expected in str(output.fault)
     assert "lists" in str(output.fault)
     assert_complete(tap, output, "open", "click")
 
 
-def test_a_missing_scope_costs_one_stream_only(tap_on: TapOn) -> None:
-    """What the key may not read is named with the scope; all else is synced, and the run fails."""
+def test_a_missing_scope_ends_its_streams_only(tap_on: TapOn) -> None:
+    """A missing scope ends its streams and is named; the other streams are complete."""
     moment = datetime.fromtimestamp(NOW, timezone.utc)
     scopes = ["events:read", "metrics:read", "profiles:read", "lists:read"]
     tap = tap_on(Account.seeded(seed=3, events=300, now=moment), scopes=scopes)
@@ -165,53 +165,53 @@ def test_a_missing_scope_costs_one_stream_only(tap_on: TapOn) -> None:
     assert_complete(tap, output, "open", "receive", "global_exclusions")
 
 
-def test_other_streams_are_read_while_the_metrics_are_asked_for(tap: Tap) -> None:
-    """A stream that no metric belongs to does not wait for the list of metrics."""
+def test_other_streams_do_not_wait_for_the_metrics(tap: Tap) -> None:
+    """A stream without metrics does not wait for the list of metrics."""
     read = threading.Event()
     waited: list[bool] = []
 
-    class Patient(Clock):
+    class WaitingClock(Clock):
         def sleep(self, seconds: float) -> None:
             waited.append(read.wait(TIMEOUT))
             super().sleep(seconds)
 
-    def heard(message: dict[str, Any]) -> bool:
+    def on_message(message: dict[str, Any]) -> bool:
         if message["type"] == "RECORD" and message["stream"] == "lists":
             read.set()
         return False
 
     tap.box.faults.add("status", path="/api/metrics", times=1, status=429, retry_after=7)
-    tap.clock = Patient()
-    output = tap.sync(stop_at=heard, **OPTIONS)
+    tap.clock = WaitingClock()
+    output = tap.sync(stop_at=on_message, **OPTIONS)
     assert waited
     assert all(waited)
     assert_complete(tap, output, *NAMES)
 
 
 def test_a_run_that_ends_before_the_metrics_are_known_keeps_its_state(tap: Tap) -> None:
-    """Bookmarks of streams that were not begun are handed on as they came, in whatever form."""
-    over = threading.Event()
+    """Bookmarks of streams that were not started are kept unchanged."""
+    finished = threading.Event()
 
-    class Stuck(Clock):
+    class BlockedClock(Clock):
         def sleep(self, seconds: float) -> None:
-            over.wait(TIMEOUT)
+            finished.wait(TIMEOUT)
             super().sleep(seconds)
 
     tap.box.faults.add("status", path="/api/metrics", times=1, status=429, retry_after=7)
-    tap.clock = Stuck()
+    tap.clock = BlockedClock()
     bookmarks = {"open": {"since": "2026-01-01T00:00:00Z"}, "click": {"timestamp": 5}}
     output = tap.sync(
         {"bookmarks": bookmarks},
         stop_at=lambda message: message.get("stream") == "lists" and message["type"] == "RECORD",
         **OPTIONS,
     )
-    over.set()
+    finished.set()
     assert output.ids["lists"]
     assert output.state["bookmarks"] == bookmarks
 
 
-def test_a_stopped_run_claims_nothing_of_what_it_did_not_read(tap_on: TapOn) -> None:
-    """If a stream was refused before a run was stopped, the others are not called complete."""
+def test_a_stopped_run_does_not_report_streams_as_complete(tap_on: TapOn) -> None:
+    """A stopped run with a refused stream does not report the other streams as complete."""
     moment = datetime.fromtimestamp(NOW, timezone.utc)
     account = Account.seeded(seed=3, events=500, now=moment)
     tap = tap_on(account, scopes={"metrics:read", "events:read", "profiles:read"})
@@ -226,8 +226,8 @@ def test_a_stopped_run_claims_nothing_of_what_it_did_not_read(tap_on: TapOn) -> 
     assert "the run ended before the others were complete" in str(output.fault)
 
 
-def test_without_the_metrics_the_other_streams_are_read(tap_on: TapOn) -> None:
-    """A key that may not list metrics still reads what is not made of them."""
+def test_a_missing_scope_for_metrics(tap_on: TapOn) -> None:
+    """A key without metrics:read still reads the streams without metrics."""
     moment = datetime.fromtimestamp(NOW, timezone.utc)
     tap = tap_on(Account.seeded(seed=3, events=300, now=moment), scopes=["lists:read", "tags:read"])
     output = tap.sync(now=NOW, catalog=catalog_of("open", "lists"))
@@ -236,7 +236,7 @@ def test_without_the_metrics_the_other_streams_are_read(tap_on: TapOn) -> None:
 
 
 def test_a_wrong_key_ends_the_run(tap: Tap) -> None:
-    """A refused key is a matter of the setting api_key, and is not shown."""
+    """A refused key is an error about api_key that does not show the key."""
     output = tap.sync(**OPTIONS, api_key="pk_wrong")
     assert isinstance(output.fault, ConfigError)
     assert "api_key" in str(output.fault)
@@ -244,14 +244,14 @@ def test_a_wrong_key_ends_the_run(tap: Tap) -> None:
 
 
 def test_a_retired_revision_ends_the_run(tap: Tap) -> None:
-    """A revision that is gone is an error that names the setting, not another shape in silence."""
+    """A retired revision is an error that names the setting."""
     output = tap.sync(**OPTIONS, revision="2023-02-22")
     assert isinstance(output.fault, ConfigError)
     assert "'revision'" in str(output.fault)
 
 
 def test_a_refused_page_size_falls_back(tap: Tap, caplog: pytest.LogCaptureFixture) -> None:
-    """Where Klaviyo refuses large pages, smaller ones are asked for, with one warning."""
+    """A refused page size is reduced, with one warning."""
     tap.box.faults.add(
         "status", path="/api/events", query="page[size]=1000", times=None, status=400
     )
@@ -261,10 +261,10 @@ def test_a_refused_page_size_falls_back(tap: Tap, caplog: pytest.LogCaptureFixtu
     assert sum("page_size" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_a_refusal_of_profiles_is_not_one_of_large_pages(
+def test_a_refusal_of_small_pages_keeps_the_page_size(
     tap: Tap, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where pages are small in any case, a refusal says nothing of the size of pages of events."""
+    """A refused stream with small pages does not change the page size of events."""
     tap.box.faults.add("status", path="/api/profiles", status=400)
     catalog = catalog_of("open", "profiles")
     output = tap.sync(now=NOW, catalog=catalog, page_size=1000)

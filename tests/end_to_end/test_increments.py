@@ -1,4 +1,4 @@
-"""Streams beyond the default ones that are read on from a bookmark: what a later run brings."""
+"""Incremental runs of the streams that are not selected by default."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tap_klaviyo.streams import BY_NAME
 
 TapOn = Callable[..., Tap]
 HOUR = 3600
-AS_IT_COMES: dict[str, Any] = {"lookback_window": 0, "sweep_window": 0}
-"""Settings with which nothing is read a second time."""
+NO_REREAD: dict[str, Any] = {"lookback_window": 0, "sweep_window": 0}
+"""Settings with which no record is read again."""
 
 MEMBERS = {"list_members": ("list", "lists"), "segment_members": ("segment", "segments")}
-"""The streams of members: the type of their groups, and the stream of these."""
+"""The membership streams: the type of their groups, and the stream of the groups."""
 
 OWN_METRICS = {name: BY_NAME[name].metrics[0] for name in TRUTHS if BY_NAME[name].metrics}
-"""The streams of one of Klaviyo's own metrics, and its name."""
+"""The streams of one of Klaviyo's own metrics, with its name."""
 
 
 def account(**options: Any) -> Account:
@@ -31,36 +31,36 @@ def account(**options: Any) -> Account:
     return Account.seeded(**{"seed": 5, "events": 600, "now": moment, **options})
 
 
-def incrementally(*names: str) -> dict[str, Any]:
-    """The catalog with just these streams, read on from their bookmarks."""
+def incremental_catalog(*names: str) -> dict[str, Any]:
+    """A catalog with these streams only, replicated incrementally."""
     return catalog_of(*names, method="INCREMENTAL")
 
 
-def mark(output: Output, stream: str) -> int | None:
-    """Where the bookmark of a stream stands."""
+def bookmark(output: Output, stream: str) -> int | None:
+    """The bookmark of a stream."""
     found: int | None = output.state["bookmarks"].get(stream, {}).get("timestamp")
     return found
 
 
-def test_profiles_come_again_when_they_change(tap_on: TapOn) -> None:
-    """The next run brings the profiles updated from the bookmark's second on, as they are now."""
+def test_changed_profiles_are_read_again(tap_on: TapOn) -> None:
+    """The next run reads the profiles that were updated since the bookmark."""
     shop = account()
     tap = tap_on(shop)
-    first = tap.sync(now=NOW, catalog=catalog_of("profiles"), **AS_IT_COMES)
+    first = tap.sync(now=NOW, catalog=catalog_of("profiles"), **NO_REREAD)
     changed = dict(zip(shop.ids("profile"), (NOW, NOW, NOW + 1, NOW + 99, NOW + 100), strict=False))
     for identifier, moment in changed.items():
         shop.update("profile", identifier, now=moment, title="Director")
-    second = tap.sync(first.state, now=NOW + 100, catalog=catalog_of("profiles"), **AS_IT_COMES)
-    third = tap.sync(second.state, now=NOW + 300, catalog=catalog_of("profiles"), **AS_IT_COMES)
-    assert (mark(first, "profiles"), mark(second, "profiles")) == (NOW, NOW + 100)
+    second = tap.sync(first.state, now=NOW + 100, catalog=catalog_of("profiles"), **NO_REREAD)
+    third = tap.sync(second.state, now=NOW + 300, catalog=catalog_of("profiles"), **NO_REREAD)
+    assert (bookmark(first, "profiles"), bookmark(second, "profiles")) == (NOW, NOW + 100)
     assert sorted(second.ids["profiles"]) == sorted([*changed][:4])
     assert third.ids["profiles"] == [*changed][4:]
     assert {record["title"] for record in second.records("profiles")} == {"Director"}
     assert set(first.keys("profiles")) == TRUTHS["profiles"](shop)
 
 
-def test_profiles_of_the_look_back_come_twice(tap_on: TapOn) -> None:
-    """What was updated within the look-back is read again, and nothing from before it."""
+def test_profiles_within_the_look_back_are_read_again(tap_on: TapOn) -> None:
+    """Profiles updated within lookback_window are read again, older ones are not."""
     shop = account()
     tap = tap_on(shop)
     moments = (NOW - HOUR - 1, NOW - HOUR, NOW - 1, NOW)
@@ -79,12 +79,12 @@ def test_profiles_of_the_look_back_come_twice(tap_on: TapOn) -> None:
 
 
 @pytest.mark.parametrize("name", MEMBERS)
-def test_members_who_joined_come_and_the_bookmark_moves(tap_on: TapOn, name: str) -> None:
-    """Read incrementally, a later run brings who has joined any group since, and nobody else."""
+def test_new_members_are_read_and_the_bookmark_moves(tap_on: TapOn, name: str) -> None:
+    """An incremental run reads exactly the members who joined since the bookmark."""
     shop = account()
     tap = tap_on(shop)
     kind, _ = MEMBERS[name]
-    first = tap.sync(now=NOW, catalog=incrementally(name), **AS_IT_COMES)
+    first = tap.sync(now=NOW, catalog=incremental_catalog(name), **NO_REREAD)
     assert first.of("SCHEMA")[0]["bookmark_properties"] == ["joined_group_at"]
     assert set(first.keys(name)) == TRUTHS[name](shop)
     groups, people = shop.ids(kind), shop.ids("profile")
@@ -97,23 +97,23 @@ def test_members_who_joined_come_and_the_bookmark_moves(tap_on: TapOn, name: str
     for (group, person), moment in joined.items():
         shop.join(group, person, timestamp=moment)
     shop.join(groups[0], people[3], timestamp=NOW + 100)
-    second = tap.sync(first.state, now=NOW + 100, catalog=incrementally(name), **AS_IT_COMES)
-    third = tap.sync(second.state, now=NOW + 300, catalog=incrementally(name), **AS_IT_COMES)
-    assert (mark(first, name), mark(second, name)) == (NOW, NOW + 100)
+    second = tap.sync(first.state, now=NOW + 100, catalog=incremental_catalog(name), **NO_REREAD)
+    third = tap.sync(second.state, now=NOW + 300, catalog=incremental_catalog(name), **NO_REREAD)
+    assert (bookmark(first, name), bookmark(second, name)) == (NOW, NOW + 100)
     assert sorted(second.keys(name)) == sorted(joined)
     assert third.keys(name) == [(groups[0], people[3])]
 
 
-def test_a_new_list_brings_all_its_members(tap_on: TapOn) -> None:
-    """Members of a list that was made after the last run have all joined since."""
+def test_members_of_a_new_list_are_read(tap_on: TapOn) -> None:
+    """All members of a list that was created after the last run are read."""
     shop = account()
     tap = tap_on(shop)
-    first = tap.sync(now=NOW, catalog=incrementally("list_members"), **AS_IT_COMES)
+    first = tap.sync(now=NOW, catalog=incremental_catalog("list_members"), **NO_REREAD)
     made = shop.add_list("New")
     for number, person in enumerate(shop.ids("profile")[:150]):
         shop.join(made, person, timestamp=NOW + 20 + number // 10)
     second = tap.sync(
-        first.state, now=NOW + 100, catalog=incrementally("list_members"), **AS_IT_COMES
+        first.state, now=NOW + 100, catalog=incremental_catalog("list_members"), **NO_REREAD
     )
     assert set(second.keys("list_members")) == {(made, person) for person in shop.members(made)}
 
@@ -121,56 +121,56 @@ def test_a_new_list_brings_all_its_members(tap_on: TapOn) -> None:
 @pytest.mark.parametrize("concurrency", [1, 8])
 @pytest.mark.parametrize("name", ["profiles", *MEMBERS])
 def test_a_run_that_is_killed_loses_nothing(tap_on: TapOn, name: str, concurrency: int) -> None:
-    """Cut at any STATE line, what came before it and what a new run reads is everything."""
+    """The records before any STATE and those of a run from that STATE are complete."""
     shop = account()
     tap = tap_on(shop)
-    options: dict[str, Any] = {"catalog": incrementally(name), "page_size": 40, **AS_IT_COMES}
-    whole = tap.sync(now=NOW, concurrency=concurrency, **options)
-    states = [place for place, m in enumerate(whole.messages) if m["type"] == "STATE"]
-    bookmarks = {str(whole.messages[place]["value"]["bookmarks"]): place for place in states}
+    options: dict[str, Any] = {"catalog": incremental_catalog(name), "page_size": 40, **NO_REREAD}
+    complete = tap.sync(now=NOW, concurrency=concurrency, **options)
+    states = [place for place, m in enumerate(complete.messages) if m["type"] == "STATE"]
+    bookmarks = {str(complete.messages[place]["value"]["bookmarks"]): place for place in states}
     for place in bookmarks.values():
-        before = Output(whole.messages[: place + 1])
+        before = Output(complete.messages[: place + 1])
         after = tap.sync(before.state, now=NOW + 60, **options)
         assert {*before.keys(name), *after.keys(name)} == TRUTHS[name](shop)
 
 
 @pytest.mark.parametrize("name", MEMBERS)
 @pytest.mark.parametrize(("path", "at"), [("/api/{}/*/profiles", 5), ("/api/{}", 2)])
-def test_a_run_that_is_refused_half_way_loses_nothing(
+def test_a_refusal_in_the_middle_of_a_run_loses_nothing(
     tap_on: TapOn, name: str, path: str, at: int
 ) -> None:
-    """While some group's members are missing the bookmark stays, in a first run and in a later."""
+    """The bookmark does not move while members of a group are missing."""
     shop = account()
     tap = tap_on(shop)
     kind, stream = MEMBERS[name]
 
     def refused(state: dict[str, Any] | None, now: int) -> Output:
         tap.box.faults.add("status", path=path.format(stream), at=at, times=None, status=403)
-        output = tap.sync(state, now=now, catalog=incrementally(name), **AS_IT_COMES)
+        output = tap.sync(state, now=now, catalog=incremental_catalog(name), **NO_REREAD)
         tap.box.faults.clear()
         assert f"({name})" in str(output.fault)
         return output
 
-    half = refused(None, NOW)
-    assert mark(half, name) is None
-    whole = tap.sync(half.state, now=NOW + 10, catalog=incrementally(name), **AS_IT_COMES)
-    assert set(whole.keys(name)) == TRUTHS[name](shop)
+    partial = refused(None, NOW)
+    assert bookmark(partial, name) is None
+    complete = tap.sync(partial.state, now=NOW + 10, catalog=incremental_catalog(name), **NO_REREAD)
+    assert set(complete.keys(name)) == TRUTHS[name](shop)
     joined: set[Key] = {(group, shop.ids("profile")[0]) for group in shop.ids(kind)}
     for group, person in joined:
         shop.join(group, person, timestamp=NOW + 15)
-    half = refused(whole.state, NOW + 100)
-    assert mark(half, name) == NOW + 10
-    after = tap.sync(half.state, now=NOW + 200, catalog=incrementally(name), **AS_IT_COMES)
+    partial = refused(complete.state, NOW + 100)
+    assert bookmark(partial, name) == NOW + 10
+    after = tap.sync(partial.state, now=NOW + 200, catalog=incremental_catalog(name), **NO_REREAD)
     assert set(after.keys(name)) == joined
-    assert mark(after, name) == NOW + 200
+    assert bookmark(after, name) == NOW + 200
 
 
 @pytest.mark.parametrize("name", ["profiles", *MEMBERS])
 def test_a_run_that_is_stopped_loses_nothing(tap_on: TapOn, name: str) -> None:
-    """After a signal in the middle of a stream the state speaks of what was written, no more."""
+    """The state of a run that was stopped by a signal covers only what was written."""
     shop = account()
     tap = tap_on(shop)
-    options: dict[str, Any] = {"catalog": incrementally(name), "page_size": 40, **AS_IT_COMES}
+    options: dict[str, Any] = {"catalog": incremental_catalog(name), "page_size": 40, **NO_REREAD}
     part = tap.sync(now=NOW, stop_at=lambda message: message["type"] == "RECORD", **options)
     assert part.fault is None
     assert part.messages[-1]["type"] == "STATE"
@@ -179,23 +179,23 @@ def test_a_run_that_is_stopped_loses_nothing(tap_on: TapOn, name: str) -> None:
     assert {*part.keys(name), *rest.keys(name)} == TRUTHS[name](shop)
 
 
-def test_further_event_streams_go_on(tap_on: TapOn) -> None:
-    """A second run brings the events that came since, each to the stream of its metric."""
+def test_event_streams_are_incremental(tap_on: TapOn) -> None:
+    """A second run reads the events that arrived since, each in the stream of its metric."""
     shop = account()
     tap = tap_on(shop)
     catalog = catalog_of("events", *OWN_METRICS)
-    first = tap.sync(now=NOW, catalog=catalog, **AS_IT_COMES)
-    came = {
+    first = tap.sync(now=NOW, catalog=catalog, **NO_REREAD)
+    arrived = {
         name: {event.id for event in shop.arrive(metric, timestamps=[NOW, NOW + 9], now=NOW + 90)}
         for name, metric in OWN_METRICS.items()
     }
     foreign = next(one["id"] for one in shop.metrics() if one["name"] == "Placed Order")
     orders = {event.id for event in shop.arrive(foreign, timestamps=[NOW + 50], now=NOW + 90)}
-    second = tap.sync(first.state, now=NOW + 100, catalog=catalog, **AS_IT_COMES)
-    for name, ids in came.items():
+    second = tap.sync(first.state, now=NOW + 100, catalog=catalog, **NO_REREAD)
+    for name, ids in arrived.items():
         assert set(second.ids[name]) == ids
         assert len(second.ids[name]) == len(ids)
-    # An event of the future that the account began with may have become due, too.
+    # Events of the account that were in the future may have become due.
     due = {*shop.event_ids_of(None, start=NOW, end=NOW + 100)}
-    assert set(second.ids["events"]) == due >= orders.union(*came.values())
-    assert {mark(second, name) for name in (*came, "events")} == {NOW + 100}
+    assert set(second.ids["events"]) == due >= orders.union(*arrived.values())
+    assert {bookmark(second, name) for name in (*arrived, "events")} == {NOW + 100}

@@ -1,4 +1,4 @@
-"""Streams that the user defines: the events of a metric by its name, its id, or name and owner."""
+"""User-defined streams: the events of a metric by name, id, or name and integration."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 
 TapOn = Callable[..., Tap]
-AS_IT_COMES: dict[str, Any] = {"lookback_window": 0, "sweep_window": 0}
+NO_REREAD: dict[str, Any] = {"lookback_window": 0, "sweep_window": 0}
 
 
 @pytest.fixture
 def shop() -> Account:
-    """A small account as of NOW, in which "Opened Email" is the name of three metrics."""
+    """A small account as of NOW with three metrics named "Opened Email"."""
     return Account.seeded(seed=6, events=1200, now=datetime.fromtimestamp(NOW, timezone.utc))
 
 
 def sync(tap: Tap, streams: dict[str, Any], state: Any = None, now: int = NOW) -> Output:
-    """A run that reads the user's streams, and no others."""
+    """Runs a sync of the user-defined streams only."""
     settings = {**tap.settings, "metric_streams": streams}
     catalog = build_catalog(parse_config(settings).metric_streams)
-    return tap.sync(state, catalog, now, metric_streams=streams, **AS_IT_COMES)
+    return tap.sync(state, catalog, now, metric_streams=streams, **NO_REREAD)
 
 
 def metric_id(shop: Account, name: str, integration: str | None) -> str:
-    """The id of a metric by its name and owner."""
+    """The id of a metric by its name and integration."""
     (found,) = (
         metric["id"]
         for metric in shop.metrics()
@@ -41,7 +41,7 @@ def metric_id(shop: Account, name: str, integration: str | None) -> str:
 
 
 @pytest.mark.parametrize(
-    ("choice", "names", "integration"),
+    ("setting", "names", "integration"),
     [
         ("Placed Order", ["Placed Order"], "Shopify"),
         ("placed order", ["Placed Order"], "Shopify"),
@@ -57,10 +57,10 @@ def metric_id(shop: Account, name: str, integration: str | None) -> str:
     ],
 )
 def test_a_metric_by_name(
-    tap_on: TapOn, shop: Account, choice: Any, names: list[str], integration: str | None
+    tap_on: TapOn, shop: Account, setting: Any, names: list[str], integration: str | None
 ) -> None:
-    """The stream holds the events of the metrics so named, each once, of all owners or of one."""
-    output = sync(tap_on(shop), {"mine": choice})
+    """The stream has the events of all metrics with the name, or of one integration."""
+    output = sync(tap_on(shop), {"mine": setting})
     ids = output.ids["mine"]
     assert output.fault is None
     assert len(ids) == len(set(ids))
@@ -70,7 +70,7 @@ def test_a_metric_by_name(
 
 @pytest.mark.parametrize("form", [lambda id: id, lambda id: {"metric": id}])
 def test_a_metric_by_id(tap_on: TapOn, shop: Account, form: Callable[[str], Any]) -> None:
-    """An id names one metric, whoever else has one of the same name."""
+    """An id selects one metric, also if others have the same name."""
     identifier = metric_id(shop, "Opened Email", "Shopify")
     output = sync(tap_on(shop), {"mine": form(identifier)})
     assert set(output.ids["mine"]) == set(shop.event_ids_of(identifier, end=NOW))
@@ -78,25 +78,28 @@ def test_a_metric_by_id(tap_on: TapOn, shop: Account, form: Callable[[str], Any]
     assert output.state["bookmarks"]["mine"]["metrics"] == [identifier]
 
 
-def test_metrics_of_one_name_are_kept_apart(tap_on: TapOn, shop: Account) -> None:
-    """Streams of one name and different owners share nothing, and together are that of the name."""
-    owners = {"by_klaviyo": "Klaviyo", "by_shopify": "Shopify", "by_api": "API"}
+def test_metrics_with_the_same_name(tap_on: TapOn, shop: Account) -> None:
+    """Metrics with the same name and different integrations are separate streams."""
+    integrations = {"by_klaviyo": "Klaviyo", "by_shopify": "Shopify", "by_api": "API"}
     streams = {
-        name: {"metric": "Opened Email", "integration": owner} for name, owner in owners.items()
+        name: {"metric": "Opened Email", "integration": integration}
+        for name, integration in integrations.items()
     }
-    output = sync(tap_on(shop), {**streams, "by_anybody": "Opened Email"})
-    for name, owner in owners.items():
-        expected = shop.event_ids(["Opened Email"], integration=owner, end=NOW)
+    output = sync(tap_on(shop), {**streams, "by_any": "Opened Email"})
+    for name, integration in integrations.items():
+        expected = shop.event_ids(["Opened Email"], integration=integration, end=NOW)
         assert sorted(output.ids[name]) == sorted(expected)
         assert output.ids[name]
-    together = [identifier for name in owners for identifier in output.ids[name]]
-    assert sorted(together) == sorted(output.ids["by_anybody"])
+    together = [identifier for name in integrations for identifier in output.ids[name]]
+    assert sorted(together) == sorted(output.ids["by_any"])
 
 
-def test_a_second_run_goes_on(tap_on: TapOn, shop: Account) -> None:
-    """Each stream has a bookmark of its own name, and the next run brings what came since."""
+def test_a_second_run_is_incremental(tap_on: TapOn, shop: Account) -> None:
+    """Each stream has its own bookmark, and the next run reads the new events."""
     tap = tap_on(shop)
-    shopify, api = (metric_id(shop, "Opened Email", owner) for owner in ("Shopify", "API"))
+    shopify, api = (
+        metric_id(shop, "Opened Email", integration) for integration in ("Shopify", "API")
+    )
     streams = {
         "orders": "Placed Order",
         "opens": {"metric": "Opened Email", "integration": "Shopify"},
@@ -104,21 +107,21 @@ def test_a_second_run_goes_on(tap_on: TapOn, shop: Account) -> None:
     }
     first = sync(tap, streams)
     metrics = {"orders": metric_id(shop, "Placed Order", "Shopify"), "opens": shopify, "by_id": api}
-    came = {
+    arrived = {
         name: {event.id for event in shop.arrive(metric, timestamps=[NOW, NOW + 60], now=NOW + 90)}
         for name, metric in metrics.items()
     }
     shop.arrive("Opened Email", timestamps=[NOW + 60], now=NOW + 90)
     second = sync(tap, streams, first.state, NOW + 100)
     assert first.state["bookmarks"].keys() == streams.keys()
-    for name, ids in came.items():
+    for name, ids in arrived.items():
         assert sorted(second.ids[name]) == sorted(ids)
         bookmark = second.state["bookmarks"][name]
         assert (bookmark["timestamp"], bookmark["metrics"]) == (NOW + 100, [metrics[name]])
 
 
-def test_a_metric_of_the_name_that_comes_later_is_read_whole(tap_on: TapOn, shop: Account) -> None:
-    """If another integration begins to use the name, its history joins a stream of the name."""
+def test_a_new_metric_with_the_name_is_backfilled(tap_on: TapOn, shop: Account) -> None:
+    """A second metric that gets the name is read from start_date."""
     tap = tap_on(shop)
     first = sync(tap, {"quizzes": "Quiz Completed"})
     other = metric_id(shop, "Viewed Product", "API")
@@ -129,8 +132,8 @@ def test_a_metric_of_the_name_that_comes_later_is_read_whole(tap_on: TapOn, shop
     assert len(second.state["bookmarks"]["quizzes"]["metrics"]) == 2
 
 
-def test_they_stand_beside_the_other_streams(tap_on: TapOn, shop: Account) -> None:
-    """By default a stream of the user's is read with all that is selected by default."""
+def test_user_defined_streams_are_selected_by_default(tap_on: TapOn, shop: Account) -> None:
+    """User-defined streams are read together with the default streams."""
     output = tap_on(shop).sync(now=NOW, metric_streams={"orders": "Placed Order"})
     assert output.fault is None
     assert sorted(output.ids["orders"]) == sorted(

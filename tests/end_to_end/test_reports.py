@@ -1,4 +1,4 @@
-"""Reports, from what the account holds to rows: each number once, restated, within the quota."""
+"""Reports: rows, restated values, new reports and daily quotas."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ Record = dict[str, Any]
 
 @pytest.fixture
 def account() -> Account:
-    """A small account whose events lie in the ninety days before NOW."""
+    """A small account with events in the ninety days before NOW."""
     moment = datetime.fromtimestamp(NOW, timezone.utc)
     return Account.seeded(seed=1, events=3000, now=moment)
 
 
 @pytest.fixture
 def tap(tap_on: TapOn, account: Account) -> Tap:
-    """A tap that reads its reports from before the first event."""
+    """A tap with a start_date before the first event."""
     tap = tap_on(account)
     tap.settings["start_date"] = START
     return tap
 
 
 def catalog(*names: str) -> dict[str, Any]:
-    """A catalog that selects these streams of reports."""
+    """A catalog that selects these report streams."""
     chosen = catalog_of(*names)
     for entry in chosen["streams"]:
         entry["metadata"][0]["metadata"]["selected"] = True
@@ -46,7 +46,7 @@ def catalog(*names: str) -> dict[str, Any]:
 
 
 def read(tap: Tap, *names: str, state: Any = None, now: float = NOW, **settings: Any) -> Output:
-    """A run that reads these streams and nothing else, without a fault."""
+    """Runs a sync of these streams only, which must succeed."""
     output = tap.sync(state, catalog(*names), now, **settings)
     assert output.fault is None
     return output
@@ -58,7 +58,7 @@ def keys(output: Output, stream: str) -> list[tuple[Any, ...]]:
 
 
 def totals(records: list[Record], by: str, statistic: str) -> dict[str, float]:
-    """The sum of a statistic over all rows of a thing, for each that has any."""
+    """The non-zero sums of a statistic, grouped by a property."""
     found: dict[str, float] = defaultdict(float)
     for record in records:
         found[record[by]] += record[statistic]
@@ -66,7 +66,7 @@ def totals(records: list[Record], by: str, statistic: str) -> dict[str, float]:
 
 
 def sent(account: Account, metric: str) -> Counter[str]:
-    """How many events of one of Klaviyo's metrics there are of each message."""
+    """The number of events of one of Klaviyo's metrics by message."""
     found = Counter[str]()
     for one in account.collections["metric"]:
         if one.attributes["name"] == metric and one.attributes["integration"]["name"] == "Klaviyo":
@@ -77,7 +77,7 @@ def sent(account: Account, metric: str) -> Counter[str]:
 
 @pytest.mark.parametrize("stream", REPORTS)
 def test_rows(tap: Tap, stream: str) -> None:
-    """Each report has rows that fit their schema, and no two rows have one key."""
+    """Each report has rows that fit the schema and have unique keys."""
     output = read(tap, stream)
     (schema,) = output.of("SCHEMA")
     validator = jsonschema.Draft4Validator(schema["schema"])
@@ -92,17 +92,17 @@ def test_rows(tap: Tap, stream: str) -> None:
 
 @pytest.mark.parametrize("kind", ["campaign", "flow"])
 def test_numbers_of_messages(tap: Tap, account: Account, kind: str) -> None:
-    """What all months together say of a message is what the events say."""
+    """The sum over all months of a message equals its number of events."""
     stream = f"{kind}_values_report"
     records = read(tap, stream).records(stream)
-    told = totals(records, f"{kind}_message_id", "opens")
+    reported = totals(records, f"{kind}_message_id", "opens")
     opened = sent(account, "Opened Email")
-    assert told
-    assert told == {message: opened[message] for message in told}
+    assert reported
+    assert reported == {message: opened[message] for message in reported}
 
 
-def test_a_series_says_what_values_say(tap: Tap) -> None:
-    """The days of a flow's message add up to its months."""
+def test_a_series_agrees_with_values(tap: Tap) -> None:
+    """The daily values of a flow message add up to its monthly values."""
     output = read(tap, "flow_values_report", "flow_series_report")
     for statistic in ("recipients", "opens", "clicks", "conversions"):
         values = totals(output.records("flow_values_report"), "flow_message_id", statistic)
@@ -112,16 +112,16 @@ def test_a_series_says_what_values_say(tap: Tap) -> None:
 
 
 def test_metric_aggregates(tap: Tap, account: Account) -> None:
-    """The days of a metric add up to its events, up to the start of the run."""
+    """The daily values of a metric add up to its number of events before the run."""
     records = read(tap, "metric_aggregates").records("metric_aggregates")
-    told = totals(records, "metric_id", "count")
+    reported = totals(records, "metric_id", "count")
     metrics = account.collections["metric"]
-    assert len(told) > 5
-    assert told == {id: len(account.log.positions(metrics[id], 0, NOW)) for id in told}
+    assert len(reported) > 5
+    assert reported == {id: len(account.log.positions(metrics[id], 0, NOW)) for id in reported}
 
 
 def test_aggregates_by_message(tap: Tap) -> None:
-    """Aggregates that are grouped are a row for each group, over several pages if need be."""
+    """Grouped aggregates have a row for each group, also over several pages."""
     reports = {
         "by_message": {
             "stream": "metric_aggregates",
@@ -137,8 +137,8 @@ def test_aggregates_by_message(tap: Tap) -> None:
     assert names == {frozenset({"$message", "Campaign Name", "Email Domain"})}
 
 
-def test_further_groupings_keep_rows_apart(tap: Tap) -> None:
-    """Rows that are grouped by more than the key says are told apart by it all the same."""
+def test_extra_groupings_are_part_of_the_key(tap: Tap) -> None:
+    """Rows with extra groupings have unique keys."""
     reports = {"versions": {"stream": "form_values_report", "group_by": ["form_version_id"]}}
     output = read(tap, "form_values_report", reports=reports)
     records = output.records("form_values_report")
@@ -147,19 +147,19 @@ def test_further_groupings_keep_rows_apart(tap: Tap) -> None:
     assert len({r["form_version_id"] for r in records}) > len({r["form_id"] for r in records})
 
 
-def test_between_sweeps_only_what_is_new_is_asked_for(tap: Tap) -> None:
-    """An hour later each report is asked for once, and for the interval that is under way."""
+def test_between_sweeps_only_the_current_interval_is_requested(tap: Tap) -> None:
+    """An hour later each report is requested once, for the current interval."""
     first = read(tap, *REPORTS, now=NOW + DAY)
     tap.box.requests.clear()
     second = read(tap, *REPORTS, state=first.state, now=NOW + DAY + 3600)
-    asked = Counter(seen.path for seen in tap.box.requests if "report" in seen.path)
-    assert set(asked.values()) == {1}
+    requests = Counter(seen.path for seen in tap.box.requests if "report" in seen.path)
+    assert set(requests.values()) == {1}
     assert {r["date"] for r in second.records("flow_series_report")} <= {"2026-11-01T23:00:00Z"}
     assert {r["start"] for r in second.records("form_values_report")} == {"2026-10-31T23:00:00Z"}
 
 
 def test_a_sweep_restates(tap: Tap, account: Account) -> None:
-    """What changed within the window is told again by the run of the next day, under its key."""
+    """Values that changed within the window are written again by the next day's run."""
     reports = {"r": {"stream": "metric_aggregates", "metrics": ["Opened Email"], "window": "P30D"}}
     name, metric = (
         "metric_aggregates",
@@ -185,7 +185,7 @@ def test_a_sweep_restates(tap: Tap, account: Account) -> None:
 
 
 def test_a_new_report_is_read_from_the_start(tap: Tap) -> None:
-    """A report that joins a stream has its history read; the one that was there goes on."""
+    """A new report of a stream is read from start_date; the others continue."""
     monthly = {"monthly": {"stream": "segment_values_report"}}
     first = read(tap, "segment_values_report", reports=monthly)
     both = {**monthly, "weekly": {"stream": "segment_values_report", "interval": "weekly"}}
@@ -201,7 +201,7 @@ def test_a_new_report_is_read_from_the_start(tap: Tap) -> None:
 
 
 def test_full_table(tap: Tap) -> None:
-    """A report that the user wants whole is read from start_date each time."""
+    """A report with FULL_TABLE is read from start_date in each run."""
     chosen = catalog("segment_values_report")
     chosen["streams"][0]["metadata"][0]["metadata"]["replication-method"] = "FULL_TABLE"
     first = tap.sync(None, chosen, NOW)
@@ -212,8 +212,8 @@ def test_full_table(tap: Tap) -> None:
     )
 
 
-def test_a_mistake_in_the_settings_comes_before_any_output(tap: Tap) -> None:
-    """What is wrong with a report is said before anything is read or written."""
+def test_invalid_settings_end_the_run_before_any_output(tap: Tap) -> None:
+    """An invalid report is an error before anything is read or written."""
     reports = {"mine": {"stream": "flow_values_report", "statistics": ["open"]}}
     chosen = catalog("lists", "flow_values_report")
     output = tap.sync(None, chosen, NOW, reports=reports)
@@ -224,7 +224,7 @@ def test_a_mistake_in_the_settings_comes_before_any_output(tap: Tap) -> None:
 
 @pytest.mark.parametrize("after", [1, 3])
 def test_the_quota_of_a_day(tap: Tap, after: int) -> None:
-    """When a day's quota is used up its stream ends, with a bookmark; the others are complete."""
+    """A used-up daily quota ends its stream with a bookmark; other streams are complete."""
     path = "/api/segment-values-reports"
     tap.box.faults.add(
         "status", path=path, at=after + 1, times=None, status=429, retry_after=50_000
@@ -243,20 +243,20 @@ def test_the_quota_of_a_day(tap: Tap, after: int) -> None:
     assert len(starts) == 6
 
 
-def test_the_pace_of_reports(tap_on: TapOn, account: Account) -> None:
-    """Two requests a minute are asked of each report, and none is refused."""
+def test_the_rate_limit_of_reports(tap_on: TapOn, account: Account) -> None:
+    """Each report is requested at most twice a minute, and no request is refused."""
     tap = tap_on(account)
     tap.settings["start_date"] = START
     read(tap, "segment_values_report")
-    asked = [seen for seen in tap.box.requests if "report" in seen.path]
-    assert len(asked) == 6
+    requests = [seen for seen in tap.box.requests if "report" in seen.path]
+    assert len(requests) == 6
     assert tap.clock.now >= 2 * 60
-    assert all(seen.status == 200 for seen in asked)
+    assert all(seen.status == 200 for seen in requests)
 
 
 @pytest.mark.parametrize("scope", ["accounts:read", "segments:read"])
 def test_a_scope_that_is_missing(tap_on: TapOn, account: Account, scope: str) -> None:
-    """A stream of reports that the key may not read ends alone, and names the scope."""
+    """A report stream without its scope ends alone, and the error names the scope."""
     scopes = {"accounts:read", "segments:read", "lists:read", "tags:read"} - {scope}
     tap = tap_on(account, scopes=scopes)
     chosen = catalog("segment_values_report", "lists")
@@ -265,10 +265,10 @@ def test_a_scope_that_is_missing(tap_on: TapOn, account: Account, scope: str) ->
     assert len(output.ids["lists"]) == len(account.list_ids())
 
 
-def test_what_a_run_waits_for(
+def test_the_log_names_unfinished_streams(
     tap: Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From time to time the log names the streams that are not done, and why they take long."""
+    """The log regularly names the unfinished streams and their remaining requests."""
     monkeypatch.setattr("tap_klaviyo.sync.output.LOG_INTERVAL", -1)
     with caplog.at_level("INFO", logger="tap_klaviyo"):
         read(tap, "segment_values_report", "lists", concurrency=1)
@@ -279,8 +279,8 @@ def test_what_a_run_waits_for(
 
 
 def test_the_log_reports_the_quota(tap: Tap, caplog: pytest.LogCaptureFixture) -> None:
-    """A run says how much of a day's quota it took."""
+    """The log reports the used part of a daily quota."""
     with caplog.at_level("INFO", logger="tap_klaviyo"):
         read(tap, "segment_values_report", "lists")
-    told = [r.getMessage() for r in caplog.records if "a day" in r.getMessage()]
-    assert told == ["6 of 225 requests a day to /api/segment-values-reports used in this run."]
+    logged = [r.getMessage() for r in caplog.records if "a day" in r.getMessage()]
+    assert logged == ["6 of 225 requests a day to /api/segment-values-reports used in this run."]

@@ -1,4 +1,4 @@
-"""A run goes on where the last one was, wherever that one ended."""
+"""A run continues from the state of the previous run, wherever that one ended."""
 
 from __future__ import annotations
 
@@ -22,24 +22,26 @@ def account(**options: Any) -> Account:
     return Account.seeded(**{"seed": 2, "events": 1500, "naming": "both", "now": moment, **options})
 
 
-def test_a_second_run_brings_exactly_what_is_new(tap_on: TapOn) -> None:
-    """Beyond the look-back, the second run has only events that came since, late ones included."""
+def test_a_second_run_reads_exactly_the_new_events(tap_on: TapOn) -> None:
+    """The second run reads the look-back and the events that arrived since."""
     shop = account()
     tap = tap_on(shop)
     first = tap.sync(now=NOW)
-    came = shop.arrive("Opened Email", timestamps=[NOW + 5, NOW + 60, NOW - HOUR + 1], now=NOW + 90)
+    arrived = shop.arrive(
+        "Opened Email", timestamps=[NOW + 5, NOW + 60, NOW - HOUR + 1], now=NOW + 90
+    )
     shop.arrive("Opened Email", timestamps=[NOW - HOUR - 1], now=NOW + 90)
     second = tap.sync(first.state, now=NOW + 100)
     for stream in DEFAULT_STREAMS:
         if stream.metrics:
             expected = set(shop.event_ids(stream.metrics, start=NOW - HOUR, end=NOW + 100))
             assert set(second.ids[stream.name]) == expected
-    assert {event.id for event in came} <= set(second.ids["open"])
-    assert {event.id for event in came} == set(second.ids["open"]) - set(first.ids["open"])
+    assert {event.id for event in arrived} <= set(second.ids["open"])
+    assert {event.id for event in arrived} == set(second.ids["open"]) - set(first.ids["open"])
 
 
-def test_without_a_look_back_nothing_comes_twice(tap_on: TapOn) -> None:
-    """With lookback_window 0 the runs' events are disjoint and together complete."""
+def test_without_a_look_back_nothing_is_read_twice(tap_on: TapOn) -> None:
+    """With lookback_window 0 two runs are disjoint and together complete."""
     shop = account()
     tap = tap_on(shop)
     first = tap.sync(now=NOW, lookback_window=0, sweep_window=0)
@@ -52,16 +54,16 @@ def test_without_a_look_back_nothing_comes_twice(tap_on: TapOn) -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_every_state_resumes_without_loss(tap_on: TapOn, concurrency: int) -> None:
-    """Cut at any STATE line, what came before it and what a new run reads is everything."""
+    """The records before any STATE and those of a run from that STATE are complete."""
     shop = account(events=600)
     tap = tap_on(shop)
     names = ("receive", "open", "clicked_sms")
     options = {"catalog": catalog_of(*names), "page_size": 5, "concurrency": concurrency}
-    whole = tap.sync(now=NOW, **options)
-    boundaries = [place for place, m in enumerate(whole.messages) if m["type"] == "STATE"]
+    complete = tap.sync(now=NOW, **options)
+    boundaries = [place for place, m in enumerate(complete.messages) if m["type"] == "STATE"]
     assert len(boundaries) > 10
     for place in boundaries:
-        before = Output(whole.messages[: place + 1])
+        before = Output(complete.messages[: place + 1])
         after = tap.sync(before.state, now=NOW, lookback_window=0, sweep_window=0, **options)
         for stream in DEFAULT_STREAMS:
             if stream.name in names:
@@ -70,20 +72,20 @@ def test_every_state_resumes_without_loss(tap_on: TapOn, concurrency: int) -> No
 
 
 def test_bookmarks_only_go_forward(tap_on: TapOn) -> None:
-    """From STATE to STATE and from run to run no bookmark goes back, or past the run's start."""
+    """Bookmarks never move back, and never past the start of the run."""
     shop = account(events=600)
     tap = tap_on(shop)
     first = tap.sync(now=NOW, page_size=20)
     second = tap.sync(first.state, now=NOW + 7200, page_size=20)
     states = [m["value"]["bookmarks"] for m in first.of("STATE") + second.of("STATE")]
     for name in EVENT_STREAMS:
-        marks = [b[name]["timestamp"] for b in states if "timestamp" in b.get(name, {})]
-        assert marks == sorted(marks)
-        assert marks[-1] <= NOW + 7200
+        bookmarks = [b[name]["timestamp"] for b in states if "timestamp" in b.get(name, {})]
+        assert bookmarks == sorted(bookmarks)
+        assert bookmarks[-1] <= NOW + 7200
 
 
-def test_events_of_the_future_wait_for_their_time(tap_on: TapOn) -> None:
-    """An event dated after the run's start neither comes nor moves the bookmark until it is due."""
+def test_events_in_the_future_are_read_when_due(tap_on: TapOn) -> None:
+    """An event in the future is not read and does not move the bookmark until it is due."""
     shop = account(events=300)
     (event,) = shop.arrive("Opened Email", timestamps=[NOW + 3 * HOUR], now=NOW)
     tap = tap_on(shop)
@@ -94,8 +96,8 @@ def test_events_of_the_future_wait_for_their_time(tap_on: TapOn) -> None:
     assert event.id in second.ids["open"]
 
 
-def test_a_sweep_finds_what_came_days_late(tap_on: TapOn) -> None:
-    """Once a day the last week is read again; in between only the look-back is."""
+def test_a_sweep_finds_late_events(tap_on: TapOn) -> None:
+    """The last week is read again once a day; in between only the look-back is."""
     shop = account(events=300)
     tap = tap_on(shop)
     state = tap.sync(now=NOW, catalog=catalog_of("open")).state
@@ -109,8 +111,8 @@ def test_a_sweep_finds_what_came_days_late(tap_on: TapOn) -> None:
     assert late.id not in after.ids["open"]
 
 
-def test_a_sweep_after_a_long_pause_reaches_back_from_the_last_one(tap_on: TapOn) -> None:
-    """Events up to a week late are found even if the tap has not run for a month."""
+def test_a_sweep_after_a_long_pause(tap_on: TapOn) -> None:
+    """Events up to a week late are found even if the tap has not run for weeks."""
     shop = account(events=300)
     tap = tap_on(shop)
     state = tap.sync(now=NOW, catalog=catalog_of("open")).state
@@ -119,8 +121,8 @@ def test_a_sweep_after_a_long_pause_reaches_back_from_the_last_one(tap_on: TapOn
     assert late.id in later.ids["open"]
 
 
-def test_the_state_of_singer_ios_tap_is_taken_over(tap_on: TapOn) -> None:
-    """Bookmarks under metric ids or stream names are gone on from, not started over."""
+def test_the_state_of_singer_ios_tap_is_migrated(tap_on: TapOn) -> None:
+    """Bookmarks of singer-io's tap, under metric ids or stream names, are continued."""
     shop = account(naming="new")
     tap = tap_on(shop)
     metric = next(m for m in shop.metrics() if m["name"] == "Received Email")
@@ -137,8 +139,8 @@ def test_the_state_of_singer_ios_tap_is_taken_over(tap_on: TapOn) -> None:
         assert output.state["bookmarks"].keys() == {"receive"}
 
 
-def test_a_metric_that_joins_a_stream_is_read_from_the_start(tap_on: TapOn) -> None:
-    """A bookmark of one metric says nothing of another that the stream has too."""
+def test_a_new_metric_of_a_stream_is_backfilled(tap_on: TapOn) -> None:
+    """A metric that the bookmark does not cover is read from start_date."""
     shop = account(naming="both")
     tap = tap_on(shop)
     old, new = (
@@ -152,8 +154,8 @@ def test_a_metric_that_joins_a_stream_is_read_from_the_start(tap_on: TapOn) -> N
     assert output.state["bookmarks"]["clicked_sms"]["metrics"] == sorted([old, new])
 
 
-def test_end_date_ends_the_reading(tap_on: TapOn) -> None:
-    """Events from end_date on are not read, and the bookmark stands at it."""
+def test_end_date(tap_on: TapOn) -> None:
+    """Events from end_date on are not read, and the bookmark is end_date."""
     shop = account()
     end = datetime.fromtimestamp(NOW - 10 * DAY, timezone.utc).isoformat()
     output = tap_on(shop).sync(now=NOW, end_date=end, catalog=catalog_of("receive"))

@@ -1,4 +1,4 @@
-"""The queries of docs/sql, on the demo's tables, tell what the account holds."""
+"""The queries of docs/sql return what the account has, on the tables of the demo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from sync_runner import NOW, Tap, keyed_exclusions
+from sync_runner import NOW, Tap, exclusions_with_email
 
 from demo.__main__ import OWN_STREAMS, select
 from demo.tables import make_views, table_names
@@ -28,15 +28,15 @@ from tap_klaviyo.streams import STREAMS
 QUERIES = Path(__file__).resolve().parents[2] / "docs" / "sql"
 DAY = 86_400
 SUNDAY_NIGHT = int(datetime(2026, 10, 25, 23, 30, tzinfo=timezone.utc).timestamp())
-ASKED = NOW - 30 * DAY
-"""The moment for which consent is asked."""
+CONSENT_TIME = NOW - 30 * DAY
+"""The time for which the query of consents is run."""
 
 Answer = dict[Any, tuple[Any, ...]]
 
 
 @pytest.fixture(scope="module")
 def shop() -> Account:
-    """An account with everything that a careless query would count wrong."""
+    """An account with data that a careless query would count incorrectly."""
     moment = datetime.fromtimestamp(NOW, timezone.utc)
     account = Account.seeded(5, 4000, "both", moment)
     campaign = next(
@@ -46,41 +46,41 @@ def shop() -> Account:
     )
     first, second, *_ = (message.id for message in campaign.related("campaign-messages"))
     for message in (first, second, second):
-        # Two messages of one campaign to the same person, who opens and clicks again and again.
+        # Two messages of one campaign to one person, who opens and clicks repeatedly.
         for role in ("receive", "open", "click", "unsubscribe"):
-            tell(account, role, {"$message": message, "Email Domain": "Gmail.COM"}, 0)
-    tell(account, "bounce", {"$message": second, "Email Domain": "GMAIL.com"}, 1)
-    # A message of a flow may be called like a campaign.
+            add_event(account, role, {"$message": message, "Email Domain": "Gmail.COM"}, 0)
+    add_event(account, "bounce", {"$message": second, "Email Domain": "GMAIL.com"}, 1)
+    # A flow message may have the name of a campaign.
     named = {"$flow": "FlW001", "$message": "FmS0", "Campaign Name": campaign.attributes["name"]}
-    tell(account, "receive", named, 8)
-    tell(account, "receive", {"$message": second}, 2)
-    tell(account, "receive", {"$message": second}, MISSING)
-    tell(account, "receive", {"$message": second}, MISSING)
+    add_event(account, "receive", named, 8)
+    add_event(account, "receive", {"$message": second}, 2)
+    add_event(account, "receive", {"$message": second}, MISSING)
+    add_event(account, "receive", {"$message": second}, MISSING)
     for _ in range(2):
-        # What is known of these is no more than that they were two.
-        tell(account, "receive", {"Email Domain": "example.org"}, 9)
-    tell(account, "subscribe_list", {}, 3)
+        # These two events have no message and no profile.
+        add_event(account, "receive", {"Email Domain": "example.org"}, 9)
+    add_event(account, "subscribe_list", {}, 3)
     for role in ("subscribe_list", "unsubscribe_list"):
         for late in (0, 3600):
-            tell(account, role, {"List": "Night owls"}, 3, SUNDAY_NIGHT + late)
-    tell(account, "unsubscribe", {}, 4, ASKED - 60)
-    tell(account, "subscribe_email", {}, 4, ASKED - 60)
-    tell(account, "unsubscribe", {}, 5, ASKED - 60)
-    tell(account, "subscribe_email", {}, 5, ASKED - 59)
-    tell(account, "subscribe_email", {}, 6, ASKED - 1)
-    tell(account, "unsubscribe", {}, 6, ASKED)
-    tell(account, "consent_sms", {}, 4, ASKED - 90)
+            add_event(account, role, {"List": "Night owls"}, 3, SUNDAY_NIGHT + late)
+    add_event(account, "unsubscribe", {}, 4, CONSENT_TIME - 60)
+    add_event(account, "subscribe_email", {}, 4, CONSENT_TIME - 60)
+    add_event(account, "unsubscribe", {}, 5, CONSENT_TIME - 60)
+    add_event(account, "subscribe_email", {}, 5, CONSENT_TIME - 59)
+    add_event(account, "subscribe_email", {}, 6, CONSENT_TIME - 1)
+    add_event(account, "unsubscribe", {}, 6, CONSENT_TIME)
+    add_event(account, "consent_sms", {}, 4, CONSENT_TIME - 90)
     return account
 
 
-def tell(
+def add_event(
     account: Account,
     role: str,
     properties: dict[str, Any],
     profile: int,
     timestamp: int = NOW - 40 * DAY,
 ) -> None:
-    """An event happens."""
+    """Adds an event to the account."""
     names = [metric.attributes["name"].casefold() for metric in account.log.metrics]
     account.log.payloads.append(Payload(json.dumps({**properties, "by": "hand"}).encode()[1:]))
     number = names.index(NATIVE[role][-1].casefold())
@@ -92,7 +92,7 @@ def tell(
 def database(
     shop: Account, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The demo's tables of the account, and beside them those of a target that only appends."""
+    """The demo's tables of the account, and the tables of a target that only appends."""
     own = parse_metric_streams({"metric_streams": OWN_STREAMS})
     catalog = build_catalog([*STREAMS, *own])
     select(catalog)
@@ -105,7 +105,7 @@ def database(
         with (data / f"{message['stream']}.jsonl").open("a") as file:
             file.write(2 * f"{json.dumps(message['record'])}\n")
     with duckdb.connect() as connection:
-        # Far from UTC, so that no day is right by chance.
+        # A time zone far from UTC, so that no day is correct by chance.
         connection.execute("set timezone = 'Pacific/Kiritimati'")
         make_views(connection, data, catalog)
         connection.execute("create schema appended")
@@ -116,7 +116,7 @@ def database(
 
 
 def events(account: Account, role: str, owner: str = "Klaviyo") -> Iterator[Event]:
-    """What a run at NOW can know of the events of a metric, in the account's own words."""
+    """The events of a metric in the account before NOW."""
     names = {name.casefold() for name in NATIVE.get(role, (role,))}
     for metric in account.log.metrics:
         integration = metric.attributes["integration"] or {"name": None}
@@ -126,17 +126,17 @@ def events(account: Account, role: str, owner: str = "Klaviyo") -> Iterator[Even
 
 
 def person(event: Event) -> str:
-    """Whom an event is about."""
+    """The profile id of an event, or a unique name."""
     return event.profile.id if event.profile else f"nobody but {event.id}"
 
 
-def share(part: int, whole: int, digits: int) -> float | None:
-    """A part in percent."""
-    return round(100 * part / whole, digits) if whole else None
+def percent(part: int, total: int, digits: int) -> float | None:
+    """A part of a total in percent."""
+    return round(100 * part / total, digits) if total else None
 
 
 def campaign_funnel(account: Account) -> Answer:
-    """People by campaign and by what they did."""
+    """The expected rows of campaign_funnel."""
     campaign_of = {
         message.id: campaign
         for campaign in account.collections["campaign"]
@@ -159,14 +159,14 @@ def campaign_funnel(account: Account) -> Answer:
             campaign.attributes["name"],
             date.fromisoformat(campaign.attributes["send_time"][:10]),
             *(sent, delivered, opened, clicked, unsubscribed, bounced),
-            *(share(part, delivered, 1) for part in (opened, clicked, unsubscribed)),
-            share(bounced, sent, 1),
+            *(percent(part, delivered, 1) for part in (opened, clicked, unsubscribed)),
+            percent(bounced, sent, 1),
         )
     return answer
 
 
 def list_growth(account: Account) -> Answer:
-    """Who joined and who left, by list and Monday."""
+    """The expected rows of list_growth."""
     changes: dict[str, Counter[Any]] = {}
     for role in ("subscribe_list", "unsubscribe_list"):
         changes[role] = Counter()
@@ -179,15 +179,15 @@ def list_growth(account: Account) -> Answer:
 
 
 def deliverability(account: Account) -> Answer:
-    """Emails by domain and by what became of them."""
+    """The expected rows of deliverability."""
     found: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
     for role in ("receive", "bounce", "drop", "mark_as_spam"):
         for event in events(account, role):
-            told = event.payload.properties
+            properties = event.payload.properties
             known = event.profile is not None and not event.profile.deleted
             address = (event.profile.attributes["email"] or "") if known else ""
-            domain = told.get("Email Domain") or address.rpartition("@")[2] or "(unknown)"
-            found[domain.lower()][role].add((person(event), told.get("$message", event.id)))
+            domain = properties.get("Email Domain") or address.rpartition("@")[2] or "(unknown)"
+            found[domain.lower()][role].add((person(event), properties.get("$message", event.id)))
     answer: Answer = {}
     for domain, emails in found.items():
         sent = len(emails["receive"] | emails["bounce"])
@@ -195,14 +195,18 @@ def deliverability(account: Account) -> Answer:
         bounced, complaints = len(emails["bounce"]), len(emails["mark_as_spam"])
         answer[domain] = (
             *(sent, delivered, bounced, len(emails["drop"]), complaints),
-            *(share(delivered, sent, 2), share(bounced, sent, 2), share(complaints, delivered, 2)),
+            *(
+                percent(delivered, sent, 2),
+                percent(bounced, sent, 2),
+                percent(complaints, delivered, 2),
+            ),
         )
     return answer
 
 
 def consent_at(account: Account) -> Answer:
-    """The last word of each person before ASKED, and the suppression that was in force."""
-    words: dict[str, dict[str, tuple[int, str]]] = {"email": {}, "sms": {}}
+    """The expected rows of consent_at: the latest consent and suppression of each profile."""
+    consents: dict[str, dict[str, tuple[int, str]]] = {"email": {}, "sms": {}}
     for channel, role, consent in (
         ("email", "subscribe_email", "SUBSCRIBED"),
         ("email", "unsubscribe", "UNSUBSCRIBED"),
@@ -210,29 +214,30 @@ def consent_at(account: Account) -> Answer:
         ("sms", "unsubscribe_sms", "UNSUBSCRIBED"),
     ):
         for event in events(account, role):
-            if event.profile and event.timestamp < ASKED:
-                word, known = (event.timestamp, consent), words[channel].get(event.profile.id)
-                words[channel][event.profile.id] = max(word, known or word)
+            if event.profile and event.timestamp < CONSENT_TIME:
+                latest = (event.timestamp, consent)
+                known = consents[channel].get(event.profile.id)
+                consents[channel][event.profile.id] = max(latest, known or latest)
     reasons = {}
-    for id in keyed_exclusions(account):
+    for id in exclusions_with_email(account):
         entries = [
             (datetime.fromisoformat(entry["timestamp"]).timestamp(), entry["reason"])
             for entry in suppressed(account.collections["profile"][id])
         ]
-        if before := [entry for entry in entries if entry[0] < ASKED]:
+        if before := [entry for entry in entries if entry[0] < CONSENT_TIME]:
             reasons[id] = max(before)[1]
     return {
         id: (
-            words["email"].get(id, (0, None))[1],
+            consents["email"].get(id, (0, None))[1],
             reasons.get(id),
-            words["sms"].get(id, (0, None))[1],
+            consents["sms"].get(id, (0, None))[1],
         )
-        for id in {*words["email"], *words["sms"], *reasons}
+        for id in {*consents["email"], *consents["sms"], *reasons}
     }
 
 
 def revenue_by_flow(account: Account) -> Answer:
-    """Orders and what they were worth, by the flow whose message is credited."""
+    """The expected rows of revenue_by_flow."""
     orders: dict[str, list[Decimal]] = defaultdict(list)
     for event in events(account, "Placed Order", "Shopify"):
         for flow in flows_of(event.payload.message) if event.payload.message else ():
@@ -255,14 +260,14 @@ TRUTHS: dict[str, tuple[Callable[[Account], Answer], tuple[str, ...]]] = {
     "consent_at": (consent_at, ("profile_id",)),
     "revenue_by_flow": (revenue_by_flow, ("flow_id",)),
 }
-"""For each query the truth, and the columns that tell its rows apart."""
+"""For each query the function of its expected rows, and the key columns."""
 
 
-def ask(database: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
-    """The answer to a query, whose day, if it has one, is ASKED."""
+def run_query(database: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
+    """The rows of a query; the date of consent_at is set to CONSENT_TIME."""
     query = (QUERIES / f"{name}.sql").read_text("utf-8")
     if name == "consent_at":
-        moment = datetime.fromtimestamp(ASKED, timezone.utc).isoformat()
+        moment = datetime.fromtimestamp(CONSENT_TIME, timezone.utc).isoformat()
         query, changes = re.subn(
             "select .* as moment", f"select timestamptz '{moment}' as moment", query
         )
@@ -272,8 +277,8 @@ def ask(database: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
 
-def test_every_query_is_held_to_the_truth() -> None:
-    """No query is without a truth, and the list of queries names them all."""
+def test_every_query_is_tested() -> None:
+    """Every query has expected rows and is listed in the README of docs/sql."""
     names = {file.stem for file in QUERIES.glob("*.sql")}
     assert names == TRUTHS.keys()
     listed = re.findall(r"\]\((\w+)\.sql\)", (QUERIES / "README.md").read_text("utf-8"))
@@ -282,13 +287,11 @@ def test_every_query_is_held_to_the_truth() -> None:
 
 @pytest.mark.parametrize("schema", ["main", "appended"])
 @pytest.mark.parametrize("name", TRUTHS)
-def test_a_query_tells_the_truth(
-    database: duckdb.DuckDBPyConnection, shop: Account, name: str, schema: str
-) -> None:
-    """Its rows are what the account holds, even where each row has been loaded twice."""
+def test_query(database: duckdb.DuckDBPyConnection, shop: Account, name: str, schema: str) -> None:
+    """A query returns the expected rows, also if each row was loaded twice."""
     database.execute(f"set schema = '{schema}'")
     truth, keys = TRUTHS[name]
-    rows = ask(database, name)
+    rows = run_query(database, name)
     answer = {}
     for row in rows:
         key = tuple(row.pop(key) for key in keys)
@@ -297,21 +300,25 @@ def test_a_query_tells_the_truth(
     expected = truth(shop)
     assert answer.keys() == expected.keys()
     for key, values in expected.items():
-        # Only rates are rounded, and a half may be rounded either way.
+        # Rates are rounded, and halves may be rounded either way.
         assert answer[key] == tuple(
             pytest.approx(value, abs=0.11) if isinstance(value, float) else value
             for value in values
         ), key
 
 
-def test_flows_have_messages_too(shop: Account) -> None:
-    """The account could be counted wrong: part of its emails are those of flows."""
-    told = [event.payload.properties for event in events(shop, "receive")]
-    assert 0 < sum("$flow" in properties for properties in told) < len(told) / 2
+def test_some_emails_belong_to_flows(shop: Account) -> None:
+    """Some emails of the account belong to flows, so that a wrong query would fail."""
+    properties_of_events = [event.payload.properties for event in events(shop, "receive")]
+    assert (
+        0
+        < sum("$flow" in properties for properties in properties_of_events)
+        < len(properties_of_events) / 2
+    )
 
 
 def test_an_order_counts_once_for_each_flow() -> None:
-    """Two messages of a flow may be credited with one order, and two flows with the same."""
+    """An order counts once for each flow, also if two messages of the flow are credited."""
     credits = [{"flow_id": "A"}, {"flow_id": "A"}, {"flow_id": "B"}, {"campaign_id": "C"}]
     with duckdb.connect() as connection:
         connection.execute("create table flows (id text, name text)")
@@ -325,7 +332,7 @@ def test_an_order_counts_once_for_each_flow() -> None:
                 "insert into placed_order values (?, ?, ?)", [id, properties, json.dumps(credits)]
             )
         connection.execute("insert into placed_order values ('5', null, null), ('6', null, '[]')")
-        rows = ask(connection, "revenue_by_flow")
+        rows = run_query(connection, "revenue_by_flow")
     assert [(row["flow"], row["orders"], row["value"]) for row in rows] == [
         ("Welcome", 4, 25),
         ("(deleted)", 4, 25),

@@ -1,4 +1,4 @@
-"""What a sync writes is what the account holds."""
+"""A sync writes exactly what the account has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from sync_runner import EVENT_STREAMS, NOW, Tap, catalog_of, keyed_exclusions, truth
+from sync_runner import EVENT_STREAMS, NOW, Tap, catalog_of, exclusions_with_email, truth
 
 from sandbox.account import Account
 from tap_klaviyo.config.loading import parse_metric_streams
@@ -27,8 +27,8 @@ def account(**options: Any) -> Account:
 
 
 @pytest.mark.parametrize("naming", ["old", "new", "both"])
-def test_every_stream_equals_the_truth(tap_on: TapOn, naming: str) -> None:
-    """In each naming era every stream has just the ids it should, each exactly once."""
+def test_every_stream_is_complete(tap_on: TapOn, naming: str) -> None:
+    """Every stream has exactly the expected ids, with old and new metric names."""
     shop = account(naming=naming)
     output = tap_on(shop).sync(now=NOW)
     assert output.fault is None
@@ -41,10 +41,10 @@ def test_every_stream_equals_the_truth(tap_on: TapOn, naming: str) -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 2, 32])
 @pytest.mark.parametrize("page_size", [7, 100, 1000])
-def test_dense_windows_are_cut_without_loss(
+def test_dense_windows_are_split_without_loss(
     tap_on: TapOn, concurrency: int, page_size: int
 ) -> None:
-    """Whatever page size and number of workers, cutting windows loses and doubles nothing."""
+    """Splitting windows neither loses nor repeats events, with any page size and concurrency."""
     shop = account(events=2000)
     output = tap_on(shop).sync(
         now=NOW, catalog=catalog_of("receive", "open"), concurrency=concurrency, page_size=page_size
@@ -56,8 +56,8 @@ def test_dense_windows_are_cut_without_loss(
             assert set(ids) == truth(shop, stream, NOW)
 
 
-def test_a_burst_of_one_second_is_read_whole(tap_on: TapOn) -> None:
-    """A second with more events than a page holds is walked by cursor, at its edges too."""
+def test_a_dense_second_is_read_completely(tap_on: TapOn) -> None:
+    """A second with more events than a page is read completely, also next to other seconds."""
     shop = account(events=300)
     burst = [NOW - 5000] * 2500 + [NOW - 4999] * 300 + [NOW - 4000] * 1200
     shop.arrive("Received Email", timestamps=burst, now=NOW)
@@ -67,8 +67,8 @@ def test_a_burst_of_one_second_is_read_whole(tap_on: TapOn) -> None:
     assert set(ids) == truth(shop, DEFAULT_STREAMS[0], NOW)
 
 
-def test_a_decoy_metric_is_left_alone(tap_on: TapOn) -> None:
-    """Events of another integration's "Opened Email" are no opens of Klaviyo's."""
+def test_a_metric_of_another_integration_is_not_read(tap_on: TapOn) -> None:
+    """Events of another integration's "Opened Email" are not in the stream `open`."""
     shop = account()
     foreign = set(shop.event_ids(["Opened Email"], integration=None)) - set(
         shop.event_ids(["Opened Email"])
@@ -78,7 +78,7 @@ def test_a_decoy_metric_is_left_alone(tap_on: TapOn) -> None:
     assert not foreign & set(output.ids["open"])
 
 
-def test_a_metric_that_the_account_lacks(tap_on: TapOn, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_metric(tap_on: TapOn, caplog: pytest.LogCaptureFixture) -> None:
     """A stream without a metric has a SCHEMA, no records and one warning with the names."""
     shop = account(without=("Clicked SMS", "Clicked Text Message"))
     output = tap_on(shop).sync(now=NOW, catalog=catalog_of("clicked_sms", "lists"))
@@ -95,8 +95,8 @@ def test_a_metric_that_the_account_lacks(tap_on: TapOn, caplog: pytest.LogCaptur
     assert "'Clicked SMS' or 'Clicked Text Message'" in warnings[0]
 
 
-def test_messages_are_what_singer_wants(tap_on: TapOn) -> None:
-    """SCHEMA comes before RECORD, records fit it, and a STATE closes the run."""
+def test_messages_follow_the_singer_specification(tap_on: TapOn) -> None:
+    """SCHEMA precedes RECORD, records fit it, and a STATE ends the run."""
     output = tap_on(account(events=1000)).sync(now=NOW)
     schemas: dict[str, Any] = {}
     for message in output.messages:
@@ -110,10 +110,10 @@ def test_messages_are_what_singer_wants(tap_on: TapOn) -> None:
 
 
 def test_an_event_record_has_the_profile_and_the_metric(tap_on: TapOn) -> None:
-    """An event carries its ids and, embedded, its profile and its metric."""
+    """An event record has its profile and its metric embedded, and their ids."""
     output = tap_on(account()).sync(now=NOW, catalog=catalog_of("open"))
-    whole = [record for record in output.records("open") if record["profile"]]
-    record = next(r for r in whole if "email" in r["profile"][0])
+    with_profile = [record for record in output.records("open") if record["profile"]]
+    record = next(r for r in with_profile if "email" in r["profile"][0])
     assert record["type"] == "event"
     assert record["profile"][0]["id"] == record["profile_id"]
     assert record["metric"][0]["id"] == record["metric_id"]
@@ -122,8 +122,8 @@ def test_an_event_record_has_the_profile_and_the_metric(tap_on: TapOn) -> None:
     assert record["datetime"] == moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def test_a_stream_of_the_users_own_tells_what_is_credited(tap_on: TapOn) -> None:
-    """Orders come with the name of their metric and, if selected, with what brought them about."""
+def test_attributions_of_a_user_defined_stream(tap_on: TapOn) -> None:
+    """Events of a user-defined stream have their metric's name and, if selected, attributions."""
     shop = account()
     own = {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
     streams = parse_metric_streams({"metric_streams": own})
@@ -145,8 +145,8 @@ def test_a_stream_of_the_users_own_tells_what_is_credited(tap_on: TapOn) -> None
     assert credited <= set(shop.ids("flow"))
 
 
-def test_campaign_messages_have_their_definition_at_the_top(tap_on: TapOn) -> None:
-    """Label, channel, content and render options stand where older revisions had them."""
+def test_campaign_messages_are_flattened(tap_on: TapOn) -> None:
+    """Label, channel, content and render options are top-level fields of a campaign message."""
     output = tap_on(account()).sync(now=NOW, catalog=catalog_of("campaigns"))
     messages = [m for record in output.records("campaigns") for m in record["campaign-messages"]]
     assert {message["channel"] for message in messages} == {"email", "sms", "mobile_push"}
@@ -158,17 +158,17 @@ def test_campaign_messages_have_their_definition_at_the_top(tap_on: TapOn) -> No
     assert any(record["tags"] for record in output.records("campaigns"))
 
 
-def test_odd_dates_of_campaigns_become_utc(tap_on: TapOn) -> None:
-    """A blank in place of the T, or a fraction of a second, is a date like any other."""
+def test_unusual_dates_of_campaigns_become_utc(tap_on: TapOn) -> None:
+    """Dates with a blank instead of the T, or with fractions, are converted to UTC."""
     output = tap_on(account(odd_dates=True)).sync(now=NOW, catalog=catalog_of("campaigns"))
     dates = [record["created_at"] for record in output.records("campaigns")]
     assert all(date.endswith("Z") and "T" in date for date in dates)
 
 
-def test_an_exclusion_tells_its_latest_suppression(tap_on: TapOn) -> None:
-    """Reason and timestamp are those of the newest of all suppressions."""
+def test_an_exclusion_has_its_latest_suppression(tap_on: TapOn) -> None:
+    """Reason and timestamp of an exclusion are those of its newest suppression."""
     shop = account()
-    for identifier in sorted(keyed_exclusions(shop))[:3]:
+    for identifier in sorted(exclusions_with_email(shop))[:3]:
         shop.suppress(identifier, "SPAM_COMPLAINT", timestamp=NOW - 60)
         shop.suppress(identifier, "HARD_BOUNCE", timestamp=NOW - 10**7)
     output = tap_on(shop).sync(now=NOW, catalog=catalog_of("global_exclusions"))
@@ -187,7 +187,7 @@ def test_an_exclusion_tells_its_latest_suppression(tap_on: TapOn) -> None:
 def test_exclusions_without_an_email_are_named(
     tap_on: TapOn, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A suppressed profile without an email cannot be keyed: it is counted and named by id."""
+    """A suppressed profile without an email has no key: it is counted and named by id."""
     shop = account()
     output = tap_on(shop).sync(now=NOW, catalog=catalog_of("global_exclusions"))
     missing = set(shop.suppressed_profiles()) - set(output.ids["global_exclusions"])
@@ -197,26 +197,26 @@ def test_exclusions_without_an_email_are_named(
     assert all(identifier in warning for identifier in missing)
 
 
-def test_deselecting_the_profile_shows_in_the_bytes(tap_on: TapOn) -> None:
-    """What is not selected is not asked for."""
+def test_deselecting_the_profile_saves_bytes(tap_on: TapOn) -> None:
+    """Deselected fields are not requested."""
     tap = tap_on(account())
     catalog = json.loads(json.dumps(catalog_of("open")))
     tap.sync(now=NOW, catalog=catalog)
-    whole = sum(seen.sent for seen in tap.box.requests if "events" in seen.path)
+    all_fields = sum(seen.sent for seen in tap.box.requests if "events" in seen.path)
     tap.box.requests.clear()
     for entry in catalog["streams"][0]["metadata"]:
         if entry["breadcrumb"][:2] in (["properties", "profile"], ["properties", "metric"]):
             entry["metadata"]["selected"] = False
     output = tap.sync(now=NOW, catalog=catalog)
     without = sum(seen.sent for seen in tap.box.requests if "events" in seen.path)
-    assert without < 0.6 * whole
+    assert without < 0.6 * all_fields
     assert "profile" not in output.records("open")[0]
     assert any(record["profile_id"] for record in output.records("open"))
     assert not any("include" in dict(seen.query) for seen in tap.box.requests)
 
 
 def test_replication_method_can_be_overridden(tap_on: TapOn) -> None:
-    """An event stream that the user wants in full is read from start_date, without a bookmark."""
+    """An event stream with FULL_TABLE is read from start_date, without a bookmark."""
     tap = tap_on(account())
     catalog = json.loads(json.dumps(catalog_of("open")))
     catalog["streams"][0]["metadata"][0]["metadata"]["replication-method"] = "FULL_TABLE"
@@ -227,8 +227,8 @@ def test_replication_method_can_be_overridden(tap_on: TapOn) -> None:
     assert set(second.ids["open"]) >= set(first.ids["open"])
 
 
-def test_the_registry_is_whole() -> None:
-    """Each stream has a schema with its keys and replication key, and an entry in the catalog."""
+def test_the_registry_is_complete() -> None:
+    """Each stream has a schema with its keys, and a catalog entry."""
     entries = {entry["tap_stream_id"]: entry for entry in build_catalog()["streams"]}
     for stream in STREAMS:
         properties = load_schema(stream.schema)["properties"]

@@ -1,4 +1,4 @@
-"""`activate_version`: a target may drop what a whole reading of a stream has not brought again."""
+"""`activate_version`: targets can delete rows that a complete read did not contain."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def account() -> Account:
 
 
 def versions(output: Output, stream: str) -> list[Any]:
-    """The versions of a stream's records, None for one that has none."""
+    """The versions of a stream's records, None without a version."""
     records = [message for message in output.of("RECORD") if message["stream"] == stream]
     return [message.get("version") for message in records]
 
 
 def activated(output: Output) -> dict[str, int]:
-    """The version that was activated of each stream, once and behind all of its records."""
+    """The activated version of each stream, checked to be once and after all its records."""
     messages = [message for message in output.messages if message["type"] != "STATE"]
     found: dict[str, int] = {}
     for place, message in enumerate(messages):
@@ -41,15 +41,15 @@ def activated(output: Output) -> dict[str, int]:
     return found
 
 
-def test_each_stream_that_is_read_whole_has_one_version(tap_on: TapOn) -> None:
-    """Its records all bear the version that is activated behind them; others bear none."""
-    several = catalog_of(*BY_NAME)
-    output = tap_on(account()).sync(catalog=several, start_date="2026-06-01", **ON)
-    whole = {one.name for one in STREAMS if one.replication_method == "FULL_TABLE"}
+def test_each_full_table_stream_has_one_version(tap_on: TapOn) -> None:
+    """Records of full-table streams have the version that is activated; others have none."""
+    catalog = catalog_of(*BY_NAME)
+    output = tap_on(account()).sync(catalog=catalog, start_date="2026-06-01", **ON)
+    full_table = {one.name for one in STREAMS if one.replication_method == "FULL_TABLE"}
     assert output.fault is None
-    assert activated(output) == dict.fromkeys(whole, NOW)
+    assert activated(output) == dict.fromkeys(full_table, NOW)
     for stream in STREAMS:
-        expected = {NOW} if stream.name in whole else {None}
+        expected = {NOW} if stream.name in full_table else {None}
         assert {*versions(output, stream.name)} == expected, stream.name
 
 
@@ -61,7 +61,7 @@ def test_without_the_setting_there_are_no_versions(tap_on: TapOn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "method", "whole"),
+    ("name", "method", "has_version"),
     [
         ("open", "FULL_TABLE", False),
         ("open", "INCREMENTAL", False),
@@ -73,16 +73,16 @@ def test_without_the_setting_there_are_no_versions(tap_on: TapOn) -> None:
     ],
 )
 def test_the_users_replication_method_decides(
-    tap_on: TapOn, name: str, method: str, whole: bool
+    tap_on: TapOn, name: str, method: str, has_version: bool
 ) -> None:
-    """Members have none if they are not read in full; events never, as start_date bounds them."""
+    """Incremental streams have no version; event streams never have one."""
     output = tap_on(account()).sync(catalog=catalog_of(name, method=method), page_size=20, **ON)
-    assert activated(output) == ({name: NOW} if whole else {})
-    assert {*versions(output, name)} == {NOW if whole else None}
+    assert activated(output) == ({name: NOW} if has_version else {})
+    assert {*versions(output, name)} == {NOW if has_version else None}
 
 
-def test_a_stream_that_has_become_empty(tap_on: TapOn) -> None:
-    """Nothing is a whole reading too: the target may drop all rows."""
+def test_an_empty_stream(tap_on: TapOn) -> None:
+    """An empty stream is activated, so that the target can delete all rows."""
     shop = account()
     for kind in ("webhook", "coupon"):
         for identifier in shop.ids(kind):
@@ -121,7 +121,7 @@ def test_a_stream_that_has_become_empty(tap_on: TapOn) -> None:
 def test_a_stream_that_is_refused_is_not_activated(
     tap_on: TapOn, fault: str, path: str, at: int, options: dict[str, Any], partial: set[str]
 ) -> None:
-    """What was read in part keeps its old rows, and so do its children; the others are whole."""
+    """A partially read stream and its children are not activated; the others are."""
     names = {
         *("tags", "lists", "list_members", "segment_members", "flow_actions", "flow_messages"),
         *("campaigns", "reviews"),
@@ -139,7 +139,7 @@ def test_a_stream_that_is_refused_is_not_activated(
 def test_a_run_that_fails_activates_nothing_unfinished(
     tap_on: TapOn, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], path: str, at: int
 ) -> None:
-    """When a fault does not pass, only what was complete before is activated."""
+    """Only complete streams are activated in a run that fails."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     tap = tap_on(account())
     tap.box.faults.add(path=path, at=at, times=None, **fault)
@@ -155,7 +155,7 @@ def test_a_run_that_fails_activates_nothing_unfinished(
 def test_a_run_that_is_stopped_activates_nothing_unfinished(
     tap_on: TapOn, name: str, concurrency: int
 ) -> None:
-    """A signal in the middle of a stream leaves the rows of the target as they are."""
+    """A stream that is stopped by a signal is not activated."""
     tap = tap_on(account())
     catalog = catalog_of(name, method="FULL_TABLE")
     output = tap.sync(
@@ -170,20 +170,20 @@ def test_a_run_that_is_stopped_activates_nothing_unfinished(
     assert output.messages[-1]["type"] == "STATE"
 
 
-def test_a_stop_keeps_what_was_complete(tap_on: TapOn) -> None:
-    """A stream that was complete before the signal is activated; the one in hand is not."""
+def test_a_complete_stream_is_activated_before_a_stop(tap_on: TapOn) -> None:
+    """A stream that was complete before the signal is activated; an unfinished one is not."""
 
-    def in_hand(message: Message) -> bool:
+    def is_tag(message: Message) -> bool:
         return message["type"] == "RECORD" and message["stream"] == "tags"
 
     catalog = catalog_of("lists", "tags")
-    output = tap_on(account()).sync(catalog=catalog, concurrency=1, stop_at=in_hand, **ON)
+    output = tap_on(account()).sync(catalog=catalog, concurrency=1, stop_at=is_tag, **ON)
     assert activated(output) == {"lists": NOW}
     assert output.ids["tags"]
 
 
-def test_a_parent_that_is_gone_leaves_its_children_whole(tap_on: TapOn) -> None:
-    """Members of a list deleted meanwhile are no more, so what was read is all there is."""
+def test_children_of_a_deleted_parent(tap_on: TapOn) -> None:
+    """Children are activated if a parent was deleted during the run."""
     shop = account()
     gone = shop.ids("list")[0]
     tap = tap_on(shop)
@@ -195,7 +195,7 @@ def test_a_parent_that_is_gone_leaves_its_children_whole(tap_on: TapOn) -> None:
 
 
 def test_children_wait_for_the_last_of_their_parents(tap_on: TapOn) -> None:
-    """Children that are all read are not whole as long as a slow page may bring more parents."""
+    """Children are not activated before the last page of their parents was read."""
     tap = tap_on(account())
     tap.box.faults.add("drip", path="/api/forms", times=None, pieces=2, seconds=0.05)
     output = tap.sync(catalog=catalog_of("form_versions"), page_size=5, **ON)
@@ -203,14 +203,14 @@ def test_children_wait_for_the_last_of_their_parents(tap_on: TapOn) -> None:
     assert_complete(tap.box.account, output, "form_versions")
 
 
-def test_records_without_a_key_do_not_hold_a_version_back(tap_on: TapOn) -> None:
-    """Suppressed profiles that cannot be rows are none the next time either."""
+def test_records_without_a_key_do_not_prevent_activation(tap_on: TapOn) -> None:
+    """A stream with records without a key is activated."""
     output = tap_on(account()).sync(catalog=catalog_of("global_exclusions"), **ON)
     assert activated(output) == {"global_exclusions": NOW}
 
 
 def test_the_next_run_has_the_next_version(tap_on: TapOn) -> None:
-    """Versions grow from run to run, so that the later one counts."""
+    """Each run has a higher version than the one before."""
     tap = tap_on(account())
     catalog = catalog_of("webhooks")
     first = tap.sync(now=NOW, catalog=catalog, activate_version=True)
