@@ -1,4 +1,4 @@
-"""What the integration tests share: programs, a database server and an account."""
+"""Shared fixtures of the integration tests: programs, a database server and an account."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from external_programs import CHECKOUT, ready
 from postgres import Server, find_programs, serving
-from sandbox_account import Shop, open_shop
+from sandbox_account import SandboxAccount, serve_account
 
-_NOT_IN_A_CLONE = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist")
+_IGNORED = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this folder are integration tests."""
+    """Marks all tests of this folder as integration tests."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.integration)
@@ -25,15 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def environment() -> Callable[[str], Path]:
-    """Gives the folder of a program's commands, in an environment of its own."""
+    """Returns the `bin` folder of a program's own environment."""
     return ready
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout, since installing from it leaves traces."""
+    """A copy of the checkout, because an installation writes files into it."""
     copy = tmp_path_factory.mktemp("clone")
-    shutil.copytree(CHECKOUT, copy, ignore=_NOT_IN_A_CLONE, dirs_exist_ok=True)
+    shutil.copytree(CHECKOUT, copy, ignore=_IGNORED, dirs_exist_ok=True)
     return copy
 
 
@@ -43,14 +43,14 @@ def postgres() -> Iterator[Server]:
     programs = find_programs()
     if programs is None:
         reason = "PostgreSQL is not installed (initdb is neither on the PATH nor in Debian's)"
-        # Where nobody looks, a test that is left out is a test that fails.
+        # In CI a missing program is a failure, because skipped tests are not noticed.
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
     with serving(programs) as server:
         yield server
 
 
 @pytest.fixture
-def shop() -> Iterator[Shop]:
-    """A small account that is being served."""
-    with open_shop() as opened:
+def klaviyo() -> Iterator[SandboxAccount]:
+    """A small account that is served."""
+    with serve_account() as opened:
         yield opened

@@ -1,7 +1,7 @@
-"""Other people's programs, each in an environment of its own, and a way to run any program.
+"""External programs, each in its own virtual environment, and functions that run programs.
 
-The environments lie in `.envs` of the checkout and are kept for the next run. No two of these
-programs could share one, and none could share the tap's: their dependencies exclude each other.
+The environments are in `.envs` of the checkout and are reused by the next run. The programs cannot
+share an environment, because their dependencies conflict.
 """
 
 from __future__ import annotations
@@ -26,18 +26,20 @@ REQUIREMENTS = {
     "target-postgres-pipelinewise": "pipelinewise-target-postgres==2.1.2",
 }
 
-_DEVELOPERS_OWN = ("TAP_KLAVIYO_", "MELTANO_", "PG", "PYTHON", "VIRTUAL_ENV")
+_REMOVED_VARIABLES = ("TAP_KLAVIYO_", "MELTANO_", "PG", "PYTHON", "VIRTUAL_ENV")
 _ENVIRONMENT = {
-    **{name: value for name, value in os.environ.items() if not name.startswith(_DEVELOPERS_OWN)},
+    **{
+        name: value for name, value in os.environ.items() if not name.startswith(_REMOVED_VARIABLES)
+    },
     "NO_PROXY": "127.0.0.1,localhost",
     "no_proxy": "127.0.0.1,localhost",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
-_INSTALLING = 300.0
+_INSTALL_TIMEOUT = 300.0
 
 
 def ready(name: str) -> Path:
-    """The folder of an environment's commands; made unless it is there in the pinned version."""
+    """Returns the `bin` folder of an environment; creates it unless the pinned version exists."""
     folder = CHECKOUT / ".envs" / name
     stamp = folder / "ready"
     installed = REQUIREMENTS[name].replace("-", "_").replace("==", "-")
@@ -49,10 +51,10 @@ def ready(name: str) -> Path:
 
 
 def install(folder: Path, *requirements: str | Path) -> Path:
-    """Make an environment that holds `requirements`; returns the folder of its commands."""
+    """Creates an environment with `requirements`; returns its `bin` folder."""
     run(sys.executable, "-m", "venv", "--clear", folder, cwd=CHECKOUT)
     pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
-    run(*pip, *requirements, cwd=folder, timeout=_INSTALLING)
+    run(*pip, *requirements, cwd=folder, timeout=_INSTALL_TIMEOUT)
     return folder / "bin"
 
 
@@ -63,10 +65,10 @@ def run(
     timeout: float = 120,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, free of the developer's own settings.
+    """Runs a command without the developer's environment variables.
 
-    Raises AssertionError with all that it wrote if its exit code is not `code` (None: any code
-    will do), if it takes more than `timeout` seconds, or if it leaves a process running.
+    Raises AssertionError with the output if the exit code is not `code` (None: any code), if the
+    command takes more than `timeout` seconds, or if it leaves a process running.
     """
     with subprocess.Popen(
         command,
@@ -78,32 +80,32 @@ def run(
         text=True,
         start_new_session=True,
     ) as process:
-        late = False
+        timed_out = False
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
-            late = True
+            timed_out = True
         left = _kill_group(process.pid)
-        if late:
+        if timed_out:
             out, err = process.communicate()
-    told = f"{shlex.join(map(str, command))}\n{out}\n{err}"
-    assert not late, f"not done after {timeout} s: {told}"
-    assert not left, f"left a process running: {told}"
-    assert code in (None, process.returncode), f"exit code {process.returncode}: {told}"
+    output = f"{shlex.join(map(str, command))}\n{out}\n{err}"
+    assert not timed_out, f"not done after {timeout} s: {output}"
+    assert not left, f"left a process running: {output}"
+    assert code in (None, process.returncode), f"exit code {process.returncode}: {output}"
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def pipe(*commands: Sequence[str | Path], cwd: Path) -> str:
-    """Run commands, each reading what the one before it writes; returns what the last one wrote.
+    """Runs commands as a pipeline; returns the stdout of the last one.
 
-    Raises AssertionError if any of them fails, as `run` does.
+    Raises AssertionError if any of them fails, like `run`.
     """
     pipeline = " | ".join(shlex.join(map(str, command)) for command in commands)
     return run("bash", "-o", "pipefail", "-c", pipeline, cwd=cwd).stdout
 
 
 def _kill_group(leader: int) -> bool:
-    """End what is left of a process and its children; returns whether there was anything."""
+    """Kills the remaining processes of a group; returns whether there were any."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""A PostgreSQL server on loopback that lives as long as the tests."""
+"""A PostgreSQL server on loopback for the duration of the tests."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _TIMEOUT = 60
 
 @dataclass(frozen=True)
 class Database:
-    """One database of a running server; anybody on this machine may connect as `USER`."""
+    """One database of a running server; `USER` connects without a password."""
 
     programs: Path
     port: int
     name: str
 
     def rows(self, schema: str, table: str) -> list[dict[str, Any]]:
-        """All rows of a table, as JSON has them; dates with a zone come in UTC."""
+        """All rows of a table as JSON; dates with a time zone are in UTC."""
         query = f'select row_to_json(t) from "{schema}"."{table}" t'
-        return [json.loads(line) for line in self.ask(query).splitlines()]
+        return [json.loads(line) for line in self.execute(query).splitlines()]
 
-    def ask(self, query: str) -> str:
-        """The answer to a query, a line for each row."""
+    def execute(self, query: str) -> str:
+        """Runs a query; returns one line for each row."""
         return subprocess.run(
             [
                 *(str(self.programs / "psql"), "--no-psqlrc", "--tuples-only", "--no-align"),
@@ -56,13 +56,13 @@ class Server:
     port: int
 
     def database(self, name: str) -> Database:
-        """Make an empty database."""
-        Database(self.programs, self.port, "postgres").ask(f'create database "{name}"')
+        """Creates an empty database."""
+        Database(self.programs, self.port, "postgres").execute(f'create database "{name}"')
         return Database(self.programs, self.port, name)
 
 
 def find_programs() -> Path | None:
-    """The folder of PostgreSQL's programs; Debian does not put them on the PATH."""
+    """Finds PostgreSQL's programs, which Debian does not put on the PATH."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     found = shutil.which("initdb") or (debian[-1] if debian else None)
     return Path(found).resolve().parent if found else None
@@ -70,16 +70,16 @@ def find_programs() -> Path | None:
 
 @contextmanager
 def serving(programs: Path) -> Iterator[Server]:
-    """Start a server with an empty cluster, and stop it in the end."""
-    # Not one of pytest's folders: the server, which refuses to be root, could not look into them.
+    """Starts a server with an empty cluster, and stops it at the end."""
+    # Not a folder of pytest: the server does not run as root and cannot read those.
     with tempfile.TemporaryDirectory() as name:
         folder, owner = Path(name), _unprivileged()
         if owner:
             os.chown(folder, owner.pw_uid, owner.pw_gid)
 
-        def ask(program: str, *arguments: str) -> None:
+        def run_program(program: str, *arguments: str) -> None:
             log = folder / f"{program}.log"
-            # To a file, not a pipe: the server inherits it and would hold a pipe open.
+            # A file, not a pipe: the server inherits it and would keep the pipe open.
             with log.open("ab") as out:
                 done = subprocess.run(
                     [programs / program, f"--pgdata={folder / 'data'}", *arguments],
@@ -96,16 +96,18 @@ def serving(programs: Path) -> Iterator[Server]:
 
         port = _free_port()
         options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
-        ask("initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--no-locale")
-        ask("pg_ctl", "start", "--wait", f"--options={options}")
+        run_program(
+            "initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--no-locale"
+        )
+        run_program("pg_ctl", "start", "--wait", f"--options={options}")
         try:
             yield Server(programs, port)
         finally:
-            ask("pg_ctl", "stop", "--wait", "--mode=immediate")
+            run_program("pg_ctl", "stop", "--wait", "--mode=immediate")
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
-    """Who shall run the server in the place of root; None if we are not root."""
+    """The user that runs the server instead of root; None if we are not root."""
     if os.getuid() != 0:
         return None
     known = {entry.pw_name: entry for entry in pwd.getpwall()}

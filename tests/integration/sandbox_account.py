@@ -1,4 +1,4 @@
-"""An account that is being served, and what a sync of it has to bring, in its own words."""
+"""A sandbox account that is served over HTTP, and the expected records of a sync."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ EVENT_STREAMS = {
     "sent_sms": "send_sms",
     "unsubscribed_from_sms": "unsubscribe_sms",
 }
-"""The streams of events, and what the account counts in each."""
+"""The event streams, and the role of their metric in the sandbox."""
 
 KEY_OF = {
     **dict.fromkeys((*EVENT_STREAMS, "campaigns", "lists"), "id"),
     "global_exclusions": "email",
 }
-"""The key of every table."""
+"""The key of each table."""
 
 LOOKBACK = 3600
 _QUIET = 2 * LOOKBACK
@@ -59,25 +59,25 @@ _TIMEOUT = 30
 
 
 @dataclass(frozen=True)
-class Shop:
-    """A small account. Its events end two hours ago, so that no look-back finds them again."""
+class SandboxAccount:
+    """A small account. Its events end two hours ago, outside of any look-back."""
 
     box: Sandbox
 
     @property
     def account(self) -> Account:
-        """Its data."""
+        """The data of the account."""
         return self.box.account
 
-    def furnish(self, folder: Path) -> None:
-        """Put a `config.json` for it and a discovered `catalog.json` into a folder."""
-        known = {"api_key": self.box.key, "base_url": self.box.url, "start_date": "2020-01-01"}
-        (folder / "config.json").write_text(json.dumps(known))
+    def write_files(self, folder: Path) -> None:
+        """Writes `config.json` for the account and a discovered `catalog.json` into a folder."""
+        config = {"api_key": self.box.key, "base_url": self.box.url, "start_date": "2020-01-01"}
+        (folder / "config.json").write_text(json.dumps(config))
         discovered = run(TAP, "--config", "config.json", "--discover", cwd=folder).stdout
         (folder / "catalog.json").write_text(discovered)
 
     def keys(self, start: float = 0, end: float = 4e9) -> Keys:
-        """What belongs into each table, sorted: of events those in `[start, end)`."""
+        """The expected keys of each table, sorted; for events those in `[start, end)`."""
         events = {
             stream: self.account.event_ids(NATIVE[role], start=start, end=end)
             for stream, role in EVENT_STREAMS.items()
@@ -86,17 +86,17 @@ class Shop:
             self.account.collections["profile"][id] for id in self.account.suppressed_profiles()
         ]
         emails = [profile.attributes["email"] for profile in suppressed]
-        other = {
+        other_streams = {
             "campaigns": self.account.campaign_ids(),
             "lists": self.account.list_ids(),
             "global_exclusions": [email for email in emails if email],
         }
-        return {stream: sorted(keys) for stream, keys in (events | other).items()}
+        return {stream: sorted(keys) for stream, keys in (events | other_streams).items()}
 
-    def live_on(self) -> Keys:
-        """Something new for every table: fresh events and late ones, a list, a suppression.
+    def add_data(self) -> Keys:
+        """Adds data for every table: new and late events, a list and a suppression.
 
-        Returns the keys of what is new. Events come under the old and the new name of a metric.
+        Returns the new keys. Events are added to metrics with the old and with the new name.
         """
         before = self.keys()
         now = time.time()
@@ -108,7 +108,7 @@ class Shop:
         return {stream: sorted({*keys} - {*before[stream]}) for stream, keys in self.keys().items()}
 
     def records(self, stream: str) -> dict[str, Record]:
-        """What the API tells of a stream's records, by id: attributes, and what they include."""
+        """The records of a stream by id according to the API: attributes and included resources."""
         if stream == "lists":
             pages = [self._pages("lists", include="tags")]
         elif stream == "campaigns":
@@ -133,7 +133,7 @@ class Shop:
                 if metric["integration"] == "Klaviyo" and metric["name"].casefold() in names
             ]
         return {
-            record["id"]: record for walk in pages for page in walk for record in _records(page)
+            record["id"]: record for result in pages for page in result for record in _records(page)
         }
 
     def _pages(self, path: str, **parameters: str) -> Iterator[Record]:
@@ -156,36 +156,36 @@ class Shop:
 
 
 @contextmanager
-def open_shop(events: int = 2000, **options: Any) -> Iterator[Shop]:
-    """Serve a new account with metrics of either naming era; `options` are those of `Sandbox`."""
+def serve_account(events: int = 2000, **options: Any) -> Iterator[SandboxAccount]:
+    """Serves a new account with old and new metric names; `options` are those of `Sandbox`."""
     now = datetime.fromtimestamp(time.time() - _QUIET, timezone.utc)
     account = Account.seeded(3, events, "both", now, odd_dates=True)
     with Sandbox(account, **options) as box:
-        yield Shop(box)
+        yield SandboxAccount(box)
 
 
-def mark(state: Mapping[str, Any]) -> int:
-    """Up to where a finished run has read: the bookmark that all streams of events share."""
+def bookmark(state: Mapping[str, Any]) -> int:
+    """The bookmark of a finished run, which all event streams share."""
     (moment,) = {bookmark["timestamp"] for bookmark in state["bookmarks"].values()}
     assert isinstance(moment, int)
     return moment
 
 
 def _records(page: Record) -> Iterator[Record]:
-    """The resources of a page in the form of records, with what they are related to embedded."""
-    included = {(other["type"], other["id"]): _flat(other) for other in page["included"]}
+    """The resources of a page as records, with their related resources embedded."""
+    included = {(one["type"], one["id"]): _flatten(one) for one in page["included"]}
     for resource in page["data"]:
-        record = _flat(resource)
-        for name, relation in resource["relationships"].items():
-            if "data" not in relation:
+        record = _flatten(resource)
+        for name, relationship in resource["relationships"].items():
+            if "data" not in relationship:
                 continue
-            data = relation["data"]
-            pointers = data if isinstance(data, list) else [data] if data else []
-            record[name] = [included.get((one["type"], one["id"]), one) for one in pointers]
+            data = relationship["data"]
+            references = data if isinstance(data, list) else [data] if data else []
+            record[name] = [included.get((one["type"], one["id"]), one) for one in references]
             if not isinstance(data, list):
                 record[f"{name}_id"] = data["id"] if data else None
         yield record
 
 
-def _flat(resource: Record) -> Record:
+def _flatten(resource: Record) -> Record:
     return {"type": resource["type"], "id": resource["id"], **resource["attributes"]}

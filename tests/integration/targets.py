@@ -1,4 +1,4 @@
-"""Four targets by different authors: how each is run, and how its tables are read back."""
+"""Four targets of different authors: their settings, and functions that read their tables."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tap_klaviyo.discovery.catalog import build_catalog
 Row = dict[str, Any]
 
 _NAMES = {"__builtins__": {}, "datetime": datetime, "Decimal": float}
-"""What nested values in a CSV file are made of beside literals."""
+"""The names that nested values in a CSV file use besides literals."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One target: its `settings`, and what it has made of a stream, as `rows`.
+    """A target: its `settings`, and `rows`, which reads the table of a stream.
 
-    A target that `upserts` keeps one row for each key, another appends.
+    A target that `upserts` keeps one row for each key; others append.
     """
 
     environment: str
@@ -35,7 +35,7 @@ class Target:
 
 
 def jsonl(folder: Path) -> Target:
-    """A file of JSON lines for each stream."""
+    """One JSON Lines file for each stream."""
 
     def rows(stream: str) -> list[Row]:
         lines = (folder / f"{stream}.jsonl").read_text().splitlines()
@@ -46,17 +46,17 @@ def jsonl(folder: Path) -> Target:
 
 
 def comma_separated(folder: Path) -> Target:
-    """A CSV file for each stream and sync, in which nested values are written as Python would."""
+    """One CSV file for each stream and sync; nested values are Python literals."""
 
     def rows(stream: str) -> list[Row]:
-        kinds = {name: _kinds(child) for name, child in _properties(stream).items()}
+        types = {name: _types(child) for name, child in _properties(stream).items()}
         return [
-            {name: _value(text, kinds[name]) for name, text in row.items()}
+            {name: _value(text, types[name]) for name, text in row.items()}
             for path in sorted(folder.glob(f"{stream}-*.csv"))
             for row in csv.DictReader(path.read_text().splitlines(keepends=True))
         ]
 
-    # It would write over the file of the last sync, whatever `overwrite_behavior` says.
+    # Without the timestamp it overwrites the file of the last sync, despite `overwrite_behavior`.
     settings = {
         "output_path": str(folder),
         "file_naming_scheme": "{stream_name}-{timestamp}.csv",
@@ -66,7 +66,7 @@ def comma_separated(folder: Path) -> Target:
 
 
 def meltanolabs_postgres(database: Database) -> Target:
-    """PostgreSQL by way of the Singer SDK: typed columns, arrays of objects as jsonb[]."""
+    """PostgreSQL with the Singer SDK: typed columns, arrays of objects as jsonb[]."""
     settings = {**_address(database), "database": database.name, "default_target_schema": "shop"}
     return Target(
         "target-postgres-meltanolabs",
@@ -78,7 +78,7 @@ def meltanolabs_postgres(database: Database) -> Target:
 
 
 def pipelinewise_postgres(database: Database) -> Target:
-    """PostgreSQL by way of COPY: dates without a zone, everything nested as jsonb."""
+    """PostgreSQL with COPY: dates without a time zone, nested values as jsonb."""
     settings = {**_address(database), "dbname": database.name, "default_target_schema": "shop"}
     return Target(
         "target-postgres-pipelinewise",
@@ -106,13 +106,13 @@ def _properties(stream: str) -> Row:
     return properties
 
 
-def _kinds(schema: Row) -> set[str]:
-    kinds = schema["type"]
-    return set(kinds) if isinstance(kinds, list) else {kinds}
+def _types(schema: Row) -> set[str]:
+    types = schema["type"]
+    return set(types) if isinstance(types, list) else {types}
 
 
-def _value(text: str, kinds: set[str]) -> Any:
-    """The value of a cell; an empty one stands for null."""
+def _value(text: str, types: set[str]) -> Any:
+    """The value of a cell; an empty cell is null."""
     if text == "":
         return None
-    return text if "string" in kinds else eval(text, _NAMES)
+    return text if "string" in types else eval(text, _NAMES)

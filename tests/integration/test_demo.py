@@ -1,4 +1,4 @@
-"""The demo ends with what it promises, and leaves nothing running."""
+"""The demo prints its results and leaves no process running."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROW = re.compile(r"│ (\w+) +│ +([\d,]+) │ +(?:\+([\d,]+) )?│")
 
 
 def test_demo(environment: Callable[[str], Path], tmp_path: Path) -> None:
-    """The last screen has every table with its rows, those of the second sync, and two answers."""
+    """The output has the rows of every table, the new rows, the chart and the query result."""
     target = environment("target-jsonl") / "target-jsonl"
     folder = tmp_path / "demo"
     options = ("--target", target, "--events", "2000", "--folder", folder)
@@ -31,7 +31,7 @@ def test_demo(environment: Callable[[str], Path], tmp_path: Path) -> None:
         }
     assert {table: rows for table, (rows, _) in shown.items()} == counted
     assert all(counted.values())
-    new = {table: came for table, (_, came) in shown.items() if came}
+    new = {table: added for table, (_, added) in shown.items() if added}
     assert new == {"open": 180, "click": 50, "unsubscribe": 3}
     assert "Opens and clicks a day" in screen
     assert "How did each email campaign do?" in screen
@@ -43,7 +43,7 @@ def test_demo(environment: Callable[[str], Path], tmp_path: Path) -> None:
 
 
 def test_failing_target(tmp_path: Path) -> None:
-    """If the target fails, the demo says where the log is, fails too, and stops the sandbox."""
+    """If the target fails, the demo fails, prints the path of the log and stops the sandbox."""
     options = ("--target", "false", "--events", "500", "--folder", tmp_path)
     done = run(sys.executable, "-m", "demo", *options, cwd=CHECKOUT, code=1)
     assert "The sync failed" in done.stderr

@@ -1,4 +1,4 @@
-"""With `activate_version`, rows of what is no more leave the table or are marked as deleted."""
+"""`activate_version`: rows that no longer exist in Klaviyo are deleted or marked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from external_programs import TAP, run
 from postgres import Server
-from sandbox_account import Shop, open_shop
+from sandbox_account import SandboxAccount, serve_account
 from targets import DATABASES, Row
 
 Environment = Callable[[str], Path]
@@ -23,42 +23,42 @@ _DELETED = "_sdc_deleted_at"
 
 
 @dataclass(frozen=True)
-class StreamSync:
-    """The keys in a table: of the rows that count, and of those marked as deleted."""
+class TableKeys:
+    """The keys of the current rows of a table, and of the rows marked as deleted."""
 
-    living: set[str]
+    current: set[str]
     deleted: set[str]
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """An account, a database, and a way from the one to the other.
+    """An account, a database, and a pipeline between them.
 
-    The target `deletes` rows, or just marks them.
+    The target either `deletes` rows or marks them.
     """
 
-    shop: Shop
+    klaviyo: SandboxAccount
     folder: Path
     target: Path
     rows: Callable[[str], list[Row]]
     deletes: bool
 
     def sync(self) -> None:
-        """`tap | target`; that the tap fails need not stop the target."""
+        """Runs `tap | target`; the target completes even if the tap fails."""
         tap = (TAP, "--config=config.json", "--catalog=catalog.json", "--state=state.json")
-        line = " | ".join(
+        pipeline = " | ".join(
             shlex.join(map(str, command))
             for command in (tap, (self.target, "--config=target.json"))
         )
-        state = run("bash", "-c", line, cwd=self.folder).stdout.splitlines()[-1]
+        state = run("bash", "-c", pipeline, cwd=self.folder).stdout.splitlines()[-1]
         (self.folder / "state.json").write_text(state)
 
-    def table(self, stream: str, key: str = "id") -> StreamSync:
-        """What a table holds."""
+    def table(self, stream: str, key: str = "id") -> TableKeys:
+        """The keys of a table."""
         rows = self.rows(stream)
         deleted = {row[key] for row in rows if row.get(_DELETED)}
         assert len(rows) == len({tuple(row.get(name) for name in _KEYS) for row in rows})
-        return StreamSync({row[key] for row in rows} - deleted, deleted)
+        return TableKeys({row[key] for row in rows} - deleted, deleted)
 
 
 @pytest.fixture(params=["soft", "hard"])
@@ -73,12 +73,12 @@ def warehouse(
     (tmp_path / "target.json").write_text(json.dumps(settings))
     (tmp_path / "state.json").write_text("{}")
     command = environment(target.environment) / target.executable
-    with open_shop(1000) as shop:
-        shop.furnish(tmp_path)
+    with serve_account(1000) as klaviyo:
+        klaviyo.write_files(tmp_path)
         _select(tmp_path / "catalog.json")
         config = json.loads((tmp_path / "config.json").read_text())
         (tmp_path / "config.json").write_text(json.dumps({**config, "activate_version": True}))
-        yield Warehouse(shop, tmp_path, command, target.rows, deletes)
+        yield Warehouse(klaviyo, tmp_path, command, target.rows, deletes)
 
 
 def _select(catalog: Path) -> None:
@@ -89,40 +89,40 @@ def _select(catalog: Path) -> None:
     catalog.write_text(json.dumps(document))
 
 
-def test_what_is_deleted_leaves_the_table(warehouse: Warehouse) -> None:
-    """Lists, members and webhooks that are gone are marked or removed; nothing else is touched."""
-    account = warehouse.shop.account
+def test_deleted_resources_are_deleted_from_the_table(warehouse: Warehouse) -> None:
+    """Deleted lists, members and webhooks are deleted or marked; other rows are unchanged."""
+    account = warehouse.klaviyo.account
     lists, webhooks = {*account.ids("list")}, {*account.ids("webhook")}
     opens = {*account.event_ids(["Opened Email"], end=time.time())}
     warehouse.sync()
-    assert warehouse.table("lists") == StreamSync(lists, set())
-    assert warehouse.table("webhooks") == StreamSync(webhooks, set())
+    assert warehouse.table("lists") == TableKeys(lists, set())
+    assert warehouse.table("webhooks") == TableKeys(webhooks, set())
 
-    gone = next(one for one in account.ids("list") if account.members(one))
-    account.remove("list", gone)
+    deleted = next(one for one in account.ids("list") if account.members(one))
+    account.remove("list", deleted)
     for webhook in webhooks:
         account.remove("webhook", webhook)
-    came = account.add_list("New")
+    added = account.add_list("New")
     warehouse.sync()
 
-    def left(*ids: str) -> set[str]:
+    def marked(*ids: str) -> set[str]:
         return set() if warehouse.deletes else {*ids}
 
-    assert warehouse.table("lists") == StreamSync({*lists, came} - {gone}, left(gone))
-    assert warehouse.table("webhooks") == StreamSync(set(), left(*webhooks))
+    assert warehouse.table("lists") == TableKeys({*lists, added} - {deleted}, marked(deleted))
+    assert warehouse.table("webhooks") == TableKeys(set(), marked(*webhooks))
     members = warehouse.table("list_members", key="list_id")
-    assert members == StreamSync(
-        {one for one in account.ids("list") if account.members(one)}, left(gone)
+    assert members == TableKeys(
+        {one for one in account.ids("list") if account.members(one)}, marked(deleted)
     )
-    assert warehouse.table("open") == StreamSync(opens, set())
+    assert warehouse.table("open") == TableKeys(opens, set())
 
 
-def test_a_partial_reading_deletes_nothing(warehouse: Warehouse) -> None:
-    """Where a stream was refused half-way all its rows stay, and those of its children."""
+def test_a_partial_read_deletes_nothing(warehouse: Warehouse) -> None:
+    """A partially read stream and its children keep all rows."""
     warehouse.sync()
     before = {stream: len(warehouse.rows(stream)) for stream in STREAMS}
-    warehouse.shop.account.remove("list", warehouse.shop.account.ids("list")[0])
-    warehouse.shop.box.faults.add("status", path="/api/lists", at=2, times=None, status=403)
+    warehouse.klaviyo.account.remove("list", warehouse.klaviyo.account.ids("list")[0])
+    warehouse.klaviyo.box.faults.add("status", path="/api/lists", at=2, times=None, status=403)
     warehouse.sync()
     assert {stream: len(warehouse.rows(stream)) for stream in STREAMS} == before
     assert not any(row[_DELETED] for stream in STREAMS for row in warehouse.rows(stream))

@@ -1,4 +1,4 @@
-"""However the tap is installed, it is the same tap."""
+"""Every way of installing the tap gives a working command."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from external_programs import CHECKOUT, install, run
 from tap_klaviyo import __version__
 
 Installed = tuple[Path, list[str | Path]]
-"""Where to be, and what to call."""
+"""The working directory and the command."""
 
 
 @pytest.fixture(scope="module")
 def wheel(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel, built from the checkout."""
-    return _built("wheel", clone, tmp_path_factory.mktemp("wheel"))
+    return _build("wheel", clone, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def sdist(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A source distribution."""
-    return _built("sdist", clone, tmp_path_factory.mktemp("sdist"))
+    return _build("sdist", clone, tmp_path_factory.mktemp("sdist"))
 
 
-def _built(kind: str, clone: Path, folder: Path) -> Path:
-    run(sys.executable, "-m", "build", f"--{kind}", "--outdir", folder, clone, cwd=folder)
+def _build(format_: str, clone: Path, folder: Path) -> Path:
+    run(sys.executable, "-m", "build", f"--{format_}", "--outdir", folder, clone, cwd=folder)
     (built,) = folder.iterdir()
     return built
 
@@ -47,7 +47,7 @@ def _editable(request: pytest.FixtureRequest, folder: Path) -> Installed:
 
 
 def _bare(request: pytest.FixtureRequest, folder: Path) -> Installed:
-    """The checkout as it is, with its dependencies but not itself in the environment."""
+    """The checkout, with only its dependencies installed."""
     python = install(folder / "env", request.getfixturevalue("wheel")) / "python"
     run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "tap-klaviyo", cwd=folder)
     return request.getfixturevalue("clone"), [python, "-m", "tap_klaviyo"]
@@ -67,7 +67,7 @@ def test_installed(
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> None:
-    """Each way of installing gives a command that tells its version and discovers the catalog."""
+    """Each installation has a command that prints its version and the catalog."""
     folder, tap = installed(request, tmp_path)
     assert run(*tap, "--version", cwd=folder).stdout == f"tap-klaviyo {__version__}\n"
     discovered = run(*tap, "--discover", cwd=folder).stdout

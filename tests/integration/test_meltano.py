@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from external_programs import CHECKOUT, TAP, run
-from sandbox_account import LOOKBACK, Shop, mark, open_shop
+from sandbox_account import LOOKBACK, SandboxAccount, bookmark, serve_account
 
 from tap_klaviyo.config.settings import Config
 
@@ -35,7 +35,7 @@ class Project:
     settings: dict[str, str]
 
     def meltano(self, *arguments: str, with_log: bool = False) -> str:
-        """Run Meltano and return its stdout, followed by its stderr if `with_log`."""
+        """Runs Meltano and returns its stdout, followed by its stderr if `with_log`."""
         offline = {
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
             "MELTANO_HUB_URL": _CLOSED_PORT,
@@ -47,7 +47,7 @@ class Project:
         return done.stdout + done.stderr if with_log else done.stdout
 
     def state(self) -> dict[str, Any]:
-        """Return the state that Meltano has stored for the job's pipeline."""
+        """Returns the state that Meltano stored for the pipeline of the job."""
         stored = self.meltano(
             "--environment=dev", "state", "get", "dev:tap-klaviyo-to-target-jsonl"
         )
@@ -55,33 +55,33 @@ class Project:
         return state
 
     def records(self, stream: str) -> list[dict[str, Any]]:
-        """Return the records that the target has written, oldest first."""
+        """Returns the records that the target wrote, oldest first."""
         lines = (self.folder / "output" / f"{stream}.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
 
 @pytest.fixture
-def shop() -> Iterator[Shop]:
-    """An account whose key is searched for in output."""
-    with open_shop(1000, key=KEY) as opened:
+def klaviyo() -> Iterator[SandboxAccount]:
+    """An account with a key that the tests search for in the output."""
+    with serve_account(1000, key=KEY) as opened:
         yield opened
 
 
 @pytest.fixture
-def project(environment: Callable[[str], Path], shop: Shop, tmp_path: Path) -> Project:
-    """A project with the repository's meltano.yml, but with plugins that are installed already."""
+def project(environment: Callable[[str], Path], klaviyo: SandboxAccount, tmp_path: Path) -> Project:
+    """A project with the repository's meltano.yml and with plugins that are already installed."""
     environment("target-jsonl")
     text = re.sub(r" +pip_url: .*\n", "", DEFINITION.read_text())
     for name, command in COMMANDS.items():
         assert f"executable: {name}\n" in text
         text = text.replace(f"executable: {name}\n", f"executable: {command}\n")
     (tmp_path / DEFINITION.name).write_text(text)
-    settings = {"TAP_KLAVIYO_BASE_URL": shop.box.url, "TAP_KLAVIYO_API_KEY": KEY}
+    settings = {"TAP_KLAVIYO_BASE_URL": klaviyo.box.url, "TAP_KLAVIYO_API_KEY": KEY}
     return Project(environment("meltano") / "meltano", tmp_path, settings)
 
 
 def test_definition(environment: Callable[[str], Path], tmp_path: Path) -> None:
-    """Meltano accepts meltano.yml without a warning. The file declares all settings in order."""
+    """Meltano accepts meltano.yml without a warning; the file declares all settings in order."""
     shutil.copy(DEFINITION, tmp_path)
     project = Project(environment("meltano") / "meltano", tmp_path, {})
     assert "warning" not in project.meltano("compile", with_log=True).lower()
@@ -121,7 +121,7 @@ def test_key_is_not_shown(project: Project) -> None:
     assert KEY not in (project.folder / DEFINITION.name).read_text()
 
 
-def test_second_run_continues_from_the_state(project: Project, shop: Shop) -> None:
+def test_second_run_continues_from_the_state(project: Project, klaviyo: SandboxAccount) -> None:
     """The second run writes the selected events that arrived since the first run."""
     definition = project.folder / DEFINITION.name
     definition.write_text(re.sub(r" +select:\n( +- .*\n)+", "", definition.read_text()))
@@ -129,13 +129,13 @@ def test_second_run_continues_from_the_state(project: Project, shop: Shop) -> No
     project.meltano("select", "tap-klaviyo", "lists", "*")
     project.meltano("select", "--exclude", "tap-klaviyo", "open", "profile")
     project.meltano("run", "klaviyo-to-jsonl")
-    first, began = project.records("open"), mark(project.state())
-    assert sorted(record["id"] for record in first) == shop.keys(end=began)["open"]
+    first, first_end = project.records("open"), bookmark(project.state())
+    assert sorted(record["id"] for record in first) == klaviyo.keys(end=first_end)["open"]
     assert {path.stem for path in (project.folder / "output").iterdir()} == {"open", "lists"}
     assert all("profile_id" in record and "profile" not in record for record in first)
 
-    arrived = shop.live_on()["open"]
+    arrived = klaviyo.add_data()["open"]
     project.meltano("run", "klaviyo-to-jsonl")
     second = sorted(record["id"] for record in project.records("open")[len(first) :])
     assert {*arrived} <= {*second}
-    assert second == shop.keys(began - LOOKBACK, mark(project.state()))["open"]
+    assert second == klaviyo.keys(first_end - LOOKBACK, bookmark(project.state()))["open"]

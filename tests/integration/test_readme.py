@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from external_programs import CHECKOUT, REQUIREMENTS, TAP, run
 from postgres import Database
-from sandbox_account import LOOKBACK, Shop, mark, open_shop
+from sandbox_account import LOOKBACK, SandboxAccount, bookmark, serve_account
 from targets import DATABASES, FILES, Target
 
 README = (CHECKOUT / "README.md").read_text()
@@ -22,19 +22,19 @@ DATABASE = Database(Path(), 5432, "warehouse")
 
 
 def _section(heading: str, page: str = README) -> str:
-    """Return the text below a heading, up to the next heading of the same or a higher level."""
+    """Returns the text below a heading, up to the next heading of the same or a higher level."""
     level = len(heading.partition(" ")[0])
     text = re.split(rf"^{re.escape(heading)}$", page, flags=re.M)[1]
     return re.split(rf"^#{{1,{level}}} ", text, flags=re.M)[0]
 
 
 def _blocks(section: str, language: str) -> list[str]:
-    """Return the code blocks of a section in one language."""
+    """Returns the code blocks of a section in one language."""
     return re.findall(rf"^```{language}\n(.*?)^```", section, re.S | re.M)
 
 
 def _records(folder: Path, stream: str) -> list[dict[str, Any]]:
-    """Return the records that target-jsonl wrote for a stream, oldest file first."""
+    """Returns the records that target-jsonl wrote for a stream, oldest file first."""
     paths = sorted(folder.glob(f"{stream}*.jsonl"))
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
@@ -66,31 +66,31 @@ def test_first_sync(clone: Path, commands: Path, tmp_path: Path) -> None:
     folder.mkdir()
     path = f"{home / 'tap-klaviyo' / 'bin'}:{commands}:{os.environ['PATH']}"
 
-    def follow(step: str, place: Path = folder) -> None:
+    def run_step(step: str, place: Path = folder) -> None:
         variables = {"HOME": str(home), "PATH": path}
         run("sh", "-ec", step, cwd=place, timeout=300, environment=variables)
 
-    follow(install, clone)
-    with open_shop(key=configuration["api_key"]) as shop:
-        configuration["base_url"] = shop.box.url
+    run_step(install, clone)
+    with serve_account(key=configuration["api_key"]) as klaviyo:
+        configuration["base_url"] = klaviyo.box.url
         (folder / "config.json").write_text(json.dumps(configuration))
         for step in steps:
-            follow(step)
+            run_step(step)
         entries = json.loads((folder / "my-catalog.json").read_text())["streams"]
         breadcrumbs = [part["breadcrumb"] for part in entries[0]["metadata"]]
         assert all(part["breadcrumb"] in breadcrumbs for part in selection)
-        first_end = mark(json.loads((folder / "state.jsonl").read_text()))
+        first_end = bookmark(json.loads((folder / "state.jsonl").read_text()))
         first = [record["id"] for record in _records(folder, "open")]
-        assert sorted(first) == shop.keys(end=first_end)["open"]
-        arrived = shop.live_on()["open"]
-        follow(resume)
-        second_end = mark(json.loads((folder / "state.jsonl").read_text().splitlines()[-1]))
+        assert sorted(first) == klaviyo.keys(end=first_end)["open"]
+        arrived = klaviyo.add_data()["open"]
+        run_step(resume)
+        second_end = bookmark(json.loads((folder / "state.jsonl").read_text().splitlines()[-1]))
         second = [record["id"] for record in _records(folder, "open")[len(first) :]]
-        assert sorted(second) == shop.keys(first_end - LOOKBACK, second_end)["open"]
+        assert sorted(second) == klaviyo.keys(first_end - LOOKBACK, second_end)["open"]
         assert {*arrived} <= {*second}
 
 
-def test_cron(commands: Path, shop: Shop, tmp_path: Path) -> None:
+def test_cron(commands: Path, klaviyo: SandboxAccount, tmp_path: Path) -> None:
     """The script for cron continues from the target's state and fails if the tap or target fails.
 
     A failed run leaves the confirmed state unchanged, and cron mails the tap's last line.
@@ -100,13 +100,13 @@ def test_cron(commands: Path, shop: Shop, tmp_path: Path) -> None:
     (valid_target,) = re.findall(r"configuration is `(.+?)`", section)
     folder = tmp_path / "klaviyo"
     folder.mkdir()
-    shop.furnish(folder)
+    klaviyo.write_files(folder)
     states = folder / "states.jsonl"
     (folder / "sync.sh").write_text(script.replace("/srv/klaviyo", str(folder)))
     command = line.split(maxsplit=5)[5].replace("/srv/klaviyo", str(folder))
 
-    def sync(code: int = 0, *, key: str = shop.box.key, target: str = valid_target) -> str:
-        """Run the line of the crontab, expect an exit code, and return stdout."""
+    def sync(code: int = 0, *, key: str = klaviyo.box.key, target: str = valid_target) -> str:
+        """Runs the line of the crontab, checks the exit code, and returns stdout."""
         (folder / "target.json").write_text(target.replace("/srv/klaviyo", str(folder)))
         environment = {
             "HOME": str(tmp_path),
@@ -117,20 +117,20 @@ def test_cron(commands: Path, shop: Shop, tmp_path: Path) -> None:
         return done.stdout
 
     def confirmed() -> int:
-        """Return the bookmark in the last state that the target printed."""
-        return mark(json.loads(states.read_text().splitlines()[-1]))
+        """Returns the bookmark in the last state that the target printed."""
+        return bookmark(json.loads(states.read_text().splitlines()[-1]))
 
     sync()
     written = sorted(record["id"] for record in _records(folder / "data", "open"))
-    assert written == shop.keys(end=confirmed())["open"]
+    assert written == klaviyo.keys(end=confirmed())["open"]
     before = states.read_bytes()
-    arrived = shop.live_on()["open"]
+    arrived = klaviyo.add_data()["open"]
     sync(code=1, target="not a configuration")
     assert "Klaviyo does not accept the API key (401)" in sync(code=1, key="pk_wrong")
     assert states.read_bytes() == before
     sync()
     found = {record["id"] for record in _records(folder / "data", "open")}
-    assert sorted(found) == shop.keys(end=confirmed())["open"]
+    assert sorted(found) == klaviyo.keys(end=confirmed())["open"]
     assert {*arrived} <= found
 
 
@@ -147,24 +147,24 @@ def test_meltano(clone: Path, commands: Path) -> None:
     """The commands install the plugins and run the job, without Meltano Hub."""
     (block,) = _blocks(_section("## State and scheduling"), "console")
     key = block.splitlines()[0].split()[-1]
-    with open_shop(key=key) as shop:
+    with serve_account(key=key) as klaviyo:
         settings = {
             "MELTANO_HUB_URL": "http://127.0.0.1:9",
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
             "PATH": f"{commands}:{os.environ['PATH']}",
-            "TAP_KLAVIYO_BASE_URL": shop.box.url,
+            "TAP_KLAVIYO_BASE_URL": klaviyo.box.url,
         }
         run("sh", "-ec", block, cwd=clone, timeout=300, environment=settings)
         found = {record["id"] for record in _records(clone / "output", "lists")}
-        assert sorted(found) == shop.keys()["lists"]
+        assert sorted(found) == klaviyo.keys()["lists"]
 
 
-def test_python_library(shop: Shop, tmp_path: Path) -> None:
-    """The example prints a line for each event of the stream that has happened."""
+def test_python_library(klaviyo: SandboxAccount, tmp_path: Path) -> None:
+    """The example prints one line for each event of the stream."""
     (example,) = _blocks(_section("## Python library"), "python")
-    shop.furnish(tmp_path)
+    klaviyo.write_files(tmp_path)
     printed = run(TAP.with_name("python"), "-c", example, cwd=tmp_path).stdout.splitlines()
-    assert len(printed) == len(shop.keys(end=time.time())["open"]) > 0
+    assert len(printed) == len(klaviyo.keys(end=time.time())["open"]) > 0
 
 
 def test_targets_have_the_tested_versions() -> None:

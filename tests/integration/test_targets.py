@@ -1,4 +1,4 @@
-"""Four targets by different authors take what the tap writes, all of it and nothing twice."""
+"""Four targets of different authors load everything that the tap writes, without duplicates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from typing import Any
 
 import pytest
 from external_programs import TAP, pipe
-from sandbox_account import EVENT_STREAMS, KEY_OF, LOOKBACK, Keys, Shop, mark, open_shop
+from sandbox_account import (
+    EVENT_STREAMS,
+    KEY_OF,
+    LOOKBACK,
+    Keys,
+    SandboxAccount,
+    bookmark,
+    serve_account,
+)
 from targets import DATABASES, FILES, Row, Target
 
 Environment = Callable[[str], Path]
@@ -23,24 +31,24 @@ _DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d
 
 @dataclass(frozen=True)
 class Synced:
-    """Two syncs through one target: what they brought, and what there was to bring.
+    """Two syncs into one target: the loaded keys and the expected ones.
 
-    `first` and `second` are the keys in the tables after each sync, `brought` those in the
-    second's messages; each has its counterpart in the account's own words.
+    `first` and `second` are the keys in the tables after each sync, `written` those in the messages
+    of the second; each has its expected counterpart from the account.
     """
 
-    shop: Shop
+    klaviyo: SandboxAccount
     target: Target
     first: Keys
-    first_truth: Keys
+    expected_first: Keys
     arrived: Keys
-    brought: Keys
-    brought_truth: Keys
+    written: Keys
+    expected_written: Keys
     second: Keys
-    second_truth: Keys
+    expected_second: Keys
 
     def latest(self, stream: str) -> dict[str, Row]:
-        """The rows of a table by key; of those with the same key, the last one."""
+        """The rows of a table by key; the last one of rows with the same key."""
         return {row[KEY_OF[stream]]: row for row in self.target.rows(stream)}
 
 
@@ -50,7 +58,7 @@ def synced(
     environment: Environment,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Synced]:
-    """Runs the tap into the target, lets the account live on, and runs it again."""
+    """Runs the tap into the target, adds data to the account, and runs it again."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param in FILES:
         target = FILES[request.param](folder)
@@ -59,31 +67,33 @@ def synced(
         target = DATABASES[request.param](server.database(request.param))
     command = environment(target.environment) / target.executable
     (folder / "target.json").write_text(json.dumps(target.settings))
-    with open_shop(3000) as shop:
-        shop.furnish(folder)
+    with serve_account(3000) as klaviyo:
+        klaviyo.write_files(folder)
         (folder / "state.json").write_text("{}")
         first = _sync(folder, command)
-        tables, truth = _keys(target), shop.keys(end=mark(first))
-        arrived = shop.live_on()
+        tables, truth = _keys(target), klaviyo.keys(end=bookmark(first))
+        arrived = klaviyo.add_data()
         second = _sync(folder, command)
         yield Synced(
-            shop=shop,
+            klaviyo=klaviyo,
             target=target,
             first=tables,
-            first_truth=truth,
+            expected_first=truth,
             arrived=arrived,
-            brought=_messages(folder),
-            brought_truth=shop.keys(start=mark(first) - LOOKBACK, end=mark(second)),
+            written=_messages(folder),
+            expected_written=klaviyo.keys(start=bookmark(first) - LOOKBACK, end=bookmark(second)),
             second=_keys(target),
-            second_truth=shop.keys(end=mark(second)),
+            expected_second=klaviyo.keys(end=bookmark(second)),
         )
 
 
 def _sync(folder: Path, target: Path) -> dict[str, Any]:
-    """`tap | target`, with a copy of the messages; the state that the target confirmed is kept."""
+    """Runs `tap | target`, and saves a copy of the messages and the confirmed state."""
     tap = (TAP, "--config=config.json", "--catalog=catalog.json", "--state=state.json")
-    written = pipe(tap, ("tee", "messages.jsonl"), (target, "--config=target.json"), cwd=folder)
-    last = written.splitlines()[-1]
+    target_output = pipe(
+        tap, ("tee", "messages.jsonl"), (target, "--config=target.json"), cwd=folder
+    )
+    last = target_output.splitlines()[-1]
     (folder / "state.json").write_text(last)
     state: dict[str, Any] = json.loads(last)
     return state
@@ -107,38 +117,38 @@ def _messages(folder: Path) -> Keys:
 
 
 def test_a_first_sync_fills_every_table(synced: Synced) -> None:
-    """After one sync each of the 21 tables holds what the account has, each key exactly once."""
-    assert synced.first == synced.first_truth
+    """After one sync each of the 21 tables has the data of the account, each key once."""
+    assert synced.first == synced.expected_first
     assert all(synced.first.values())
 
 
-def test_a_second_sync_brings_what_is_new(synced: Synced) -> None:
-    """The second sync reads on from the target's state: what has come since, or within an hour."""
-    assert synced.brought == synced.brought_truth
+def test_a_second_sync_is_incremental(synced: Synced) -> None:
+    """The second sync writes the data since the target's state, and the look-back."""
+    assert synced.written == synced.expected_written
     for stream in EVENT_STREAMS:
-        assert synced.arrived[stream] == sorted({*synced.brought[stream]} - {*synced.first[stream]})
+        assert synced.arrived[stream] == sorted({*synced.written[stream]} - {*synced.first[stream]})
 
 
-def test_tables_stay_true(synced: Synced) -> None:
-    """After the second sync the tables hold the whole account again, each key once by upsert."""
+def test_tables_are_complete_after_a_second_sync(synced: Synced) -> None:
+    """After the second sync the tables are complete, with each key once if the target upserts."""
     for stream, keys in synced.second.items():
-        once = keys if synced.target.upserts else sorted({*keys})
-        assert once == synced.second_truth[stream], stream
+        unique = keys if synced.target.upserts else sorted({*keys})
+        assert unique == synced.expected_second[stream], stream
 
 
 @pytest.mark.parametrize("stream", ["open", "unsubscribe", "received_sms", "campaigns", "lists"])
-def test_rows_are_whole(synced: Synced, stream: str) -> None:
-    """Every value of a row is what Klaviyo's API tells, nested ones and other scripts included."""
-    told, rows = synced.shop.records(stream), synced.latest(stream)
-    assert not json.dumps(told, ensure_ascii=False).isascii()
+def test_rows_are_complete(synced: Synced, stream: str) -> None:
+    """Every value of a row is the one of Klaviyo's API, also nested and non-ASCII values."""
+    from_api, rows = synced.klaviyo.records(stream), synced.latest(stream)
+    assert not json.dumps(from_api, ensure_ascii=False).isascii()
     for key, row in rows.items():
-        expected = {name: told[key][name] for name in told[key].keys() & row.keys()}
+        expected = {name: from_api[key][name] for name in from_api[key].keys() & row.keys()}
         assert len(expected) >= 5
         assert _canonical({name: row[name] for name in expected}) == _canonical(expected)
 
 
 def test_dates_are_in_utc(synced: Synced) -> None:
-    """The date of every event is the moment that its Unix seconds tell."""
+    """The date of every event agrees with its Unix seconds."""
     for stream in EVENT_STREAMS:
         for row in synced.target.rows(stream):
             moment = datetime.fromtimestamp(row["timestamp"], timezone.utc)
@@ -146,7 +156,7 @@ def test_dates_are_in_utc(synced: Synced) -> None:
 
 
 def _canonical(value: Any) -> Any:
-    """A value with all dates as moments; one without a zone is taken for UTC."""
+    """The value with all dates as datetimes; dates without a time zone are in UTC."""
     if isinstance(value, dict):
         return {name: _canonical(child) for name, child in value.items()}
     if isinstance(value, list):
