@@ -1,1 +1,1 @@
-"""From a clone to rows in a table: the sandbox, the tap, a target and an embedded database."""
+"""A demo without an account: the sandbox, the tap, target-jsonl and DuckDB."""

@@ -1,6 +1,6 @@
-"""``python -m demo``: two syncs of a sandbox account into DuckDB, and what a person wants to see.
+"""``python -m demo``: syncs a sandbox account into DuckDB twice and prints a report.
 
-Everything it makes lies in one folder, which it makes anew each time.
+All files are written to one folder, which is deleted and created again at each start.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from demo.tables import make_views, table_names
 
 EVENTS = 16_000
 OWN_STREAMS = {"placed_order": {"metric": "Placed Order", "integration": "Shopify"}}
-FURTHER = frozenset({"subscribed_to_email", "flows"})
-ARRIVING = {"Opened Email": 180, "Clicked Email": 50, "Unsubscribed from Email Marketing": 3}
+EXTRA_STREAMS = frozenset({"subscribed_to_email", "flows"})
+NEW_EVENTS = {"Opened Email": 180, "Clicked Email": 50, "Unsubscribed from Email Marketing": 3}
 
 console = Console()
 
@@ -34,27 +34,34 @@ console = Console()
 def main() -> int:
     """Runs the demo and returns its exit code."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
-    parser.add_argument("--target", required=True, help="the command of target-jsonl")
-    parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where to put all")
-    parser.add_argument("--events", type=int, default=EVENTS, help="events in the account")
+    parser.add_argument("--target", required=True, help="path of target-jsonl")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(".demo"), help="folder for all files (default: .demo)"
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=EVENTS,
+        help=f"number of events in the account (default: {EVENTS})",
+    )
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "data").mkdir(parents=True)
-    began = time.monotonic()
+    started = time.monotonic()
     with _sandbox(options.events) as box:
         _configure(folder, box)
         catalog = _discover(folder)
-        _sync(folder, options.target, "The first sync reads everything:")
+        _sync(folder, options.target, "First sync: reads all data")
         before = _count(folder, catalog)
-        _arrive(box)
+        _add_events(box)
         _sync(
             folder,
             options.target,
-            f"{sum(ARRIVING.values())} events arrive. The second sync reads what is new:",
+            f"Second sync: reads {sum(NEW_EVENTS.values())} new events",
         )
         after = _count(folder, catalog)
-    report(console, folder, before, after, time.monotonic() - began)
+    report(console, folder, before, after, time.monotonic() - started)
     return 0
 
 
@@ -66,9 +73,9 @@ def _sandbox(events: int) -> Iterator[dict[str, str]]:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                raise SystemExit("The sandbox did not start; its message stands above.")
+                raise SystemExit("The sandbox did not start; see its message above.")
             box = json.loads(line)
-            console.print(f"[bold]A stand-in for Klaviyo[/] answers at {box['url']}.")
+            console.print(f"[bold]Sandbox:[/] Klaviyo's API is simulated at {box['url']}")
             yield box
         finally:
             process.terminate()
@@ -97,20 +104,20 @@ def _discover(folder: Path) -> dict[str, Any]:
 
 
 def select(catalog: dict[str, Any]) -> None:
-    """Selects, beyond what is selected by default, what the queries of docs/sql read."""
+    """Selects the streams and fields that the queries in docs/sql need and the defaults lack."""
     for entry in catalog["streams"]:
         for field in entry["metadata"]:
-            whole_stream = field["breadcrumb"] == [] and entry["stream"] in FURTHER
-            credits = (
+            extra_stream = field["breadcrumb"] == [] and entry["stream"] in EXTRA_STREAMS
+            attributions = (
                 field["breadcrumb"] == ["properties", "attributions"]
                 and entry["stream"] in OWN_STREAMS
             )
-            if whole_stream or credits:
+            if extra_stream or attributions:
                 field["metadata"]["selected"] = True
 
 
 def _sync(folder: Path, target: str, title: str) -> None:
-    """``tap | target``, with the state that the target confirmed kept for the next time."""
+    """Runs ``tap | target`` and saves the state that the target confirmed."""
     console.print(f"\n[bold]{title}[/]")
     state = folder / "state.json"
     arguments = ["--config", str(folder / "config.json"), "--catalog", str(folder / "catalog.json")]
@@ -127,17 +134,17 @@ def _sync(folder: Path, target: str, title: str) -> None:
             stderr=None if sys.stderr.isatty() else stderr,
         ) as tap,
     ):
-        written = subprocess.run(
+        result = subprocess.run(
             target_command, stdin=tap.stdout, stdout=subprocess.PIPE, stderr=stderr, check=False
         )
-    if tap.returncode or written.returncode:
+    if tap.returncode or result.returncode:
         raise SystemExit(f"The sync failed; see {log}.")
-    state.write_bytes(written.stdout.splitlines()[-1])
+    state.write_bytes(result.stdout.splitlines()[-1])
 
 
-def _arrive(box: dict[str, str]) -> None:
-    """Events happen in the account."""
-    body = json.dumps({"counts": ARRIVING, "late": 0}).encode()
+def _add_events(box: dict[str, str]) -> None:
+    """Adds new events to the account."""
+    body = json.dumps({"counts": NEW_EVENTS, "late": 0}).encode()
     request = urllib.request.Request(f"{box['url']}/sandbox/arrive", data=body, method="POST")
     urllib.request.urlopen(request, timeout=30).close()
 

@@ -1,4 +1,4 @@
-"""What the demo shows at its end: rows, a chart, an answer, and where to go on."""
+"""The report of the demo: row counts, a chart, a query result and the database path."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WIDTH = 78
 HEIGHT = 14
 
 QUERIES = Path(__file__).resolve().parent.parent / "docs" / "sql"
-SHOWN = ("campaign", "sent", "delivered", "opened", "clicked", "open_rate")
-CAMPAIGNS = 6
+COLUMNS = ("campaign", "sent", "delivered", "opened", "clicked", "open_rate")
+MAX_ROWS = 6
 
 
 def report(
     console: Console, folder: Path, before: dict[str, int], after: dict[str, int], seconds: float
 ) -> None:
-    """Prints the rows of each table, the opens and clicks of each day, and an answer."""
+    """Prints the rows of each table, a chart of opens and clicks, and the result of a query."""
     database = folder / "klaviyo.duckdb"
     console.print()
     console.print(_rows(before, after))
@@ -32,20 +32,21 @@ def report(
         console.print()
         console.print(_campaigns(connection))
     console.print(
-        "[bold]The query:[/] docs/sql/campaign_funnel.sql, more beside it", highlight=False
+        "[bold]Query:[/] docs/sql/campaign_funnel.sql (more queries: docs/sql)", highlight=False
     )
-    console.print(f"[bold]The database:[/] {database}", soft_wrap=True, highlight=False)
+    console.print(f"[bold]Database:[/] {database}", soft_wrap=True, highlight=False)
     first, second = sum(before.values()), sum(after.values())
     console.print(
-        f"{first:,} rows from nothing and {second - first:,} more in a second sync, "
-        f"in {seconds:.0f} seconds."
+        f"[bold]Result:[/] {first:,} rows in the first sync, {second - first:,} more in the "
+        f"second, {seconds:.0f} s in total",
+        highlight=False,
     )
 
 
 def _rows(before: dict[str, int], after: dict[str, int]) -> Table:
-    table = Table("table", title="Rows after two syncs", title_style="bold")
+    table = Table("table", title="Rows after the second sync", title_style="bold")
     table.add_column("rows", justify="right")
-    table.add_column("of them new", justify="right")
+    table.add_column("new", justify="right")
     for name, rows in after.items():
         new = rows - before.get(name, 0)
         table.add_row(name, f"{rows:,}", f"[green]+{new:,}[/]" if new else "")
@@ -71,31 +72,31 @@ def _chart(connection: duckdb.DuckDBPyConnection) -> str:
     plotext.plot(labels, [opens for _, opens, _ in days], label="opens")
     plotext.plot(labels, [clicks for _, _, clicks in days], label="clicks")
     plotext.yticks(_ticks(max(opens for _, opens, _ in days)))
-    plotext.title(f"Opens and clicks a day, last {DAYS} days")
+    plotext.title(f"Opens and clicks per day, last {DAYS} days")
     chart: str = plotext.build()
     return chart.rstrip()
 
 
-def _ticks(most: int) -> list[int]:
-    """About four round numbers from zero up to ``most``."""
-    digits = 10 ** (len(str(most // 4)) - 1)
-    step = max(1, -(-most // (4 * digits)) * digits)
-    return list(range(0, most + 1, step))
+def _ticks(maximum: int) -> list[int]:
+    """About four round numbers from 0 to ``maximum``."""
+    digits = 10 ** (len(str(maximum // 4)) - 1)
+    step = max(1, -(-maximum // (4 * digits)) * digits)
+    return list(range(0, maximum + 1, step))
 
 
 def _campaigns(connection: duckdb.DuckDBPyConnection) -> Table:
-    """The newest rows of the query of that name; its first line is the question."""
+    """The newest rows of campaign_funnel.sql, titled with the first line of the query."""
     query = (QUERIES / "campaign_funnel.sql").read_text()
-    question = query.splitlines()[0].removeprefix("-- ")
-    answer = connection.execute(query)
-    columns = [column[0] for column in answer.description or ()]
-    table = Table(title=question, title_style="bold", width=WIDTH)
-    for name in SHOWN:
-        title = name.replace("open_rate", "opened %").replace("_", " ")
+    title = query.splitlines()[0].removeprefix("-- ")
+    result = connection.execute(query)
+    columns = [column[0] for column in result.description or ()]
+    table = Table(title=title, title_style="bold", width=WIDTH)
+    for name in COLUMNS:
+        header = name.replace("open_rate", "opened %").replace("_", " ")
         if name == "campaign":
-            table.add_column(title, no_wrap=True, ratio=1)
+            table.add_column(header, no_wrap=True, ratio=1)
         else:
-            table.add_column(title, justify="right")
-    for row in answer.fetchmany(CAMPAIGNS):
-        table.add_row(*(str(row[columns.index(name)]) for name in SHOWN))
+            table.add_column(header, justify="right")
+    for row in result.fetchmany(MAX_ROWS):
+        table.add_row(*(str(row[columns.index(name)]) for name in COLUMNS))
     return table

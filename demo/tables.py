@@ -1,4 +1,4 @@
-"""The files of target-jsonl as views in DuckDB, one for each table, each key once."""
+"""DuckDB views of the files of target-jsonl, one row for each key."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ TYPES = {
 
 
 def table_names(data: Path, catalog: dict[str, Any]) -> list[str]:
-    """The streams of which there are records, in the catalog's order."""
+    """The names of the streams that have records, in catalog order."""
     names = (entry["stream"] for entry in catalog["streams"])
     return [name for name in names if (data / f"{name}.jsonl").exists()]
 
 
 def make_views(database: duckdb.DuckDBPyConnection, data: Path, catalog: dict[str, Any]) -> None:
-    """Makes the views anew. A record that came twice counts once, in its latest form."""
+    """Creates or replaces the views; the last record of each key is used."""
     entries = {entry["stream"]: entry for entry in catalog["streams"]}
     for name in table_names(data, catalog):
         properties = entries[name]["schema"]["properties"]
@@ -46,5 +46,5 @@ def make_views(database: duckdb.DuckDBPyConnection, data: Path, catalog: dict[st
 def _type(schema: dict[str, Any]) -> str:
     if schema.get("format") == "date-time":
         return "TIMESTAMPTZ"
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return next(TYPES[kind] for kind in kinds if kind != "null")
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return next(TYPES[name] for name in types if name != "null")

@@ -11,9 +11,9 @@ import duckdb
 from external_programs import CHECKOUT, run
 from sandbox_account import KEY_OF
 
-from demo.__main__ import FURTHER, OWN_STREAMS
+from demo.__main__ import EXTRA_STREAMS, OWN_STREAMS
 
-_TABLES = (*KEY_OF, *OWN_STREAMS, *FURTHER)
+_TABLES = (*KEY_OF, *OWN_STREAMS, *EXTRA_STREAMS)
 _ROW = re.compile(r"│ (\w+) +│ +([\d,]+) │ +(?:\+([\d,]+) )?│")
 
 
@@ -33,7 +33,7 @@ def test_demo(environment: Callable[[str], Path], tmp_path: Path) -> None:
     assert all(counted.values())
     new = {table: added for table, (_, added) in shown.items() if added}
     assert new == {"open": 180, "click": 50, "unsubscribe": 3}
-    assert "Opens and clicks a day" in screen
+    assert "Opens and clicks per day" in screen
     assert "How did each email campaign do?" in screen
     assert re.search(r"│ email campaign \d.*│ +\d+ │ +\d+ │ +\d+ │ +\d+ │ +[\d.]+ │", screen)
     assert (CHECKOUT / "docs/sql/campaign_funnel.sql").exists()
