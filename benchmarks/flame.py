@@ -17,9 +17,9 @@ from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 
+from benchmarks.account_process import METRICS, Conditions, Seed, Stage
 from benchmarks.measuring import ALL_TIME, run_measured
-from benchmarks.sides import THE_TAP, Job
-from benchmarks.stage import METRICS, Conditions, Seed, Stage
+from benchmarks.programs import THE_TAP, Job
 
 PICTURE = Path(__file__).parent.parent / "docs" / "performance.svg"
 EVENTS = 200_000

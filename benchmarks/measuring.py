@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks.sides import Job, Side, asked_of_events
-from benchmarks.stage import EVENTS, METRICS, Checked, Conditions, Seed, Server, Stage
+from benchmarks.account_process import EVENTS, METRICS, Checked, Conditions, Seed, Server, Stage
+from benchmarks.programs import Job, Side, asked_of_events
 
 LONGEST = 900.0
 """Seconds that one run may take."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from benchmarks import figures
+from benchmarks.account_process import Conditions, Seed
 from benchmarks.figures import Bar, each, growth, over, share_of_rate
 from benchmarks.measuring import Take
-from benchmarks.sides import (
+from benchmarks.programs import (
     AIRBYTE,
     DISCOVER,
     FLOOR,
@@ -19,7 +20,6 @@ from benchmarks.sides import (
     THE_TAP,
     VERSION,
 )
-from benchmarks.stage import Conditions, Seed
 from tap_klaviyo.streams import DEFAULT_STREAMS
 
 TAP = THE_TAP.name

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from benchmarks import figures
 from benchmarks.__main__ import play
+from benchmarks.account_process import FORMS, Seed
 from benchmarks.figures import Bar, hold
 from benchmarks.measuring import Failed, Run, Take, Theatre, Usage
+from benchmarks.programs import FLOOR, THE_TAP, Side
 from benchmarks.results import Result, markdown, show
 from benchmarks.scenarios import SCENARIOS, Scenario
-from benchmarks.sides import FLOOR, THE_TAP, Side
-from benchmarks.stage import FORMS, Seed
 
 SEED = Seed(2000, tame=True)
 STRANGE = json.dumps({"type": "RECORD", "stream": "open", "record": {"id": "no such id"}})
