@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tap_runner import PATIENCE, workers
 
+from sandbox import Account, Sandbox
 from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
@@ -160,3 +162,25 @@ def serve() -> Iterator[Callable[..., Server]]:
     for listening in started:
         listening.shutdown()
         listening.server_close()
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[Sandbox]:
+    """A small account."""
+    with Sandbox(Account.seeded(seed=3, events=2_000)) as box:
+        yield box
+
+
+@pytest.fixture
+def settings(box: Sandbox) -> dict[str, Any]:
+    """Settings for the account."""
+    return {"api_key": box.key, "base_url": box.url, "start_date": "2000-01-01"}
+
+
+@pytest.fixture
+def no_worker_is_left() -> Iterator[None]:
+    """Every test ends without a worker thread, within ``PATIENCE``."""
+    yield
+    for thread in workers():
+        thread.join(PATIENCE)
+        assert not thread.is_alive(), thread

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
-import socket
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tap_runner import messages, only
 
 import tap_klaviyo
-from sandbox import Account, Sandbox
+from sandbox import Sandbox
 from tap_klaviyo import CatalogError, ConfigError, StateError, StreamError, Tap, TapError
 from tap_klaviyo.errors import InternalError, OutputError, Stopped
 from tap_klaviyo.streams import DEFAULT_STREAMS
 
-PATIENCE = 5.0
-"""Seconds after which a thread counts as left behind."""
+pytestmark = pytest.mark.usefixtures("no_worker_is_left")
+
 
 CONFIG = {"api_key": "pk_test", "start_date": "2026-01-01"}
-
-
-@pytest.fixture(scope="module")
-def box() -> Iterator[Sandbox]:
-    """A small account."""
-    with Sandbox(Account.seeded(seed=3, events=2_000)) as box:
-        yield box
-
-
-@pytest.fixture
-def settings(box: Sandbox) -> dict[str, Any]:
-    """Settings for the account."""
-    return {"api_key": box.key, "base_url": box.url, "start_date": "2000-01-01"}
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
-    """Every test ends with the threads that it started with, within ``PATIENCE``."""
-    before = set(threading.enumerate())
-    yield
-    for thread in set(threading.enumerate()) - before:
-        # The sandbox answers each connection in a thread of its own.
-        if "_loop" in thread.name:
-            thread.join(PATIENCE)
-            assert not thread.is_alive(), thread
-
-
-def only(tap: Tap, *names: str) -> dict[str, Any]:
-    """A catalog that selects just these streams."""
-    catalog = tap.discover()
-    for entry in catalog["streams"]:
-        entry["metadata"][0]["metadata"]["selected"] = entry["stream"] in names
-    return catalog
-
-
-def messages(lines: list[bytes]) -> list[dict[str, Any]]:
-    """The messages in what ``write`` was called with."""
-    return [json.loads(line) for line in b"".join(lines).splitlines()]
 
 
 def test_names_are_few_and_lazy() -> None:
@@ -254,208 +211,3 @@ def test_two_taps_at_once(settings: dict[str, Any]) -> None:
         for lines in written.values()
     ]
     assert ids[0] == ids[1] != []
-
-
-def test_stop_from_another_thread(settings: dict[str, Any]) -> None:
-    """A stopped run returns a summary that says so; another tap is not stopped."""
-    lines: list[bytes] = []
-    tap = Tap({**settings, "page_size": 10})
-
-    def write(data: bytes) -> None:
-        lines.append(data)
-        if b'"RECORD"' in data:
-            threading.Thread(target=tap.stop).start()
-            time.sleep(0.05)
-
-    summary = tap.sync(write)
-    assert summary.stopped
-    assert not summary.complete
-    assert messages(lines)[-1]["type"] == "STATE"
-    assert Tap(settings, only(tap, "lists")).sync(lambda data: None).complete
-
-
-def test_a_stopped_tap_stays_stopped(settings: dict[str, Any], box: Sandbox) -> None:
-    """A stop that comes before the run is not lost."""
-    tap = Tap(settings)
-    tap.stop()
-    before = len(box.requests)
-    assert tap.sync(lambda data: None).stopped
-    with pytest.raises(Stopped):
-        tap.check()
-    assert len(box.requests) == before
-
-
-@pytest.fixture
-def silent() -> Iterator[str]:
-    """The address of a server that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
-def in_time(call: Callable[[], Any]) -> Any:
-    """The result of a call that must end within ``PATIENCE``."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(call()), daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    assert not thread.is_alive(), "still running"
-    return results[0] if results else None
-
-
-def workers() -> list[threading.Thread]:
-    """The worker threads of this process that are alive."""
-    return [thread for thread in threading.enumerate() if "_loop" in thread.name]
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Returns as soon as something is true; fails after ``PATIENCE``."""
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def test_stop_while_the_server_is_silent(silent: str) -> None:
-    """``stop`` wakes workers that wait for an answer; no thread is left."""
-    tap = Tap({**CONFIG, "base_url": silent})
-    summaries: list[Any] = []
-    run = threading.Thread(target=lambda: summaries.append(tap.sync(lambda data: None)))
-    run.start()
-    wait_until(workers)
-    time.sleep(0.1)
-    tap.stop()
-    run.join(PATIENCE)
-    assert not run.is_alive()
-    wait_until(lambda: not workers())
-    assert summaries[0].stopped
-
-
-def test_stop_while_waiting_for_a_retry(serve: Callable[[], Any]) -> None:
-    """``stop`` ends the pause before a retry."""
-    server = serve().answer(b"", "503 Service Unavailable")
-    tap = Tap({**CONFIG, "base_url": server.url})
-    run = threading.Thread(target=lambda: tap.sync(lambda data: None))
-    run.start()
-    wait_until(lambda: len(server.requests) > 20)
-    tap.stop()
-    run.join(PATIENCE)
-    assert not run.is_alive()
-    wait_until(lambda: not workers())
-
-
-def test_stop_while_waiting_for_a_rate_limit(serve: Callable[[], Any]) -> None:
-    """``stop`` ends the wait for a rate limit."""
-    server = serve().answer(b"", "429 Too Many Requests", **{"Retry-After": "300"})
-    tap = Tap({**CONFIG, "base_url": server.url})
-    run = threading.Thread(target=lambda: tap.sync(lambda data: None))
-    run.start()
-    wait_until(lambda: len(server.requests) > 3)
-    tap.stop()
-    run.join(PATIENCE)
-    assert not run.is_alive()
-    wait_until(lambda: not workers())
-
-
-def test_a_check_can_be_stopped(silent: str) -> None:
-    """A check that waits for a silent server raises :class:`Stopped` when it is stopped."""
-    tap = Tap({**CONFIG, "base_url": silent})
-    threading.Timer(0.2, tap.stop).start()
-
-    def check() -> type[BaseException]:
-        with pytest.raises(Stopped) as caught:
-            tap.check()
-        return caught.type
-
-    assert in_time(check) is Stopped
-
-
-UNCHANGED = """
-import gc, json, locale, logging, signal, sys, threading
-def looks():
-    root = logging.getLogger()
-    return {
-        "handlers": list(root.handlers),
-        "level": root.level,
-        "disabled": logging.root.manager.disable,
-        "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
-        "stdout": sys.stdout,
-        "stderr": sys.stderr,
-        "locale": locale.setlocale(locale.LC_ALL),
-        "collecting": gc.isenabled(),
-        "frozen": gc.get_freeze_count(),
-        "threshold": gc.get_threshold(),
-        "excepthook": sys.excepthook,
-    }
-before = looks()
-import tap_klaviyo
-assert "requests" not in sys.modules and "tap_klaviyo.tap" not in sys.modules
-from tap_klaviyo import Tap
-after_import = looks()
-tap = Tap(json.loads(sys.argv[1]))
-summary = tap.sync(lambda data: None)
-assert summary.complete, summary
-for record in tap.records("receive"):
-    break
-tap.stop()
-after = looks()
-assert "singer" not in sys.modules
-for name, value in before.items():
-    assert value == after_import[name] == after[name], name
-for thread in threading.enumerate():
-    if thread is not threading.main_thread():
-        thread.join(5)
-assert threading.active_count() == 1, threading.enumerate()
-"""
-
-
-def test_the_process_is_left_as_it_was(settings: dict[str, Any]) -> None:
-    """Import, sync, an early end and stop change no handler, signal, stream or collector."""
-    done = subprocess.run(
-        [sys.executable, "-c", UNCHANGED, json.dumps(settings)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
-
-
-DATA = Path(__file__).parent / "data" / "1.0.0"
-
-
-@pytest.mark.parametrize("name", ["state.json", "state_interrupted.json"])
-def test_states_of_1_0_are_read(settings: dict[str, Any], name: str) -> None:
-    """A state that 1.0 wrote is continued: bookmarks only move forward, unknown keys stay."""
-    state = json.loads((DATA / name).read_text())
-    state["bookmarks"]["open"]["from_a_newer_version"] = [1]
-    state["from_a_newer_version"] = {"a": 1}
-    lines: list[bytes] = []
-    tap = Tap(settings)
-    catalog = only(tap, "receive", "open", "clicked_sms", "profiles")
-    assert Tap(settings, catalog, state).sync(lines.append).complete
-    written = messages(lines)[-1]["value"]
-    assert written["from_a_newer_version"] == {"a": 1}
-    assert written["bookmarks"]["open"]["from_a_newer_version"] == [1]
-    for stream, bookmark in state["bookmarks"].items():
-        if "timestamp" in bookmark and stream in ("receive", "profiles"):
-            assert written["bookmarks"][stream]["timestamp"] >= min(
-                bookmark["timestamp"], int(time.time())
-            )
-
-
-def test_catalogs_of_1_0_are_read(settings: dict[str, Any]) -> None:
-    """A catalog that 1.0 wrote selects the same streams with the same fields."""
-    catalog = json.loads(gzip.decompress((DATA / "catalog.json.gz").read_bytes()))
-    old: list[bytes] = []
-    assert Tap(settings, catalog).sync(old.append).complete
-    new: list[bytes] = []
-    assert Tap(settings).sync(new.append).complete
-    fields = [
-        {
-            message["stream"]: list(message["schema"]["properties"])
-            for message in messages(lines)
-            if message["type"] == "SCHEMA"
-        }
-        for lines in (old, new)
-    ]
-    assert fields[0] == fields[1]

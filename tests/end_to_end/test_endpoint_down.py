@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from syncs import NOW, Output, Tap, catalog_of, truth
+from sync_runner import NOW, Output, Tap, catalog_of, truth
 
 from sandbox.account import Account
 from tap_klaviyo.cli import main

@@ -45,7 +45,7 @@ def account() -> DeletingAccount:
 
 @pytest.mark.parametrize("with_parent", [True, False])
 @pytest.mark.parametrize("name", IN_PATH)
-def test_a_parent_that_goes_meanwhile(tap_on: TapOn, name: str, with_parent: bool) -> None:
+def test_a_parent_that_is_deleted_during_the_run(tap_on: TapOn, name: str, with_parent: bool) -> None:
     """A parent that is deleted during the run loses only its own children, without an error."""
     shop = account()
     child = CHILD_STREAMS[name]

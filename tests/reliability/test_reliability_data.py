@@ -105,7 +105,7 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.bookmark_time.parametrize("case", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_nothing_is_missing(case: Case) -> None:
     """Two runs read every event before the start of the second."""
     klaviyo = SimulatedKlaviyo()
@@ -132,7 +132,7 @@ def test_nothing_is_missing(case: Case) -> None:
         assert due <= read[stream]
 
 
-@pytest.bookmark_time.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_metric_that_joins_is_not_started_over(concurrency: int) -> None:
     """A backfill of a new metric continues from its own bookmark after a kill."""
     options: dict[str, Any] = {"page_size": 2, "concurrency": concurrency}
@@ -204,8 +204,8 @@ def test_a_page_in_disorder() -> None:
     assert ids(klaviyo.sync({}, page_size=7).messages)["open"] == set(klaviyo.events)
 
 
-@pytest.bookmark_time.parametrize("order", [0, 1], ids=["oldest last", "shuffled"])
-@pytest.bookmark_time.parametrize(("concurrency", "page_size"), [(1, 1), (1, 5), (2, 2), (4, 2)])
+@pytest.mark.parametrize("order", [0, 1], ids=["oldest last", "shuffled"])
+@pytest.mark.parametrize(("concurrency", "page_size"), [(1, 1), (1, 5), (2, 2), (4, 2)])
 def test_a_kill_costs_the_run_ahead_at_most(concurrency: int, page_size: int, order: int) -> None:
     """The events written after the bookmark are bounded, even if the oldest window is last."""
     options: dict[str, Any] = {"concurrency": concurrency, "page_size": page_size}
