@@ -1,7 +1,7 @@
-"""What the tap costs and how fast it is, beside others on the same account: `make bench`.
+"""Benchmarks of the tap and of other programs on the same account: `make bench`.
 
-A *take* is one program on one account under some conditions; a *scenario* is a few takes that are
-run in turn, several times over, and what they are held against. Every number is of a whole process
-and comes from the operating system. Every run is checked: the ids it wrote are those that the
-account holds.
+A *case* is one program on one account under given conditions. A *scenario* is a list of cases that
+run alternately for several rounds, and the goals for the results. Every number covers a whole
+process and is measured by the operating system. After each run the written ids are compared with
+those of the account.
 """

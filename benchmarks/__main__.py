@@ -1,4 +1,4 @@
-"""Measure: `python -m benchmarks --help`."""
+"""Runs the benchmarks: `python -m benchmarks --help`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.measuring import Failed, Run, Theatre
+from benchmarks.measuring import Accounts, Failed, Run
 from benchmarks.results import Result, markdown, show
 from benchmarks.scenarios import SCENARIOS, Scenario
 
@@ -18,44 +18,55 @@ RESULTS = Path(__file__).parent / "RESULTS.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the scenarios; 1 if one could not be run to its end, missed bars are no failure."""
+    """Runs the scenarios; returns 1 if one failed. A missed goal is not a failure."""
     options = _parser().parse_args(arguments)
     console, progress = Console(), Console(stderr=True)
     chosen = [one for one in SCENARIOS if one.name in options.scenarios or not options.scenarios]
     results = []
-    with Theatre() as theatre:
+    with Accounts() as accounts:
         for scenario in chosen:
-            results.append(play(theatre, scenario.quick() if options.quick else scenario, progress))
+            results.append(
+                run_scenario(accounts, scenario.quick() if options.quick else scenario, progress)
+            )
     show(console, results)
-    whole = not options.quick and not options.scenarios
-    if options.output or whole:
+    all_scenarios = not options.quick and not options.scenarios
+    if options.output or all_scenarios:
         (options.output or RESULTS).write_text(markdown(results))
     return int(any(result.fault for result in results))
 
 
-def play(theatre: Theatre, scenario: Scenario, progress: Console) -> Result:
-    """Measures one scenario, of what is installed."""
-    takes = [take for take in scenario.takes if take.side.installed]
+def run_scenario(accounts: Accounts, scenario: Scenario, progress: Console) -> Result:
+    """Runs the cases of one scenario whose programs are installed."""
+    cases = [case for case in scenario.cases if case.program.installed]
     measured: dict[str, list[Run]] = defaultdict(list)
     progress.print(f"{scenario.name}: {scenario.title}", style="bold")
     try:
-        for take, run in theatre.measure(takes, scenario.rounds):
-            measured[take.name].append(run)
+        for case, run in accounts.measure(cases, scenario.rounds):
+            measured[case.name].append(run)
             usage = run.usage
-            line = f"  {take.name}: {usage.wall:.2f} s, CPU {usage.cpu:.2f} s, {run.events} events"
+            line = f"  {case.name}: {usage.wall:.2f} s, CPU {usage.cpu:.2f} s, {run.events} events"
             progress.print(line, highlight=False)
-    except Failed as fault:
-        progress.print(str(fault), style="red", highlight=False, markup=False)
-        return Result(scenario, dict(measured), str(fault))
+    except Failed as error:
+        progress.print(str(error), style="red", highlight=False, markup=False)
+        return Result(scenario, dict(measured), str(error))
     return Result(scenario, dict(measured))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Runs the benchmarks."
+    )
     names = [scenario.name for scenario in SCENARIOS]
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"any of {names}; or all")
-    parser.add_argument("--quick", action="store_true", help="few events, to see that all works")
-    parser.add_argument("--output", type=Path, help="where to write the results, as Markdown")
+    parser.add_argument(
+        "scenarios",
+        nargs="*",
+        metavar="SCENARIO",
+        help=f"scenarios to run (default: all): {', '.join(names)}",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="run one round with few events, as a test"
+    )
+    parser.add_argument("--output", type=Path, help="Markdown file for the results")
     return parser
 
 

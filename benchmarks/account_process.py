@@ -1,7 +1,7 @@
-"""An account in a process of its own, which serves it and holds what was read against the truth.
+"""An account in its own process, which serves it and checks what the programs wrote.
 
-Not in the process that starts the programs to be measured: what that one takes of memory counts,
-on Linux, into the peaks of the programs it starts.
+The account is not in the process that starts the measured programs: on Linux the memory of that
+process counts towards the peak memory of the programs it starts.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from sandbox.get_requests import GetHandler
 from sandbox.revisions import REVISION
 from tap_klaviyo.streams import DEFAULT_STREAMS
 
-SEEDING = 300.0
-"""Seconds that an account may take to be made, and any other request to a stage."""
+TIMEOUT = 300.0
+"""Maximum number of seconds for creating an account and for any other command to the process."""
 
 HOST = "127.0.0.1"
 EVENTS = "/api/events"
 
 METRICS = {stream.name: stream.metrics for stream in DEFAULT_STREAMS if stream.metrics}
-"""The streams of events, and the names of the metrics that they are made of."""
+"""The event streams and the names of their metrics."""
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """How an account is served: seconds an answer takes, and seconds more for each record.
+    """How an account is served: seconds per response and seconds per record.
 
-    ``limits`` is the share of Klaviyo's rate limits that holds, None for no limits.
+    ``limits`` is the share of Klaviyo's rate limits that is enforced, None for no limits.
     """
 
     latency: float = 0.0
@@ -53,125 +53,131 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Seed:
-    """What an account is made of: events in the tap's streams; ``tame`` as the sandbox has it."""
+    """The account to create: events in the tap's streams, and the sandbox's option ``tame``."""
 
     events: int
     tame: bool = False
 
     @property
     def all_events(self) -> int:
-        """The account's events, of which some belong to metrics that no stream is made of."""
+        """The number of all events, including those of metrics without a stream."""
         return math.ceil(self.events / IN_STREAMS)
 
 
 IN_STREAMS = 0.863
-"""The share of an account's events that are of Klaviyo's own metrics."""
+"""The share of events that belong to Klaviyo's own metrics."""
 
 
 @dataclass
 class Server:
-    """An account being served at ``url``; ``cpu`` is the seconds that took, once it is over."""
+    """A sandbox at ``url``; ``cpu`` is its processor time in seconds, set when it has stopped."""
 
     url: str
     cpu: float = math.nan
 
 
 @dataclass(frozen=True)
-class Checked:
-    """Records written, those that came again, and ids that are missing or do not belong there."""
+class CheckResult:
+    """The number of records, of duplicates, and of missing and unexpected ids."""
 
     records: int
-    again: int
+    duplicates: int
     missing: int
-    strange: int
+    unexpected: int
 
 
-class Stage:
-    """The account of ``seed``, in another process from entry to exit of the context."""
+class AccountProcess:
+    """The account of ``seed`` in another process, which runs until the context exits."""
 
     def __init__(self, seed: Seed) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_perform, args=(other, seed))
+        self._process = context.Process(target=_serve_commands, args=(other, seed))
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> AccountProcess:
         self._process.start()
         return self
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
+        error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
         self._pipe.close()
-        self._process.join(SEEDING)
+        self._process.join(TIMEOUT)
 
     @contextmanager
     def serving(
-        self, conditions: Conditions, asked: Mapping[str, str] | None = None
+        self, conditions: Conditions, parameters: Mapping[str, str] | None = None
     ) -> Iterator[Server]:
-        """Serves the account; whatever has been served before is forgotten.
+        """Serves the account with an empty request log.
 
-        Events that are ``asked`` for with these parameters have been written before, so that the
-        server is no bottleneck.
+        Events that are requested with ``parameters`` are serialized before, so that the server is
+        not the bottleneck.
         """
-        if asked:
-            self._ask("rehearse", dict(asked))
-        server = Server(self._ask("serve", conditions))
+        if parameters:
+            self._call("prepare", dict(parameters))
+        server = Server(self._call("serve", conditions))
         try:
             yield server
         finally:
-            server.cpu = self._ask("stop")
+            server.cpu = self._call("stop")
 
     def arrive(self, count: int) -> float:
-        """Lets ``count`` events happen for each metric; returns the moment before them all."""
-        moment: float = self._ask("arrive", count)
+        """Adds ``count`` events for each metric; returns the time of the earliest one."""
+        moment: float = self._call("arrive", count)
         return moment
 
     def check(
-        self, output: Path, form: str, streams: tuple[str, ...], needed: tuple[float, float]
-    ) -> Checked:
-        """Holds what a program wrote, in one of the ``FORMS``, against the account.
+        self,
+        output: Path,
+        output_format: str,
+        streams: tuple[str, ...],
+        required: tuple[float, float],
+    ) -> CheckResult:
+        """Compares the output of a program, in one of the ``OUTPUT_FORMATS``, with the account.
 
-        What happened from the first to before the second moment ``needed`` (Unix seconds) must be
-        there; what happened at another time may be. Without streams every event counts.
+        Events in the interval ``required`` (Unix seconds, the end is exclusive) must be in the
+        output; other events may be. Without streams all events of the account are compared.
         """
-        checked: Checked = self._ask("check", output, form, streams, needed)
+        checked: CheckResult = self._call("check", output, output_format, streams, required)
         return checked
 
-    def _ask(self, name: str, *arguments: Any) -> Any:
+    def _call(self, name: str, *arguments: Any) -> Any:
         self._pipe.send((name, arguments))
-        if not self._pipe.poll(SEEDING):
-            raise TimeoutError(f"the account does not answer: {name}")
+        if not self._pipe.poll(TIMEOUT):
+            raise TimeoutError(f"the account process does not answer: {name}")
         answer = self._pipe.recv()
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
 
-class _Actor:
-    """The other end of a stage."""
+class _AccountServer:
+    """The commands that an account process executes."""
 
     def __init__(self, seed: Seed) -> None:
         self._account = Account.seeded(events=seed.all_events, tame=seed.tame)
         self._server = 0
         with socket.create_server((HOST, 0)) as free:
             self._port = free.getsockname()[1]
-        self._listing = GetHandler(self._account, f"http://{HOST}:{self._port}", cache_events=True)
-        self._rehearsed: list[dict[str, str]] = []
+        self._get_handler = GetHandler(
+            self._account, f"http://{HOST}:{self._port}", cache_events=True
+        )
+        self._prepared: list[dict[str, str]] = []
         _freeze()
 
-    def rehearse(self, asked: dict[str, str]) -> None:
-        """Writes all events of the tap's streams, as they will be asked for."""
-        if asked in self._rehearsed:
+    def prepare(self, parameters: dict[str, str]) -> None:
+        """Serializes all events of the tap's streams for requests with these parameters."""
+        if parameters in self._prepared:
             return
-        self._rehearsed.append(asked)
-        api = Api(self._account, self._listing.url, get_handler=self._listing)
+        self._prepared.append(parameters)
+        api = Api(self._account, self._get_handler.url, get_handler=self._get_handler)
         headers = {"Authorization": f"Klaviyo-API-Key {api.key}", "revision": REVISION}
         for metric in self._own_metrics():
             page = {"filter": f'equals(metric_id,"{metric}")', "page[size]": "1000"}
-            query: str | None = urlencode({**asked, **page})
+            query: str | None = urlencode({**parameters, **page})
             while query is not None:
                 answer = api.handle(Request("GET", EVENTS, query, headers))
                 following = msgspec.json.decode(answer.body, type=_Page).links.next
@@ -179,13 +185,13 @@ class _Actor:
         _freeze()
 
     def serve(self, conditions: Conditions) -> str:
-        """Serves from a copy of this process, which shares the account's memory."""
+        """Serves the account from a forked process, which shares the memory of the account."""
         reading, writing = os.pipe()
         self._server = os.fork()
         if not self._server:
-            self._play(conditions, writing)
+            self._serve_forever(conditions, writing)
         os.close(writing)
-        ready, _, _ = select.select([reading], [], [], SEEDING)
+        ready, _, _ = select.select([reading], [], [], TIMEOUT)
         url = os.read(reading, 1024).decode() if ready else ""
         os.close(reading)
         if not url:
@@ -193,14 +199,14 @@ class _Actor:
         return url
 
     def stop(self) -> float:
-        """Ends the server; returns its processor time."""
+        """Stops the server; returns its processor time in seconds."""
         os.kill(self._server, signal.SIGTERM)
         _, _, usage = os.wait4(self._server, 0)
         return usage.ru_utime + usage.ru_stime
 
     def arrive(self, count: int) -> float:
-        """See :meth:`Stage.arrive`."""
-        self._rehearsed.clear()
+        """See :meth:`AccountProcess.arrive`."""
+        self._prepared.clear()
         events = [
             event
             for metric in self._own_metrics()
@@ -209,20 +215,24 @@ class _Actor:
         return min(event.timestamp for event in events)
 
     def check(
-        self, output: Path, form: str, streams: tuple[str, ...], needed: tuple[float, float]
-    ) -> Checked:
-        """See :meth:`Stage.check`."""
+        self,
+        output: Path,
+        output_format: str,
+        streams: tuple[str, ...],
+        required: tuple[float, float],
+    ) -> CheckResult:
+        """See :meth:`AccountProcess.check`."""
         ids: set[str] = set()
         records = 0
-        for found in FORMS[form](output):
+        for found in OUTPUT_FORMATS[output_format](output):
             ids.add(found)
             records += 1
-        missing = len(self._truth(streams, *needed) - ids)
-        strange = len(ids - self._truth(streams))
-        return Checked(records, records - len(ids), missing, strange)
+        missing = len(self._expected_ids(streams, *required) - ids)
+        unexpected = len(ids - self._expected_ids(streams))
+        return CheckResult(records, records - len(ids), missing, unexpected)
 
     def _own_metrics(self) -> list[str]:
-        """The ids of the metrics that the tap's streams are made of."""
+        """The ids of the metrics of the tap's streams."""
         wanted = {name.casefold() for names in METRICS.values() for name in names}
         return [
             metric["id"]
@@ -230,15 +240,17 @@ class _Actor:
             if metric["integration"] == "Klaviyo" and metric["name"].casefold() in wanted
         ]
 
-    def _truth(self, streams: tuple[str, ...], start: float = 0, end: float = math.inf) -> set[str]:
+    def _expected_ids(
+        self, streams: tuple[str, ...], start: float = 0, end: float = math.inf
+    ) -> set[str]:
         if not streams:
             log = self._account.log
             return {log.id(position) for position in log.positions(None, start, end)}
         names = [name for stream in streams for name in METRICS.get(stream, ())]
         return set(self._account.event_ids(names, start=start, end=end))
 
-    def _play(self, conditions: Conditions, writing: int) -> None:
-        """Serves, having said where, and ends the process."""
+    def _serve_forever(self, conditions: Conditions, writing: int) -> None:
+        """Writes the URL to a pipe, serves the account and ends the process."""
 
         def ready() -> None:
             os.write(writing, box.url.encode())
@@ -249,7 +261,7 @@ class _Actor:
                 self._account,
                 host=HOST,
                 port=self._port,
-                get_handler=self._listing,
+                get_handler=self._get_handler,
                 limits=conditions.limits,
                 latency=conditions.latency,
                 latency_per_record=conditions.latency_per_record,
@@ -263,20 +275,20 @@ class _Actor:
 
 
 def _freeze() -> None:
-    """Or every server would search the whole account for garbage, and so copy it."""
+    """Excludes the account from garbage collection, which would copy it in each server."""
     gc.collect()
     gc.freeze()
 
 
-def _perform(pipe: Any, seed: Seed) -> None:
-    actor = _Actor(seed)
+def _serve_commands(pipe: Any, seed: Seed) -> None:
+    server = _AccountServer(seed)
     while True:
         try:
             name, arguments = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
         try:
-            answer = getattr(actor, name)(*arguments)
+            answer = getattr(server, name)(*arguments)
         except Exception as error:
             answer = error
         pipe.send(answer)
@@ -337,10 +349,10 @@ def _rows(output: Path) -> Iterator[str]:
                 yield decode(line).id
 
 
-FORMS: Mapping[str, Callable[[Path], Iterator[str]]] = {
+OUTPUT_FORMATS: Mapping[str, Callable[[Path], Iterator[str]]] = {
     "singer": _singer,
     "airbyte": _airbyte,
     "bodies": _bodies,
     "rows": _rows,
 }
-"""How ids stand in what a program wrote: a file of messages, or of bodies, or tables beside it."""
+"""Readers of the ids in a program's output: messages, response bodies, or files with rows."""

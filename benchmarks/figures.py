@@ -1,4 +1,4 @@
-"""Figures made of runs, and the bars they are held against."""
+"""Figures that are computed from runs, and the goals for them."""
 
 from __future__ import annotations
 
@@ -11,144 +11,146 @@ from typing import TypeAlias
 from benchmarks.measuring import Run
 
 Measured: TypeAlias = Mapping[str, Sequence[Run]]
-"""The runs of a scenario by the name of their take, one for each round."""
+"""The runs of a scenario by the name of their case, one for each round."""
 
-Of: TypeAlias = Callable[[Run], float]
+RunValue: TypeAlias = Callable[[Run], float]
 Figure: TypeAlias = Callable[[Measured], list[float]]
-"""One value for each round. Raises KeyError if a take has not been measured."""
+"""One value for each round. Raises KeyError if a case was not measured."""
 
 BURST, STEADY = 350, 3500
-"""Klaviyo's limits for events: requests in a second and in a minute."""
+"""Klaviyo's rate limits for events: requests per second and per minute."""
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A figure and what it has to be: ``most`` or ``least``, or neither; ``unit`` formats it."""
+class Goal:
+    """A figure and its ``maximum`` or ``minimum``, or neither; ``unit`` formats its values."""
 
-    what: str
+    label: str
     figure: Figure
     unit: str = "{:.2f} ×"
-    most: float = math.inf
-    least: float = -math.inf
+    maximum: float = math.inf
+    minimum: float = -math.inf
 
     @property
-    def asked(self) -> str:
-        """The bar in words."""
-        if self.most < math.inf:
-            return f"at most {self.unit.format(self.most)}"
-        return f"at least {self.unit.format(self.least)}" if self.least > -math.inf else "report"
+    def text(self) -> str:
+        """The goal as text."""
+        if self.maximum < math.inf:
+            return f"at most {self.unit.format(self.maximum)}"
+        return f"at least {self.unit.format(self.minimum)}" if self.minimum > -math.inf else "none"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """A bar and the values of its rounds, of which the median counts; none if not measured."""
+    """A goal and the values of its rounds; no values if it was not measured."""
 
-    bar: Bar
+    goal: Goal
     values: Sequence[float]
 
     @property
     def value(self) -> str:
-        """The median."""
-        return self.bar.unit.format(median(self.values)) if self.values else "not measured"
+        """The median of the rounds."""
+        return self.goal.unit.format(median(self.values)) if self.values else "not measured"
 
     @property
     def spread(self) -> str:
-        """The lowest and the highest of several rounds."""
+        """The lowest and the highest value of several rounds."""
         if len(self.values) < 2:
             return ""
-        low, high = (self.bar.unit.format(one) for one in (min(self.values), max(self.values)))
+        low, high = (self.goal.unit.format(one) for one in (min(self.values), max(self.values)))
         return f"{low} to {high}"
 
     @property
     def verdict(self) -> str:
-        """Whether the bar is met; empty if there is none, or no value."""
-        if not self.values or self.bar.asked == "report":
+        """ "met" or "missed"; empty without a goal or a value."""
+        if not self.values or self.goal.text == "none":
             return ""
-        return "met" if self.bar.least <= median(self.values) <= self.bar.most else "missed"
+        return "met" if self.goal.minimum <= median(self.values) <= self.goal.maximum else "missed"
 
 
-def hold(bar: Bar, measured: Measured) -> Outcome:
-    """Holds what was measured against a bar."""
+def evaluate(goal: Goal, measured: Measured) -> Outcome:
+    """Computes the values of a goal."""
     try:
-        return Outcome(bar, bar.figure(measured))
+        return Outcome(goal, goal.figure(measured))
     except KeyError:
-        return Outcome(bar, [])
+        return Outcome(goal, [])
 
 
 def cpu(run: Run) -> float:
-    """Seconds of processor time."""
+    """Processor time in seconds."""
     return run.usage.cpu
 
 
 def wall(run: Run) -> float:
-    """Seconds of wall time."""
+    """Wall time in seconds."""
     return run.usage.wall
 
 
 def peak(run: Run) -> float:
-    """The most memory at once, in MB."""
+    """Peak memory in MB."""
     return run.usage.peak / 1e6
 
 
 def cpu_per_event(run: Run) -> float:
-    """Seconds of processor time for each event."""
+    """Processor time per event in seconds."""
     return run.usage.cpu / run.events
 
 
 def wall_per_event(run: Run) -> float:
-    """Seconds of wall time for each event."""
+    """Wall time per event in seconds."""
     return run.usage.wall / run.events
 
 
-def pace(run: Run) -> float:
-    """Events in a second."""
+def events_per_second(run: Run) -> float:
+    """Events per second."""
     return run.events / run.usage.wall
 
 
 def share_of_target(run: Run) -> float:
-    """The tap's part of the processor time of a pipeline, in percent."""
+    """The tap's share of the processor time of a pipeline in percent."""
     return 100 * run.usage.cpu / (run.usage.cpu + run.target_cpu)
 
 
-def sandbox_ahead(run: Run) -> float:
-    """How many times as fast as the tap the sandbox could be."""
+def cpu_over_sandbox(run: Run) -> float:
+    """The processor time of the tap divided by that of the sandbox."""
     return run.usage.cpu / run.server_cpu
 
 
-def each(of: Of, take: str) -> Figure:
-    """A value of each round of a take."""
-    return lambda measured: [of(run) for run in measured[take]]
+def each(value: RunValue, case: str) -> Figure:
+    """A value of each round of a case."""
+    return lambda measured: [value(run) for run in measured[case]]
 
 
-def over(of: Of, take: str, other: str) -> Figure:
-    """A value of one take over that of another one in the same round."""
+def over(value: RunValue, case: str, other: str) -> Figure:
+    """A value of one case divided by that of another in the same round."""
     return lambda measured: [
-        of(one) / of(two) for one, two in zip(measured[take], measured[other], strict=False)
+        value(one) / value(two) for one, two in zip(measured[case], measured[other], strict=False)
     ]
 
 
-def growth(take: str, other: str, nothing: str) -> Figure:
-    """Processor time for each event in one take over another's, less what no event takes."""
+def growth(case: str, other: str, no_new_events: str) -> Figure:
+    """Processor time per event of one case divided by another's, without the cost of start-up."""
 
     def net(measured: Measured, name: str) -> list[float]:
-        still = median(run.usage.cpu for run in measured[nothing])
-        return [(run.usage.cpu - still) / run.events for run in measured[name]]
+        baseline = median(run.usage.cpu for run in measured[no_new_events])
+        return [(run.usage.cpu - baseline) / run.events for run in measured[name]]
 
     return lambda measured: [
-        one / two for one, two in zip(net(measured, take), net(measured, other), strict=False)
+        one / two for one, two in zip(net(measured, case), net(measured, other), strict=False)
     ]
 
 
-def share_of_rate(take: str, limits: float) -> Figure:
-    """The least time in which the limits let the pages pass over the time taken, in percent.
+def share_of_rate(case: str, limits: float) -> Figure:
+    """The minimum time that the limits allow for the pages, in percent of the wall time.
 
-    The least time is that of a client that begins with a whole quota, as the take has to, and is
-    never late.
+    The minimum is that of a client that starts with an unused quota, as the case must, and sends
+    each request as soon as it is allowed.
     """
     burst, steady = int(BURST * limits), int(STEADY * limits)
 
-    def least(pages: int) -> float:
+    def minimum_time(pages: int) -> float:
         minutes, rest = divmod(pages - 1, steady)
         return minutes * 60.0 + rest // burst
 
-    return lambda measured: [100 * least(run.pages) / run.usage.wall for run in measured[take]]
+    return lambda measured: [
+        100 * minimum_time(run.pages) / run.usage.wall for run in measured[case]
+    ]

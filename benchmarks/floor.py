@@ -1,7 +1,7 @@
-"""The floor: fetches pages and writes each body to stdout unparsed, one to a line.
+"""The floor: the minimum cost of reading Klaviyo with requests.
 
-``python floor.py ADDRESS KEY PAGES``, where PAGES is a file with one path and query a line. Nothing
-that reads Klaviyo with requests can cost less.
+``python floor.py ADDRESS KEY PAGES`` requests each path and query in the file PAGES, one per line,
+and writes each body to stdout without parsing it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HEADERS = {"revision": "2026-07-15", "Accept": "application/vnd.api+json"}
 
 
 def main(address: str, key: str, pages: str) -> None:
-    """Fetches the pages with one session."""
+    """Requests the pages with one session."""
     with requests.Session() as session:
         session.headers.update({**HEADERS, "Authorization": f"Klaviyo-API-Key {key}"})
         for page in Path(pages).read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Takes, and how they are run: whole processes, measured by the operating system."""
+"""Runs the cases of a scenario as processes that the operating system measures."""
 
 from __future__ import annotations
 
@@ -18,50 +18,58 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from benchmarks.account_process import EVENTS, METRICS, Checked, Conditions, Seed, Server, Stage
-from benchmarks.programs import Job, Side, asked_of_events
+from benchmarks.account_process import (
+    EVENTS,
+    METRICS,
+    AccountProcess,
+    CheckResult,
+    Conditions,
+    Seed,
+    Server,
+)
+from benchmarks.programs import Job, Program, event_parameters
 
-LONGEST = 900.0
-"""Seconds that one run may take."""
+TIMEOUT = 900.0
+"""Maximum number of seconds of one run."""
 
 UNIT_OF_PEAK = 1 if sys.platform == "darwin" else 1024
 ALL_TIME = timedelta(days=95)
 MINUTE = 60.0
-"""Seconds of the sandbox's window of a quota, which begins with a minute of the clock."""
+"""Seconds of the sandbox's rate limit window, which begins with each minute of the clock."""
 
 
 class Failed(Exception):
-    """A run that cannot be measured: what went wrong, in a line or two."""
+    """A run failed; the message is one or two lines."""
 
 
 @dataclass(frozen=True)
-class Take:
+class Case:
     """One program on one account.
 
-    ``arriving`` events happen for each metric before a run, which then goes on from the state of
-    the run before it. ``span`` is how far back from now the program shall read. With
-    ``on_the_minute`` the program starts with a minute of the clock, and so with a whole quota.
+    ``new_events`` are added for each metric before a run, which then continues from the state of
+    the previous run. ``span`` is the period before now that the program reads. With
+    ``start_on_minute`` the program starts at a full minute, and so with an unused quota.
     """
 
-    side: Side
+    program: Program
     seed: Seed
     conditions: Conditions = Conditions()
     streams: tuple[str, ...] = tuple(METRICS)
     without: tuple[str, ...] = ()
-    arriving: int = 0
+    new_events: int = 0
     span: timedelta = ALL_TIME
-    on_the_minute: bool = False
+    start_on_minute: bool = False
     label: str = ""
 
     @property
     def name(self) -> str:
-        """What the take is called among those of its scenario."""
-        return self.label or self.side.name
+        """The name of the case in its scenario."""
+        return self.label or self.program.name
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What one process took: seconds of wall time and of processor time, peak memory in bytes."""
+    """Resources of one process: wall time and processor time in seconds, peak memory in bytes."""
 
     wall: float
     cpu: float
@@ -70,137 +78,142 @@ class Usage:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took: that of the program, of a target behind it, and of the sandbox.
+    """Measurements of one run: the program, its target and the sandbox.
 
-    ``events`` were written, and some of them ``again``. ``pages`` of events were served and
-    ``throttled`` requests refused (429); ``sent`` is in bytes.
+    ``events`` is the number of distinct events written and ``duplicates`` that of repeated ones.
+    ``pages`` of events were served, ``throttled`` requests were refused (429), and ``sent`` bytes
+    of events were sent.
     """
 
     usage: Usage
     target_cpu: float
     server_cpu: float
     events: int
-    again: int
+    duplicates: int
     pages: int
     throttled: int
     sent: int
 
 
-class Theatre:
-    """The accounts, each made when it is first needed and kept until the end of the context."""
+class Accounts:
+    """The accounts, each created on first use and kept until the end of the context."""
 
     def __init__(self) -> None:
-        self._stages: dict[Seed, Stage] = {}
+        self._processes: dict[Seed, AccountProcess] = {}
         self._open = ExitStack()
 
-    def __enter__(self) -> Theatre:
+    def __enter__(self) -> Accounts:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def stage(self, seed: Seed) -> Stage:
-        """The account of a seed."""
-        if seed not in self._stages:
-            self._stages[seed] = self._open.enter_context(Stage(seed))
-        return self._stages[seed]
+    def account(self, seed: Seed) -> AccountProcess:
+        """The account process of a seed."""
+        if seed not in self._processes:
+            self._processes[seed] = self._open.enter_context(AccountProcess(seed))
+        return self._processes[seed]
 
-    def measure(self, takes: Sequence[Take], rounds: int) -> Iterator[tuple[Take, Run]]:
-        """Runs takes in turn, ``rounds`` times. Raises :class:`Failed`."""
+    def measure(self, cases: Sequence[Case], rounds: int) -> Iterator[tuple[Case, Run]]:
+        """Runs the cases alternately for ``rounds`` rounds. Raises :class:`Failed`."""
         pages: tuple[str, ...] = ()
         states: dict[str, str] = {}
-        for take in takes:
-            if take.arriving:
-                rehearsed = replace(take, conditions=Conditions(), arriving=0)
-                rehearsal = _Performance(self.stage(take.seed), rehearsed)
-                rehearsal.run()
-                states[take.name] = rehearsal.state
+        for case in cases:
+            if case.new_events:
+                initial_case = replace(case, conditions=Conditions(), new_events=0)
+                initial_run = _CaseRun(self.account(case.seed), initial_case)
+                initial_run.run()
+                states[case.name] = initial_run.state
         for _ in range(rounds):
-            for take in takes:
-                state = states.get(take.name, "")
-                performance = _Performance(self.stage(take.seed), take, pages, state)
-                yield take, performance.run()
-                pages = performance.pages
-                if take.arriving:
-                    states[take.name] = performance.state
+            for case in cases:
+                state = states.get(case.name, "")
+                case_run = _CaseRun(self.account(case.seed), case, pages, state)
+                yield case, case_run.run()
+                pages = case_run.pages
+                if case.new_events:
+                    states[case.name] = case_run.state
 
 
-class _Performance:
-    """One run. Afterwards ``pages`` are the requests for events, ``state`` is the last one."""
+class _CaseRun:
+    """One run; afterwards ``pages`` are its requests for events and ``state`` is its last state."""
 
     def __init__(
         self,
-        stage: Stage,
-        take: Take,
+        account: AccountProcess,
+        case: Case,
         pages: tuple[str, ...] = (),
         state: str = "",
     ) -> None:
-        self._stage, self._take = stage, take
+        self._account_process, self._case = account, case
         self.pages, self.state = pages, state
 
     def run(self) -> Run:
-        """Serves the account, runs the program and checks what it wrote."""
-        take = self._take
-        arrived = self._stage.arrive(take.arriving) if take.arriving else 0.0
+        """Serves the account, runs the program and checks its output."""
+        case = self._case
+        arrived = self._account_process.arrive(case.new_events) if case.new_events else 0.0
         now = time.time()
-        needed = max(arrived, now - take.span.total_seconds()), now
+        required = max(arrived, now - case.span.total_seconds()), now
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             output = folder / "output"
-            asked = {} if take.arriving else asked_of_events(take.streams, take.without)
-            with self._stage.serving(take.conditions, asked) as server:
-                usages = self._play(server, folder, output, now)
+            parameters = {} if case.new_events else event_parameters(case.streams, case.without)
+            with self._account_process.serving(case.conditions, parameters) as server:
+                usages = self._run_programs(server, folder, output, now)
                 seen = _requests(server)
-            return self._told(usages, server, seen, output, needed)
+            return self._result(usages, server, seen, output, required)
 
-    def _play(self, server: Server, folder: Path, output: Path, now: float) -> list[Usage]:
-        take = self._take
-        start = datetime.fromtimestamp(now, timezone.utc) - take.span
-        job = Job(server.url, folder, take.streams, take.without, start, self.pages, self.state)
-        commands = take.side.commands(job)
-        if take.on_the_minute:
+    def _run_programs(self, server: Server, folder: Path, output: Path, now: float) -> list[Usage]:
+        case = self._case
+        start = datetime.fromtimestamp(now, timezone.utc) - case.span
+        job = Job(server.url, folder, case.streams, case.without, start, self.pages, self.state)
+        commands = case.program.commands(job)
+        if case.start_on_minute:
             time.sleep(-time.time() % MINUTE)
         return run_measured(commands, output, folder, job.environment)
 
-    def _told(
+    def _result(
         self,
         usages: list[Usage],
         server: Server,
         seen: list[dict[str, Any]],
         output: Path,
-        needed: tuple[float, float],
+        required: tuple[float, float],
     ) -> Run:
-        take = self._take
+        case = self._case
         events = [one for one in seen if one["path"].rstrip("/") == EVENTS]
-        checked = self._checked(output, needed) if take.side.form else Checked(0, 0, 0, 0)
-        if checked.missing or checked.strange:
-            raise Failed(f"{take.name}: the ids are not those of the account: {checked}")
-        if take.side.form == "singer":
+        checked = (
+            self._checked(output, required)
+            if case.program.output_format
+            else CheckResult(0, 0, 0, 0)
+        )
+        if checked.missing or checked.unexpected:
+            raise Failed(f"{case.name}: the written ids differ from the account: {checked}")
+        if case.program.output_format == "singer":
             self.state = _last_state(output)
             self.pages = tuple(_address(one) for one in events if one["status"] == 200)
         return Run(
             usage=usages[0],
             target_cpu=sum(usage.cpu for usage in usages[1:]),
             server_cpu=server.cpu,
-            events=checked.records - checked.again,
-            again=checked.again,
+            events=checked.records - checked.duplicates,
+            duplicates=checked.duplicates,
             pages=sum(one["status"] == 200 for one in events),
             throttled=sum(one["status"] == 429 for one in seen),
             sent=sum(one["sent"] for one in events),
         )
 
-    def _checked(self, output: Path, needed: tuple[float, float]) -> Checked:
-        side = self._take.side
-        streams = () if side.every_event else self._take.streams
-        return self._stage.check(output, side.form, streams, needed)
+    def _checked(self, output: Path, required: tuple[float, float]) -> CheckResult:
+        program = self._case.program
+        streams = () if program.every_event else self._case.streams
+        return self._account_process.check(output, program.output_format, streams, required)
 
 
 def run_measured(
     commands: Sequence[Sequence[str]], output: Path, folder: Path, environment: dict[str, str]
 ) -> list[Usage]:
-    """Runs commands piped into each other, the last one into ``output``; what each of them took.
+    """Runs commands as a pipeline into the file ``output``; returns the usage of each.
 
-    Raises :class:`Failed` with the end of stderr if one fails or takes too long.
+    Raises :class:`Failed` with the end of stderr if a command fails or exceeds TIMEOUT.
     """
     errors = folder / "errors"
     started = time.perf_counter()
@@ -223,18 +236,18 @@ def run_measured(
                 pipe = processes[-2].stdout
                 assert pipe is not None
                 pipe.close()
-        usages = [_await(process, started) for process in processes]
+        usages = [_wait(process, started) for process in processes]
     if any(process.returncode for process in processes):
-        told = errors.read_bytes()[-2000:].decode("utf-8", "replace")
-        raise Failed(f"{commands[0][0]} failed: {told}")
+        stderr = errors.read_bytes()[-2000:].decode("utf-8", "replace")
+        raise Failed(f"{commands[0][0]} failed: {stderr}")
     return usages
 
 
-def _await(process: subprocess.Popen[bytes], started: float) -> Usage:
-    too_long = threading.Timer(LONGEST, process.kill)
-    too_long.start()
+def _wait(process: subprocess.Popen[bytes], started: float) -> Usage:
+    timer = threading.Timer(TIMEOUT, process.kill)
+    timer.start()
     _, status, usage = os.wait4(process.pid, 0)
-    too_long.cancel()
+    timer.cancel()
     wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * UNIT_OF_PEAK)
@@ -251,7 +264,7 @@ def _address(seen: dict[str, Any]) -> str:
 
 
 def _last_state(output: Path) -> str:
-    """The value of the last STATE, which stands among the last lines; empty if there is none."""
+    """The value of the last STATE in the last MiB of the output; empty if there is none."""
     with output.open("rb") as lines:
         lines.seek(max(0, output.stat().st_size - 2**20))
         for line in reversed(lines.read().splitlines()):

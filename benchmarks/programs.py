@@ -1,4 +1,4 @@
-"""The programs that are measured: what they read, the command that runs them, what they write."""
+"""The measured programs: their commands, configuration and output formats."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = HERE.parent / ".envs"
 TAP = str(Path(sys.executable).with_name("tap-klaviyo"))
 KEY = "pk_sandbox"
-DISCOVERY = 60.0
-"""Seconds that another tap may take to find out what there is."""
+DISCOVERY_TIMEOUT = 60.0
+"""Maximum number of seconds of another tap's discovery."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one run has to do, in a ``folder`` of its own, for events from ``start`` on.
+    """The task of one run, with its own ``folder``: read the events since ``start``.
 
-    ``pages`` are those that the last run of the tap fetched, each as path and query; ``state`` is
-    the last one that it wrote.
+    ``pages`` are the paths and queries that the last run of the tap requested; ``state`` is the
+    last state that it wrote.
     """
 
     url: str
@@ -42,17 +42,17 @@ class Job:
     state: str = ""
 
     def file(self, name: str, content: Any) -> str:
-        """Writes a file of JSON, or of a text, into the folder; returns its path."""
+        """Writes text, or a value as JSON, to a file in the folder; returns its path."""
         path = self.folder / name
         path.write_text(content if isinstance(content, str) else json.dumps(content))
         return str(path)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables of its programs, free of a developer's own settings.
+        """The environment variables of the programs, without the developer's own settings.
 
-        Python's go too: PYTHONDONTWRITEBYTECODE would have a program compile anew each time what
-        pip has compiled for everybody else.
+        Python's variables are removed too: with PYTHONDONTWRITEBYTECODE a program that is installed
+        in place would be compiled at each start.
         """
         own = {
             name: value
@@ -62,29 +62,29 @@ class Job:
         return {**own, "KLAVIYO_URL": self.url, "NO_PROXY": "127.0.0.1"}
 
     @property
-    def since(self) -> str:
-        """The start in the form that every program reads."""
+    def start_date(self) -> str:
+        """The start in a format that every program accepts."""
         return self.start.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True)
-class Side:
-    """One program. ``commands`` makes those of a run: one, or several piped into each other.
+class Program:
+    """One program. ``commands`` returns the commands of a run, several for a pipeline.
 
-    ``form`` says how ids stand in its output, empty if there are none. ``environment`` is its
-    folder in ``.envs``, without which it is left out. ``every_event`` means that it cannot be told
-    to read some streams only.
+    ``output_format`` is the format of the ids in its output, empty if it writes none.
+    ``environment`` is its folder in ``.envs``; the program is skipped if that does not exist.
+    ``every_event`` means that the program cannot select streams.
     """
 
     name: str
     commands: Callable[[Job], list[list[str]]]
-    form: str = "singer"
+    output_format: str = "singer"
     environment: str = ""
     every_event: bool = False
 
     @property
     def installed(self) -> bool:
-        """Whether its environment is there."""
+        """Whether the environment of the program exists."""
         return not self.environment or (ENVIRONMENTS / self.environment / "ready").exists()
 
 
@@ -93,7 +93,7 @@ def _python(environment: str) -> Path:
 
 
 def _tap(job: Job) -> list[list[str]]:
-    settings = {"api_key": KEY, "base_url": job.url, "start_date": job.since}
+    settings = {"api_key": KEY, "base_url": job.url, "start_date": job.start_date}
     command = [TAP, "--config", job.file("config.json", settings)]
     command += ["--catalog", job.file("catalog.json", _catalog(job.streams, job.without))]
     return [command + (["--state", job.file("state.json", job.state)] if job.state else [])]
@@ -101,7 +101,7 @@ def _tap(job: Job) -> list[list[str]]:
 
 @lru_cache
 def _catalog(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, Any]:
-    """The tap's own catalog with just these streams, and without these properties."""
+    """The tap's own catalog with these streams only, and without these properties."""
     entries = build_catalog()["streams"]
     for entry in entries:
         for part in entry["metadata"]:
@@ -112,8 +112,8 @@ def _catalog(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, An
     return {"streams": entries}
 
 
-def asked_of_events(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, str]:
-    """The parameters, beside those of a window, with which the tap asks for the streams' events."""
+def event_parameters(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, str]:
+    """The query parameters of the tap's requests for events, except those of a window."""
     for selected in read_catalog(_catalog(streams, without)):
         if selected.stream.metrics:
             return dict(query_for(selected.stream, selected.schema).parameters)
@@ -127,25 +127,25 @@ def _floor(job: Job) -> list[list[str]]:
 
 def _singer_io(job: Job) -> list[list[str]]:
     command = [str(_python("singer-io")), str(HERE / "peers" / "singer_io.py")]
-    command += ["--config", job.file("config.json", {"api_key": KEY, "start_date": job.since})]
+    command += ["--config", job.file("config.json", {"api_key": KEY, "start_date": job.start_date})]
     found = subprocess.run(
         [*command, "--discover"],
         check=True,
         capture_output=True,
         cwd=job.folder,
         env=job.environment,
-        timeout=DISCOVERY,
+        timeout=DISCOVERY_TIMEOUT,
     )
     catalog = json.loads(found.stdout)
     for entry in catalog["streams"]:
-        whole = next(part for part in entry["metadata"] if not part["breadcrumb"])
-        whole["metadata"]["selected"] = entry["stream"] in job.streams
+        stream_metadata = next(part for part in entry["metadata"] if not part["breadcrumb"])
+        stream_metadata["metadata"]["selected"] = entry["stream"] in job.streams
     return [[*command, "--catalog", job.file("catalog.json", catalog)]]
 
 
 def _airbyte(job: Job) -> list[list[str]]:
     command = [str(_python("airbyte")), str(HERE / "peers" / "airbyte.py"), "read"]
-    command += ["--config", job.file("config.json", {"api_key": KEY, "start_date": job.since})]
+    command += ["--config", job.file("config.json", {"api_key": KEY, "start_date": job.start_date})]
     stream = {
         "name": "events",
         "json_schema": {},
@@ -165,21 +165,23 @@ def _fixed(*command: str) -> Callable[[Job], list[list[str]]]:
     return lambda _: [[*command]]
 
 
-THE_TAP = Side("tap-klaviyo", _tap)
-FLOOR = Side("the floor", _floor, form="bodies")
-SINGER_IO = Side("singer-io's tap-klaviyo 1.1.5", _singer_io, environment="singer-io")
-AIRBYTE = Side(
+THE_TAP = Program("tap-klaviyo", _tap)
+FLOOR = Program("the floor", _floor, output_format="bodies")
+SINGER_IO = Program("singer-io's tap-klaviyo 1.1.5", _singer_io, environment="singer-io")
+AIRBYTE = Program(
     "airbyte-source-klaviyo 2.13.1",
     _airbyte,
-    form="airbyte",
+    output_format="airbyte",
     environment="airbyte",
     every_event=True,
 )
-PIPELINE = Side("tap-klaviyo | target-jsonl", _pipeline, form="rows", environment="target-jsonl")
-IMPORTS = Side(
+PIPELINE = Program(
+    "tap-klaviyo | target-jsonl", _pipeline, output_format="rows", environment="target-jsonl"
+)
+IMPORTS = Program(
     'python -c "import singer, requests"',
     _fixed(sys.executable, "-c", "import singer, requests"),
-    form="",
+    output_format="",
 )
-VERSION = Side("tap-klaviyo --version", _fixed(TAP, "--version"), form="")
-DISCOVER = Side("tap-klaviyo --discover", _fixed(TAP, "--discover"), form="")
+VERSION = Program("tap-klaviyo --version", _fixed(TAP, "--version"), output_format="")
+DISCOVER = Program("tap-klaviyo --discover", _fixed(TAP, "--discover"), output_format="")

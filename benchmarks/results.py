@@ -1,4 +1,4 @@
-"""Results as tables: on the terminal, and as Markdown."""
+"""Prints results on the terminal and writes them as Markdown."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figures import Measured, Outcome, hold
+from benchmarks.figures import Measured, Outcome, evaluate
 from benchmarks.measuring import Run
 from benchmarks.scenarios import Scenario
 
 PACKAGES = ("msgspec", "requests", "urllib3", "singer-python", "aiohttp")
-RATIOS = ("what", "median", "lowest to highest", "bar", "")
+RATIOS = ("figure", "median", "range", "goal", "")
 NUMBERS = (
     "program",
     "events",
@@ -37,7 +37,7 @@ NUMBERS = (
 
 @dataclass(frozen=True)
 class Result:
-    """What a scenario came to. ``fault`` says why it ended early, if it did."""
+    """The runs of a scenario; ``fault`` is the error that ended it early, if any."""
 
     scenario: Scenario
     measured: Measured
@@ -45,12 +45,12 @@ class Result:
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """Every bar with its values."""
-        return [hold(bar, self.measured) for bar in self.scenario.bars]
+        """Every goal with its values."""
+        return [evaluate(goal, self.measured) for goal in self.scenario.goals]
 
 
 def show(console: Console, results: Sequence[Result]) -> None:
-    """Prints the ratios."""
+    """Prints the figures of each scenario."""
     for result in results:
         table = Table(*RATIOS, title=result.scenario.title, title_justify="left", expand=True)
         for row in _ratios(result):
@@ -61,13 +61,13 @@ def show(console: Console, results: Sequence[Result]) -> None:
 
 
 def markdown(results: Sequence[Result]) -> str:
-    """The whole report: the machine, then ratios, then absolute numbers."""
-    parts = ["# Results", _INTRODUCTION, *_facts(), "## Ratios, and what they should be"]
+    """The report as Markdown: the machine, the figures and the absolute numbers."""
+    parts = ["# Results", _INTRODUCTION, *_environment(), "## Figures and goals"]
     for result in results:
         parts += [f"### {result.scenario.title}", _table(RATIOS, _ratios(result))]
         parts += [part for part in (result.scenario.note, result.fault) if part]
     parts.append("## Absolute numbers")
-    parts.append("Medians. They are of this machine and this day.")
+    parts.append("Medians of the rounds, on this machine.")
     for result in results:
         rows = [_numbers(name, runs) for name, runs in result.measured.items() if runs]
         parts += [f"### {result.scenario.title}", _table(NUMBERS, rows)]
@@ -75,14 +75,14 @@ def markdown(results: Sequence[Result]) -> str:
 
 
 _INTRODUCTION = (
-    "Written by `make bench`. The programs of a comparison run in turn, several rounds; a value is "
-    "the median of the rounds. Each program is a whole process, measured by the operating system, "
-    "against the sandbox in another process. After each run the ids written are held against the "
-    "account's."
+    "Written by `make bench`. The programs of a scenario run alternately for several rounds; each "
+    "value is the median of the rounds. Each program runs in its own process, which the operating "
+    "system measures, against a sandbox in another process. After each run the written ids are "
+    "compared with those of the account."
 )
 
 
-def _facts() -> list[str]:
+def _environment() -> list[str]:
     rows = {
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
         "machine": f"{_processor()}, {os.cpu_count()} processors, {_memory()}",
@@ -91,7 +91,7 @@ def _facts() -> list[str]:
         "tap-klaviyo": version("tap-klaviyo"),
         **{name: version(name) for name in PACKAGES},
     }
-    return [_table(("", ""), ([name, fact] for name, fact in rows.items()))]
+    return [_table(("", ""), ([name, value] for name, value in rows.items()))]
 
 
 def _processor() -> str:
@@ -107,27 +107,29 @@ def _memory() -> str:
 
 def _ratios(result: Result) -> list[list[str]]:
     return [
-        [outcome.bar.what, outcome.value, outcome.spread, outcome.bar.asked, outcome.verdict]
+        [outcome.goal.label, outcome.value, outcome.spread, outcome.goal.text, outcome.verdict]
         for outcome in result.outcomes
     ]
 
 
 def _numbers(name: str, runs: Sequence[Run]) -> list[str]:
-    def of(values: Iterable[float], form: str = "{:,.0f}") -> str:
-        return form.format(median(values))
+    def median_of(values: Iterable[float], output_format: str = "{:,.0f}") -> str:
+        return output_format.format(median(values))
 
     events = [run.events for run in runs]
     return [
         name,
-        of(events),
-        of(run.pages for run in runs),
-        of((run.usage.wall for run in runs), "{:.2f}"),
-        of((run.usage.cpu for run in runs), "{:.2f}"),
-        of((run.usage.cpu / run.events * 1e6 for run in runs), "{:.1f}") if all(events) else "",
-        of(run.usage.peak / 1e6 for run in runs),
-        of(run.sent / 1e6 for run in runs),
-        of(run.throttled for run in runs),
-        of((run.server_cpu for run in runs), "{:.2f}"),
+        median_of(events),
+        median_of(run.pages for run in runs),
+        median_of((run.usage.wall for run in runs), "{:.2f}"),
+        median_of((run.usage.cpu for run in runs), "{:.2f}"),
+        median_of((run.usage.cpu / run.events * 1e6 for run in runs), "{:.1f}")
+        if all(events)
+        else "",
+        median_of(run.usage.peak / 1e6 for run in runs),
+        median_of(run.sent / 1e6 for run in runs),
+        median_of(run.throttled for run in runs),
+        median_of((run.server_cpu for run in runs), "{:.2f}"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The scenarios, one row each: takes, rounds, and the bars."""
+"""The scenarios: their cases, rounds and goals."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import timedelta
 
 from benchmarks import figures
 from benchmarks.account_process import Conditions, Seed
-from benchmarks.figures import Bar, each, growth, over, share_of_rate
-from benchmarks.measuring import Take
+from benchmarks.figures import Goal, each, growth, over, share_of_rate
+from benchmarks.measuring import Case
 from benchmarks.programs import (
     AIRBYTE,
     DISCOVER,
@@ -23,14 +23,14 @@ from benchmarks.programs import (
 from tap_klaviyo.streams import DEFAULT_STREAMS
 
 TAP = THE_TAP.name
-NOTHING = "tap-klaviyo, nothing new"
+NO_NEW_EVENTS = "tap-klaviyo, no new data"
 SMALL, MIDDLE, LARGE = "10,000 events", "200,000 events", "2,000,000 events"
-QUICK = 20
-"""By how much a quick run divides the events."""
+QUICK_DIVISOR = 20
+"""A quick run divides the number of events by this."""
 
-FEWEST = 2000
-PART = ("click",)
-"""The stream that singer-io's tap reads where all 18 would take it hours."""
+MIN_EVENTS = 2000
+ONE_STREAM = ("click",)
+"""The stream that singer-io's tap reads, because all 18 would take it hours."""
 
 PER_1000 = "{:.1f} ms"
 TIMES = "{:.0f} ×"
@@ -39,22 +39,24 @@ PERCENT = "{:.0f} %"
 
 @dataclass(frozen=True)
 class Scenario:
-    """Takes that are run in turn, ``rounds`` times, and the bars for what comes out."""
+    """Cases that run alternately for ``rounds`` rounds, and the goals for the results."""
 
     name: str
     title: str
-    takes: Sequence[Take]
+    cases: Sequence[Case]
     rounds: int
-    bars: Sequence[Bar]
+    goals: Sequence[Goal]
     note: str = ""
 
-    def quick(self, divisor: int = QUICK) -> Scenario:
-        """The same with few events and one round: it shows that all works, and no more."""
-        takes = [
-            replace(take, seed=replace(take.seed, events=max(FEWEST, take.seed.events // divisor)))
-            for take in self.takes
+    def quick(self, divisor: int = QUICK_DIVISOR) -> Scenario:
+        """The same scenario with few events and one round, as a test that it works."""
+        cases = [
+            replace(
+                case, seed=replace(case.seed, events=max(MIN_EVENTS, case.seed.events // divisor))
+            )
+            for case in self.cases
         ]
-        return replace(self, takes=takes, rounds=1)
+        return replace(self, cases=cases, rounds=1)
 
 
 _TAME = Seed(200_000, tame=True)
@@ -69,139 +71,144 @@ SCENARIOS: tuple[Scenario, ...] = (
         "start",
         "Start-up",
         [
-            Take(IMPORTS, Seed(FEWEST)),
-            Take(VERSION, Seed(FEWEST)),
-            Take(DISCOVER, Seed(FEWEST)),
-            Take(
+            Case(IMPORTS, Seed(MIN_EVENTS)),
+            Case(VERSION, Seed(MIN_EVENTS)),
+            Case(DISCOVER, Seed(MIN_EVENTS)),
+            Case(
                 THE_TAP,
-                Seed(FEWEST),
+                Seed(MIN_EVENTS),
                 streams=("mark_as_spam",),
                 span=timedelta(seconds=20),
-                label=NOTHING,
+                label=NO_NEW_EVENTS,
             ),
         ],
         15,
         [
-            Bar(
-                f"`{side.name}` over importing singer and requests",
-                over(figures.wall, side.name, IMPORTS.name),
-                most=1.5,
+            Goal(
+                f"`{program.name}`, relative to importing singer and requests",
+                over(figures.wall, program.name, IMPORTS.name),
+                maximum=1.5,
             )
-            for side in (VERSION, DISCOVER)
+            for program in (VERSION, DISCOVER)
         ]
         + [
-            Bar(
-                "a sync with nothing new over the same imports",
-                over(figures.wall, NOTHING, IMPORTS.name),
-                most=1.5,
+            Goal(
+                "a sync without new data, relative to the same imports",
+                over(figures.wall, NO_NEW_EVENTS, IMPORTS.name),
+                maximum=1.5,
             )
         ],
-        "Wall time. The sync is of one stream and makes two requests.",
+        "Wall time. The sync reads one stream with two requests.",
     ),
     Scenario(
         "cpu",
         "Processor time, all fields, profile and metric embedded",
-        [Take(THE_TAP, _TAME), Take(FLOOR, _TAME), Take(SINGER_IO, _TAME, streams=PART)],
+        [Case(THE_TAP, _TAME), Case(FLOOR, _TAME), Case(SINGER_IO, _TAME, streams=ONE_STREAM)],
         5,
         [
-            Bar(
-                "CPU for 1,000 events over the floor",
+            Goal(
+                "CPU per event, relative to the floor",
                 over(figures.cpu_per_event, TAP, FLOOR.name),
-                most=2.5,
+                maximum=2.5,
             ),
-            Bar(
-                "singer-io's tap over the tap",
+            Goal(
+                "CPU per event of singer-io's tap, relative to the tap",
                 over(figures.cpu_per_event, SINGER_IO.name, TAP),
                 TIMES,
-                least=40,
+                minimum=40,
             ),
-            Bar("the tap's CPU over the sandbox's", each(figures.sandbox_ahead, TAP), least=3),
+            Goal(
+                "CPU of the tap, relative to the sandbox",
+                each(figures.cpu_over_sandbox, TAP),
+                minimum=3,
+            ),
         ],
-        "The floor fetches the very pages that the tap has fetched. singer-io's tap reads one "
-        "stream of the account in pages of 200 events, the size it has always had; the tap's hold "
-        "1,000.",
+        "The floor requests the same pages as the tap. singer-io's tap reads one stream of the "
+        "account in pages of 200 events, a fixed size; the tap reads pages of 1,000.",
     ),
     Scenario(
         "narrow",
         "Processor time, profile and metric deselected",
-        [Take(THE_TAP, _TAME, without=_NARROW), Take(FLOOR, _TAME)],
+        [Case(THE_TAP, _TAME, without=_NARROW), Case(FLOOR, _TAME)],
         5,
         [
-            Bar(
-                "CPU for 1,000 events over the floor",
+            Goal(
+                "CPU per event, relative to the floor",
                 over(figures.cpu_per_event, TAP, FLOOR.name),
-                most=2.5,
+                maximum=2.5,
             )
         ],
     ),
     Scenario(
         "airbyte",
-        "Beside Airbyte's source",
-        [Take(THE_TAP, Seed(10_000, tame=True)), Take(AIRBYTE, Seed(10_000, tame=True))],
+        "Comparison with Airbyte's source",
+        [Case(THE_TAP, Seed(10_000, tame=True)), Case(AIRBYTE, Seed(10_000, tame=True))],
         3,
         [
-            Bar(
-                "its CPU for an event over the tap's",
+            Goal(
+                "CPU per event of Airbyte's source, relative to the tap",
                 over(figures.cpu_per_event, AIRBYTE.name, TAP),
                 TIMES,
             ),
-            Bar(
-                "its wall time for an event over the tap's",
+            Goal(
+                "wall time per event of Airbyte's source, relative to the tap",
                 over(figures.wall_per_event, AIRBYTE.name, TAP),
                 TIMES,
             ),
         ],
-        "Airbyte's source reads the events of every metric in one stream, 200 a page, and includes "
-        "the metric but not the profile. No latency, no limits.",
+        "Airbyte's source reads the events of all metrics in one stream, 200 per page, and "
+        "includes the metric but not the profile. No latency, no rate limits.",
     ),
     Scenario(
         "backfill",
-        "Backfill of 200,000 events in 18 streams: 300 ms a request, 0.2 ms an event, limits kept",
+        "Backfill of 200,000 events in 18 streams: 300 ms per request, 0.2 ms per event, limits",
         [
-            Take(THE_TAP, _TAME, _FAR),
-            Take(SINGER_IO, _TAME, _FAR, streams=PART),
+            Case(THE_TAP, _TAME, _FAR),
+            Case(SINGER_IO, _TAME, _FAR, streams=ONE_STREAM),
         ],
         3,
         [
-            Bar(
-                "faster than singer-io's tap",
+            Goal(
+                "wall time per event of singer-io's tap, relative to the tap",
                 over(figures.wall_per_event, SINGER_IO.name, TAP),
                 TIMES,
-                least=60,
+                minimum=60,
             )
         ],
-        "singer-io's tap reads one of the 18 streams, which is scaled to all by the number of "
-        "pages: it reads them one after the other, and each page takes as long as any other.",
+        "singer-io's tap reads one of the 18 streams. Its time is given per event, because it "
+        "reads all streams one after the other and each page takes the same time.",
     ),
     Scenario(
         "rate",
-        "Rate limits at a quarter of Klaviyo's, 2,000,000 events, same latency",
-        [Take(THE_TAP, _LARGE, _QUARTER, on_the_minute=True)],
+        "A quarter of Klaviyo's rate limits, 2,000,000 events, same latency",
+        [Case(THE_TAP, _LARGE, _QUARTER, start_on_minute=True)],
         1,
         [
-            Bar(
-                "least time that the limits allow over the time taken",
+            Goal(
+                "minimum time that the rate limits allow, relative to the wall time",
                 share_of_rate(TAP, 0.25),
                 PERCENT,
-                least=85,
+                minimum=85,
             ),
-            Bar("requests refused (429)", each(lambda run: run.throttled, TAP), "{:.0f}", most=5),
+            Goal(
+                "requests refused (429)", each(lambda run: run.throttled, TAP), "{:.0f}", maximum=5
+            ),
         ],
     ),
     Scenario(
         "throughput",
-        "Klaviyo's own limits, 2,000,000 events, 100 ms a request",
-        [Take(THE_TAP, _LARGE, _NEAR)],
+        "Klaviyo's rate limits, 2,000,000 events, 100 ms per request",
+        [Case(THE_TAP, _LARGE, _NEAR)],
         1,
         [
-            Bar("events a second", each(figures.pace, TAP), "{:,.0f}"),
-            Bar(
-                "of the 58,333 that the limit of a minute means",
-                each(lambda run: figures.pace(run) / 583.33, TAP),
+            Goal("events per second", each(figures.events_per_second, TAP), "{:,.0f}"),
+            Goal(
+                "share of the 58,333 events per second that the rate limit allows",
+                each(lambda run: figures.events_per_second(run) / 583.33, TAP),
                 PERCENT,
             ),
-            Bar(
-                "processors in use by the tap",
+            Goal(
+                "processors used by the tap",
                 each(lambda run: run.usage.cpu / run.usage.wall, TAP),
                 "{:.2f}",
             ),
@@ -209,23 +216,23 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         "hourly",
-        "Hourly run: 21 streams, 50 new events of each metric, 300 ms a request, limits kept",
+        "Hourly run of 21 streams, 50 new events per metric, 300 ms per request, rate limits",
         [
-            Take(
+            Case(
                 THE_TAP,
                 Seed(50_000),
                 Conditions(latency=0.3, limits=1.0),
                 streams=tuple(stream.name for stream in DEFAULT_STREAMS),
-                arriving=50,
+                new_events=50,
             )
         ],
         5,
         [
-            Bar(
+            Goal(
                 "wall time in round trips of 300 ms",
                 each(lambda run: run.usage.wall / 0.3, TAP),
                 "{:.1f}",
-                most=8,
+                maximum=8,
             )
         ],
     ),
@@ -233,34 +240,40 @@ SCENARIOS: tuple[Scenario, ...] = (
         "memory",
         "Memory and growth",
         [
-            Take(
+            Case(
                 THE_TAP,
-                Seed(FEWEST),
+                Seed(MIN_EVENTS),
                 streams=("mark_as_spam",),
                 span=timedelta(seconds=20),
-                label=NOTHING,
+                label=NO_NEW_EVENTS,
             ),
-            Take(THE_TAP, Seed(10_000), label=SMALL),
-            Take(THE_TAP, Seed(200_000), label=MIDDLE),
-            Take(THE_TAP, _LARGE, label=LARGE),
+            Case(THE_TAP, Seed(10_000), label=SMALL),
+            Case(THE_TAP, Seed(200_000), label=MIDDLE),
+            Case(THE_TAP, _LARGE, label=LARGE),
         ],
         2,
         [
-            Bar(f"peak memory, {LARGE}", each(figures.peak, LARGE), "{:.0f} MB", most=200),
-            Bar(f"peak memory, {LARGE} over {MIDDLE}", over(figures.peak, LARGE, MIDDLE), most=1.2),
-            Bar(
-                f"CPU for an event, {LARGE} over {SMALL}", growth(LARGE, SMALL, NOTHING), most=1.15
+            Goal(f"peak memory, {LARGE}", each(figures.peak, LARGE), "{:.0f} MB", maximum=200),
+            Goal(
+                f"peak memory, {LARGE}, relative to {MIDDLE}",
+                over(figures.peak, LARGE, MIDDLE),
+                maximum=1.2,
+            ),
+            Goal(
+                f"CPU per event, {LARGE}, relative to {SMALL}",
+                growth(LARGE, SMALL, NO_NEW_EVENTS),
+                maximum=1.15,
             ),
         ],
-        "Growth is without what a sync with nothing new takes.",
+        "CPU per event excludes the CPU of a sync without new data.",
     ),
     Scenario(
         "pipeline",
-        "The whole pipeline into target-jsonl, 50,000 events",
-        [Take(PIPELINE, Seed(50_000))],
+        "Pipeline into target-jsonl, 50,000 events",
+        [Case(PIPELINE, Seed(50_000))],
         1,
         [
-            Bar(
+            Goal(
                 "the tap's share of the processor time",
                 each(figures.share_of_target, PIPELINE.name),
                 "{:.1f} %",

@@ -1,7 +1,7 @@
-"""Runs Airbyte's source-klaviyo on another address; for an environment that has it.
+"""Runs Airbyte's source-klaviyo against the address in KLAVIYO_URL, in its own environment.
 
-Its arguments are the source's own. The address stands in KLAVIYO_URL. Dates are sent with a `Z`,
-since the sandbox knows no offset without a colon.
+The arguments are those of the source. Dates are sent with a `Z`, because the sandbox does not
+accept offsets without a colon.
 """
 
 import os
@@ -12,12 +12,12 @@ source: Any = import_module("source_klaviyo.source").YamlDeclarativeSource
 parse = source._parse
 
 
-def pointed(manifest: str) -> Any:
-    """The source's manifest, with the other address."""
+def parse_with_address(manifest: str) -> Any:
+    """Parses the source's manifest with the other address."""
     moved = manifest.replace("https://a.klaviyo.com", os.environ["KLAVIYO_URL"])
     return parse(moved.replace('\n      datetime_format: "%Y-%m-%dT%H:%M:%S%z"', DATES))
 
 
 DATES = '\n      datetime_format: "%Y-%m-%dT%H:%M:%SZ"'
-source._parse = staticmethod(pointed)
+source._parse = staticmethod(parse_with_address)
 import_module("source_klaviyo.run").run()

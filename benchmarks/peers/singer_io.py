@@ -1,6 +1,6 @@
-"""Runs singer-io's tap-klaviyo on another address; for an environment that has it.
+"""Runs singer-io's tap-klaviyo against the address in KLAVIYO_URL, in its own environment.
 
-Its arguments are the tap's own. The address stands in KLAVIYO_URL.
+The arguments are those of the tap.
 """
 
 import os
