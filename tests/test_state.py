@@ -157,7 +157,7 @@ def test_advance(known: int | None, proposed: int, latest: int, expected: int) -
     ],
     ids=["first", "forward", "never back", "caught up", "past", "never past the start"],
 )
-def test_a_metric_that_joins(
+def test_a_metric_that_is_backfilled(
     known: int | None, proposed: int, latest: int, backfill: int | None, covered: bool
 ) -> None:
     """A new metric has its own bookmark until that reaches the bookmark of the stream."""

@@ -46,7 +46,7 @@ class Readers(RuleBasedStateMachine):
         """The low-water mark according to the model."""
         return next((second for second, times in self.times_done.items() if not times), self.end)
 
-    def beyond(self) -> int:
+    def records_after_low_water_mark(self) -> int:
         """Number of records after the low-water mark, read or possibly in open windows."""
         low_water_mark = self.tracker.low_water_mark
         done = sum(
@@ -57,7 +57,7 @@ class Readers(RuleBasedStateMachine):
     @rule(readers=st.integers(min_value=1, max_value=40))
     def take(self, readers: int) -> None:
         """A reader asks for a window."""
-        before = self.beyond()
+        before = self.records_after_low_water_mark()
         window = self.tracker.take(readers)
         if window is None:
             # Another window must be open, otherwise the read would never end.
@@ -109,7 +109,7 @@ class Readers(RuleBasedStateMachine):
     @invariant()
     def read_ahead_is_bounded(self) -> None:
         """Records after the low-water mark never exceed ``read_ahead`` plus one window."""
-        assert self.beyond() <= self.read_ahead + self.split_after
+        assert self.records_after_low_water_mark() <= self.read_ahead + self.split_after
 
     def teardown(self) -> None:
         """From any state the rest can be read, and each second is read exactly once."""

@@ -203,7 +203,7 @@ def test_error_in_the_callers_thread() -> None:
     def next_task() -> int | None:
         task = numbers()
         if task == 2:
-            raise LookupError("no more")
+            raise LookupError("no task")
         return task
 
     pool: WorkerPool[int, None] = WorkerPool(

@@ -60,13 +60,13 @@ def test_children_have_their_parents_id(tap_on: TapOn, name: str) -> None:
     stream, child = BY_NAME[name], CHILD_STREAMS[name]
     assert stream.parent is not None
     output = tap_on(shop).sync(now=NOW, catalog=catalog_of(name))
-    told = {(one[stream.parent.property], one[stream.id_property]) for one in output.records(name)}
+    found = {(one[stream.parent.property], one[stream.id_property]) for one in output.records(name)}
     if child.relationship == "profiles":
-        assert told == members_of(child.kind)(shop)
+        assert found == members_of(child.kind)(shop)
     elif child.relationship:
-        assert told == pairs(shop, child.kind, child.relationship)
+        assert found == pairs(shop, child.kind, child.relationship)
     else:
-        assert told == {key[:2] for key in TRUTHS[name](shop)}
+        assert found == {key[:2] for key in TRUTHS[name](shop)}
 
 
 def test_siblings_share_their_parent(tap_on: TapOn) -> None:

@@ -67,12 +67,14 @@ def test_a_parent_in_a_filter_that_goes_meanwhile(tap_on: TapOn, name: str) -> N
     """A 404 for the id of a parent in a filter skips that parent only."""
     tap = tap_on(account())
     parents = {key[0] for key in TRUTHS["list_exclusions"](tap.box.account)}
-    gone = min(parents) if name == "list_exclusions" else tap.box.account.ids("coupon")[3]
-    tap.box.faults.add("status", path=BY_NAME[name].path, query=f'"{gone}"', times=None, status=404)
+    deleted = min(parents) if name == "list_exclusions" else tap.box.account.ids("coupon")[3]
+    tap.box.faults.add(
+        "status", path=BY_NAME[name].path, query=f'"{deleted}"', times=None, status=404
+    )
     output = tap.sync(now=NOW, catalog=catalog_of(name))
     assert output.fault is None
-    tap.box.account.remove(CHILD_STREAMS[name].kind, gone)
-    assert {*output.keys(name)} == {k for k in TRUTHS[name](tap.box.account) if k[0] != gone}
+    tap.box.account.remove(CHILD_STREAMS[name].kind, deleted)
+    assert {*output.keys(name)} == {k for k in TRUTHS[name](tap.box.account) if k[0] != deleted}
 
 
 def test_a_flow_and_an_action_that_go_meanwhile(tap_on: TapOn) -> None:

@@ -127,7 +127,7 @@ def events(account: Account, role: str, owner: str = "Klaviyo") -> Iterator[Even
 
 def person(event: Event) -> str:
     """The profile id of an event, or a unique name."""
-    return event.profile.id if event.profile else f"nobody but {event.id}"
+    return event.profile.id if event.profile else f"unknown person of {event.id}"
 
 
 def percent(part: int, total: int, digits: int) -> float | None:

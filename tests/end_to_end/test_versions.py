@@ -185,13 +185,13 @@ def test_a_complete_stream_is_activated_before_a_stop(tap_on: TapOn) -> None:
 def test_children_of_a_deleted_parent(tap_on: TapOn) -> None:
     """Children are activated if a parent was deleted during the run."""
     shop = account()
-    gone = shop.ids("list")[0]
+    deleted = shop.ids("list")[0]
     tap = tap_on(shop)
-    tap.box.faults.add("status", path=f"/api/lists/{gone}/profiles", times=None, status=404)
+    tap.box.faults.add("status", path=f"/api/lists/{deleted}/profiles", times=None, status=404)
     output = tap.sync(catalog=catalog_of("list_members", "lists"), **ON)
     assert output.fault is None
     assert activated(output).keys() == {"list_members", "lists"}
-    assert gone not in {group for group, _ in output.keys("list_members")}
+    assert deleted not in {group for group, _ in output.keys("list_members")}
 
 
 def test_children_wait_for_the_last_of_their_parents(tap_on: TapOn) -> None:

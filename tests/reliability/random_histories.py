@@ -356,10 +356,10 @@ def _check_reread(
         bookmark_time = bookmarks.get(metric, START)
         both = ids(before.messages)[stream] & ids(after.messages)[stream]
         read = [klaviyo.events[id] for id in both if klaviyo.events[id].metric == metric]
-        beyond = [event for event in read if event.timestamp >= bookmark_time]
-        assert len(beyond) <= max_read_ahead(klaviyo, stream, **before.settings)
+        after_bookmark = [event for event in read if event.timestamp >= bookmark_time]
+        assert len(after_bookmark) <= max_read_ahead(klaviyo, stream, **before.settings)
         statistics.counts["reread"] += len(read)
-        statistics.max_reread = max(statistics.max_reread, len(beyond))
+        statistics.max_reread = max(statistics.max_reread, len(after_bookmark))
 
 
 def max_read_ahead(klaviyo: SimulatedKlaviyo, stream: str, concurrency: int, page_size: int) -> int:

@@ -130,7 +130,7 @@ class RunOutput:
     @property
     def states(self) -> list[int]:
         """The positions of the STATE messages."""
-        return [place for place, m in enumerate(self.messages) if m["type"] == "STATE"]
+        return [position for position, m in enumerate(self.messages) if m["type"] == "STATE"]
 
 
 class SimulatedKlaviyo:
@@ -270,9 +270,9 @@ class SimulatedKlaviyo:
         self.requests += 1
         self._on_request()
         self.pass_time(REQUEST)
-        place = urlsplit(request.url)
-        asked = Request(request.method, place.path, place.query, dict(request.headers))
-        answer = self.on_answer(asked, self.api.handle(asked))
+        url = urlsplit(request.url)
+        received = Request(request.method, url.path, url.query, dict(request.headers))
+        answer = self.on_answer(received, self.api.handle(received))
         self.injected_faults += answer.fault is not None
         body = self._received_body(answer)
         raw = urllib3.HTTPResponse(

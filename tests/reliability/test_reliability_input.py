@@ -174,7 +174,11 @@ FILES: dict[str, tuple[dict[str, Any], int, str]] = {
     "state: no bookmarks": ({"state": {"bookmarks": None}}, 0, "Read 32 records"),
     "state: bookmarks a list": ({"state": {"bookmarks": []}}, 1, "'bookmarks' must be an object"),
     "state: no such day": ({"state": state(open={"timestamp": NO_DAY})}, 1, "open.timestamp"),
-    "state: beyond all dates": ({"state": state(open={"timestamp": 10**30})}, 1, "open.timestamp"),
+    "state: a time out of range": (
+        {"state": state(open={"timestamp": 10**30})},
+        1,
+        "open.timestamp",
+    ),
     "state: a huge text": ({"state": state(open={"timestamp": "9" * 5_000_000})}, 1, "open.timest"),
     "state: a name with a line break": ({"state": state(**{"a\nb": 1})}, 1, "must be an object"),
     "state: an unknown stream": ({"state": state(gone={"timestamp": 1})}, 0, "Read 32 records"),
