@@ -45,7 +45,9 @@ def account() -> DeletingAccount:
 
 @pytest.mark.parametrize("with_parent", [True, False])
 @pytest.mark.parametrize("name", IN_PATH)
-def test_a_parent_that_is_deleted_during_the_run(tap_on: TapOn, name: str, with_parent: bool) -> None:
+def test_a_parent_that_is_deleted_during_the_run(
+    tap_on: TapOn, name: str, with_parent: bool
+) -> None:
     """A parent that is deleted during the run loses only its own children, without an error."""
     shop = account()
     child = CHILD_STREAMS[name]
@@ -63,7 +65,7 @@ def test_a_parent_that_is_deleted_during_the_run(tap_on: TapOn, name: str, with_
 
 
 @pytest.mark.parametrize("name", IN_FILTER)
-def test_a_parent_in_a_filter_that_goes_meanwhile(tap_on: TapOn, name: str) -> None:
+def test_a_parent_in_a_filter_that_is_deleted_during_the_run(tap_on: TapOn, name: str) -> None:
     """A 404 for the id of a parent in a filter skips that parent only."""
     tap = tap_on(account())
     parents = {key[0] for key in TRUTHS["list_exclusions"](tap.box.account)}
@@ -77,7 +79,7 @@ def test_a_parent_in_a_filter_that_goes_meanwhile(tap_on: TapOn, name: str) -> N
     assert {*output.keys(name)} == {k for k in TRUTHS[name](tap.box.account) if k[0] != deleted}
 
 
-def test_a_flow_and_an_action_that_go_meanwhile(tap_on: TapOn) -> None:
+def test_a_flow_and_an_action_that_are_deleted_during_the_run(tap_on: TapOn) -> None:
     """A deleted flow or action loses only its own children."""
     shop = account()
     flow = next(f for f in shop.ids("flow") if shop.ids_under("flow", f, "flow-actions"))
