@@ -33,6 +33,7 @@ setup(
         "requests>=2.32,<3",
         "rich>=13.7,<16",
         "singer-python>=6.1,<7",
+        "urllib3>=2.2,<3",
     ],
     extras_require={
         "sandbox": SANDBOX,

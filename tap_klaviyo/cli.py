@@ -147,10 +147,16 @@ def _use_tap(options: argparse.Namespace) -> int:
         _logger(options)
     received: list[int] = []
     tap = Tap(_settings(options), options.catalog, options.state)
-    if options.test:
-        return _check(tap, options)
+    code = 0
     with _stopped_by_signals(tap, received):
-        code = _sync(tap, options)
+        try:
+            code = _check(tap, options) if options.test else _sync(tap, options)
+        except Stopped:
+            pass  # The signal decides the exit code.
+        except TapError as error:
+            if not received:
+                raise
+            _logger(options).error("%s", error)
     if received:
         number = signal.Signals(received[0])
         _logger(options).warning("Stopped by %s; the state keeps what is done.", number.name)
@@ -159,12 +165,9 @@ def _use_tap(options: argparse.Namespace) -> int:
 
 
 def _sync(tap: Tap, options: argparse.Namespace) -> int:
-    from tap_klaviyo.sync.progress import progress_for_terminal
+    from tap_klaviyo.sync.progress_bars import progress_for_terminal
 
-    try:
-        summary = tap.sync(write_stdout, progress=progress_for_terminal())
-    except Stopped:
-        return 0
+    summary = tap.sync(write_stdout, progress=progress_for_terminal())
     if summary.error is None:
         return 0
     if summary.stopped:

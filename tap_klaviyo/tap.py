@@ -38,7 +38,7 @@ from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import STREAMS
-from tap_klaviyo.sync.progress import Progress
+from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.run import Run
 from tap_klaviyo.sync.summary import RunSummary
 

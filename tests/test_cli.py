@@ -17,6 +17,7 @@ import pytest
 from tap_klaviyo import __version__
 from tap_klaviyo.cli import main
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.klaviyo.rate_limits import RateLimiter
 from tap_klaviyo.messages import Writer
 
 KEY = "pk_0123456789abcdef"
@@ -267,6 +268,27 @@ def test_a_signal_amid_another(
     assert code in (128 + signal.SIGTERM, 128 + signal.SIGINT)
     assert len(klaviyo.requests) == 1
     assert next(lines) > line
+
+
+def test_a_stopped_check(
+    serve: Callable[[], Any],
+    write: Callable[[str, Any], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A signal ends --test at once, with the exit code of the signal."""
+    klaviyo = serve().answer(b"", "429 Too Many Requests", **{"Retry-After": "300"})
+    paused = RateLimiter.pause
+
+    def pause_and_stop(limiter: RateLimiter, seconds: float) -> None:
+        paused(limiter, seconds)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(RateLimiter, "pause", pause_and_stop)
+    config = write("config.json", config_for(klaviyo.url))
+    catalog = write("catalog.json", lists_only())
+    assert main(["-c", config, "--catalog", catalog, "--test"]) == 128 + signal.SIGTERM
+    assert "Stopped by SIGTERM" in capfd.readouterr().err
 
 
 def test_a_stopped_run_with_a_refused_stream(

@@ -20,7 +20,6 @@ from tap_klaviyo.klaviyo.failures import (
     RetryClock,
     failure_of,
     reaction_to,
-    retry_after,
 )
 
 PLACEHOLDERS = {
@@ -184,24 +183,3 @@ def test_an_answer_starts_anew(seconds: Seconds) -> None:
     assert clock.answered("/api/lists") is None
     assert clock.failed("/api/lists")
     assert clock.remaining("/api/lists", since=42, tries=MIN_TRIES) == 600
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("3", 3.0),
-        ("0", 0.0),
-        ("1.5", 1.5),
-        ("-4", 0.0),
-        ("Thu, 01 Jan 1970 00:01:50 GMT", 10.0),
-        ("Thu, 01 Jan 1970 00:00:50 GMT", 0.0),
-        (None, 1.0),
-        ("", 1.0),
-        ("soon", 1.0),
-        ("inf", 1.0),
-        ("nan", 1.0),
-    ],
-)
-def test_retry_after(value: str | None, seconds: float) -> None:
-    """Retry-After may be seconds or a date; without a usable one a second is waited."""
-    assert retry_after(value, now=lambda: 100.0) == seconds

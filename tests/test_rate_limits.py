@@ -6,7 +6,7 @@ import bisect
 
 import pytest
 
-from tap_klaviyo.klaviyo.rate_limits import RateLimiter
+from tap_klaviyo.klaviyo.rate_limits import RateLimiter, retry_after
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.streams.model import TIERS
 
@@ -81,3 +81,24 @@ def test_every_stream_has_a_tier() -> None:
     """The rate limit tier of each stream is one of Klaviyo's."""
     for stream in STREAMS:
         assert {stream.tier, *stream.slow_fields.values()} <= TIERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("3", 3.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("-4", 0.0),
+        ("Thu, 01 Jan 1970 00:01:50 GMT", 10.0),
+        ("Thu, 01 Jan 1970 00:00:50 GMT", 0.0),
+        (None, 1.0),
+        ("", 1.0),
+        ("soon", 1.0),
+        ("inf", 1.0),
+        ("nan", 1.0),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float) -> None:
+    """Retry-After may be seconds or a date; without a usable one a second is waited."""
+    assert retry_after(value, now=lambda: 100.0) == seconds

@@ -1,4 +1,4 @@
-"""Write the generated files: catalog.json, docs/streams.md and the tables in other files.
+"""Write the generated files: catalog.json, docs/streams.md, pictures, and tables in other files.
 
     python -m tools.generate            write the files that are out of date
     python -m tools.generate --check    list them and exit with 1, without writing
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tap_klaviyo.about.metadata import SettingMetadata, tap_metadata
 from tap_klaviyo.discovery.catalog import catalog_text
+from tools import import_diagram
 from tools.setting_docs import settings_table
 from tools.stream_docs import default_streams_table, document
 
@@ -37,6 +38,7 @@ def generated() -> dict[Path, str]:
             settings.read_text(), "settings", settings_table(metadata["settings"])
         ),
         meltano: replace_descriptions(meltano.read_text(), metadata["settings"]),
+        **import_diagram.generated(),
     }
 
 

@@ -37,10 +37,9 @@ from tap_klaviyo.klaviyo.failures import (
     error_detail,
     failure_of,
     failure_of_exception,
-    retry_after,
 )
 from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.klaviyo.rate_limits import RateLimiter
+from tap_klaviyo.klaviyo.rate_limits import RateLimiter, retry_after
 from tap_klaviyo.klaviyo.response import Body, joined
 from tap_klaviyo.klaviyo.urls import origin, without_query
 from tap_klaviyo.logs import log_metric
@@ -54,9 +53,6 @@ MEDIA_TYPE = "application/vnd.api+json"
 
 MAX_THROTTLED = 1000
 """Answers of 429 to one request after which its stream ends."""
-
-LONGEST_RESET = 60
-"""The longest time until the quota of a minute is whole again; a longer one is a mistake."""
 
 READ_SIZE = 2**18
 """The most bytes to read from a connection at once."""
@@ -211,7 +207,7 @@ class Client:
             self._throttle(limiter, response, query)
         if response.status_code != 200:
             raise self._refusal(response.status_code, body, query)
-        self._heed_quota(limiter, response)
+        limiter.heed_quota(response.headers)
         try:
             return parse(body)
         except ValueError as error:
@@ -297,16 +293,6 @@ class Client:
         limiter.pause(seconds)
         raise _Throttled
 
-    def _heed_quota(self, limiter: RateLimiter, response: requests.Response) -> None:
-        """Pauses the endpoint when what remains of its quota may be used by requests in flight."""
-        try:
-            remaining = int(response.headers["RateLimit-Remaining"])
-            reset = float(response.headers["RateLimit-Reset"])
-        except (KeyError, ValueError):
-            return
-        if remaining <= limiter.in_flight and 0 < reset <= LONGEST_RESET:
-            limiter.pause(reset)
-
     def _refusal(self, status: int, body: Body, query: Query) -> Exception:
         """What to raise for an answer other than 200."""
         try:
@@ -334,8 +320,8 @@ class Client:
     def _log_failure(self, path: str, error: TapError) -> None:
         """Logs the first failure of an endpoint as a warning, those that follow for debugging."""
         first = self._retry_clock.failed(path)
-        log = logger.warning if first else logger.debug
         limit = self._retry_clock.limit
+        log = logger.warning if first and limit else logger.debug
         self._log(log, "%s Retrying for up to %.0f s.", str(error).replace(AGAIN, ""), limit)
 
     def _note_answer(self, path: str) -> None:

@@ -7,18 +7,15 @@ what stands here.
 How long: a request that fails for now is retried with exponential backoff until it, or its
 endpoint, has failed for ``max_retry_wait`` (:class:`RetryClock`).
 
-Sources: Klaviyo's guide on rate limits, status codes and errors; RFC 9110 for ``Retry-After``.
+Source: Klaviyo's guide on rate limits, status codes and errors.
 """
 
 from __future__ import annotations
 
 import enum
 import json
-import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 
 import backoff
@@ -152,9 +149,6 @@ MIN_TRIES = 3
 
 LONGEST_BACKOFF = 60
 """The longest pause between two tries of a request, in seconds."""
-
-DEFAULT_RETRY_AFTER = 1.0
-"""Seconds to wait after a 429 without a usable ``Retry-After``."""
 
 LONGEST_QUOTE = 200
 """Characters of a foreign text that a message may hold."""
@@ -299,21 +293,6 @@ def error_detail(body: bytes) -> ErrorDetail:
         return ErrorDetail(text, str(source.get("parameter") or ""))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return NO_DETAIL
-
-
-def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float:
-    """The seconds to wait by a ``Retry-After`` header, which holds seconds or a date."""
-    if value is None:
-        return DEFAULT_RETRY_AFTER
-    try:
-        seconds = float(value)
-        return max(0.0, seconds) if math.isfinite(seconds) else DEFAULT_RETRY_AFTER
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except (ValueError, TypeError, OverflowError):
-        return DEFAULT_RETRY_AFTER
 
 
 def reason_of(error: BaseException) -> str:

@@ -1,18 +1,21 @@
-"""Klaviyo's rate limits, kept so that a refusal (429) is the exception.
+"""Klaviyo's rate limits: kept, so that an answer of 429 is the exception, and heeded after one.
 
 Each endpoint has two limits at once, requests per second and requests per minute. They count per
 account, whatever the key. A :class:`RateLimiter` lets requests of one endpoint start at that rate.
 It pauses when Klaviyo says that the quota of the minute is used up, perhaps by another program, and
-when Klaviyo answers 429.
+when Klaviyo answers 429, for as long as ``Retry-After`` asks.
 
-Source: Klaviyo's guide on rate limits, status codes and errors.
+Sources: Klaviyo's guide on rate limits, status codes and errors; RFC 9110 for ``Retry-After``.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
@@ -20,6 +23,12 @@ from tap_klaviyo.streams.model import TIERS
 
 SLOW_LIMIT = 15
 """Requests per minute up to which an endpoint keeps a worker waiting for seconds."""
+
+DEFAULT_RETRY_AFTER = 1.0
+"""Seconds to wait after a 429 without a usable ``Retry-After``."""
+
+LONGEST_RESET = 60
+"""The longest time until the quota of a minute is whole again; a longer one is a mistake."""
 
 _INTERVAL_FACTOR = 1.03
 """Requests bunch up on their way. Longer intervals than Klaviyo's leave room for that."""
@@ -78,6 +87,16 @@ class RateLimiter:
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
 
+    def heed_quota(self, headers: Mapping[str, str]) -> None:
+        """Pauses if the quota that an answer tells of may be used up by requests in flight."""
+        try:
+            remaining = int(headers["RateLimit-Remaining"])
+            reset = float(headers["RateLimit-Reset"])
+        except (KeyError, ValueError):
+            return
+        if remaining <= self.in_flight and 0 < reset <= LONGEST_RESET:
+            self.pause(reset)
+
     def _delay(self) -> float:
         """Seconds until a request may start. 0 if it may start now; it is then counted."""
         with self._lock:
@@ -91,3 +110,18 @@ class RateLimiter:
                 self.request_count += 1
                 return 0.0
             return max(1, int(self._bucket.waiting(item))) / 1000  # type: ignore[arg-type]
+
+
+def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float:
+    """The seconds to wait by a ``Retry-After`` header, which holds seconds or a date."""
+    if value is None:
+        return DEFAULT_RETRY_AFTER
+    try:
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else DEFAULT_RETRY_AFTER
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
+    except (ValueError, TypeError, OverflowError):
+        return DEFAULT_RETRY_AFTER

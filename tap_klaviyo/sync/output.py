@@ -13,7 +13,7 @@ from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.state import State
 from tap_klaviyo.sync import summary
-from tap_klaviyo.sync.progress import Progress
+from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.stream_sync import StreamSync
 
 logger = logging.getLogger(__name__)

@@ -46,7 +46,7 @@ from tap_klaviyo.sync import summary
 from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult
 from tap_klaviyo.sync.output import Output
 from tap_klaviyo.sync.planner import Planner
-from tap_klaviyo.sync.progress import Progress
+from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.scheduler import Scheduler
 from tap_klaviyo.sync.stream_sync import StreamSync
 from tap_klaviyo.sync.summary import RunSummary, summarize

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from tap_klaviyo.sync.progress import Bars, progress_for_terminal
+from tap_klaviyo.sync.progress_bars import Bars, progress_for_terminal
 
 
 class Terminal(io.StringIO):
