@@ -172,7 +172,7 @@ def test_closing_ends_the_workers(workers: int) -> None:
 
 @pytest.mark.parametrize("workers", WORKERS)
 def test_stop(workers: int) -> None:
-    """Another thread can stop a pending run; its workers end too."""
+    """Another thread can stop a waiting run; its workers end too."""
     threads: set[threading.Thread] = set()
     barrier = threading.Barrier(workers + 1)
     resume = threading.Event()
@@ -246,7 +246,7 @@ def test_idle() -> None:
 
 
 def test_closing_a_queue_ends_a_wait() -> None:
-    """A pending or later get raises QueueClosed when the queue is closed."""
+    """A waiting or later get raises QueueClosed when the queue is closed."""
     queue: ClosableQueue[Any] = ClosableQueue()
     started, closed = threading.Event(), threading.Event()
 
