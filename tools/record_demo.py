@@ -1,4 +1,4 @@
-"""Runs ``make demo`` in a terminal of 100 columns and writes its screen to docs/demo.svg.
+"""Runs ``make demo`` in a terminal of 100 columns and writes its last screen to docs/demo.svg.
 
 ``python -m tools.record_demo`` needs a system with pseudo terminals, so not Windows. Run ``make
 demo`` once before, so that the recording does not contain the installation.
@@ -36,7 +36,7 @@ def main() -> int:
     """Records, writes the picture, and returns the exit code of the command."""
     output, code = record(COMMAND)
     if code == 0:
-        text = "\n".join([f"$ make {COMMAND[-1]}", *screen(output.decode())])
+        text = "\n".join(screen(output.decode())[-LINES:])
         PICTURE.write_text(picture(text.replace(str(ROOT), SHOWN_FOLDER)), "utf-8")
     return code
 
