@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_klaviyo.config.loading import parse_config, read_object
+from tap_klaviyo.config.loading import check_json, parse_config, read_object
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
@@ -219,6 +219,7 @@ def _object(document: Document, what: str, error_type: type[ConfigError]) -> Map
         return read_object(Path(document), what, error_type)
     if not isinstance(document, Mapping):
         raise error_type(f"{what}: expected a mapping or a path.")
+    check_json(document, "the mapping", what, error_type)
     return document
 
 
