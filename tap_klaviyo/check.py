@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tap_klaviyo.config.settings import Config
@@ -32,13 +32,15 @@ class StreamCheck:
         return self.error is None
 
 
-def check(config: Config, client: Client, selection: Sequence[SelectedStream]) -> list[StreamCheck]:
-    """Requests one record of each stream and of all that it depends on.
+def check(
+    config: Config, client: Client, selection: Sequence[SelectedStream]
+) -> Iterator[StreamCheck]:
+    """Requests one record of each stream and of all that it depends on, stream by stream.
 
     Raises what ends a run, such as :class:`ConfigError` for a key that Klaviyo refuses.
     """
     checker = _Checker(config, client)
-    return [checker.check(selected) for selected in selection]
+    return map(checker.check, selection)
 
 
 def check_error(checks: Sequence[StreamCheck]) -> TapError | None:

@@ -12,13 +12,12 @@ import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tap_klaviyo import __version__
-from tap_klaviyo.errors import ConfigError, Stopped, TapError
+from tap_klaviyo.errors import ConfigError, InternalError, Stopped, TapError
 from tap_klaviyo.messages import write_stdout
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_EXIT = 128
 """What is added to the number of a signal for the exit code, as shells do."""
+
+STOPPED = "Stopped by %s; the state keeps what is done."
 
 DESCRIPTION = """\
 Reads a Klaviyo account and writes Singer messages to stdout.
@@ -86,15 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         logging.basicConfig(format="%(levelname)s %(message)s")
         logging.getLogger().critical(message, error, exc_info=options.debug)
     except Exception as error:
-        # The text of an unexpected error may hold profile data, so only its place is shown.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        _logger(options).critical(
-            "Internal error: %s at %s:%d. Please report it, with the output of --debug.",
-            type(error).__name__,
-            os.path.basename(place.filename),
-            place.lineno or 0,
-            exc_info=options.debug,
-        )
+        _logger(options).critical("%s", InternalError.of(error), exc_info=options.debug)
     return 1
 
 
@@ -146,7 +139,7 @@ def _use_tap(options: argparse.Namespace) -> int:
 
         _logger(options)
     received: list[int] = []
-    tap = Tap(_settings(options), options.catalog, options.state)
+    tap = Tap(_settings(options), options.catalog or None, options.state or None)
     code = 0
     with _stopped_by_signals(tap, received):
         try:
@@ -159,7 +152,8 @@ def _use_tap(options: argparse.Namespace) -> int:
             _logger(options).error("%s", error)
     if received:
         number = signal.Signals(received[0])
-        _logger(options).warning("Stopped by %s; the state keeps what is done.", number.name)
+        message = "Stopped by %s." if options.test else STOPPED
+        _logger(options).warning(message, number.name)
         return SIGNAL_EXIT + number
     return code
 
@@ -169,6 +163,10 @@ def _sync(tap: Tap, options: argparse.Namespace) -> int:
 
     summary = tap.sync(write_stdout, progress=progress_for_terminal())
     if summary.error is None:
+        if not summary.complete and not summary.stopped:
+            raise InternalError(
+                "Internal error: a stream was not read completely. Please report it."
+            )
         return 0
     if summary.stopped:
         _logger(options).error("%s", summary.error)
@@ -182,9 +180,7 @@ def _check(tap: Tap, options: argparse.Namespace) -> int:
     from tap_klaviyo.check import check_error
 
     with nullcontext() if options.debug else _without_metrics():
-        checks = tap.check()
-    for stream in checks:
-        print(_check_line(stream), file=sys.stderr)
+        checks = tap.check(lambda check: print(_check_line(check), file=sys.stderr))
     if error := check_error(checks):
         raise error
     return 0

@@ -18,6 +18,9 @@ A :class:`StreamError` ends one stream; all others end the run.
 
 from __future__ import annotations
 
+import os
+import traceback
+
 LONGEST_MESSAGE = 1000
 
 
@@ -69,7 +72,16 @@ class OutputError(TapError):
 
 
 class InternalError(TapError):
-    """A bug in the tap. ``__cause__`` is the error that nobody expected."""
+    """A bug in the tap, which shows as an error that was not expected."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> InternalError:
+        """Names the type and the place of ``error``. Its text may hold profile data."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return cls(
+            f"Internal error: {type(error).__name__} at {os.path.basename(place.filename)}:"
+            f"{place.lineno}. Please report it, with the output of --debug."
+        )
 
 
 class Stopped(TapError):

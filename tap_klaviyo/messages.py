@@ -21,12 +21,12 @@ STDOUT = 1
 class Writer:
     """Encodes messages and passes them to ``write`` as bytes of one or more whole lines.
 
-    ``failed`` is True once ``write`` has raised; nothing should be written after that.
+    ``error`` is what ``write`` has raised; nothing should be written after that.
     """
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
-        self.failed = False
+        self.error: BaseException | None = None
 
     def schema(
         self,
@@ -65,8 +65,8 @@ class Writer:
     def _pass_on(self, lines: bytes) -> None:
         try:
             self._write(lines)
-        except BaseException:
-            self.failed = True
+        except BaseException as error:
+            self.error = error
             raise
 
 
@@ -105,4 +105,8 @@ def write_all(file: File, data: bytes) -> None:
 
 def write_stdout(data: bytes) -> None:
     """Writes to the stdout of the process. Raises what :func:`write_all` raises."""
-    write_all(FileIO(STDOUT, "wb", closefd=False), data)
+    try:
+        file = FileIO(STDOUT, "wb", closefd=False)
+    except OSError as error:
+        raise OutputError(f"Cannot write to stdout: {error.strerror}.") from error
+    write_all(file, data)

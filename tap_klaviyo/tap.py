@@ -16,22 +16,29 @@ has a client and threads of its own, which end with it.
 from __future__ import annotations
 
 import copy
+import json
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_klaviyo.config.loading import check_json, parse_config, read_object
+from tap_klaviyo.config.loading import copy_object, parse_config, read_object
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
-from tap_klaviyo.errors import CatalogError, ConfigError, InternalError, StateError, TapError
+from tap_klaviyo.errors import (
+    CatalogError,
+    ConfigError,
+    InternalError,
+    StateError,
+    Stopped,
+    TapError,
+)
 from tap_klaviyo.klaviyo.account import read_metrics
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.client import Client
@@ -81,43 +88,51 @@ class Tap:
         """A new catalog of all streams, those of the setting ``metric_streams`` included."""
         return copy.deepcopy(build_catalog(self._streams))
 
-    def check(self) -> list[StreamCheck]:
+    def check(
+        self, report: Callable[[StreamCheck], object] = lambda check: None
+    ) -> list[StreamCheck]:
         """Requests one record of each selected stream, to see whether the API key may read it.
 
-        Raises :class:`TapError` for what would end a run, such as a key that Klaviyo refuses.
+        ``report`` is called with each result as soon as it is known. Raises :class:`TapError` for
+        what would end a run, such as a key that Klaviyo refuses.
         """
         from tap_klaviyo.check import check
 
-        client = client_for(self._config)
-        with self._running(client.close), _bugs_reported():
-            try:
-                return check(self._config, client, self._select(client))
-            finally:
-                client.close()
+        checks = []
+        with self._client() as client, self._running(client.stop), _bugs_reported():
+            for checked in check(self._config, client, self._select(client)):
+                report(checked)
+                checks.append(checked)
+        return checks
 
     def sync(
         self, write: Callable[[bytes], object], *, progress: Progress | None = None
     ) -> RunSummary:
-        """Reads the selected streams and passes Singer messages to ``write``.
+        """Reads the selected streams, from the state of the constructor.
 
-        ``write`` is called in the calling thread with bytes of one or more whole lines. An error
-        that it raises ends the run and is raised here. ``progress`` shows how far the run is.
+        Singer messages are passed to ``write`` in the calling thread, as bytes of one or more whole
+        lines. An error that ``write`` raises ends the run and is raised here. ``progress`` shows
+        how far the run is.
 
         Streams that cannot be read are named in the summary, and the others are read. Raises
         :class:`TapError` for errors that end the run.
         """
         writer = Writer(write)
-        with _bugs_reported(writer):
-            run = self._run(writer, None, progress)
-            with self._running(run.stop):
-                return run.sync()
+        try:
+            with self._client() as client, _bugs_reported():
+                return self._sync(client, writer, progress)
+        except Exception:
+            if writer.error is not None:
+                raise writer.error from None
+            raise
 
     def records(self, stream: str) -> Iterator[dict[str, Any]]:
         """The records of one stream with the fields that are selected by default, as dicts.
 
-        They are read while the caller iterates, a few pages ahead at most. To close the iterator
-        ends the run. Raises :class:`CatalogError` for an unknown stream, and while iterating
-        :class:`StreamError` if the stream cannot be read.
+        The catalog of the constructor is not used, the state is. Records are read while the caller
+        iterates, at most a page per worker ahead. To close the iterator ends the run. Raises
+        :class:`CatalogError` for an unknown stream and, while iterating, the :class:`StreamError`
+        of a stream that cannot be read, or :class:`Stopped`.
         """
         entries = build_catalog(self._streams)["streams"]
         entry = next((e for e in entries if e["tap_stream_id"] == stream), None)
@@ -139,35 +154,46 @@ class Tap:
         for stop in active:
             stop()
 
+    def _sync(self, client: Client, writer: Writer, progress: Progress | None) -> RunSummary:
+        try:
+            with self._running(client.stop):
+                selection = self._select(client)
+        except Stopped:
+            return RunSummary(streams=(), seconds=0.0, stopped=True, error=None)
+        run = self._run(client, writer, selection, progress)
+        with self._running(run.stop):
+            return run.sync()
+
     def _records(self, selection: list[SelectedStream]) -> Iterator[dict[str, Any]]:
         lines: list[bytes] = []
-        with _bugs_reported():
-            run = self._run(Writer(lines.append), selection, None)
-        with self._running(run.stop):
-            steps = run.steps()
-            try:
-                while True:
-                    with _bugs_reported():
-                        ended = next(steps, StopIteration) is StopIteration
+        with self._client() as client, _bugs_reported():
+            run = self._run(client, Writer(lines.append), selection)
+            with self._running(run.stop), closing(run.steps()) as steps:
+                for _ in steps:
                     yield from _decoded(lines)
                     lines.clear()
-                    if ended:
-                        break
-            finally:
-                steps.close()
-            if (error := run.summary().error) is not None:
-                raise error
+                yield from _decoded(lines)
+            if run.errors:
+                raise run.errors[0]
+            if not run.summary().complete:
+                raise Stopped("The run was stopped.")
+
+    @contextmanager
+    def _client(self) -> Iterator[Client]:
+        """A client that is closed at the end."""
+        client = client_for(self._config)
+        try:
+            yield client
+        finally:
+            client.close()
 
     def _run(
         self,
+        client: Client,
         writer: Writer,
-        selection: list[SelectedStream] | None,
-        progress: Progress | None,
+        selection: list[SelectedStream],
+        progress: Progress | None = None,
     ) -> Run:
-        client = client_for(self._config)
-        if selection is None:
-            with self._running(client.close):
-                selection = self._select(client)
         state = State(self._state)
         return Run(self._config, client, writer, selection, state, progress=progress)
 
@@ -213,37 +239,32 @@ def client_for(
     )
 
 
-def _object(document: Document, what: str, error_type: type[ConfigError]) -> Mapping[str, Any]:
-    """A mapping as it is, or the JSON object in the file at a path."""
+def _object(document: Document, what: str, error_type: type[ConfigError]) -> dict[str, Any]:
+    """A copy of a mapping as JSON has it, or the JSON object in the file at a path."""
     if isinstance(document, str | PathLike):
         return read_object(Path(document), what, error_type)
     if not isinstance(document, Mapping):
         raise error_type(f"{what}: expected a mapping or a path.")
-    check_json(document, "the mapping", what, error_type)
-    return document
+    return copy_object(document, what, error_type)
 
 
 def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:
     """The records among the messages in ``lines``."""
-    for message in msgspec.json.decode(b"[" + b",".join(b"".join(lines).splitlines()) + b"]"):
+    for line in b"".join(lines).splitlines():
+        try:
+            message = msgspec.json.decode(line)
+        except msgspec.DecodeError:
+            message = json.loads(line)  # A free-form value has a number that no float holds.
         if message["type"] == "RECORD":
             yield message["record"]
 
 
 @contextmanager
-def _bugs_reported(writer: Writer | None = None) -> Iterator[None]:
-    """Turns an error that nobody expected into :class:`InternalError`; errors of ``write`` stay."""
+def _bugs_reported() -> Iterator[None]:
+    """Turns an error that nobody expected into :class:`InternalError`."""
     try:
         yield
     except TapError:
         raise
     except Exception as error:
-        if writer is not None and writer.failed:
-            raise
-        # The text of an unexpected error may hold profile data, so only its place is shown.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        line = f"{Path(place.filename).name}:{place.lineno}"
-        raise InternalError(
-            f"Internal error: {type(error).__name__} at {line}. Please report it, with the output "
-            "of --debug."
-        ) from error
+        raise InternalError.of(error) from error

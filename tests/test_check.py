@@ -37,7 +37,7 @@ def checked(configure: Callable[..., Config]) -> Check:
 
     def run(*selection: SelectedStream) -> list[StreamCheck]:
         config = configure()
-        return check(config, client_for(config), selection)
+        return list(check(config, client_for(config), selection))
 
     return run
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import ssl
 import threading
 import traceback
 from collections.abc import Callable
@@ -183,7 +184,9 @@ def test_ambiguous_base_url(configure: Configure) -> None:
 @responses.activate
 def test_certificate(client: Client) -> None:
     """An invalid certificate is not retried."""
-    responses.get(URL, body=requests.exceptions.SSLError("self-signed certificate"))
+    responses.get(
+        URL, body=requests.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed"))
+    )
     assert "certificate" in str(refused(client, TapError))
     assert len(responses.calls) == 1
 

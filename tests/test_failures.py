@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Any
 
 import pytest
+import requests
+import urllib3
+from urllib3.exceptions import MaxRetryError
 
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
 from tap_klaviyo.klaviyo.failures import (
@@ -19,6 +23,8 @@ from tap_klaviyo.klaviyo.failures import (
     Retry,
     RetryClock,
     failure_of,
+    failure_of_exception,
+    failure_of_wait,
     reaction_to,
 )
 
@@ -29,6 +35,7 @@ PLACEHOLDERS = {
     "revision": "2026-07-15",
     "scopes": "lists:read",
     "reason": "because",
+    "daily": 225,
 }
 
 
@@ -136,7 +143,7 @@ def seconds() -> Seconds:
 
 def test_a_request_is_retried_for_the_limit(seconds: Seconds) -> None:
     """What remains of the limit counts from the first failure of the request."""
-    clock = RetryClock(600, seconds)
+    clock = RetryClock(600, seconds, stale_after=420)
     clock.failed("/api/lists")
     seconds.now = 250
     assert clock.remaining("/api/lists", since=0, tries=1) == 350
@@ -146,16 +153,15 @@ def test_a_request_is_retried_for_the_limit(seconds: Seconds) -> None:
 
 def test_an_endpoint_is_given_up_once(seconds: Seconds) -> None:
     """A request to an endpoint that has failed for the limit is not retried for as long again."""
-    clock = RetryClock(600, seconds)
-    clock.failed("/api/lists")
-    seconds.now = 600
-    clock.failed("/api/lists")
+    clock = RetryClock(600, seconds, stale_after=420)
+    for seconds.now in (0, 300, 600):
+        clock.failed("/api/lists")
     assert clock.remaining("/api/lists", since=600, tries=1) == 0
 
 
 def test_another_endpoint_has_its_own_time(seconds: Seconds) -> None:
     """One endpoint that fails takes nothing from the time of another, as long as any answers."""
-    clock = RetryClock(600, seconds)
+    clock = RetryClock(600, seconds, stale_after=420)
     clock.failed("/api/lists")
     seconds.now = 500
     clock.answered("/api/events")
@@ -165,9 +171,9 @@ def test_another_endpoint_has_its_own_time(seconds: Seconds) -> None:
 
 def test_when_nothing_answers_a_few_tries_are_enough(seconds: Seconds) -> None:
     """If no endpoint has answered for the limit, further endpoints get a few tries each."""
-    clock = RetryClock(600, seconds)
-    clock.failed("/api/lists")
-    seconds.now = 600
+    clock = RetryClock(600, seconds, stale_after=420)
+    for seconds.now in (0, 300, 600):
+        clock.failed("/api/lists")
     clock.failed("/api/flows")
     assert clock.remaining("/api/flows", since=600, tries=MIN_TRIES - 1) == 600
     assert clock.remaining("/api/flows", since=600, tries=MIN_TRIES) == 0
@@ -175,7 +181,7 @@ def test_when_nothing_answers_a_few_tries_are_enough(seconds: Seconds) -> None:
 
 def test_an_answer_starts_anew(seconds: Seconds) -> None:
     """An endpoint that answers has all of the limit again; how long it failed is known."""
-    clock = RetryClock(600, seconds)
+    clock = RetryClock(600, seconds, stale_after=420)
     assert clock.failed("/api/lists")
     assert not clock.failed("/api/lists")
     seconds.now = 42
@@ -183,3 +189,48 @@ def test_an_answer_starts_anew(seconds: Seconds) -> None:
     assert clock.answered("/api/lists") is None
     assert clock.failed("/api/lists")
     assert clock.remaining("/api/lists", since=42, tries=MIN_TRIES) == 600
+
+
+def test_failures_far_apart_are_not_one_outage(seconds: Seconds) -> None:
+    """An endpoint that was given up hours ago has all of the limit again."""
+    clock = RetryClock(600, seconds, stale_after=420)
+    clock.failed("/api/lists")
+    seconds.now = 5 * 3600
+    assert clock.failed("/api/lists")
+    assert clock.remaining("/api/lists", since=seconds.now, tries=MIN_TRIES) == 600
+
+
+@pytest.mark.parametrize(
+    ("seconds_to_wait", "daily", "name"),
+    [(30, 225, "rate limit"), (67_608, 225, "daily quota"), (67_608, None, "rate limit")],
+)
+def test_waits_that_are_too_long(seconds_to_wait: float, daily: int | None, name: str) -> None:
+    """Only a wait above a minute means that a daily quota is used up."""
+    assert failure_of_wait(seconds_to_wait, daily) is POLICY[name]
+
+
+def wrapped(error: Exception) -> Exception:
+    """An error as requests raises it: wrapped by urllib3, and again by requests."""
+    pool = urllib3.HTTPSConnectionPool("a.klaviyo.com")
+    reason = urllib3.exceptions.SSLError(error)
+    return requests.exceptions.SSLError(MaxRetryError(pool, "/api/lists", reason))
+
+
+@pytest.mark.parametrize(
+    ("error", "name"),
+    [
+        (wrapped(ssl.SSLCertVerificationError("self-signed")), "certificate invalid"),
+        (wrapped(ssl.SSLEOFError("EOF occurred in violation of protocol")), "no answer"),
+        (wrapped(ssl.SSLError("[SSL: WRONG_VERSION_NUMBER]")), "no answer"),
+        (wrapped(ssl.SSLError("[SSL: TLSV1_ALERT_INTERNAL_ERROR]")), "no answer"),
+        (
+            OSError("Could not find a suitable TLS CA certificate bundle"),
+            "certificate file missing",
+        ),
+        (ConnectionResetError(104, "reset"), "no answer"),
+        (requests.ConnectTimeout("slow"), "no answer"),
+    ],
+)
+def test_only_a_bad_certificate_is_one(error: Exception, name: str) -> None:
+    """A TLS handshake that ends early, or an alert, may heal; a certificate does not."""
+    assert failure_of_exception(error)[0] == name

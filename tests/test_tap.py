@@ -5,7 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from collections import UserDict
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -14,7 +18,7 @@ from tap_runner import messages, only
 import tap_klaviyo
 from sandbox import Sandbox
 from tap_klaviyo import CatalogError, ConfigError, StateError, StreamError, Tap, TapError
-from tap_klaviyo.errors import InternalError, OutputError, Stopped
+from tap_klaviyo.errors import ApiError, InternalError, OutputError, Stopped
 from tap_klaviyo.streams import DEFAULT_STREAMS
 
 pytestmark = pytest.mark.usefixtures("no_worker_is_left")
@@ -145,8 +149,9 @@ def test_records_of_a_refused_stream(settings: dict[str, Any], box: Sandbox) -> 
     """The error of the stream is raised while iterating, and not that of another one."""
     box.faults.add("status", path="/api/lists", status=403, times=None)
     try:
-        with pytest.raises(StreamError, match="lacks access to /api/lists"):
+        with pytest.raises(ApiError, match="lacks access to /api/lists") as caught:
             list(Tap(settings).records("lists"))
+        assert caught.value.status == 403
     finally:
         box.faults.clear()
 
@@ -173,6 +178,42 @@ def test_an_error_of_write_is_raised_as_it_is(settings: dict[str, Any]) -> None:
     with pytest.raises(ZeroDivisionError):
         Tap(settings).sync(write)
     assert len(calls) == 1
+
+
+def test_write_may_raise_anything(settings: dict[str, Any]) -> None:
+    """``StopIteration`` of a generator's ``send`` is raised as it is, too."""
+
+    def write(data: bytes) -> None:
+        raise StopIteration
+
+    with pytest.raises(StopIteration):
+        Tap(settings).sync(write)
+
+
+def test_records_with_numbers_that_no_float_holds(serve: Callable[[], Any]) -> None:
+    """A free-form value that ``sync`` copies as it is does not end ``records``."""
+    page = b'{"data": [{"type": "segment", "id": "S", "attributes": {"definition": {"a": 1e999}}}]}'
+    tap = Tap({**CONFIG, "base_url": serve().answer(page).url})
+    (segment,) = tap.records("segments")
+    assert segment["id"] == "S"
+
+
+def test_records_of_a_stopped_tap(settings: dict[str, Any]) -> None:
+    """Records that are not complete do not look complete."""
+    tap = Tap(settings)
+    tap.stop()
+    with pytest.raises(Stopped):
+        list(tap.records("lists"))
+
+
+def test_mappings_of_any_kind(settings: dict[str, Any]) -> None:
+    """A mapping need not be a dict, its values may be dates, and it may change afterwards."""
+    settings["start_date"] = datetime(2026, 1, 1, tzinfo=timezone.utc)
+    settings["lookback_window"] = timedelta(hours=2)
+    catalog = only(Tap(MappingProxyType(settings)), "lists")
+    tap = Tap(MappingProxyType(settings), UserDict(catalog))
+    catalog.clear()
+    assert tap.sync(lambda data: None).complete
 
 
 def test_a_bug_is_an_internal_error(

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -181,3 +187,121 @@ def test_the_process_is_left_as_it_was(settings: dict[str, Any]) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+class Deadlock(BaseException):
+    """The signal handler did not return."""
+
+
+@pytest.mark.parametrize(
+    ("ends", "where"),
+    [
+        *(("sync", name) for name in ("client.py", "connections.py", "workers.py", "tap.py")),
+        *(("check", name) for name in ("client.py", "connections.py", "rate_limits.py", "tap.py")),
+    ],
+)
+def test_a_signal_at_any_line(settings: dict[str, Any], ends: str, where: str) -> None:
+    """A signal handler may call ``stop`` at any line of the main thread, and returns."""
+
+    def run(line: int) -> bool:
+        """Whether the run has executed as many lines of the module as ``line``."""
+        tap = Tap({**settings, "concurrency": 2}, only(Tap(settings), "lists"))
+        executed = 0
+
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal executed
+            file = Path(frame.f_code.co_filename)
+            if file.name != where or "tap_klaviyo" not in file.parts:
+                return None
+            if event == "line":
+                executed += 1
+                if executed == line:
+                    signal.raise_signal(signal.SIGUSR1)
+            return trace
+
+        signal.signal(signal.SIGUSR1, lambda *_: tap.stop())
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            with suppress(Stopped):
+                tap.sync(lambda data: None) if ends == "sync" else tap.check()
+        finally:
+            sys.settrace(before)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return executed >= line
+
+    def lose(*_: object) -> None:
+        raise Deadlock
+
+    handlings = {n: signal.getsignal(n) for n in (signal.SIGALRM, signal.SIGUSR1)}
+    signal.signal(signal.SIGALRM, lose)
+    try:
+        line = 1
+        while run(line):
+            # Every line at first, then ever fewer: later lines are mostly the same ones again.
+            line += 1 + line // 8
+    finally:
+        for number, handling in handlings.items():
+            signal.signal(number, handling)
+    assert line > 10
+
+
+def test_stop_in_a_tls_handshake(silent: str) -> None:
+    """A run that is stopped in a handshake is stopped, and no certificate is blamed."""
+    tap = Tap({**CONFIG, "base_url": silent.replace("http:", "https:")})
+    summaries: list[Any] = []
+    run = threading.Thread(target=lambda: summaries.append(tap.sync(lambda data: None)))
+    run.start()
+    wait_until(workers)
+    time.sleep(0.2)
+    tap.stop()
+    run.join(PATIENCE)
+    assert not run.is_alive()
+    wait_until(lambda: not workers())
+    assert summaries[0].stopped
+    assert summaries[0].error is None
+
+
+@pytest.mark.parametrize("head", ["Connection: close", "Content-Length: 100"])
+def test_stop_while_a_body_is_read(head: str) -> None:
+    """``stop`` ends the wait for the rest of a body, of a connection that will close, too."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        accepted: list[socket.socket] = []
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    accepted.append(connection)
+                    connection.recv(65_536)
+                    connection.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n{{".encode())
+
+        threading.Thread(target=answer, daemon=True).start()
+        tap = Tap({**CONFIG, "base_url": f"http://127.0.0.1:{server.getsockname()[1]}"})
+        threading.Timer(0.3, tap.stop).start()
+
+        def check() -> None:
+            with pytest.raises(Stopped):
+                tap.check()
+
+        in_time(check)
+        for connection in accepted:
+            connection.close()
+
+
+def test_no_descriptor_is_left(settings: dict[str, Any]) -> None:
+    """Runs, early ends and checks close all sockets, without the garbage collector."""
+    tap = Tap(settings, only(Tap(settings), "lists", "open", "campaigns"))
+    tap.sync(lambda data: None)
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            tap.sync(lambda data: None)
+            tap.check()
+            next(iter(tap.records("lists")))
+        wait_until(lambda: not workers())
+        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+    finally:
+        gc.enable()

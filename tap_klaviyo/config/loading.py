@@ -70,22 +70,29 @@ def read_object(path: str | Path, what: str, error_type: type[ConfigError]) -> d
     """
     try:
         document = json.loads(Path(path).read_bytes())
+        # Parts of it may be written to stdout later, so it has to be encodable.
+        msgspec.json.encode(document)
     except OSError as error:
         raise error_type(f"{what}: cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         raise error_type(f"{what}: {path} is not JSON ({error}).") from None
-    check_json(document, str(path), what, error_type)
     if not isinstance(document, dict):
         raise error_type(f"{what}: {path} must hold a JSON object.")
     return document
 
 
-def check_json(document: Any, place: str, what: str, error_type: type[ConfigError]) -> None:
-    """Raises ``error_type`` if a document cannot be written as JSON; messages quote parts of it."""
+def copy_object(
+    document: Mapping[str, Any], what: str, error_type: type[ConfigError]
+) -> dict[str, Any]:
+    """A copy of a mapping as JSON has it: dates and durations become text.
+
+    ``what`` names it in messages. Raises ``error_type`` for what JSON cannot hold.
+    """
     try:
-        msgspec.json.encode(document)
+        copied: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(document)))
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise error_type(f"{what}: {place} is not JSON ({error}).") from None
+        raise error_type(f"{what}: the mapping is not JSON ({error}).") from None
+    return copied
 
 
 def _expected(setting: dataclasses.Field[Any], error: BaseException) -> str:

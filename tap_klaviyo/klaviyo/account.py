@@ -156,13 +156,13 @@ def _read(client: Client, query: Query, parse: Callable[[Any], Value]) -> list[V
 
 
 def _page(body: bytes, parse: Callable[[Any], Value]) -> tuple[list[Value], str | None]:
-    document = json.loads(body)
     try:
+        document = json.loads(body)
         link = (document.get("links") or {}).get("next")
         if link is not None and not isinstance(link, str):
             raise TypeError("links.next is not text")
         return [parse(item) for item in document["data"]], link
-    except (LookupError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a list of resources: {error!r}") from error
 
 

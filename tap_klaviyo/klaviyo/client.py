@@ -1,9 +1,9 @@
 """HTTP with Klaviyo: authentication, retries, rate limits. The only module that sends requests.
 
-Threads. Any number of threads share a :class:`Client`; each has a session of its own. All waits,
-for a rate limit or a retry, are waits for one event, and all sockets are registered. So
-:meth:`Client.close`, which a signal handler may call, ends every request and every wait: they raise
-:class:`Stopped`.
+Threads. Any number of threads share a :class:`Client`; each has a session of its own. Waits for a
+rate limit or a retry are waits for one event, and sockets are registered when they are connected.
+So :meth:`Client.stop`, which a signal handler may call, ends requests and waits: they raise
+:class:`Stopped`. It takes no lock that a thread may hold while it logs.
 
 What is retried, and for how long, stands in :mod:`tap_klaviyo.klaviyo.failures`.
 
@@ -23,10 +23,12 @@ import urllib3
 
 from tap_klaviyo.errors import ApiError, RetryableError, Stopped, TapError
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
-from tap_klaviyo.klaviyo.connections import ConnectionAdapter, Connections
+from tap_klaviyo.klaviyo.connections import CloseEvent, ConnectionAdapter, Connections
 from tap_klaviyo.klaviyo.failures import (
     AGAIN,
+    LONGEST_GAP,
     LONGEST_QUOTE,
+    MAX_THROTTLED,
     NO_DETAIL,
     POLICY,
     ErrorDetail,
@@ -37,6 +39,7 @@ from tap_klaviyo.klaviyo.failures import (
     error_detail,
     failure_of,
     failure_of_exception,
+    failure_of_wait,
 )
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.rate_limits import RateLimiter, retry_after
@@ -51,13 +54,10 @@ Parsed = TypeVar("Parsed")
 
 MEDIA_TYPE = "application/vnd.api+json"
 
-MAX_THROTTLED = 1000
-"""Answers of 429 to one request after which its stream ends."""
-
 READ_SIZE = 2**18
 """The most bytes to read from a connection at once."""
 
-CONNECT_TIMEOUT = 4.0
+CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection. A thread that waits for one cannot be stopped before."""
 
 
@@ -71,10 +71,6 @@ class _Transient(Exception):
     def __init__(self, error: TapError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-def _no_count() -> None:
-    """Counts no request."""
 
 
 class Client:
@@ -106,14 +102,15 @@ class Client:
         self._quota_share = quota_share
         self._clock = clock
         self._sleep = sleep
-        self._retry_clock = RetryClock(max_retry_wait, clock)
+        self._retry_clock = RetryClock(max_retry_wait, clock, stale_after=timeout + LONGEST_GAP)
         self._limiters: dict[tuple[str, str], RateLimiter] = {}
         self._creating_limiter = threading.Lock()
         self._thread = threading.local()
         self._connections = Connections()
         self._adapter = ConnectionAdapter(self._connections)
-        self._closed = threading.Event()
-        self._logging = threading.RLock()
+        self._stopped = CloseEvent()
+        self._logging = threading.Lock()
+        self._quiet = False
 
     def request(
         self,
@@ -122,7 +119,7 @@ class Client:
         parse: Callable[[Body], Parsed],
         *,
         json_body: bytes | None = None,
-        count: Callable[[], None] = _no_count,
+        count: Callable[[], None] = lambda: None,
     ) -> Parsed:
         """Requests ``url`` and returns what ``parse`` makes of the body.
 
@@ -133,7 +130,7 @@ class Client:
 
         Raises :class:`ConfigError` if the key, the revision or the certificate is refused,
         :class:`ApiError` if this request is refused permanently, :class:`RetryableError` if it
-        failed until its retries were used up, and :class:`Stopped` after :meth:`close`.
+        failed until its retries were used up, and :class:`Stopped` after :meth:`stop`.
         """
         if url.startswith("/"):
             url = self._base_url + url
@@ -151,34 +148,38 @@ class Client:
             try:
                 parsed = self._try(url, query, json_body, parse)
             except _Throttled:
+                # It is an answer: failures are counted anew, and the wait is not one of them.
+                failing_since, failed, pauses = None, 0, backoffs()
                 throttled += 1
                 if throttled >= MAX_THROTTLED:
                     message = f"Klaviyo's rate limit of {query.path} stays exceeded (429)."
                     raise RetryableError(f"{message} Run again later.") from None
                 continue
             except _Transient as transient:
-                if self._closed.is_set():
-                    raise Stopped("The run was stopped.") from None
                 failed += 1
                 if failing_since is None:
                     failing_since = self._clock()
-                self._log_failure(query.path, transient.error)
+                first = self._retry_clock.failed(query.path)
+                self._log_failure(transient.error, first=first)
                 remaining = self._retry_clock.remaining(query.path, failing_since, failed)
                 if not remaining:
                     raise transient.error from transient.__cause__
                 self._wait(min(next(pauses), remaining))
                 continue
-            except TapError:
-                self._note_answer(query.path)
-                raise
-            self._note_answer(query.path)
             return parsed
 
-    def close(self) -> None:
-        """Ends all requests and waits, now and later, and logs nothing any more. Signal-safe."""
-        with self._logging:
-            self._closed.set()
+    def stop(self) -> None:
+        """Ends all requests and waits, now and later. Signal-safe."""
+        self._stopped.set()
         self._connections.shut_down()
+
+    def close(self) -> None:
+        """Stops, closes all connections and logs nothing any more. Not for signal handlers."""
+        self.stop()
+        with self._logging:
+            self._quiet = True
+        self._adapter.close()
+        self._connections.response_read()
 
     def daily_quotas(self) -> list[tuple[str, int, int]]:
         """The endpoints with a daily quota: path, requests of this client, quota."""
@@ -201,21 +202,29 @@ class Client:
             with limiter.slot():
                 response, body = self._send(url, query.path, json_body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            if self._stopped.is_set():
+                raise Stopped("The run was stopped.") from None
             name, reason = failure_of_exception(error)
             raise self._failed(POLICY[name], query, reason=reason) from error
         if response.status_code == 429:
             self._throttle(limiter, response, query)
         if response.status_code != 200:
+            if failure_of(response.status_code).retry is Retry.NEVER:
+                self._note_answer(query.path)
             raise self._refusal(response.status_code, body, query)
         limiter.heed_quota(response.headers)
         try:
-            return parse(body)
+            parsed = parse(body)
         except ValueError as error:
+            if self._stopped.is_set():
+                raise Stopped("The run was stopped.") from None
             raise self._failed(POLICY["answer unreadable"], query, reason=error) from error
+        self._note_answer(query.path)
+        return parsed
 
     def _send(self, url: str, path: str, json_body: bytes | None) -> tuple[requests.Response, Body]:
         """Sends one request, which may take ``timeout`` in all."""
-        if self._closed.is_set():
+        if self._stopped.is_set():
             raise Stopped("The run was stopped.")
         started = self._clock()
         response = self._session().request(
@@ -227,8 +236,11 @@ class Client:
             stream=True,
             allow_redirects=False,
         )
-        with response:
-            raw = joined(self._pieces(response, started + self._timeout))
+        try:
+            with response:
+                raw = joined(self._pieces(response, started + self._timeout))
+        finally:
+            self._connections.response_read()
         tags = {"endpoint": path, "http_status_code": response.status_code}
         duration = self._clock() - started
         self._log(log_metric, logger, "timer", "http_request_duration", duration, tags)
@@ -273,22 +285,22 @@ class Client:
             return self._limiters[key]
 
     def _wait(self, seconds: float) -> None:
-        """Waits, at most until :meth:`close`. Raises :class:`Stopped` after that."""
-        if self._sleep is not None and not self._closed.is_set():
+        """Waits, at most until :meth:`stop`. Raises :class:`Stopped` after that."""
+        if self._sleep is not None and not self._stopped.is_set():
             self._sleep(seconds)
-        elif self._closed.wait(seconds):
+        elif self._stopped.wait(seconds):
             raise Stopped("The run was stopped.")
 
     def _throttle(
         self, limiter: RateLimiter, response: requests.Response, query: Query
     ) -> NoReturn:
         """Pauses the endpoint as a 429 asks, and raises."""
+        self._note_answer(query.path)
         seconds = retry_after(response.headers.get("Retry-After"))
         if seconds > self._retry_clock.limit:
             daily = TIERS[query.tier].daily
-            if daily is not None:
-                raise self._failed(POLICY["daily quota"], query, reason=daily)
-            raise self._failed(POLICY["rate limit"], query, reason=f"{seconds:.0f} s")
+            failure = failure_of_wait(seconds, daily)
+            raise self._failed(failure, query, reason=f"{seconds:.0f} s", daily=daily)
         self._log(logger.info, "Rate limit of %s reached; waiting %g s.", query.path, seconds)
         limiter.pause(seconds)
         raise _Throttled
@@ -317,9 +329,8 @@ class Client:
         )
         return _Transient(error) if failure.retry is Retry.BACKOFF else error
 
-    def _log_failure(self, path: str, error: TapError) -> None:
+    def _log_failure(self, error: TapError, *, first: bool) -> None:
         """Logs the first failure of an endpoint as a warning, those that follow for debugging."""
-        first = self._retry_clock.failed(path)
         limit = self._retry_clock.limit
         log = logger.warning if first and limit else logger.debug
         self._log(log, "%s Retrying for up to %.0f s.", str(error).replace(AGAIN, ""), limit)
@@ -330,7 +341,7 @@ class Client:
             self._log(logger.warning, "Klaviyo answers at %s again, after %.0f s.", path, seconds)
 
     def _log(self, log: Callable[..., None], *arguments: Any) -> None:
-        """Logs, but not after :meth:`close`: a worker must not have the last word of a run."""
+        """Logs, but not after the end: a worker must not have the last word of a run."""
         with self._logging:
-            if not self._closed.is_set():
+            if not self._quiet and not self._stopped.is_set():
                 log(*arguments)

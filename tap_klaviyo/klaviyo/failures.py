@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import enum
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import backoff
-import requests
 
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
 
@@ -118,8 +118,8 @@ POLICY: Mapping[str, Failure] = {
         (),
         Retry.AS_ASKED,
         Ends.STREAM,
-        "Klaviyo allows {reason} requests a day to {path}, and they are used up (429). Run again "
-        "tomorrow; the state keeps what is done.",
+        "Klaviyo allows {daily} requests a day to {path}. They are used up: it asks to wait "
+        "{reason} (429)." + AGAIN,
     ),
     "server error": Failure(
         (408, 500, 502, 503, 504, *range(520, 525)),
@@ -150,6 +150,12 @@ MIN_TRIES = 3
 LONGEST_BACKOFF = 60
 """The longest pause between two tries of a request, in seconds."""
 
+LONGEST_GAP = 2 * LONGEST_BACKOFF
+"""Seconds that may pass between two failures of a request, besides its own duration."""
+
+MAX_THROTTLED = 1000
+"""Answers of 429 to one request after which its stream ends."""
+
 LONGEST_QUOTE = 200
 """Characters of a foreign text that a message may hold."""
 
@@ -159,14 +165,32 @@ def failure_of(status: int) -> Failure:
     return _BY_STATUS.get(status, POLICY["request refused"])
 
 
+def failure_of_wait(seconds: float, daily: int | None) -> Failure:
+    """The row for a 429 that asks to wait too long; ``daily`` is the daily quota, if there is one.
+
+    The quotas of a second and a minute never ask for more than a minute.
+    """
+    return POLICY["daily quota" if daily is not None and seconds > 60 else "rate limit"]
+
+
 def failure_of_exception(error: Exception) -> tuple[str, str]:
     """The name of the row for a request that got no answer, and the reason in one line."""
-    if isinstance(error, requests.exceptions.SSLError):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
         return "certificate invalid", reason_of(error)
     if type(error) is OSError and error.errno is None:
         # This is how requests says that a file of certificate authorities does not exist.
         return "certificate file missing", one_line(str(error))
     return "no answer", reason_of(error)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all errors that it wraps, as requests and urllib3 do it."""
+    remaining: list[object] = [error]
+    while remaining:
+        cause = remaining.pop()
+        if isinstance(cause, BaseException):
+            yield cause
+            remaining += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
 
 
 class Reaction(enum.Enum):
@@ -222,36 +246,42 @@ def reaction_to(request: RefusedRequest) -> Reaction:
     return next(reaction for _, holds, reaction in REACTIONS if holds(request))
 
 
+ALL = ""
+"""The path that stands for all endpoints."""
+
+
 class RetryClock:
     """Since when requests have failed: for each endpoint, and for all of them. Thread-safe.
 
-    ``limit`` is ``max_retry_wait`` in seconds, ``clock`` returns seconds. An endpoint that 32
-    workers ask is given up once, not 32 times one after the other.
+    ``limit`` is ``max_retry_wait`` and ``clock`` returns seconds. An endpoint that 32 workers ask
+    is given up once, not 32 times one after the other. Failures that are more than ``stale_after``
+    seconds apart have nothing to do with each other.
     """
 
-    def __init__(self, limit: float, clock: Callable[[], float]) -> None:
+    def __init__(self, limit: float, clock: Callable[[], float], stale_after: float) -> None:
         self.limit = limit
         self._clock = clock
-        self._failing_since: dict[str, float] = {}
-        self._all_failing_since: float | None = None
+        self._stale_after = stale_after
+        # The times of the first and the last failure, by endpoint and for all of them.
+        self._failing: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
     def failed(self, path: str) -> bool:
         """Notes a failure of an endpoint; returns whether it is the first since it answered."""
         now = self._clock()
         with self._lock:
-            if self._all_failing_since is None:
-                self._all_failing_since = now
-            first = path not in self._failing_since
-            self._failing_since.setdefault(path, now)
+            known = self._failing.get(path)
+            first = known is None or now - known[1] > self._stale_after
+            for key in (path, ALL):
+                self._failing[key] = (self._since(key, now), now)
         return first
 
     def answered(self, path: str) -> float | None:
         """Notes an answer of an endpoint; returns how long it had failed, None if it had not."""
         with self._lock:
-            self._all_failing_since = None
-            since = self._failing_since.pop(path, None)
-        return None if since is None else self._clock() - since
+            self._failing.pop(ALL, None)
+            times = self._failing.pop(path, None)
+        return None if times is None else self._clock() - times[0]
 
     def remaining(self, path: str, since: float, tries: int) -> float:
         """Seconds for which a request may still be retried.
@@ -260,11 +290,15 @@ class RetryClock:
         """
         now = self._clock()
         with self._lock:
-            since = min(since, self._failing_since.get(path, now))
-            all_since = now if self._all_failing_since is None else self._all_failing_since
-        if tries >= MIN_TRIES:
-            since = min(since, all_since)
+            since = min(since, self._since(path, now))
+            if tries >= MIN_TRIES:
+                since = min(since, self._since(ALL, now))
         return max(0.0, self.limit - (now - since))
+
+    def _since(self, key: str, now: float) -> float:
+        """The time of the first failure in a row; ``now`` if there is none."""
+        first, last = self._failing.get(key, (now, now))
+        return first if now - last <= self._stale_after else now
 
 
 def backoffs() -> Iterator[float]:

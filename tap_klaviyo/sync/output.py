@@ -101,7 +101,7 @@ class Output:
 
     def state(self) -> None:
         """Writes a STATE, unless no SCHEMA was written or the output has failed."""
-        if self._without_schema or self._writer.failed:
+        if self._without_schema or self._writer.error:
             return
         unfinished = (sync.name for sync in self._syncs if not sync.finished)
         self._writer.state(self._state.document(next(unfinished, None)))

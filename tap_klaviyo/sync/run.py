@@ -1,10 +1,8 @@
 """A run: reads the selected streams in parallel, writes their records, and moves the bookmarks.
 
-How a page travels. A worker fetches it and does nothing else. This thread decompresses and parses
-it, writes its RECORD lines, and creates the task for the next page. So all work that takes
-processor time is done in one place with one page in memory, while workers wait for the network.
-(Parsing in the workers was measured: it is not faster, since one interpreter runs all threads, and
-takes five times the memory, since each thread has a heap of its own.)
+How a page travels. A worker fetches it and does nothing else. This thread parses it, writes its
+RECORD lines, and creates the task for the next page: one page in memory, while workers wait for the
+network. (Parsing in the workers was measured: no faster, and five times the memory.)
 
 What a bookmark is. A stream is read in partitions, and a partition in windows of time. When a
 window is done, the low-water mark of its partition may move. The bookmark of the stream is the
@@ -30,7 +28,7 @@ from typing import Any, TypeAlias
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
-from tap_klaviyo.errors import ApiError, StreamError
+from tap_klaviyo.errors import ApiError, RetryableError, StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.failures import Reaction, RefusedRequest, reaction_to
@@ -99,14 +97,14 @@ class Run:
         """Reads everything and ends with a STATE message.
 
         The summary names the streams that failed. Raises :class:`TapError` for an error that ends
-        the run. If nothing could be read, nothing is written.
+        the run. If Klaviyo never answers, nothing is written.
         """
         for _ in self.steps():
             pass
         return self.summary()
 
     def steps(self) -> Generator[None, None, None]:
-        """Does the same, but yields after each answer. Closing the generator ends the run."""
+        """Does the same, but yields after each answer. To close the generator ends the run."""
         if not self._syncs:
             logger.warning("No stream is selected, so nothing is read.")
         with self._progress:
@@ -116,7 +114,7 @@ class Run:
                     for task, result in results:
                         self._take(task, result)
                         yield
-                if not all(sync.error for sync in self._selected):
+                if any(not isinstance(sync.error, RetryableError) for sync in self._selected):
                     self._output.schemas()
             finally:
                 self._client.close()
@@ -128,7 +126,7 @@ class Run:
         """Ends the run after the current page; :meth:`sync` then returns. Signal-safe."""
         self._stopped = True
         self._pool.stop()
-        self._client.close()
+        self._client.stop()
 
     def summary(self) -> RunSummary:
         """What the run has done so far."""
@@ -138,6 +136,11 @@ class Run:
             stopped=self._stopped,
             error=summary.run_error(self._selected),
         )
+
+    @property
+    def errors(self) -> list[StreamError]:
+        """Why streams could not be read, in the order of the catalog."""
+        return [sync.error for sync in self._selected if sync.error]
 
     # Planning ------------------------------------------------------------------------------------
 
@@ -192,10 +195,8 @@ class Run:
             count=reader.count_request,
         )
 
-    # In the writing thread -----------------------------------------------------------------------
-
     def _next_task(self) -> Task | None:
-        # One lookup after the other: the second one uses what the first one has found.
+        # One at a time: the second lookup uses what the first one has found.
         if self._lookups and not self._looking_up:
             self._looking_up = True
             return self._lookups.popleft()
@@ -244,7 +245,6 @@ class Run:
 
     def _take_page(self, reader: WindowReader, page: Page) -> None:
         """Writes a page, and continues with the next one or finishes the window."""
-        # The worker that fetched this page is idle by now.
         records, more = reader.take(page, others_idle=self._pool.idle > 1)
         sync = reader.partition.sync
         self._output.page(sync, page, records)

@@ -40,7 +40,7 @@ def checked(tap: Tap) -> list[StreamCheck]:
     """Checks all streams, without waiting for rate limits."""
     settings = parse_config(tap.settings)
     client = client_for(settings, clock=lambda: tap.clock.now, sleep=tap.clock.sleep)
-    return check(settings, client, all_streams())
+    return list(check(settings, client, all_streams()))
 
 
 def test_every_stream(tap_on: TapOn, account: Account) -> None:

@@ -133,7 +133,7 @@ def test_a_certificate_that_is_not_valid(
 ) -> None:
     """A server without TLS receives nothing, and the error does not have the key."""
     here = serve().answer(page(None))
-    shown = tap(here.url.replace("http://", "https://"))
+    shown = tap(here.url.replace("http://", "https://"), max_retry_wait=0)
     assert shown.code == 1
     assert not here.requests
     shown.assert_no_secret()
