@@ -146,7 +146,7 @@ class Client:
         while True:
             count()
             try:
-                parsed = self._try(url, query, json_body, parse)
+                return self._try(url, query, json_body, parse)
             except _Throttled:
                 # It is an answer: failures are counted anew, and the wait is not one of them.
                 failing_since, failed, pauses = None, 0, backoffs()
@@ -154,7 +154,6 @@ class Client:
                 if throttled >= MAX_THROTTLED:
                     message = f"Klaviyo's rate limit of {query.path} stays exceeded (429)."
                     raise RetryableError(f"{message} Run again later.") from None
-                continue
             except _Transient as transient:
                 failed += 1
                 if failing_since is None:
@@ -165,8 +164,6 @@ class Client:
                 if not remaining:
                     raise transient.error from transient.__cause__
                 self._wait(min(next(pauses), remaining))
-                continue
-            return parsed
 
     def stop(self) -> None:
         """Ends all requests and waits, now and later. Signal-safe."""
