@@ -32,7 +32,6 @@ MIN_EVENTS = 2000
 ONE_STREAM = ("click",)
 """The stream that singer-io's tap reads, because all 18 would take it hours."""
 
-PER_1000 = "{:.1f} ms"
 TIMES = "{:.0f} ×"
 PERCENT = "{:.0f} %"
 

@@ -10,9 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +23,7 @@ from tap_runner import PATIENCE, messages, only, workers
 from sandbox import Sandbox
 from tap_klaviyo import Tap
 from tap_klaviyo.errors import Stopped
+from tap_klaviyo.klaviyo.connections import CloseEvent
 
 pytestmark = pytest.mark.usefixtures("no_worker_is_left")
 
@@ -38,8 +39,9 @@ def test_stop_from_another_thread(settings: dict[str, Any]) -> None:
     def write(data: bytes) -> None:
         lines.append(data)
         if b'"RECORD"' in data:
-            threading.Thread(target=tap.stop).start()
-            time.sleep(0.05)
+            stopping = threading.Thread(target=tap.stop)
+            stopping.start()
+            stopping.join(PATIENCE)
 
     summary = tap.sync(write)
     assert summary.stopped
@@ -59,83 +61,145 @@ def test_a_stopped_tap_stays_stopped(settings: dict[str, Any], box: Sandbox) -> 
     assert len(box.requests) == before
 
 
+@dataclass
+class StallingServer:
+    """A server that sends ``answer`` to each request and then nothing more.
+
+    ``asked`` is set when it has received something and sent its answer.
+    """
+
+    answer: bytes = b""
+    asked: threading.Event = field(default_factory=threading.Event)
+    connections: list[socket.socket] = field(default_factory=list)
+
+    def serve(self, listening: socket.socket) -> None:
+        """Accepts connections until ``listening`` is closed."""
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                self.connections.append(connection)
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: socket.socket) -> None:
+        with suppress(OSError):
+            while connection.recv(65_536):
+                connection.sendall(self.answer)
+                self.asked.set()
+
+
 @pytest.fixture
-def silent() -> Iterator[str]:
-    """The address of a server that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+def stalling() -> Iterator[Callable[..., tuple[StallingServer, str]]]:
+    """Starts stalling servers; returns each with its address."""
+    started: list[tuple[StallingServer, socket.socket]] = []
+
+    def start(answer: bytes) -> tuple[StallingServer, str]:
+        server, listening = StallingServer(answer), socket.create_server(("127.0.0.1", 0))
+        started.append((server, listening))
+        threading.Thread(target=server.serve, args=(listening,), daemon=True).start()
+        return server, f"127.0.0.1:{listening.getsockname()[1]}"
+
+    yield start
+    for server, listening in started:
+        # To close a socket does not wake the thread that accepts on it.
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        for one in (listening, *server.connections):
+            one.close()
 
 
-def in_time(call: Callable[[], Any]) -> Any:
-    """The result of a call that must end within ``PATIENCE``."""
-    results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.append(call()), daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    assert not thread.is_alive(), "still running"
-    return results[0] if results else None
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set as soon as a client waits for a retry or a rate limit."""
+    event, wait = threading.Event(), CloseEvent.wait
+
+    def noted(close_event: CloseEvent, seconds: float) -> bool:
+        if seconds > 0:
+            event.set()
+        return wait(close_event, seconds)
+
+    monkeypatch.setattr(CloseEvent, "wait", noted)
+    return event
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    """Returns as soon as something is true; fails after ``PATIENCE``."""
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+def sync(tap: Tap) -> bool:
+    """Whether a sync was stopped and has no error."""
+    summary = tap.sync(lambda data: None)
+    return summary.stopped and summary.error is None
 
 
-def test_stop_while_the_server_is_silent(silent: str) -> None:
-    """``stop`` wakes workers that wait for an answer; no thread is left."""
-    tap = Tap({**CONFIG, "base_url": silent})
-    summaries: list[Any] = []
-    run = threading.Thread(target=lambda: summaries.append(tap.sync(lambda data: None)))
-    run.start()
-    wait_until(workers)
-    time.sleep(0.1)
+def check(tap: Tap) -> bool:
+    """Whether a check was stopped."""
+    try:
+        tap.check()
+    except Stopped:
+        return True
+    return False
+
+
+def records(tap: Tap) -> bool:
+    """Whether an iteration over records was stopped."""
+    try:
+        return not list(tap.records("lists"))
+    except Stopped:
+        return True
+
+
+USES = pytest.mark.parametrize("use", [sync, check, records])
+
+
+def assert_stops(use: Callable[[Tap], bool], tap: Tap, when: threading.Event) -> None:
+    """Stops what uses ``tap`` when an event is set; it ends in time, and so do all workers."""
+    stopped: list[bool] = []
+    using = threading.Thread(target=lambda: stopped.append(use(tap)), daemon=True)
+    using.start()
+    assert when.wait(PATIENCE)
     tap.stop()
-    run.join(PATIENCE)
-    assert not run.is_alive()
-    wait_until(lambda: not workers())
-    assert summaries[0].stopped
+    using.join(PATIENCE)
+    assert not using.is_alive()
+    for worker in workers():
+        worker.join(PATIENCE)
+        assert not worker.is_alive()
+    assert stopped == [True]
 
 
-def test_stop_while_waiting_for_a_retry(serve: Callable[[], Any]) -> None:
-    """``stop`` ends the pause before a retry."""
-    server = serve().answer(b"", "503 Service Unavailable")
-    tap = Tap({**CONFIG, "base_url": server.url})
-    run = threading.Thread(target=lambda: tap.sync(lambda data: None))
-    run.start()
-    wait_until(lambda: len(server.requests) > 20)
-    tap.stop()
-    run.join(PATIENCE)
-    assert not run.is_alive()
-    wait_until(lambda: not workers())
+@USES
+@pytest.mark.parametrize(
+    ("scheme", "answer"),
+    [
+        pytest.param("http", b"", id="no answer"),
+        pytest.param("https", b"", id="no TLS handshake"),
+        pytest.param("http", b"HTTP/1.1 200 OK\r\n", id="no end of the headers"),
+        pytest.param("http", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", id="half a body"),
+        pytest.param(
+            "http", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{", id="a body without an end"
+        ),
+    ],
+)
+def test_stop_while_a_server_stalls(
+    stalling: Callable[..., tuple[StallingServer, str]],
+    use: Callable[[Tap], bool],
+    scheme: str,
+    answer: bytes,
+) -> None:
+    """``stop`` wakes every thread that waits for a server, wherever that has stopped to answer."""
+    server, address = stalling(answer)
+    tap = Tap({**CONFIG, "base_url": f"{scheme}://{address}"})
+    assert_stops(use, tap, server.asked)
 
 
-def test_stop_while_waiting_for_a_rate_limit(serve: Callable[[], Any]) -> None:
-    """``stop`` ends the wait for a rate limit."""
-    server = serve().answer(b"", "429 Too Many Requests", **{"Retry-After": "300"})
-    tap = Tap({**CONFIG, "base_url": server.url})
-    run = threading.Thread(target=lambda: tap.sync(lambda data: None))
-    run.start()
-    wait_until(lambda: len(server.requests) > 3)
-    tap.stop()
-    run.join(PATIENCE)
-    assert not run.is_alive()
-    wait_until(lambda: not workers())
-
-
-def test_a_check_can_be_stopped(silent: str) -> None:
-    """A check that waits for a silent server raises :class:`Stopped` when it is stopped."""
-    tap = Tap({**CONFIG, "base_url": silent})
-    threading.Timer(0.2, tap.stop).start()
-
-    def check() -> type[BaseException]:
-        with pytest.raises(Stopped) as caught:
-            tap.check()
-        return caught.type
-
-    assert in_time(check) is Stopped
+@USES
+@pytest.mark.parametrize(
+    "status", ["503 Service Unavailable", "429 Too Many Requests\r\nRetry-After: 300"]
+)
+def test_stop_while_the_tap_waits(
+    stalling: Callable[..., tuple[StallingServer, str]],
+    waiting: threading.Event,
+    use: Callable[[Tap], bool],
+    status: str,
+) -> None:
+    """``stop`` ends the pause before a retry, and the wait for a rate limit."""
+    _, address = stalling(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert_stops(use, Tap({**CONFIG, "base_url": f"http://{address}"}), waiting)
 
 
 UNCHANGED = """
@@ -251,49 +315,6 @@ def test_a_signal_at_any_line(settings: dict[str, Any], ends: str, where: str) -
     assert line > 10
 
 
-def test_stop_in_a_tls_handshake(silent: str) -> None:
-    """A run that is stopped in a handshake is stopped, and no certificate is blamed."""
-    tap = Tap({**CONFIG, "base_url": silent.replace("http:", "https:")})
-    summaries: list[Any] = []
-    run = threading.Thread(target=lambda: summaries.append(tap.sync(lambda data: None)))
-    run.start()
-    wait_until(workers)
-    time.sleep(0.2)
-    tap.stop()
-    run.join(PATIENCE)
-    assert not run.is_alive()
-    wait_until(lambda: not workers())
-    assert summaries[0].stopped
-    assert summaries[0].error is None
-
-
-@pytest.mark.parametrize("head", ["Connection: close", "Content-Length: 100"])
-def test_stop_while_a_body_is_read(head: str) -> None:
-    """``stop`` ends the wait for the rest of a body, of a connection that will close, too."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
-        accepted: list[socket.socket] = []
-
-        def answer() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = server.accept()
-                    accepted.append(connection)
-                    connection.recv(65_536)
-                    connection.sendall(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n{{".encode())
-
-        threading.Thread(target=answer, daemon=True).start()
-        tap = Tap({**CONFIG, "base_url": f"http://127.0.0.1:{server.getsockname()[1]}"})
-        threading.Timer(0.3, tap.stop).start()
-
-        def check() -> None:
-            with pytest.raises(Stopped):
-                tap.check()
-
-        in_time(check)
-        for connection in accepted:
-            connection.close()
-
-
 def test_no_descriptor_is_left(settings: dict[str, Any]) -> None:
     """Runs, early ends and checks close all sockets, without the garbage collector."""
     tap = Tap(settings, only(Tap(settings), "lists", "open", "campaigns"))
@@ -305,7 +326,8 @@ def test_no_descriptor_is_left(settings: dict[str, Any]) -> None:
             tap.sync(lambda data: None)
             tap.check()
             next(iter(tap.records("lists")))
-        wait_until(lambda: not workers())
-        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= before)
+        for worker in workers():
+            worker.join(PATIENCE)
+        assert len(os.listdir("/proc/self/fd")) <= before
     finally:
         gc.enable()

@@ -186,9 +186,11 @@ def failure_of_exception(error: Exception) -> tuple[str, str]:
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """An error and all errors that it wraps, as requests and urllib3 do it."""
     remaining: list[object] = [error]
+    seen: set[int] = set()
     while remaining:
         cause = remaining.pop()
-        if isinstance(cause, BaseException):
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
             yield cause
             remaining += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
 
