@@ -108,6 +108,25 @@ class _Repeated:
         return _edited(response, lambda document: document["data"].insert(0, previous))
 
 
+class _Late:
+    """A record `back` before the end of a page, after the first `by` of the next one instead."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Any] = {}
+
+    def __call__(self, response: Response, *, back: int = 2, by: int = 0) -> Response | None:
+        links = response.page_links
+        if links is None:
+            return None
+        document = json.loads(response.body)
+        held = self._held.pop(links.fingerprint, None) if links.url != links.first else None
+        if document["links"]["next"] and len(document["data"]) >= back:
+            self._held[links.fingerprint] = document["data"].pop(-back)
+        if held is not None:
+            document["data"].insert(by, held)
+        return replace(response, body=dumps(document))
+
+
 def _empty_page(response: Response) -> Response | None:
     """A page without records whose `next` link leads to the records it should have had."""
 
@@ -169,13 +188,14 @@ def _silence(response: Response, *, seconds: float = 600.0) -> Response:
     return _with_connection_fault(response, "silence", seconds=seconds)
 
 
-FAULTS: Mapping[str, FaultFunction | type[_Repeated]] = {
+FAULTS: Mapping[str, FaultFunction | type[_Repeated] | type[_Late]] = {
     "array": _array,
     "body": _body,
     "drip": _drip,
     "empty": _empty,
     "empty_page": _empty_page,
     "html": _html,
+    "late": _Late,
     "invalid_cursor": _invalid_cursor,
     "next_host": _next_host,
     "next_loop": _next_loop,

@@ -11,6 +11,8 @@
 * ``joining`` holds bookmarks of metrics that are new to the stream and still being backfilled. A
   metric moves from there to ``metrics`` when its bookmark has reached the stream's.
 * ``swept_at`` is the start of the last run that looked for very late events.
+* ``resume`` says what a run that was interrupted has read besides, so that the next one does not
+  read it again. It counts only as long as ``timestamp`` is the one that it holds too.
 
 Keys that this version does not know are carried along unchanged, so that an older version does not
 lose what a newer one wrote.
@@ -24,8 +26,10 @@ days; to skip silently would lose records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
 
 from tap_klaviyo.dates import parse_utc
 from tap_klaviyo.errors import StateError
@@ -34,10 +38,31 @@ BOOKMARK = "timestamp"
 SWEPT_AT = "swept_at"
 METRICS = "metrics"
 BACKFILLS = "joining"
+RESUME = "resume"
 LEGACY_BOOKMARK = "since"
+
+
+class _StoredResume(msgspec.Struct):
+    """The form of :class:`Resume` in the document."""
+
+    timestamp: int
+    done: dict[str, list[tuple[int, int]]]
+    sweep: int | None = None
+
 
 _LAST_SECOND = 253_402_300_799
 """The last second of the year 9999."""
+
+
+class Resume(NamedTuple):
+    """What a run that was interrupted has read of a stream.
+
+    ``done`` holds periods ``(start, end)`` by metric ID, the empty text for a stream without
+    metrics. ``sweep`` is the start of the sweep that was interrupted, None if it was none.
+    """
+
+    done: Mapping[str, Sequence[tuple[int, int]]] = {}
+    sweep: int | None = None
 
 
 class State:
@@ -155,6 +180,31 @@ class State:
         self._update(stream, {METRICS: covered, BACKFILLS: backfills})
         return True
 
+    def resume(self, stream: str) -> Resume:
+        """What an interrupted run has read of ``stream`` besides what its bookmark says.
+
+        Nothing if the bookmark has been changed since then, by hand or by an older version.
+        """
+        bookmark = self._bookmarks.get(stream) or {}
+        stored = bookmark.get(RESUME) or {}
+        if not stored or stored[BOOKMARK] != bookmark.get(BOOKMARK):
+            return Resume()
+        done = {part: [(a, b) for a, b in periods] for part, periods in stored["done"].items()}
+        return Resume(done, stored.get("sweep"))
+
+    def set_resume(self, stream: str, resume: Resume) -> bool:
+        """Stores what has been read of a stream that is not finished; returns whether it is new."""
+        done = {part: periods for part, periods in resume.done.items() if periods}
+        stored: dict[str, Any] | None = None
+        if done:
+            stored = {BOOKMARK: self.bookmark(stream), "done": done}
+            if resume.sweep is not None:
+                stored["sweep"] = resume.sweep
+        if stored == (self._bookmarks.get(stream) or {}).get(RESUME):
+            return False
+        self._update(stream, {RESUME: stored})
+        return True
+
     def document(self, currently_syncing: str | None) -> dict[str, Any]:
         """The value of a STATE message."""
         return {
@@ -164,10 +214,11 @@ class State:
         }
 
     def _update(self, stream: str, changes: Mapping[str, Any]) -> None:
-        """Stores ``changes`` in the bookmark of ``stream``, without an empty ``joining``."""
+        """Stores ``changes`` in the bookmark of ``stream``, but no empty ``joining``."""
         changed = {**(self._bookmarks.get(stream) or {}), **changes}
-        if not changed.get(BACKFILLS):
-            changed.pop(BACKFILLS, None)
+        for key in (BACKFILLS, RESUME):
+            if not changed.get(key):
+                changed.pop(key, None)
         self._bookmarks[stream] = changed
 
 
@@ -197,6 +248,19 @@ def _validate(name: str, bookmark: Any) -> None:
         raise StateError(f"state: bookmarks.{name}.{BACKFILLS} must be an object.")
     for metric, seconds in backfills.items():
         _seconds(seconds, f"{name}.{BACKFILLS}.{metric}")
+    if bookmark.get(RESUME) is not None and not _is_resume(bookmark[RESUME]):
+        raise StateError(
+            f"state: bookmarks.{name}.{RESUME} cannot be read; remove it, and what it says is read "
+            "again."
+        )
+
+
+def _is_resume(stored: Any) -> bool:
+    try:
+        msgspec.convert(stored, _StoredResume)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _without_legacy(bookmark: Mapping[str, Any]) -> dict[str, Any]:

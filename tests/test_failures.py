@@ -114,7 +114,7 @@ def refused(status: int, **differences: Any) -> RefusedRequest:
         (refused(400, first_page=False), Reaction.RESTART_WINDOW),
         (refused(400, first_page=False, restarts=MAX_RESTARTS - 1), Reaction.RESTART_WINDOW),
         (refused(400, first_page=False, restarts=MAX_RESTARTS), Reaction.END_STREAM),
-        (refused(404, of_child=True), Reaction.END_PARTITION),
+        (refused(404, of_child=True), Reaction.CHECK_PARENT),
         (refused(404), Reaction.END_STREAM),
         (refused(403, of_child=True, can_shrink=True), Reaction.END_STREAM),
         (refused(0, of_child=True, can_shrink=True), Reaction.END_STREAM),

@@ -43,6 +43,9 @@ CAMPAIGNS: Mapping[str, Endpoint] = {
         default_filters=NOT_ARCHIVED,
         check_filter=_check_channels,
     ),
+    "/api/campaigns/{id}": Endpoint(
+        "campaign", M, includes=name_set("campaign-messages tags"), single=True
+    ),
     "/api/campaigns/{id}/campaign-messages": Endpoint(
         "campaign-message",
         M,

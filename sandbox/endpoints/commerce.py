@@ -65,6 +65,7 @@ COMMERCE: Mapping[str, Endpoint] = {
         required_filters=name_set("coupon.id profile.id"),
     ),
     "/api/coupons": Endpoint("coupon", L, PageSize(100, 100)),
+    "/api/coupons/{id}": Endpoint("coupon", L, single=True),
     "/api/reviews": Endpoint(
         "review",
         M,

@@ -26,6 +26,7 @@ EVENTS: Mapping[str, Endpoint] = {
         includes=name_set("attributions metric profile"),
     ),
     "/api/mapped-metrics": Endpoint("mapped-metric", S, includes=name_set("custom-metric metric")),
+    "/api/metrics/{id}": Endpoint("metric", M, single=True),
     "/api/metrics": Endpoint(
         "metric",
         M,

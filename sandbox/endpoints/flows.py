@@ -53,6 +53,7 @@ FLOWS: Mapping[str, Endpoint] = {
         parent="flow",
         relationship="flow-actions",
     ),
+    "/api/flow-actions/{id}": Endpoint("flow-action", S, single=True),
     "/api/flow-actions/{id}/flow-messages": Endpoint(
         "flow-message",
         S,

@@ -200,7 +200,7 @@ class Reaction(enum.Enum):
 
     SMALLER_PAGES = "request the page again with fewer records"
     RESTART_WINDOW = "read the window again from its first page"
-    END_PARTITION = "end the partition"
+    CHECK_PARENT = "ask whether the parent exists, and end the partition if it does not"
     END_STREAM = "end the stream"
 
 
@@ -234,9 +234,9 @@ REACTIONS: Sequence[tuple[str, Callable[[RefusedRequest], bool], Reaction]] = (
         Reaction.RESTART_WINDOW,
     ),
     (
-        "the children of a record: it was deleted during the run",
+        "the children of a record: it may have been deleted during the run",
         lambda request: request.status == 404 and request.of_child,
-        Reaction.END_PARTITION,
+        Reaction.CHECK_PARENT,
     ),
     ("anything else", lambda request: True, Reaction.END_STREAM),
 )

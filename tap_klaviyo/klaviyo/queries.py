@@ -79,6 +79,12 @@ def query_for(stream: Stream, schema: Mapping[str, Any]) -> Query:
     )
 
 
+def query_by_id(stream: Stream) -> Query:
+    """The query for one resource of a stream, with nothing but its ID."""
+    path = f"/api/{stream.name.replace('_', '-')}/{PARENT}"
+    return Query(path, {f"fields[{stream.type}]": _fieldset([])}, stream.scopes, stream.tier)
+
+
 def equals(field: str, value: str) -> str:
     """The filter for one value of a text field."""
     return f"equals({field},{json.dumps(value)})"

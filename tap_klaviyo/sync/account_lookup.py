@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
+from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.reports.builder import build_queries
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.reports.queries import ReportQuery
@@ -29,13 +30,15 @@ class LookupResult(NamedTuple):
 
 @dataclass(eq=False)
 class AccountLookup:
-    """A task that looks up what ``syncs`` need."""
+    """A task that looks up what ``syncs`` need of ``account``, for ``reports`` as configured."""
 
     syncs: Sequence[StreamSync]
+    account: Account
+    reports: Mapping[str, ReportOptions]
 
-    def perform(self, account: Account, reports: Mapping[str, ReportOptions]) -> list[LookupResult]:
+    def perform(self, _client: Client) -> list[LookupResult]:
         """The result for each stream, in order. Raises errors that end the run."""
-        return [_look_up(sync, account, reports) for sync in self.syncs]
+        return [_look_up(sync, self.account, self.reports) for sync in self.syncs]
 
 
 def _look_up(

@@ -7,6 +7,10 @@ over a window of its own, because Klaviyo corrects its numbers.
 
 A metric that is new to a stream is backfilled from ``start_date`` and has a bookmark of its own
 until it has reached the stream's. So neither holds the other back if the run is interrupted.
+
+What an interrupted run has read after its bookmark is remembered too, and so is what it has read of
+a sweep: the next run continues there. Only the last ``lookback_window`` before the interrupted run
+is read again, since its events may have been late, and what a sweep that has become due covers.
 """
 
 from __future__ import annotations
@@ -19,15 +23,18 @@ from tap_klaviyo.config.settings import Config
 from tap_klaviyo.klaviyo.account import Metrics
 from tap_klaviyo.klaviyo.queries import equals
 from tap_klaviyo.reports.queries import ReportQuery
-from tap_klaviyo.state import State
+from tap_klaviyo.state import Resume, State
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
-from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, WindowTracker
+from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
 
 logger = logging.getLogger(__name__)
 
 READ_AHEAD_WINDOWS = 4
 """Windows of ``SPLIT_AFTER_PAGES`` per worker that may be read after the low-water mark."""
+
+MAX_REMEMBERED = 100
+"""Windows of a partition, read before an interruption, that the state remembers; oldest first."""
 
 SETTLE_SECONDS = 10
 """Klaviyo may refuse (400) a start within the last seconds; the next run reads them."""
@@ -77,26 +84,41 @@ class Planner:
     def advance(self, sync: StreamSync) -> bool:
         """Moves the bookmarks of an incremental stream to its low-water marks.
 
-        Returns whether the state has changed.
+        Notes what else has been read, unless the stream is complete. Returns whether the state has
+        changed.
         """
         stream = sync.selected.stream.name
+        if sync.error is not None and sync.parent is not None:
+            return False  # Not all of its partitions are known.
         first = self._state.bookmark(stream) is None
         covered: list[Partition] = []
         backfilled: list[Partition] = []
         for partition in sync.partitions:
             is_covered = first or not partition.part or self._state.covers(stream, partition.part)
             (covered if is_covered else backfilled).append(partition)
-        changed = sync.finished
+        complete = sync.finished and sync.error is None
+        changed = complete
         if covered and sync.partitions_known:
             mark = min(partition.tracker.low_water_mark for partition in covered)
             changed |= self._state.advance(stream, mark, latest=self._now)
         for partition in backfilled:
             mark, part = partition.tracker.low_water_mark, partition.part
             changed |= self._state.advance_backfill(stream, part, mark, latest=self._now)
-        if sync.finished:
-            swept_at = self._now if sync.sweeping else None
-            self._state.set_metrics(stream, metrics=sync.parts, swept_at=swept_at)
-        return changed
+        if complete:
+            self._state.set_metrics(stream, metrics=sync.parts, swept_at=sync.sweep)
+        return self._state.set_resume(stream, Resume() if complete else self._done(sync)) or changed
+
+    def _done(self, sync: StreamSync) -> Resume:
+        """What has been read of a stream: what may have been late then is not part of it."""
+        stream = sync.selected.stream
+        if stream.parent or stream.report:
+            return Resume()
+        settled = self._now - int(self._config.lookback_window.total_seconds())
+        done = {
+            partition.part: before(settled, partition.tracker.done)[:MAX_REMEMBERED]
+            for partition in sync.partitions
+        }
+        return Resume(done, sync.sweep)
 
     def _add_partition(
         self, sync: StreamSync, stream_filter: str, metric_id: str = "", parent: str = ""
@@ -135,7 +157,18 @@ class Planner:
                 "start of this run.",
                 sync.name,
             )
-        sync.sweeping = self._sweep_is_due(stream)
+        self._plan_sweep(sync)
+
+    def _plan_sweep(self, sync: StreamSync) -> None:
+        """Continues a sweep that was interrupted, or begins one that is due."""
+        stream = sync.selected.stream
+        resume = self._state.resume(stream.name)
+        sync.sweep = resume.sweep
+        sync.done = {part: [Window(*period) for period in p] for part, p in resume.done.items()}
+        if sync.sweep is None and self._sweep_is_due(stream):
+            sync.sweep = self._now
+            begin = self._sweep_start(sync, self._config.sweep_window)
+            sync.done = {part: before(begin, periods) for part, periods in sync.done.items()}
 
     def _sweep_is_due(self, stream: Stream) -> bool:
         interval = self._config.sweep_interval.total_seconds()
@@ -156,6 +189,7 @@ class Planner:
             max(start, end),
             split_after=split_after,
             page_size=page_size,
+            done=sync.done.get(metric_id, ()),
             read_ahead=READ_AHEAD_WINDOWS * config.concurrency * split_after,
         )
 
@@ -175,11 +209,16 @@ class Planner:
             if bookmark is None:
                 return first
         start = min(bookmark, self._now) - int(lookback.total_seconds())
-        if sync.sweeping:
-            swept_at = self._state.swept_at(stream.name)
-            since = bookmark if swept_at is None else min(swept_at, self._now)
-            start = min(start, since - int(sweep.total_seconds()))
+        if sync.sweep is not None:
+            start = min(start, self._sweep_start(sync, sweep))
         return max(first, start)
+
+    def _sweep_start(self, sync: StreamSync, sweep: timedelta) -> int:
+        """The second from which a sweep reads again: ``sweep`` before the last one."""
+        name = sync.selected.stream.name
+        swept_at, bookmark = self._state.swept_at(name), self._state.bookmark(name)
+        since = bookmark if swept_at is None else swept_at
+        return min(since or 0, self._now) - int(sweep.total_seconds())
 
 
 def _warn_no_metric(sync: StreamSync) -> None:

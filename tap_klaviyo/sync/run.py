@@ -27,37 +27,40 @@ from contextlib import closing
 from typing import Any, TypeAlias
 
 from tap_klaviyo.config.settings import Config
-from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
+from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import ApiError, RetryableError, StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.failures import Reaction, RefusedRequest, reaction_to
-from tap_klaviyo.klaviyo.queries import query_for
+from tap_klaviyo.klaviyo.failures import MAX_RESTARTS, Reaction, reaction_to
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.records.page_parser import Page, PageParser
+from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.reports.builder import check_options
 from tap_klaviyo.state import State
-from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 from tap_klaviyo.sync import summary
 from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult
+from tap_klaviyo.sync.backpressure import Backpressure
 from tap_klaviyo.sync.output import Output
+from tap_klaviyo.sync.parent_check import ParentCheck, all_gone_error
 from tap_klaviyo.sync.planner import Planner
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.scheduler import Scheduler
-from tap_klaviyo.sync.stream_sync import StreamSync
+from tap_klaviyo.sync.stream_sync import StreamSync, stream_syncs
 from tap_klaviyo.sync.summary import RunSummary, summarize
 from tap_klaviyo.sync.window_reader import WindowReader
 from tap_klaviyo.sync.workers import WorkerPool
 
 logger = logging.getLogger(__name__)
 
-Task: TypeAlias = WindowReader | AccountLookup
+Task: TypeAlias = WindowReader | AccountLookup | ParentCheck
 
 
 class Run:
-    """One sync of ``selection``, from ``state``. ``now`` is the wall clock in Unix seconds."""
+    """One sync of ``selection``, from ``state``.
+
+    ``now`` is the wall clock in Unix seconds, ``clock`` a clock that never jumps.
+    """
 
     def __init__(
         self,
@@ -69,10 +72,13 @@ class Run:
         *,
         progress: Progress | None = None,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._state = state
         self._now = now
+        self._clock = clock
+        self._backpressure = Backpressure()
         self._started = int(now())
         self._planner = Planner(config, state, self._started)
         self._configured_page_size = config.page_size
@@ -80,12 +86,13 @@ class Run:
         self._account = Account(client)
         self._lookups: deque[AccountLookup] = deque()
         self._looking_up = False
-        self._pool: WorkerPool[Task, Any] = WorkerPool(config.concurrency, self._work)
+        self._parent_checks: deque[ParentCheck] = deque()
+        self._pool: WorkerPool[Task, Any] = WorkerPool(
+            config.concurrency, lambda task: task.perform(client)
+        )
         self._stopped = False
-        self._selected = [self._stream_sync(selected) for selected in selection]
-        self._syncs = list(self._selected)
-        for sync in self._selected:
-            self._attach_parent(sync)
+        self._syncs = stream_syncs(selection, now())
+        self._selected = [sync for sync in self._syncs if not sync.hidden_parent]
         self._scheduler = Scheduler(
             self._syncs, config.concurrency, config.quota_share, config.page_size
         )
@@ -111,13 +118,18 @@ class Run:
             self._plan()
             try:
                 with closing(self._pool.run(self._next_task)) as results:
+                    asked = self._clock()
                     for task, result in results:
+                        received, in_flight = self._clock(), self._pool.in_flight + 1
                         self._take(task, result)
                         yield
+                        waited, asked = received - asked, self._clock()
+                        self._backpressure.note(waited, asked - received, in_flight)
                 if any(not isinstance(sync.error, RetryableError) for sync in self._selected):
                     self._output.schemas()
             finally:
                 self._client.close()
+                self._note_progress()
                 self._output.state()
                 summary.log_summary(self._selected, self._now() - self._started)
                 summary.log_daily_quotas(self._client.daily_quotas())
@@ -144,23 +156,6 @@ class Run:
 
     # Planning ------------------------------------------------------------------------------------
 
-    def _stream_sync(self, selected: SelectedStream, *, hidden: bool = False) -> StreamSync:
-        query = query_for(selected.stream, selected.schema)
-        return StreamSync(selected, query, PageParser(selected), hidden, counted_at=self._now())
-
-    def _attach_parent(self, sync: StreamSync) -> None:
-        """Makes ``sync`` a child of its parent stream, which is added if it is not selected."""
-        parent = sync.selected.stream.parent
-        if parent is None:
-            return
-        known = (other for other in self._syncs if other.selected.stream.name == parent.stream)
-        sync.parent = next(known, None)
-        if sync.parent is None:
-            sync.parent = self._stream_sync(hidden_parent(BY_NAME[parent.stream]), hidden=True)
-            self._syncs.append(sync.parent)
-            self._attach_parent(sync.parent)
-        sync.parent.children.append(sync)
-
     def _plan(self) -> None:
         """Plans the streams that need no lookup, and queues the lookups of the others."""
         events, reports = list[StreamSync](), list[StreamSync]()
@@ -174,33 +169,22 @@ class Run:
             else:
                 self._planner.plan(sync, Metrics(()))
                 self._output.show(sync, self._planner.end)
-        self._lookups += [AccountLookup(syncs) for syncs in (events, reports) if syncs]
+        self._lookups += [
+            AccountLookup(syncs, self._account, self._reports)
+            for syncs in (events, reports)
+            if syncs
+        ]
 
-    # In a worker's thread ------------------------------------------------------------------------
-
-    def _work(self, task: Task) -> Body | Page | list[LookupResult]:
-        if isinstance(task, AccountLookup):
-            return task.perform(self._account, self._reports)
-        return self._fetch(task)
-
-    def _fetch(self, reader: WindowReader) -> Body | Page:
-        """The next page of a window; parsed if the last answer could not be parsed."""
-        parse: Callable[[Body], Body | Page] = reader.parse if reader.parse_in_worker else _as_body
-        url, json_body = reader.next_request()
-        return self._client.request(
-            url,
-            reader.partition.sync.query,
-            parse,
-            json_body=json_body,
-            count=reader.count_request,
-        )
+    # Tasks and their results ----------------------------------------------------------------------
 
     def _next_task(self) -> Task | None:
         # One at a time: the second lookup uses what the first one has found.
         if self._lookups and not self._looking_up:
             self._looking_up = True
             return self._lookups.popleft()
-        return self._scheduler.next(self._pool.idle)
+        if self._parent_checks:
+            return self._parent_checks.popleft()
+        return self._scheduler.next(self._pool.idle, self._backpressure.useful)
 
     def _take(self, task: Task, result: Any) -> None:
         self._output.log_progress()
@@ -210,12 +194,15 @@ class Run:
                 raise result
             self._take_lookup(task, result)
             return
-        task.partition.sync.requests += task.requests
+        reader = task if isinstance(task, WindowReader) else task.reader
+        reader.partition.sync.requests += task.requests
         task.requests = 0
-        if isinstance(result, BaseException):
-            self._fail(task, result)
+        if isinstance(task, ParentCheck):
+            self._take_parent_check(task, result)
+        elif isinstance(result, BaseException):
+            self._fail(reader, result)
         else:
-            self._take_answer(task, result)
+            self._take_answer(reader, result)
 
     def _take_lookup(self, lookup: AccountLookup, results: Sequence[LookupResult]) -> None:
         """Plans the streams of a lookup. What the account lacks ends the stream."""
@@ -226,6 +213,21 @@ class Run:
             self._output.show(sync, self._planner.end)
             if result.error is not None:
                 self._end_stream(sync, result.error)
+
+    def _take_parent_check(self, check: ParentCheck, exists: bool | BaseException) -> None:
+        """Reads the children again if their parent exists, else ends their partition."""
+        reader = check.reader
+        if isinstance(exists, StreamError):
+            self._end_reader(reader, exists)
+        elif isinstance(exists, BaseException):
+            raise exists
+        elif not exists:
+            reader.partition.sync.gone.add(reader.partition.parent)
+            self._finish_window(reader)
+        elif reader.restarts < MAX_RESTARTS:
+            self._restart_after(reader, check.error)
+        else:
+            self._end_reader(reader, check.error)
 
     def _take_answer(self, reader: WindowReader, result: Body | Page) -> None:
         """Parses an answer that is not parsed yet."""
@@ -245,14 +247,20 @@ class Run:
 
     def _take_page(self, reader: WindowReader, page: Page) -> None:
         """Writes a page, and continues with the next one or finishes the window."""
+        done = reader.window.start
         records, more = reader.take(page, others_idle=self._pool.idle > 1)
         sync = reader.partition.sync
         self._output.page(sync, page, records)
         for child in sync.children:
             self._planner.add_parents(child, page.ids)
+        if reader.must_read_again:
+            self._restart(reader)
+            return
         if not more:
             self._finish_window(reader)
             return
+        if reader.window.start > done:
+            self._advance(sync)
         try:
             reader.follow(page)
         except ApiError as error:
@@ -269,6 +277,8 @@ class Run:
 
     def _advance(self, sync: StreamSync) -> None:
         """Moves the bookmark of a stream, and ends the stream if it is complete."""
+        if sync.all_parents_gone and sync.finished:
+            self._end_stream(sync, all_gone_error(sync))
         changed = sync.finished
         if sync.selected.incremental and sync.error is None:
             changed = self._planner.advance(sync)
@@ -281,43 +291,40 @@ class Run:
         if changed and not sync.hidden_parent:
             self._output.state()
 
+    def _note_progress(self) -> None:
+        """Notes what has been read after the bookmarks, for the last STATE."""
+        for sync in self._syncs:
+            if sync.planned and sync.selected.incremental and sync.partitions:
+                self._planner.advance(sync)
+
     # Failures ------------------------------------------------------------------------------------
 
     def _fail(self, reader: WindowReader, error: BaseException) -> None:
         """Carries out what the failure policy says about a window that could not be read."""
         if not isinstance(error, StreamError):
             raise error
-        sync = reader.partition.sync
-        reaction = self._reaction_to(reader, error)
+        reaction = reaction_to(reader.refused(error, self._configured_page_size))
         if reaction is Reaction.SMALLER_PAGES:
             reader.small_pages = True
             self._restart(reader)
         elif reaction is Reaction.RESTART_WINDOW:
-            logger.warning("Stream '%s': a window starts again: %s", sync.name, error)
-            reader.restarts += 1
-            self._restart(reader)
-        elif reaction is Reaction.END_PARTITION:
-            parent = reader.partition.parent
-            logger.info(
-                "Stream '%s': parent %s was deleted during the run; skipped.", sync.name, parent
-            )
-            self._finish_window(reader)
+            self._restart_after(reader, error)
+        elif reaction is Reaction.CHECK_PARENT and isinstance(error, ApiError):
+            self._parent_checks.append(ParentCheck(reader, error))
         else:
-            self._scheduler.release(reader)
-            self._end_stream(sync, error)
+            self._end_reader(reader, error)
 
-    def _reaction_to(self, reader: WindowReader, error: StreamError) -> Reaction:
-        largest = reader.partition.sync.selected.stream.page_size or 0
-        full_size = min(largest, self._configured_page_size) > EVENT_PAGE_SIZE_FALLBACK
-        return reaction_to(
-            RefusedRequest(
-                status=error.status if isinstance(error, ApiError) else 0,
-                first_page=not reader.pages,
-                can_shrink=full_size and not reader.small_pages,
-                of_child=bool(reader.partition.parent),
-                restarts=reader.restarts,
-            )
-        )
+    def _restart_after(self, reader: WindowReader, error: StreamError) -> None:
+        """Restarts a window after an error that may not come again."""
+        sync = reader.partition.sync
+        logger.warning("Stream '%s': a window starts again: %s", sync.name, error)
+        reader.restarts += 1
+        self._restart(reader)
+
+    def _end_reader(self, reader: WindowReader, error: StreamError) -> None:
+        """Ends the stream of a window that cannot be read."""
+        self._scheduler.release(reader)
+        self._end_stream(reader.partition.sync, error)
 
     def _end_stream(self, sync: StreamSync, error: StreamError) -> None:
         """Ends a stream that cannot be read, and its children."""
@@ -343,7 +350,3 @@ class Run:
                 EVENT_PAGE_SIZE_FALLBACK,
                 EVENT_PAGE_SIZE_FALLBACK,
             )
-
-
-def _as_body(body: Body) -> Body:
-    return body

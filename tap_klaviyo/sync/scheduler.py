@@ -12,6 +12,7 @@ one of them waits most of the time.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
@@ -48,13 +49,18 @@ class Scheduler:
         self._open_by_path: Counter[str] = Counter()
         self._open_slow = 0
 
-    def next(self, idle: int) -> WindowReader | None:
-        """The window whose page one of ``idle`` workers fetches; None if none can be opened now."""
+    def next(self, idle: int, useful: float = math.inf) -> WindowReader | None:
+        """The window whose page one of ``idle`` workers fetches; None if none can be opened now.
+
+        No window is opened while ``useful`` windows are open.
+        """
         while self._to_continue:
             reader = self._to_continue.popleft()
             if not reader.partition.sync.error:
                 return reader
             self.release(reader)
+        if self._open_by_path.total() >= useful:
+            return None
         for _, partition in sorted(self._candidates(), key=itemgetter(0)):
             window = partition.tracker.take(idle)
             if window is not None:

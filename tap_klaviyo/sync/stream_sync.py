@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
 from tap_klaviyo.errors import StreamError
-from tap_klaviyo.klaviyo.queries import Query
+from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.queries import ReportPeriod
-from tap_klaviyo.sync.windows import WindowTracker
+from tap_klaviyo.streams import BY_NAME
+from tap_klaviyo.sync.windows import Window, WindowTracker
 
 MAX_IDS_SHOWN = 10
 """How many resources without a key are named in the summary."""
@@ -27,8 +28,9 @@ class StreamSync:
     ``parent`` is finished. ``parts`` are the metrics or reports that the stream consists of.
 
     ``hidden_parent`` says that the stream is not selected and is read for the sake of its
-    ``children``. ``sweeping`` says that this run looks for very late events. ``error`` is why the
-    stream ended early.
+    ``children``. ``sweep`` is the start of the sweep for very late events that this run makes or
+    continues, None if it makes none. ``done`` holds what an interrupted run has read, by part.
+    ``error`` is why the stream ended early. ``gone`` are parents that no longer exist.
     """
 
     selected: SelectedStream
@@ -44,7 +46,9 @@ class StreamSync:
     open: int = 0
     parent_ids: set[str] = field(default_factory=set)
     parts: list[str] = field(default_factory=list)
-    sweeping: bool = False
+    gone: set[str] = field(default_factory=set)
+    sweep: int | None = None
+    done: Mapping[str, Sequence[Window]] = field(default_factory=dict)
     error: StreamError | None = None
     requests: int = 0
     pages: int = 0
@@ -76,6 +80,11 @@ class StreamSync:
         return min(marks, default=0)
 
     @property
+    def all_parents_gone(self) -> bool:
+        """Whether Klaviyo knows none of several parents any more, which is hard to believe."""
+        return len(self.gone) > 1 and self.gone == self.parent_ids
+
+    @property
     def outstanding(self) -> int:
         """How many windows have still to be read, each of at least one page."""
         return self.unfinished + sum(p.tracker.outstanding for p in self.partitions)
@@ -101,7 +110,8 @@ class Partition:
     A ``windowed`` partition is read in windows of time; another one is a single window whose bounds
     mean nothing. ``part`` is the metric or the report that it reads, ``parent`` the ID of the
     record whose children it reads. ``periods`` are the periods of a report by the second at which
-    their window starts.
+    their window starts. ``in_order`` says that Klaviyo has sorted all records so far by time.
+    ``split_from`` maps the seconds at which windows were split to the starts of these windows.
     """
 
     sync: StreamSync
@@ -111,4 +121,31 @@ class Partition:
     part: str = ""
     parent: str = ""
     periods: Mapping[int, ReportPeriod] = field(default_factory=dict)
+    in_order: bool = True
+    split_from: dict[int, int] = field(default_factory=dict)
     open: int = 0
+
+
+def stream_syncs(selection: Iterable[SelectedStream], now: float) -> list[StreamSync]:
+    """The streams of a run, and after them the parents that they need and that are not selected.
+
+    ``now`` is the wall clock in Unix seconds.
+    """
+    syncs = [_stream_sync(selected, now) for selected in selection]
+    by_stream = {sync.selected.stream.name: sync for sync in syncs}
+    for sync in syncs:  # It grows by the parents, which may have parents too.
+        parent = sync.selected.stream.parent
+        if parent is None:
+            continue
+        if parent.stream not in by_stream:
+            hidden = _stream_sync(hidden_parent(BY_NAME[parent.stream]), now, hidden=True)
+            by_stream[parent.stream] = hidden
+            syncs.append(hidden)
+        sync.parent = by_stream[parent.stream]
+        sync.parent.children.append(sync)
+    return syncs
+
+
+def _stream_sync(selected: SelectedStream, now: float, *, hidden: bool = False) -> StreamSync:
+    query = query_for(selected.stream, selected.schema)
+    return StreamSync(selected, query, PageParser(selected), hidden, counted_at=now)

@@ -118,6 +118,13 @@ def log_summary(syncs: Sequence[StreamSync], seconds: float) -> None:
         log_record_count(sync)
         for warning, times in sorted(sync.warnings.items()):
             logger.warning("Stream '%s': %s (%d times).", sync.name, warning, times)
+        if sync.gone:
+            logger.info(
+                "Stream '%s': %d of %d parents were deleted during the run; skipped.",
+                sync.name,
+                len(sync.gone),
+                len(sync.parent_ids),
+            )
         if sync.converted_pages:
             logger.info(
                 "Stream '%s': %d pages contained values that had to be converted.",

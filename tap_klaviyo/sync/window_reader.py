@@ -1,49 +1,81 @@
-"""Reads one window page by page: where it continues, and where it ends early.
+"""Reads one window page by page: what is done of it, where it ends early, what is read again.
 
-A window that holds more than it should, or that idle workers could help with, is split after the
-last full second that was read; the rest is planned anew. If a page holds nothing but one second,
-which may continue for many pages, the window is split after that second: its reader finishes the
-second while others read the rest. A split is safe because events are sorted by time. A window with
-a page that is not sorted is not split.
+Klaviyo sends records sorted by time, almost: some have been seen a few rows late, on the next page
+even. So the last ``KEPT_BACK`` rows never count as complete. What lies before their oldest second,
+the *safe second*, does: it is done as soon as its page is written.
+
+A window that holds more than it should, or that idle workers could help with, is split at the safe
+second; the rest is planned anew. If the last rows show nothing but one second, which may continue
+for many pages, the window is split after that second: its reader finishes the second while others
+read the rest.
+
+A page that is out of order puts the splits in doubt. If the window begins where another one was
+split, it is read again from the start of that one, and no window of the partition is split any
+more.
+
+If a window has to start again, because its cursor has expired, it does so at the safe second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import compress
-from typing import Any, TypeGuard
+from typing import Any
 
+from tap_klaviyo.errors import ApiError, StreamError
+from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.failures import RefusedRequest
 from tap_klaviyo.klaviyo.pagination import NextLinks
 from tap_klaviyo.klaviyo.queries import between
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.reports.queries import ReportPeriod
 from tap_klaviyo.reports.rows import as_resources
+from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 from tap_klaviyo.sync.stream_sync import Partition
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window
+
+KEPT_BACK = 51
+"""Rows at the end of a page that do not count as complete: records may be 50 rows late."""
+
+KEPT_BACK_SHARE = 0.6
+"""The largest share of a small page that is kept back, so that each page completes something."""
+
+OUT_OF_ORDER = "a page was not sorted by time, so its window was read to the end"
+"""The warning that is counted for each page out of order."""
 
 
 @dataclass(eq=False)
 class WindowReader:
     """A window of a partition that is being read.
 
-    ``url`` is the page to request next. ``pages`` and ``records`` count what was written,
-    ``latest`` is the latest second of it. ``overlaps`` says that pages may hold records outside the
-    window, because it was split or because Klaviyo's filters are inexact. ``parse_in_worker`` says
-    that the last answer could not be parsed, so the next one counts as a failed try if it cannot be
-    parsed either. ``small_pages`` says that pages are requested in a small size, ``restarts``
-    counts how often the window has started again, ``requests`` counts its requests.
+    ``window`` is what remains to be done of it, ``requested`` what its pages hold: more, once a
+    part is done or was given back. ``url`` is the page to request next, ``pages`` counts those that
+    were written, ``records`` what was written of ``window``, ``latest`` is the latest second of it.
+    ``recent`` holds the times of the last rows, ``in_order`` says that no page was out of order,
+    ``must_read_again`` that one was, and that the split before the window may have lost records.
+
+    ``parse_in_worker`` says that the last answer could not be parsed, so the next one counts as a
+    failed try if it cannot be parsed either. ``small_pages`` says that pages are requested in a
+    small size, ``restarts`` counts how often the window has started again without getting further,
+    ``requests`` counts its requests.
     """
 
     partition: Partition
     window: Window
     url: str
+    page_size: int
+    requested: Window = field(init=False)
     pages: int = 0
+    most_pages: int = 0
     records: int = 0
     latest: int | None = None
-    overlaps: bool = field(init=False)
+    recent: deque[int] = field(init=False)
+    in_order: bool = field(init=False)
+    must_read_again: bool = False
     next_links: NextLinks = field(default_factory=NextLinks)
     parse_in_worker: bool = False
     small_pages: bool = False
@@ -51,14 +83,14 @@ class WindowReader:
     requests: int = 0
 
     def __post_init__(self) -> None:
-        time_filter = self.partition.sync.selected.stream.time_filter
-        inexact = time_filter is not None and time_filter.is_inexact
-        self.overlaps = self.partition.windowed and inexact
+        self.requested = self.window
+        self.recent = deque(maxlen=_kept_back(self.page_size))
+        self.in_order = self.partition.in_order
 
     @classmethod
     def open(cls, partition: Partition, window: Window, page_size: int) -> WindowReader:
         """A reader at the first page of a window."""
-        return cls(partition, window, _first_url(partition, window, page_size))
+        return cls(partition, window, _first_url(partition, window, page_size), page_size)
 
     @property
     def period(self) -> ReportPeriod | None:
@@ -72,8 +104,19 @@ class WindowReader:
         link = self.url if self.pages else ""
         return self.period.url(link), self.period.json_body(link)
 
-    def count_request(self) -> None:
-        """Counts a request; called by the worker that has the window."""
+    def perform(self, client: Client) -> Body | Page:
+        """Requests the next page, in a worker; parsed if the last answer could not be parsed."""
+        parse: Callable[[Body], Body | Page] = self.parse if self.parse_in_worker else _as_body
+        url, json_body = self.next_request()
+        return client.request(
+            url,
+            self.partition.sync.query,
+            parse,
+            json_body=json_body,
+            count=self._count_request,
+        )
+
+    def _count_request(self) -> None:
         self.requests += 1
 
     def parse(self, body: Body) -> Page:
@@ -85,21 +128,25 @@ class WindowReader:
     def take(self, page: Page, others_idle: bool) -> tuple[list[Any], bool]:
         """The records of a page that belong to the window, and whether more may follow.
 
-        Splits the window if that is useful, and tells the tracker how dense the records are.
+        Marks what the page completes as done, splits the window if that is useful, and tells the
+        tracker how dense the records are.
         """
         self.pages += 1
-        split_at = self._split_point(page, others_idle)
-        if split_at is not None:
-            self.partition.tracker.give_back(Window(split_at, self.window.end))
-            self.window, self.overlaps = Window(self.window.start, split_at), True
-        records, more = self._within_window(page)
-        self.records += len(records)
         times = [time for time in page.times if time is not None]
-        since = self.window.start if self.latest is None else self.latest
+        self._note_order(times)
+        before, self.latest = self.latest, max(times, default=self.latest)
+        safe = self._safe_second(page)
+        if page.next_url and safe is not None:
+            self._split(safe, before, others_idle)
+        records, more = self._within_window(page, safe)
+        self.records += len(records)
+        since = self.requested.start if before is None else before
         until = max(times, default=since) if more else self.window.end
-        seen = Window(since, until)
-        self.partition.tracker.observe(seen, len(records), min(times, default=None))
-        self.latest = max(times, default=self.latest)
+        self.partition.tracker.observe(Window(since, until), len(records), min(times, default=None))
+        if more and safe is not None and safe > self.window.start:
+            self._shrink(safe)
+        if self.pages > self.most_pages:
+            self.most_pages, self.restarts = self.pages, 0
         return records, more
 
     def follow(self, page: Page) -> None:
@@ -109,44 +156,102 @@ class WindowReader:
         path = self.partition.sync.query.path
         self.url = self.next_links.follow(page.next_url, path, empty=empty)
 
+    def refused(self, error: StreamError, page_size: int) -> RefusedRequest:
+        """The request that has failed; ``page_size`` is the configured one."""
+        largest = self.partition.sync.selected.stream.page_size or 0
+        full_size = min(largest, page_size) > EVENT_PAGE_SIZE_FALLBACK
+        return RefusedRequest(
+            status=error.status if isinstance(error, ApiError) else 0,
+            first_page=not self.pages,
+            can_shrink=full_size and not self.small_pages,
+            of_child=bool(self.partition.parent),
+            restarts=self.restarts,
+        )
+
     def finish(self) -> None:
         """Marks the window as done."""
         self.partition.tracker.finish(self.window, self.records)
 
     def restart(self, page_size: int) -> None:
-        """Starts again with the first page; records that were written come twice."""
-        self.url = _first_url(self.partition, self.window, page_size)
+        """Starts again with a first page; some of what was written comes twice.
+
+        A window in order starts at what remains of it, another one at its first second, or where
+        the window began that was split there.
+        """
+        if self.in_order:
+            self.requested = self.window
+        else:
+            start, end = self.requested
+            self.requested = Window(self.partition.split_from.pop(start, start), end)
+        self.must_read_again = False
+        self.url = _first_url(self.partition, self.requested, page_size)
+        self.page_size = page_size
         self.pages = self.records = 0
         self.latest = None
+        self.recent = deque(maxlen=_kept_back(page_size))
         self.next_links = NextLinks()
 
-    def _split_point(self, page: Page, others_idle: bool) -> int | None:
-        """The second at which to end the window early; None to keep it.
+    def _note_order(self, times: list[int]) -> None:
+        """Notes whether a page continues in the order of time."""
+        late = bool(times) and self.latest is not None and times[0] < self.latest
+        if self.partition.windowed and (late or times != sorted(times)):
+            self.in_order = self.partition.in_order = False
+            self.must_read_again = self.requested.start in self.partition.split_from
+            self.partition.sync.warnings[OUT_OF_ORDER] += 1
+        self.recent.extend(times)
 
-        It is the last second of the page, which may continue on the next page; or the second after
-        it if a part of it has been written.
+    def _safe_second(self, page: Page) -> int | None:
+        """The second before which the pages so far are complete; None if that is not known."""
+        known = self.partition.windowed and None not in page.times
+        if known and self.in_order and len(self.recent) == self.recent.maxlen:
+            return self.recent[0]
+        return None
+
+    def _split(self, safe: int, before: int | None, others_idle: bool) -> None:
+        """Gives the rest of the window back if it is long or others are idle.
+
+        The rest begins at the safe second or, if a part of that has been written, after it.
         """
-        if not self.partition.windowed or not page.next_url or not _is_sorted(page.times):
-            return None
-        oldest, latest = page.times[0], page.times[-1]
-        if self.latest is not None and oldest < self.latest:
-            return None
-        before = oldest if self.latest is None else self.latest
-        split_at = latest if max(before, self.window.start) < latest else latest + 1
+        written = self.window.start if before is None else max(before, self.window.start)
+        split_at = safe if safe > written else written + 1
         if not self.window.start < split_at < self.window.end:
-            return None
+            return
         tracker = self.partition.tracker
         share_rest = others_idle and tracker.worth_sharing(split_at, self.window.end)
-        return split_at if self.pages >= SPLIT_AFTER_PAGES or share_rest else None
+        if self.pages >= SPLIT_AFTER_PAGES or share_rest:
+            tracker.give_back(Window(split_at, self.window.end))
+            self.partition.split_from[split_at] = self.requested.start
+            self.window = Window(self.window.start, split_at)
 
-    def _within_window(self, page: Page) -> tuple[list[Any], bool]:
+    def _shrink(self, safe: int) -> None:
+        """Marks what lies before the safe second as done."""
+        self.partition.tracker.shrink(self.window.start, safe, self.records)
+        self.window = Window(safe, self.window.end)
+        self.records = self.restarts = 0
+
+    def _within_window(self, page: Page, safe: int | None) -> tuple[list[Any], bool]:
+        """The records that were requested and not given back, and whether more may follow."""
         more = page.next_url is not None
-        if not self.overlaps:
+        start, end = self.requested.start, self.window.end
+        if end == self.requested.end and not self._is_inexact:
             return page.records, more
-        start, end = self.window
         inside = [time is None or start <= time < end for time in page.times]
-        ends_here = _is_sorted(page.times) and page.times[-1] >= end
+        ends_here = safe is not None and safe >= end
         return list(compress(page.records, inside)), more and not ends_here
+
+    @property
+    def _is_inexact(self) -> bool:
+        """Whether pages may hold records outside the window, because Klaviyo's filters do."""
+        time_filter = self.partition.sync.selected.stream.time_filter
+        return self.partition.windowed and time_filter is not None and time_filter.is_inexact
+
+
+def _as_body(body: Body) -> Body:
+    return body
+
+
+def _kept_back(page_size: int) -> int:
+    return min(KEPT_BACK, max(1, int(page_size * KEPT_BACK_SHARE)))
 
 
 def _first_url(partition: Partition, window: Window, page_size: int) -> str:
@@ -156,9 +261,3 @@ def _first_url(partition: Partition, window: Window, page_size: int) -> str:
         filters = (*filters, *between(stream.time_filter, *window))
     size = min(stream.page_size, page_size) if stream.page_size else None
     return sync.query.url(filters, size, partition.parent)
-
-
-def _is_sorted(times: Sequence[int | None]) -> TypeGuard[Sequence[int]]:
-    """Whether all times are known, there is one, and none is before an earlier one."""
-    known = [time for time in times if time is not None]
-    return bool(known) and len(known) == len(times) and known == sorted(known)

@@ -9,8 +9,12 @@ A :class:`WindowTracker` keeps track of one partition. Each second of it is in o
 * *open*: in a window that a reader has taken;
 * *done*: all its records have been written.
 
-The low-water mark is the oldest second that is not done. Windows finish in any order; only the mark
-becomes a bookmark, since an interrupted run continues there.
+The low-water mark is the oldest second that is not done. An open window shrinks with each page:
+what the page completes is done at once. So every page of the oldest window moves the mark, wherever
+the run is interrupted.
+
+Windows finish in any order. Only the mark becomes a bookmark; the windows that are done after it
+are remembered beside it, and the next run passes over them.
 
 A reader can *split* its window: it keeps the first part and gives the rest back. A split costs
 nothing where a page ends, while each window that ends costs a page that is not full. So windows are
@@ -22,8 +26,9 @@ therefore say little, and more is shared than they suggest, so that the reading 
 many pages starts early. After enough pages, their density limits the width of windows, so that the
 oldest part of a long time is read first.
 
-Windows are taken oldest first, and none is taken while ``read_ahead`` records after the mark are
-open or done: an interrupted run reads only that much again.
+Windows are taken oldest first, the first one alone, so that the first page of all is one that moves
+the mark. None is taken while ``read_ahead`` records after the mark are open or done: a run that is
+interrupted before its state is saved reads only that much again.
 
 There are no locks: one thread, the one that writes, owns all trackers.
 """
@@ -65,8 +70,9 @@ class WindowTracker:
     """Which windows of ``[start, end)`` are pending, open and done.
 
     ``split_after`` is the number of records after which a reader splits its window, ``page_size``
-    that of a full page, ``read_ahead`` how many records may be open or done after the mark. With
-    ``boundaries`` the windows start at ``start`` and at these seconds and are never split.
+    that of a full page, ``read_ahead`` how many records may be open or done after the mark.
+    ``done`` are windows that an earlier run has read. With ``boundaries`` the windows start at
+    ``start`` and at these seconds and are never split.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class WindowTracker:
         split_after: int = 1,
         page_size: int = 1,
         read_ahead: int = 1,
+        done: Iterable[Window] = (),
         boundaries: Iterable[int] | None = None,
     ) -> None:
         self.start = start
@@ -86,9 +93,14 @@ class WindowTracker:
         self._read_ahead = read_ahead
         self._can_split = boundaries is None
         bounds = pairwise([start, *(boundaries or ()), end])
-        self._pending = [Window(*bound) for bound in bounds if bound[0] < bound[1]]
+        windows = [Window(*bound) for bound in bounds if bound[0] < bound[1]]
+        self._pending = without(windows, done)
         self._open: list[int] = []
-        self._done_after_mark: dict[int, int] = {}
+        # After the mark: the end and the number of records of what is done, by its start.
+        self._done_after_mark = {
+            window.start: (window.end, 0) for window in without(windows, self._pending)
+        }
+        self._forget_before_mark()
         self._pages_seen = 0
         self._records = self._seconds = 0.0
 
@@ -102,6 +114,12 @@ class WindowTracker:
     def finished(self) -> bool:
         """Whether no window is pending or open."""
         return not self._pending and not self._open
+
+    @property
+    def done(self) -> list[Window]:
+        """All that is done, as few windows as possible, oldest first."""
+        after_mark = (Window(start, end) for start, (end, _) in self._done_after_mark.items())
+        return merged([Window(self.start, self.low_water_mark), *after_mark])
 
     @property
     def outstanding(self) -> int:
@@ -147,13 +165,30 @@ class WindowTracker:
         self._records = self._records * SMOOTHING + records
         self._seconds = self._seconds * SMOOTHING + max(1, part.end - start)
 
+    def shrink(self, start: int, until: int, records: int) -> None:
+        """Marks the part of an open window before ``until`` as done; it held ``records``."""
+        self._open.remove(start)
+        bisect.insort(self._open, until)
+        self._note_done(Window(start, until), records)
+
     def finish(self, window: Window, records: int) -> None:
-        """Marks a window, or what a split left of it, as done; it held ``records``."""
+        """Marks a window, or what is left of it, as done; it held ``records``."""
         self._open.remove(window.start)
-        self._done_after_mark[window.start] = records
+        self._note_done(window, records)
+
+    def _note_done(self, window: Window, records: int) -> None:
+        """Notes what is done, as one with what the same reader has done before it."""
+        start = window.start
+        for known, (end, earlier) in self._done_after_mark.items():
+            if end == start:
+                start, records = known, earlier + records
+        self._done_after_mark[start] = (window.end, records)
+        self._forget_before_mark()
+
+    def _forget_before_mark(self) -> None:
         mark = self.low_water_mark
         self._done_after_mark = {
-            start: count for start, count in self._done_after_mark.items() if start > mark
+            start: done for start, done in self._done_after_mark.items() if start > mark
         }
 
     @property
@@ -174,5 +209,42 @@ class WindowTracker:
         return max(1, round(width))
 
     def _may_take(self) -> bool:
-        after_mark = sum(self._done_after_mark.values()) + len(self._open) * self._split_after
+        if self._can_split and self._open and not self._pages_seen:
+            return False
+        done = sum(records for _, records in self._done_after_mark.values())
+        after_mark = done + len(self._open) * self._split_after
         return after_mark < self._read_ahead or self._pending[0].start == self.low_water_mark
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """The same seconds in as few windows as possible, oldest first."""
+    result: list[Window] = []
+    for start, end in sorted(windows):
+        if start >= end:
+            continue
+        if result and start <= result[-1].end:
+            result[-1] = Window(result[-1].start, max(end, result[-1].end))
+        else:
+            result.append(Window(start, end))
+    return result
+
+
+def before(second: int, windows: Iterable[Window]) -> list[Window]:
+    """The seconds of ``windows`` before ``second``."""
+    return [Window(start, min(end, second)) for start, end in windows if start < min(end, second)]
+
+
+def without(windows: Iterable[Window], excluded: Iterable[Window]) -> list[Window]:
+    """The seconds of ``windows`` that are not in ``excluded``; no window grows together."""
+    cuts = merged(excluded)
+    result: list[Window] = []
+    for start, end in windows:
+        for cut in cuts:
+            if cut.end <= start or end <= cut.start:
+                continue
+            if start < cut.start:
+                result.append(Window(start, cut.start))
+            start = min(cut.end, end)
+        if start < end:
+            result.append(Window(start, end))
+    return result

@@ -77,6 +77,11 @@ class WorkerPool(Generic[Task, Result]):
         self._stopped = False
 
     @property
+    def in_flight(self) -> int:
+        """How many tasks have no result that was consumed."""
+        return self._in_flight
+
+    @property
     def idle(self) -> int:
         """How many workers have nothing to do."""
         return self._size - self._in_flight

@@ -18,6 +18,9 @@ TapOn = Callable[..., Tap]
 IN_PATH = [name for name, child in CHILD_STREAMS.items() if not child.filtered]
 IN_FILTER = [name for name, child in CHILD_STREAMS.items() if child.filtered]
 
+BEGIN = int(datetime(2000, 1, 1, tzinfo=timezone.utc).timestamp())
+"""The start_date of the tap."""
+
 PAGES = [
     (name, at) for name in CHILD_STREAMS for at in (1, 2) if (name, at) != ("object_records", 2)
 ]
@@ -66,17 +69,54 @@ def test_a_parent_that_is_deleted_during_the_run(
 
 @pytest.mark.parametrize("name", IN_FILTER)
 def test_a_parent_in_a_filter_that_is_deleted_during_the_run(tap_on: TapOn, name: str) -> None:
-    """A 404 for the id of a parent in a filter skips that parent only."""
+    """A 404 for the id of a parent in a filter skips a parent that does not exist."""
     tap = tap_on(account())
     parents = {key[0] for key in TRUTHS["list_exclusions"](tap.box.account)}
     deleted = min(parents) if name == "list_exclusions" else tap.box.account.ids("coupon")[3]
-    tap.box.faults.add(
-        "status", path=BY_NAME[name].path, query=f'"{deleted}"', times=None, status=404
-    )
+    gone = {"times": None, "status": 404}
+    tap.box.faults.add("status", path=BY_NAME[name].path, query=f'"{deleted}"', **gone)
+    tap.box.faults.add("status", path=f"/api/{parent_of(name)}/{deleted}", **gone)
     output = tap.sync(now=NOW, catalog=catalog_of(name))
     assert output.fault is None
     tap.box.account.remove(CHILD_STREAMS[name].kind, deleted)
     assert {*output.keys(name)} == {k for k in TRUTHS[name](tap.box.account) if k[0] != deleted}
+
+
+@pytest.mark.parametrize("name", CHILD_STREAMS)
+def test_children_that_are_not_found_once(tap_on: TapOn, name: str) -> None:
+    """A 404 for the children of a parent that exists is not taken for a deletion."""
+    tap = tap_on(account())
+    path = BY_NAME[name].path.replace(PARENT, "*")
+    tap.box.faults.add("status", path=path, at=2, status=404)
+    output = tap.sync(now=NOW, catalog=catalog_of(name))
+    assert output.fault is None
+    assert_complete(tap.box.account, output, name)
+
+
+def test_children_that_stay_not_found(tap_on: TapOn) -> None:
+    """The stream fails and its bookmark stays if children of an existing parent are not found."""
+    tap = tap_on(account())
+    catalog = catalog_of("list_members", method="INCREMENTAL")
+    first = tap.sync(now=NOW - 86_400, catalog=catalog)
+    (refused, *_) = tap.box.account.ids("list")
+    tap.box.faults.add("status", path=f"/api/lists/{refused}/profiles", times=None, status=404)
+    output = tap.sync(first.state, now=NOW, catalog=catalog)
+    assert "list_members" in str(output.fault)
+    assert output.state["bookmarks"] == first.state["bookmarks"]
+
+
+@pytest.mark.parametrize("method", ["FULL_TABLE", "INCREMENTAL"])
+def test_no_parent_is_found(tap_on: TapOn, method: str) -> None:
+    """A child stream fails if Klaviyo knows none of the parents that it has just listed."""
+    tap = tap_on(account())
+    for path in ("/api/lists/*/profiles", "/api/lists/*"):
+        tap.box.faults.add("status", path=path, times=None, status=404)
+    catalog = catalog_of("list_members", method=method)
+    output = tap.sync(now=NOW, catalog=catalog, activate_version=True)
+    assert "knows none of the" in str(output.fault)
+    assert not output.of("ACTIVATE_VERSION")
+    bookmark = output.state["bookmarks"].get("list_members", {"timestamp": BEGIN})
+    assert bookmark["timestamp"] == BEGIN
 
 
 def test_a_flow_and_an_action_that_are_deleted_during_the_run(tap_on: TapOn) -> None:

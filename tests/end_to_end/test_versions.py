@@ -187,7 +187,8 @@ def test_children_of_a_deleted_parent(tap_on: TapOn) -> None:
     shop = account()
     deleted = shop.ids("list")[0]
     tap = tap_on(shop)
-    tap.box.faults.add("status", path=f"/api/lists/{deleted}/profiles", times=None, status=404)
+    for path in (f"/api/lists/{deleted}/profiles", f"/api/lists/{deleted}"):
+        tap.box.faults.add("status", path=path, times=None, status=404)
     output = tap.sync(catalog=catalog_of("list_members", "lists"), **ON)
     assert output.fault is None
     assert activated(output).keys() == {"list_members", "lists"}

@@ -228,6 +228,7 @@ class SimulatedKlaviyo:
                 self._selection,
                 State(json.loads(json.dumps(state))),
                 now=self.clock,
+                clock=self.clock,
             )
             before = self.requests
             self._on_request = lambda: on_request(run, self.requests - before)

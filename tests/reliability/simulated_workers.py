@@ -24,6 +24,11 @@ class SimulatedWorkers:
         self._stopped = False
 
     @property
+    def in_flight(self) -> int:
+        """The number of tasks whose results were not consumed."""
+        return len(self._tasks) + len(self._results)
+
+    @property
     def idle(self) -> int:
         """The number of idle workers."""
         return self._workers - len(self._tasks) - len(self._results)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from random_histories import DAY, HOUR, max_read_ahead
 from simulated_klaviyo import METRICS, NOW, Arrival, Pipe, RunOutput, SimulatedKlaviyo, ids
 
-from sandbox import Response
-from sandbox.http_messages import Request
 from sandbox.resources import Resource
 from tap_klaviyo.sync.run import Run
 
@@ -184,24 +181,6 @@ def test_the_same_event_on_two_pages() -> None:
     output = klaviyo.sync({}, page_size=5, concurrency=1)
     assert klaviyo.injected_faults
     assert ids(output.messages)["open"] == set(klaviyo.events)
-
-
-def test_a_page_in_disorder() -> None:
-    """Pages with unsorted events lose no event."""
-    klaviyo = SimulatedKlaviyo("open")
-    for arrival in spread(60):
-        klaviyo.arrive(arrival)
-
-    def shuffled(_: Request, answer: Response) -> Response:
-        if answer.records < 4 or answer.headers.get("Content-Encoding"):
-            return answer
-        document = json.loads(answer.body)
-        data = document["data"]
-        document["data"] = [*data[1::2], *data[::2], data[-1]]
-        return replace(answer, body=json.dumps(document).encode())
-
-    klaviyo.on_answer = shuffled
-    assert ids(klaviyo.sync({}, page_size=7).messages)["open"] == set(klaviyo.events)
 
 
 @pytest.mark.parametrize("order", [0, 1], ids=["oldest last", "shuffled"])

@@ -61,13 +61,17 @@ UNPAGED_CHILDREN: list[tuple[str, str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 SINGLE: list[tuple[str, str, dict[str, Any]]] = [
+    ("Campaigns.get_campaign", "campaign", {"include": ["campaign-messages", "tags"]}),
+    ("Coupons.get_coupon", "coupon", {}),
     ("Custom_Objects.get_object_record", "object-record", {}),
     ("Custom_Objects.get_object_schema", "object-schema", {"include": ["source-mapping"]}),
     ("Custom_Objects.get_object_type", "object-type", {"include": ["schema-versions"]}),
     ("Custom_Objects.get_source_mapping", "source-mapping", {}),
+    ("Flows.get_flow_action", "flow-action", {}),
     ("Flows.get_flow", "flow", {"include": ["flow-actions", "tags"]}),
     ("Forms.get_form", "form", {}),
     ("Lists.get_list", "list", {"additional_fields_list": ["profile_count"]}),
+    ("Metrics.get_metric", "metric", {}),
     ("Segments.get_segment", "segment", {"additional_fields_segment": ["profile_count"]}),
 ]
 
