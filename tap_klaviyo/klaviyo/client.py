@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import requests
@@ -23,7 +23,8 @@ import urllib3
 
 from tap_klaviyo.errors import ApiError, RetryableError, Stopped, TapError
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
-from tap_klaviyo.klaviyo.connections import CloseEvent, ConnectionAdapter, Connections
+from tap_klaviyo.klaviyo.connections import CloseEvent
+from tap_klaviyo.klaviyo.exchange import Answer, Exchanges
 from tap_klaviyo.klaviyo.failures import (
     AGAIN,
     LONGEST_GAP,
@@ -43,7 +44,8 @@ from tap_klaviyo.klaviyo.failures import (
 )
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.rate_limits import RateLimiter, retry_after
-from tap_klaviyo.klaviyo.response import Body, joined
+from tap_klaviyo.klaviyo.response import Body
+from tap_klaviyo.klaviyo.server_clock import ServerClock
 from tap_klaviyo.klaviyo.urls import origin, without_query
 from tap_klaviyo.logs import log_metric
 from tap_klaviyo.streams.model import TIERS
@@ -51,14 +53,6 @@ from tap_klaviyo.streams.model import TIERS
 logger = logging.getLogger(__name__)
 
 Parsed = TypeVar("Parsed")
-
-MEDIA_TYPE = "application/vnd.api+json"
-
-READ_SIZE = 2**18
-"""The most bytes to read from a connection at once."""
-
-CONNECT_TIMEOUT = 10.0
-"""Seconds to wait for a connection. A thread that waits for one cannot be stopped before."""
 
 
 class _Throttled(Exception):
@@ -77,7 +71,8 @@ class Client:
     """Requests to one Klaviyo account, from any number of threads.
 
     ``timeout`` and ``max_retry_wait`` are in seconds, ``quota_share`` is a share of Klaviyo's rate
-    limits. ``clock`` returns seconds; ``sleep`` replaces the wait for an event, for tests.
+    limits. ``clock`` returns seconds, ``now`` is the wall clock in Unix seconds; ``sleep`` replaces
+    the wait for an event, for tests.
     """
 
     def __init__(
@@ -91,23 +86,23 @@ class Client:
         max_retry_wait: float,
         quota_share: float,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._base_url = base_url
         self._origin = origin(base_url + "/")
         self._auth = auth
         self._revision = revision
-        self._user_agent = user_agent
-        self._timeout = timeout
         self._quota_share = quota_share
         self._clock = clock
         self._sleep = sleep
         self._retry_clock = RetryClock(max_retry_wait, clock, stale_after=timeout + LONGEST_GAP)
         self._limiters: dict[tuple[str, str], RateLimiter] = {}
         self._creating_limiter = threading.Lock()
-        self._thread = threading.local()
-        self._connections = Connections()
-        self._adapter = ConnectionAdapter(self._connections)
+        self._exchanges = Exchanges(
+            auth, revision=revision, user_agent=user_agent, timeout=timeout, clock=clock
+        )
+        self._server_clock = ServerClock(now)
         self._stopped = CloseEvent()
         self._logging = threading.Lock()
         self._quiet = False
@@ -168,15 +163,22 @@ class Client:
     def stop(self) -> None:
         """Ends all requests and waits, now and later. Signal-safe."""
         self._stopped.set()
-        self._connections.shut_down()
+        self._exchanges.shut_down()
 
     def close(self) -> None:
         """Stops, closes all connections and logs nothing any more. Not for signal handlers."""
         self.stop()
         with self._logging:
             self._quiet = True
-        self._adapter.close()
-        self._connections.response_read()
+        self._exchanges.close()
+
+    def clock_offset(self) -> float | None:
+        """Seconds by which the local wall clock is ahead of Klaviyo's, by its first answer.
+
+        None before there is an answer with a valid ``Date``. Exact to a second and the time of the
+        exchange.
+        """
+        return self._server_clock.offset
 
     def daily_quotas(self) -> list[tuple[str, int, int]]:
         """The endpoints with a daily quota: path, requests of this client, quota."""
@@ -197,21 +199,21 @@ class Client:
         limiter = self._limiter(query)
         try:
             with limiter.slot():
-                response, body = self._send(url, query.path, json_body)
+                answer = self._send(url, query.path, json_body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if self._stopped.is_set():
                 raise Stopped("The run was stopped.") from None
             name, reason = failure_of_exception(error)
             raise self._failed(POLICY[name], query, reason=reason) from error
-        if response.status_code == 429:
-            self._throttle(limiter, response, query)
-        if response.status_code != 200:
-            if failure_of(response.status_code).retry is Retry.NEVER:
+        if answer.status == 429:
+            self._throttle(limiter, answer, query)
+        if answer.status != 200:
+            if failure_of(answer.status).retry is Retry.NEVER:
                 self._note_answer(query.path)
-            raise self._refusal(response.status_code, body, query)
-        limiter.heed_quota(response.headers)
+            raise self._refusal(answer.status, answer.body, query)
+        limiter.heed_quota(answer.headers)
         try:
-            parsed = parse(body)
+            parsed = parse(answer.body)
         except ValueError as error:
             if self._stopped.is_set():
                 raise Stopped("The run was stopped.") from None
@@ -219,57 +221,15 @@ class Client:
         self._note_answer(query.path)
         return parsed
 
-    def _send(self, url: str, path: str, json_body: bytes | None) -> tuple[requests.Response, Body]:
-        """Sends one request, which may take ``timeout`` in all."""
+    def _send(self, url: str, path: str, json_body: bytes | None) -> Answer:
+        """Sends one request and logs how long it took."""
         if self._stopped.is_set():
             raise Stopped("The run was stopped.")
-        started = self._clock()
-        response = self._session().request(
-            "GET" if json_body is None else "POST",
-            url,
-            data=json_body,
-            headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
-            timeout=(min(CONNECT_TIMEOUT, self._timeout), self._timeout),
-            stream=True,
-            allow_redirects=False,
-        )
-        try:
-            with response:
-                raw = joined(self._pieces(response, started + self._timeout))
-        finally:
-            self._connections.response_read()
-        tags = {"endpoint": path, "http_status_code": response.status_code}
-        duration = self._clock() - started
-        self._log(log_metric, logger, "timer", "http_request_duration", duration, tags)
-        gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
-        return response, Body(raw, gzipped)
-
-    def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
-        """The body as it arrives. The timeout of a socket does not bound a slow sender."""
-        while piece := response.raw.read1(READ_SIZE, decode_content=False):
-            yield piece
-            if self._clock() > deadline:
-                raise requests.exceptions.ReadTimeout("the answer takes too long")
-
-    def _session(self) -> requests.Session:
-        """The session of the calling thread."""
-        session: requests.Session | None = getattr(self._thread, "session", None)
-        if session is None:
-            session = self._thread.session = requests.Session()
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, self._adapter)
-            session.auth = self._auth
-            session.headers.update(
-                {
-                    "Accept": MEDIA_TYPE,
-                    "Accept-Encoding": "gzip",
-                    "User-Agent": self._user_agent,
-                    "revision": self._revision,
-                    # A retired revision then is an error and not another shape of the data.
-                    "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",
-                }
-            )
-        return session
+        answer = self._exchanges.send(url, json_body)
+        self._server_clock.note(answer.headers)
+        tags = {"endpoint": path, "http_status_code": answer.status}
+        self._log(log_metric, logger, "timer", "http_request_duration", answer.seconds, tags)
+        return answer
 
     def _limiter(self, query: Query) -> RateLimiter:
         """The one limiter of an endpoint."""
@@ -288,12 +248,10 @@ class Client:
         elif self._stopped.wait(seconds):
             raise Stopped("The run was stopped.")
 
-    def _throttle(
-        self, limiter: RateLimiter, response: requests.Response, query: Query
-    ) -> NoReturn:
+    def _throttle(self, limiter: RateLimiter, answer: Answer, query: Query) -> NoReturn:
         """Pauses the endpoint as a 429 asks, and raises."""
         self._note_answer(query.path)
-        seconds = retry_after(response.headers.get("Retry-After"))
+        seconds = retry_after(answer.headers.get("Retry-After"))
         if seconds > self._retry_clock.limit:
             daily = TIERS[query.tier].daily
             failure = failure_of_wait(seconds, daily)
