@@ -24,27 +24,29 @@ import urllib3
 from tap_klaviyo.errors import ApiError, RetryableError, Stopped, TapError
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.connections import CloseEvent
-from tap_klaviyo.klaviyo.exchange import Answer, Exchanges
+from tap_klaviyo.klaviyo.exchange import CONNECT_TIMEOUT, Answer, Exchanges
 from tap_klaviyo.klaviyo.failures import (
     AGAIN,
-    LONGEST_GAP,
-    LONGEST_QUOTE,
-    MAX_THROTTLED,
-    NO_DETAIL,
     POLICY,
-    ErrorDetail,
     Failure,
     Retry,
-    RetryClock,
-    backoffs,
-    error_detail,
     failure_of,
-    failure_of_exception,
     failure_of_wait,
 )
+from tap_klaviyo.klaviyo.network_failures import failure_of_exception
+from tap_klaviyo.klaviyo.network_settings import hide_proxy_passwords, proxy_variable
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.rate_limits import RateLimiter, retry_after
+from tap_klaviyo.klaviyo.refusals import (
+    NO_DETAIL,
+    ErrorDetail,
+    error_detail,
+    json_api_document,
+    sender_of,
+    unreadable,
+)
 from tap_klaviyo.klaviyo.response import Body
+from tap_klaviyo.klaviyo.retries import LONGEST_GAP, MAX_THROTTLED, RetryClock, backoffs
 from tap_klaviyo.klaviyo.server_clock import ServerClock
 from tap_klaviyo.klaviyo.urls import origin, without_query
 from tap_klaviyo.logs import log_metric
@@ -60,11 +62,15 @@ class _Throttled(Exception):
 
 
 class _Transient(Exception):
-    """A try failed in a way that may pass; ``error`` is raised if it does not."""
+    """A try failed in a way that may pass; ``error`` is raised if it does not.
 
-    def __init__(self, error: TapError) -> None:
+    ``sent`` is when the request was sent, by the clock of the client.
+    """
+
+    def __init__(self, error: TapError, sent: float) -> None:
         super().__init__(str(error))
         self.error = error
+        self.sent = sent
 
 
 class Client:
@@ -91,21 +97,20 @@ class Client:
     ) -> None:
         self._base_url = base_url
         self._origin = origin(base_url + "/")
-        self._auth = auth
         self._revision = revision
+        self._timeout = timeout
         self._quota_share = quota_share
         self._clock = clock
         self._sleep = sleep
         self._retry_clock = RetryClock(max_retry_wait, clock, stale_after=timeout + LONGEST_GAP)
         self._limiters: dict[tuple[str, str], RateLimiter] = {}
         self._creating_limiter = threading.Lock()
-        self._exchanges = Exchanges(
-            auth, revision=revision, user_agent=user_agent, timeout=timeout, clock=clock
-        )
+        self._exchanges = Exchanges(auth, revision=revision, user_agent=user_agent, clock=clock)
         self._server_clock = ServerClock(now)
         self._stopped = CloseEvent()
         self._logging = threading.Lock()
         self._quiet = False
+        hide_proxy_passwords()
 
     def request(
         self,
@@ -123,7 +128,7 @@ class Client:
         that ``parse`` refuses with ValueError counts as a failed try. ``count`` is called for each
         try.
 
-        Raises :class:`ConfigError` if the key, the revision or the certificate is refused,
+        Raises :class:`ConfigError` for what ends the run, such as a key that is refused,
         :class:`ApiError` if this request is refused permanently, :class:`RetryableError` if it
         failed until its retries were used up, and :class:`Stopped` after :meth:`stop`.
         """
@@ -152,8 +157,8 @@ class Client:
             except _Transient as transient:
                 failed += 1
                 if failing_since is None:
-                    failing_since = self._clock()
-                first = self._retry_clock.failed(query.path)
+                    failing_since = transient.sent
+                first = self._retry_clock.failed(query.path, transient.sent)
                 self._log_failure(transient.error, first=first)
                 remaining = self._retry_clock.remaining(query.path, failing_since, failed)
                 if not remaining:
@@ -197,39 +202,33 @@ class Client:
         parse: Callable[[Body], Parsed],
     ) -> Parsed:
         limiter = self._limiter(query)
-        try:
-            with limiter.slot():
-                answer = self._send(url, query.path, json_body)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        with limiter.slot():
             if self._stopped.is_set():
-                raise Stopped("The run was stopped.") from None
-            name, reason = failure_of_exception(error)
-            raise self._failed(POLICY[name], query, reason=reason) from error
+                raise Stopped("The run was stopped.")
+            sent = self._clock()
+            try:
+                answer = self._exchanges.send(url, json_body, self._time_limit())
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise self._no_answer(error, url, query, sent) from error
+        self._note_exchange(answer, query.path)
         if answer.status == 429:
             self._throttle(limiter, answer, query)
         if answer.status != 200:
-            if failure_of(answer.status).retry is Retry.NEVER:
-                self._note_answer(query.path)
-            raise self._refusal(answer.status, answer.body, query)
+            raise self._refusal(limiter, answer, query, sent)
         limiter.heed_quota(answer.headers)
         try:
             parsed = parse(answer.body)
         except ValueError as error:
             if self._stopped.is_set():
                 raise Stopped("The run was stopped.") from None
-            raise self._failed(POLICY["answer unreadable"], query, reason=error) from error
+            reason = unreadable(error, answer.headers)
+            raise self._failed(POLICY["answer unreadable"], query, sent, reason=reason) from error
         self._note_answer(query.path)
         return parsed
 
-    def _send(self, url: str, path: str, json_body: bytes | None) -> Answer:
-        """Sends one request and logs how long it took."""
-        if self._stopped.is_set():
-            raise Stopped("The run was stopped.")
-        answer = self._exchanges.send(url, json_body)
-        self._server_clock.note(answer.headers)
-        tags = {"endpoint": path, "http_status_code": answer.status}
-        self._log(log_metric, logger, "timer", "http_request_duration", answer.seconds, tags)
-        return answer
+    def _time_limit(self) -> float:
+        """The seconds that an exchange may take: no longer than patience while nothing answers."""
+        return min(self._timeout, max(self._retry_clock.patience(), CONNECT_TIMEOUT))
 
     def _limiter(self, query: Query) -> RateLimiter:
         """The one limiter of an endpoint."""
@@ -251,7 +250,7 @@ class Client:
     def _throttle(self, limiter: RateLimiter, answer: Answer, query: Query) -> NoReturn:
         """Pauses the endpoint as a 429 asks, and raises."""
         self._note_answer(query.path)
-        seconds = retry_after(answer.headers.get("Retry-After"))
+        seconds = self._asked_to_wait(answer)
         if seconds > self._retry_clock.limit:
             daily = TIERS[query.tier].daily
             failure = failure_of_wait(seconds, daily)
@@ -260,35 +259,74 @@ class Client:
         limiter.pause(seconds)
         raise _Throttled
 
-    def _refusal(self, status: int, body: Body, query: Query) -> Exception:
-        """What to raise for an answer other than 200."""
+    def _asked_to_wait(self, answer: Answer) -> float:
+        """The seconds that ``Retry-After`` asks to wait, by Klaviyo's own clock."""
+        now = self._server_clock.time_of(answer.headers)
+        return retry_after(answer.headers.get("Retry-After"), now)
+
+    def _refusal(
+        self, limiter: RateLimiter, answer: Answer, query: Query, sent: float
+    ) -> Exception:
+        """What to raise for an answer other than 200 and 429."""
         try:
-            detail = error_detail(body.decompressed())
+            body = answer.body.decompressed()
         except (ValueError, ApiError):
-            detail = ErrorDetail()
-        text = self._auth.mask(detail.text)[:LONGEST_QUOTE]
-        detail = ErrorDetail(text, detail.parameter)
-        return self._failed(failure_of(status), query, detail, status=status)
+            body = b""
+        failure = failure_of(answer.status, json_api=json_api_document(body) is not None)
+        detail = error_detail(body)
+        if failure.retry is Retry.NEVER:
+            self._note_answer(query.path)
+        elif "Retry-After" in answer.headers:
+            seconds = self._asked_to_wait(answer)
+            left = self._retry_clock.remaining(query.path, sent, 1)
+            if seconds > left:
+                failure = POLICY["unavailable"]
+                values = {"status": answer.status, "reason": f"{seconds:.0f} s"}
+                return self._failed(failure, query, sent, detail, **values)
+            limiter.pause(seconds)
+        reason = sender_of(answer.headers)
+        return self._failed(failure, query, sent, detail, status=answer.status, reason=reason)
+
+    def _no_answer(self, error: Exception, url: str, query: Query, sent: float) -> Exception:
+        """What to raise for a request without a whole answer."""
+        if self._stopped.is_set():
+            return Stopped("The run was stopped.")
+        name, reason, variable = failure_of_exception(error, url)
+        return self._failed(POLICY[name], query, sent, reason=reason, variable=variable)
 
     def _failed(
-        self, failure: Failure, query: Query, detail: ErrorDetail = NO_DETAIL, **values: object
+        self,
+        failure: Failure,
+        query: Query,
+        sent: float = 0.0,
+        detail: ErrorDetail = NO_DETAIL,
+        **values: object,
     ) -> Exception:
         """What to raise for a failure: its error, as a transient one if it is retried."""
         error = failure.error(
             detail,
-            path=query.path,
-            scopes=", ".join(query.scopes),
-            base_url=self._base_url,
-            revision=self._revision,
-            **values,
+            **{
+                "path": query.path,
+                "scopes": ", ".join(query.scopes),
+                "base_url": self._base_url,
+                "revision": self._revision,
+                "variable": proxy_variable(self._base_url + query.path),
+                **values,
+            },
         )
-        return _Transient(error) if failure.retry is Retry.BACKOFF else error
+        return _Transient(error, sent) if failure.retry is Retry.BACKOFF else error
 
     def _log_failure(self, error: TapError, *, first: bool) -> None:
         """Logs the first failure of an endpoint as a warning, those that follow for debugging."""
         limit = self._retry_clock.limit
         log = logger.warning if first and limit else logger.debug
         self._log(log, "%s Retrying for up to %.0f s.", str(error).replace(AGAIN, ""), limit)
+
+    def _note_exchange(self, answer: Answer, path: str) -> None:
+        """Notes the time of Klaviyo's clock, and logs how long the exchange took."""
+        self._server_clock.note(answer.headers)
+        tags = {"endpoint": path, "http_status_code": answer.status}
+        self._log(log_metric, logger, "timer", "http_request_duration", answer.seconds, tags)
 
     def _note_answer(self, path: str) -> None:
         seconds = self._retry_clock.answered(path)

@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 class Exchanges:
     """Sends requests with the API key and the revision, and reads the answers.
 
-    An exchange may take ``timeout`` seconds in all. ``clock`` returns seconds.
+    ``clock`` returns seconds.
     """
 
     def __init__(
@@ -46,7 +46,6 @@ class Exchanges:
         *,
         revision: str,
         user_agent: str,
-        timeout: float,
         clock: Callable[[], float],
     ) -> None:
         self._auth = auth
@@ -58,14 +57,15 @@ class Exchanges:
             # A retired revision then is an error and not another shape of the data.
             "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",
         }
-        self._timeout = timeout
         self._clock = clock
         self._thread = threading.local()
         self._connections = Connections()
         self._adapter = ConnectionAdapter(self._connections)
 
-    def send(self, url: str, json_body: bytes | None = None) -> Answer:
+    def send(self, url: str, json_body: bytes | None, timeout: float) -> Answer:
         """Sends one request, by POST if there is a ``json_body``.
+
+        The exchange may take ``timeout`` seconds in all, from the request to the last byte.
 
         Raises :class:`requests.RequestException`, a urllib3 ``HTTPError`` or OSError if there is no
         whole answer in time, and :class:`ApiError` if it is too large.
@@ -76,13 +76,13 @@ class Exchanges:
             url,
             data=json_body,
             headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
-            timeout=(min(CONNECT_TIMEOUT, self._timeout), self._timeout),
+            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
             stream=True,
             allow_redirects=False,
         )
         try:
             with response:
-                raw = joined(self._pieces(response, started + self._timeout))
+                raw = joined(self._pieces(response, started + timeout))
         finally:
             self._connections.response_read()
         gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"

@@ -34,3 +34,8 @@ class ServerClock:
         """Notes an answer that has just arrived."""
         if self.offset is None and (date := http_date(headers.get("Date"))) is not None:
             self.offset = self._now() - date
+
+    def time_of(self, headers: Mapping[str, str]) -> float:
+        """When an answer was sent, in Unix seconds by Klaviyo's clock as far as it is known."""
+        date = http_date(headers.get("Date"))
+        return self._now() - (self.offset or 0.0) if date is None else date

@@ -31,7 +31,12 @@ from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
 from tap_klaviyo.errors import ApiError, RetryableError, StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.failures import Reaction, RefusedRequest, reaction_to
+from tap_klaviyo.klaviyo.failures import (
+    Reaction,
+    RefusedRequest,
+    reaction_to,
+    smaller_page_size,
+)
 from tap_klaviyo.klaviyo.queries import query_for
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.messages import Writer
@@ -39,10 +44,10 @@ from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.builder import check_options
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import BY_NAME
-from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 from tap_klaviyo.sync import summary
 from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult
 from tap_klaviyo.sync.output import Output
+from tap_klaviyo.sync.page_sizes import PageSizes
 from tap_klaviyo.sync.planner import Planner
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.scheduler import Scheduler
@@ -75,7 +80,7 @@ class Run:
         self._now = now
         self._started = int(now())
         self._planner = Planner(config, state, self._started)
-        self._configured_page_size = config.page_size
+        self._page_sizes = PageSizes(config.page_size)
         self._reports = config.reports
         self._account = Account(client)
         self._lookups: deque[AccountLookup] = deque()
@@ -87,7 +92,7 @@ class Run:
         for sync in self._selected:
             self._attach_parent(sync)
         self._scheduler = Scheduler(
-            self._syncs, config.concurrency, config.quota_share, config.page_size
+            self._syncs, config.concurrency, config.quota_share, self._page_sizes
         )
         version = self._started if config.activate_version else None
         self._progress = progress or Progress()
@@ -239,8 +244,8 @@ class Run:
             self._fail(reader, error)
             return
         reader.parse_in_worker = False
-        if reader.small_pages:
-            self._reduce_page_size()
+        if reader.shrunk_by is not None:
+            self._page_sizes.reduce(reader.partition.sync, reader.page_size, reader.shrunk_by)
         self._take_page(reader, page)
 
     def _take_page(self, reader: WindowReader, page: Page) -> None:
@@ -290,12 +295,15 @@ class Run:
         sync = reader.partition.sync
         reaction = self._reaction_to(reader, error)
         if reaction is Reaction.SMALLER_PAGES:
-            reader.small_pages = True
-            self._restart(reader)
+            reader.shrunk_by = error
+            smaller = smaller_page_size(reader.page_size)
+            reader.restart(min(smaller, self._page_sizes.of(sync)))
+            self._scheduler.resume(reader)
         elif reaction is Reaction.RESTART_WINDOW:
             logger.warning("Stream '%s': a window starts again: %s", sync.name, error)
             reader.restarts += 1
-            self._restart(reader)
+            reader.restart(min(reader.page_size, self._page_sizes.of(sync)))
+            self._scheduler.resume(reader)
         elif reaction is Reaction.END_PARTITION:
             parent = reader.partition.parent
             logger.info(
@@ -307,15 +315,14 @@ class Run:
             self._end_stream(sync, error)
 
     def _reaction_to(self, reader: WindowReader, error: StreamError) -> Reaction:
-        largest = reader.partition.sync.selected.stream.page_size or 0
-        full_size = min(largest, self._configured_page_size) > EVENT_PAGE_SIZE_FALLBACK
         return reaction_to(
             RefusedRequest(
                 status=error.status if isinstance(error, ApiError) else 0,
                 first_page=not reader.pages,
-                can_shrink=full_size and not reader.small_pages,
                 of_child=bool(reader.partition.parent),
                 restarts=reader.restarts,
+                page_size=reader.page_size,
+                is_page_size=error.is_page_size if isinstance(error, ApiError) else False,
             )
         )
 
@@ -327,22 +334,6 @@ class Run:
         self._output.failed(sync, error)
         for child in sync.children:
             self._end_stream(child, error)
-
-    def _restart(self, reader: WindowReader) -> None:
-        small = reader.small_pages
-        reader.restart(EVENT_PAGE_SIZE_FALLBACK if small else self._scheduler.page_size)
-        self._scheduler.resume(reader)
-
-    def _reduce_page_size(self) -> None:
-        """Requests small pages from now on, since large ones are refused."""
-        if self._scheduler.page_size > EVENT_PAGE_SIZE_FALLBACK:
-            self._scheduler.page_size = EVENT_PAGE_SIZE_FALLBACK
-            logger.warning(
-                "Klaviyo refuses pages of %d events; pages of %d are used. Set page_size to %d.",
-                self._configured_page_size,
-                EVENT_PAGE_SIZE_FALLBACK,
-                EVENT_PAGE_SIZE_FALLBACK,
-            )
 
 
 def _as_body(body: Body) -> Body:

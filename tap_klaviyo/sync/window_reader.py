@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import compress
+from itertools import compress, zip_longest
 from typing import Any, TypeGuard
 
+from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.pagination import NextLinks
 from tap_klaviyo.klaviyo.queries import between
 from tap_klaviyo.klaviyo.response import Body
@@ -33,20 +34,22 @@ class WindowReader:
     ``latest`` is the latest second of it. ``overlaps`` says that pages may hold records outside the
     window, because it was split or because Klaviyo's filters are inexact. ``parse_in_worker`` says
     that the last answer could not be parsed, so the next one counts as a failed try if it cannot be
-    parsed either. ``small_pages`` says that pages are requested in a small size, ``restarts``
-    counts how often the window has started again, ``requests`` counts its requests.
+    parsed either. ``page_size`` is the size that pages are requested in, 0 if the endpoint has
+    none; ``shrunk_by`` is why larger ones are not. ``restarts`` counts how often the window has
+    started again, ``requests`` counts its requests.
     """
 
     partition: Partition
     window: Window
     url: str
+    page_size: int
     pages: int = 0
     records: int = 0
     latest: int | None = None
     overlaps: bool = field(init=False)
     next_links: NextLinks = field(default_factory=NextLinks)
     parse_in_worker: bool = False
-    small_pages: bool = False
+    shrunk_by: StreamError | None = None
     restarts: int = 0
     requests: int = 0
 
@@ -58,7 +61,7 @@ class WindowReader:
     @classmethod
     def open(cls, partition: Partition, window: Window, page_size: int) -> WindowReader:
         """A reader at the first page of a window."""
-        return cls(partition, window, _first_url(partition, window, page_size))
+        return cls(partition, window, _first_url(partition, window, page_size), page_size)
 
     @property
     def period(self) -> ReportPeriod | None:
@@ -105,9 +108,11 @@ class WindowReader:
     def follow(self, page: Page) -> None:
         """Continues with the next page. Raises :class:`ApiError` if the links do not end."""
         assert page.next_url is not None
-        empty = not page.records and not page.without_key
+        # All rows of a report have the same ID.
+        shown = map(repr, page.records) if self.period else zip_longest(page.ids, page.times)
+        content = (*shown, *page.without_key)
         path = self.partition.sync.query.path
-        self.url = self.next_links.follow(page.next_url, path, empty=empty)
+        self.url = self.next_links.follow(page.next_url, path, content)
 
     def finish(self) -> None:
         """Marks the window as done."""
@@ -115,6 +120,7 @@ class WindowReader:
 
     def restart(self, page_size: int) -> None:
         """Starts again with the first page; records that were written come twice."""
+        self.page_size = page_size
         self.url = _first_url(self.partition, self.window, page_size)
         self.pages = self.records = 0
         self.latest = None
@@ -154,8 +160,7 @@ def _first_url(partition: Partition, window: Window, page_size: int) -> str:
     stream = sync.selected.stream
     if partition.windowed and stream.time_filter:
         filters = (*filters, *between(stream.time_filter, *window))
-    size = min(stream.page_size, page_size) if stream.page_size else None
-    return sync.query.url(filters, size, partition.parent)
+    return sync.query.url(filters, page_size or None, partition.parent)
 
 
 def _is_sorted(times: Sequence[int | None]) -> TypeGuard[Sequence[int]]:

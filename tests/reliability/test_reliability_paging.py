@@ -119,3 +119,52 @@ def test_a_refused_first_page(klaviyo: SimulatedKlaviyo) -> None:
     klaviyo.api.faults.add("status", path="/api/lists", status=400, times=None)
     assert isinstance(klaviyo.sync({}).fault, TapError)
     assert klaviyo.injected_faults == 1
+
+
+def same_page(path: str, period: int) -> Callable[[Request, Response], Response]:
+    """Repeats the first ``period`` pages of a list for ever, each time with a fresh cursor."""
+    pages: list[dict[str, object]] = []
+    numbers = itertools.count()
+
+    def spoil(request: Request, answer: Response) -> Response:
+        if request.path.rstrip("/") != path:
+            return answer
+        number = next(numbers)
+        if len(pages) < period:
+            pages.append(json.loads(answer.body))
+        link = f"{URL}{request.path}?{request.query}#{number}"
+        if len(pages) < period:
+            link = str(pages[-1]["links"]["next"])  # type: ignore[index]
+        body = json.dumps({**pages[number % period], "links": {"next": link}}).encode()
+        return replace(answer, body=body, headers={})
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("path", "period"), [("/api/metrics", 1), ("/api/events", 1), ("/api/events", 3)]
+)
+def test_the_same_pages_for_ever(klaviyo: SimulatedKlaviyo, path: str, period: int) -> None:
+    """Pages that repeat with fresh cursors are detected by their content, and end their stream."""
+    klaviyo.on_answer = same_page(path, period)
+    output = klaviyo.sync({}, concurrency=1, page_size=5)
+    assert f"pages of {path} form a loop" in str(output.fault)
+    assert klaviyo.requests < 40
+    assert ids(output.messages)["lists"] == complete(klaviyo, "lists")["lists"]
+
+
+@pytest.mark.parametrize("path", ["/api/metrics", "/api/events", "/api/lists"])
+def test_an_empty_link_is_the_end_of_a_list(klaviyo: SimulatedKlaviyo, path: str) -> None:
+    """An empty link to the next page means that there is none."""
+
+    def spoil(request: Request, answer: Response) -> Response:
+        document = json.loads(answer.body)
+        if request.path.rstrip("/") != path or (document.get("links") or {}).get("next"):
+            return answer
+        body = json.dumps({**document, "links": {"next": ""}}).encode()
+        return replace(answer, body=body, headers={})
+
+    klaviyo.on_answer = spoil
+    output = klaviyo.sync({}, concurrency=1)
+    assert output.fault is None
+    assert ids(output.messages) == complete(klaviyo, "open", "lists")
