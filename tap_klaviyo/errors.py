@@ -79,6 +79,21 @@ class RetryableError(StreamError):
     """Requests failed until the retries were used up, but may work later."""
 
 
+def forget_frames(error: BaseException) -> None:
+    """Drops the tracebacks of an error that is kept, and of its causes.
+
+    Their frames would keep the answers alive that the error is about.
+    """
+    seen: set[int] = set()
+    remaining: list[BaseException | None] = [error]
+    while remaining:
+        one = remaining.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            remaining += [one.__cause__, one.__context__]
+
+
 class OutputError(TapError):
     """The output cannot be written, for example because a disk is full."""
 

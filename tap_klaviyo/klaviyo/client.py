@@ -12,7 +12,6 @@ Sources: Klaviyo's API overview and its guide on rate limits, status codes and e
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from tap_klaviyo.klaviyo.failures import (
     failure_of,
     failure_of_wait,
 )
+from tap_klaviyo.klaviyo.memory_budget import NoRoom
 from tap_klaviyo.klaviyo.network_failures import failure_of_exception
 from tap_klaviyo.klaviyo.network_settings import hide_proxy_passwords, proxy_variable
 from tap_klaviyo.klaviyo.queries import Query
@@ -49,10 +49,10 @@ from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.klaviyo.retries import LONGEST_GAP, MAX_THROTTLED, RetryClock, backoffs
 from tap_klaviyo.klaviyo.server_clock import ServerClock
 from tap_klaviyo.klaviyo.urls import origin, without_query
-from tap_klaviyo.logs import log_metric
+from tap_klaviyo.logs import get_logger, log_metric
 from tap_klaviyo.streams.model import TIERS
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Parsed = TypeVar("Parsed")
 
@@ -110,6 +110,8 @@ class Client:
         self._stopped = CloseEvent()
         self._logging = threading.Lock()
         self._quiet = False
+        self.unfolding = threading.Lock()
+        """Held while an answer is parsed: unfolding one at a time bounds memory."""
         hide_proxy_passwords()
 
     def request(
@@ -208,6 +210,8 @@ class Client:
             sent = self._clock()
             try:
                 answer = self._exchanges.send(url, json_body, self._time_limit())
+            except NoRoom:
+                raise Stopped("The run was stopped.") from None
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise self._no_answer(error, url, query, sent) from error
         self._note_exchange(answer, query.path)
@@ -217,7 +221,8 @@ class Client:
             raise self._refusal(limiter, answer, query, sent)
         limiter.heed_quota(answer.headers)
         try:
-            parsed = parse(answer.body)
+            with self.unfolding:
+                parsed = parse(answer.body)
         except ValueError as error:
             if self._stopped.is_set():
                 raise Stopped("The run was stopped.") from None

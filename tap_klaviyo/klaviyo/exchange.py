@@ -7,14 +7,15 @@ pool of connections.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import requests
 
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
-from tap_klaviyo.klaviyo.connections import ConnectionAdapter, Connections
-from tap_klaviyo.klaviyo.response import Body, joined
+from tap_klaviyo.klaviyo.connections import TOO_SLOW, ConnectionAdapter, Connections
+from tap_klaviyo.klaviyo.memory_budget import MemoryBudget, NoRoom, Reservation
+from tap_klaviyo.klaviyo.response import MAX_BODY, Body, too_large
 
 MEDIA_TYPE = "application/vnd.api+json"
 
@@ -23,6 +24,12 @@ READ_SIZE = 2**18
 
 CONNECT_TIMEOUT = 10.0
 """Seconds to wait for a connection. A thread that waits for one cannot be stopped before."""
+
+
+OK = 200
+
+MAX_ERROR_BODY = 2**20
+"""The most bytes that are read of an answer other than 200."""
 
 
 class Answer(NamedTuple):
@@ -61,6 +68,8 @@ class Exchanges:
         self._thread = threading.local()
         self._connections = Connections()
         self._adapter = ConnectionAdapter(self._connections)
+        self._ended = False
+        self._budget = MemoryBudget(lambda: self._ended)
 
     def send(self, url: str, json_body: bytes | None, timeout: float) -> Answer:
         """Sends one request, by POST if there is a ``json_body``.
@@ -70,40 +79,63 @@ class Exchanges:
         Raises :class:`requests.RequestException`, a urllib3 ``HTTPError`` or OSError if there is no
         whole answer in time, and :class:`ApiError` if it is too large.
         """
-        started = self._clock()
-        response = self._session().request(
-            "GET" if json_body is None else "POST",
-            url,
-            data=json_body,
-            headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
-            timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
-            stream=True,
-            allow_redirects=False,
-        )
         try:
-            with response:
-                raw = joined(self._pieces(response, started + timeout))
-        finally:
-            self._connections.response_read()
-        gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
-        body = Body(raw, gzipped)
-        return Answer(response.status_code, response.headers, body, self._clock() - started)
+            return self._send(url, json_body, timeout, Reservation(self._budget))
+        except NoRoom:
+            # Large answers have to wait for each other, before they are sent.
+            self._budget.wait_for(MAX_BODY)
+            return self._send(url, json_body, timeout, Reservation(self._budget, MAX_BODY))
 
     def shut_down(self) -> None:
         """Ends all exchanges, now and later. Signal-safe."""
+        self._ended = True
         self._connections.shut_down()
 
     def close(self) -> None:
         """Closes all connections. Not for signal handlers."""
         self._adapter.close()
-        self._connections.response_read()
 
-    def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
-        """The body as it arrives. The timeout of a socket does not bound a slow sender."""
+    def _send(
+        self, url: str, json_body: bytes | None, timeout: float, reservation: Reservation
+    ) -> Answer:
+        started = self._clock()
+        try:
+            with (
+                self._connections.exchange(timeout),
+                self._session().request(
+                    "GET" if json_body is None else "POST",
+                    url,
+                    data=json_body,
+                    headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
+                    timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                    stream=True,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                raw = self._read(response, started + timeout, reservation)
+        except BaseException:
+            reservation.release()
+            raise
+        body = Body(raw, response.headers.get("Content-Encoding", "").lower() == "gzip")
+        reservation.keep_for(body)
+        return Answer(response.status_code, response.headers, body, self._clock() - started)
+
+    def _read(
+        self, response: requests.Response, deadline: float, reservation: Reservation
+    ) -> bytes:
+        """The body as it arrived. Of an error no more is read than a message needs."""
+        longest = MAX_BODY if response.status_code == OK else MAX_ERROR_BODY
+        taken = bytearray()
         while piece := response.raw.read1(READ_SIZE, decode_content=False):
-            yield piece
+            if len(taken) + len(piece) > longest:
+                if response.status_code == OK:
+                    raise too_large(f"larger than {MAX_BODY // 2**20} MiB")
+                break
+            reservation.grow(len(taken) + len(piece))
+            taken += piece
             if self._clock() > deadline:
-                raise requests.exceptions.ReadTimeout("the answer takes too long")
+                raise requests.exceptions.ReadTimeout(TOO_SLOW)
+        return bytes(taken)
 
     def _session(self) -> requests.Session:
         """The session of the calling thread."""

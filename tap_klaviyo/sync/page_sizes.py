@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from tap_klaviyo.errors import StreamError
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.sync.stream_sync import StreamSync
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class PageSizes:

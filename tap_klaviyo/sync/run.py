@@ -19,16 +19,16 @@ policy.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any, TypeAlias
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
-from tap_klaviyo.errors import ApiError, RetryableError, StreamError
+from tap_klaviyo.errors import ApiError, RetryableError, StreamError, forget_frames
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.failures import (
@@ -39,6 +39,7 @@ from tap_klaviyo.klaviyo.failures import (
 )
 from tap_klaviyo.klaviyo.queries import query_for
 from tap_klaviyo.klaviyo.response import Body
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.builder import check_options
@@ -56,7 +57,7 @@ from tap_klaviyo.sync.summary import RunSummary, summarize
 from tap_klaviyo.sync.window_reader import WindowReader
 from tap_klaviyo.sync.workers import WorkerPool
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Task: TypeAlias = WindowReader | AccountLookup
 
@@ -183,19 +184,18 @@ class Run:
 
     # In a worker's thread ------------------------------------------------------------------------
 
-    def _work(self, task: Task) -> Body | Page | list[LookupResult]:
+    def _work(self, task: Task) -> Body | list[LookupResult]:
         if isinstance(task, AccountLookup):
             return task.perform(self._account, self._reports)
         return self._fetch(task)
 
-    def _fetch(self, reader: WindowReader) -> Body | Page:
-        """The next page of a window; parsed if the last answer could not be parsed."""
-        parse: Callable[[Body], Body | Page] = reader.parse if reader.parse_in_worker else _as_body
+    def _fetch(self, reader: WindowReader) -> Body:
+        """The next page of a window; one that can be parsed if the last answer could not."""
         url, json_body = reader.next_request()
         return self._client.request(
             url,
             reader.partition.sync.query,
-            parse,
+            partial(_checked, reader),
             json_body=json_body,
             count=reader.count_request,
         )
@@ -232,10 +232,11 @@ class Run:
             if result.error is not None:
                 self._end_stream(sync, result.error)
 
-    def _take_answer(self, reader: WindowReader, result: Body | Page) -> None:
+    def _take_answer(self, reader: WindowReader, result: Body) -> None:
         """Parses an answer that is not parsed yet."""
         try:
-            page = result if isinstance(result, Page) else reader.parse(result)
+            with self._client.unfolding:
+                page = reader.parse(result)
         except ValueError:
             reader.parse_in_worker = True
             self._scheduler.resume(reader)
@@ -292,6 +293,7 @@ class Run:
         """Carries out what the failure policy says about a window that could not be read."""
         if not isinstance(error, StreamError):
             raise error
+        forget_frames(error)
         sync = reader.partition.sync
         reaction = self._reaction_to(reader, error)
         if reaction is Reaction.SMALLER_PAGES:
@@ -336,5 +338,8 @@ class Run:
             self._end_stream(child, error)
 
 
-def _as_body(body: Body) -> Body:
+def _checked(reader: WindowReader, body: Body) -> Body:
+    """An answer; raises ValueError if the last one could not be parsed and this cannot either."""
+    if reader.parse_in_worker:
+        reader.parse(body)
     return body

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from simulated_klaviyo import URL, Arrival, SimulatedKlaviyo, ids, time_limit
@@ -121,9 +123,15 @@ def test_a_refused_first_page(klaviyo: SimulatedKlaviyo) -> None:
     assert klaviyo.injected_faults == 1
 
 
+def document_of(answer: Response) -> Any:
+    """The document in an answer of the sandbox."""
+    gzipped = answer.headers.get("Content-Encoding") == "gzip"
+    return json.loads(gzip.decompress(answer.body) if gzipped else answer.body)
+
+
 def same_page(path: str, period: int) -> Callable[[Request, Response], Response]:
     """Repeats the first ``period`` pages of a list for ever, each time with a fresh cursor."""
-    pages: list[dict[str, object]] = []
+    pages: list[dict[str, Any]] = []
     numbers = itertools.count()
 
     def spoil(request: Request, answer: Response) -> Response:
@@ -131,10 +139,10 @@ def same_page(path: str, period: int) -> Callable[[Request, Response], Response]
             return answer
         number = next(numbers)
         if len(pages) < period:
-            pages.append(json.loads(answer.body))
+            pages.append(document_of(answer))
         link = f"{URL}{request.path}?{request.query}#{number}"
         if len(pages) < period:
-            link = str(pages[-1]["links"]["next"])  # type: ignore[index]
+            link = str(pages[-1]["links"]["next"])
         body = json.dumps({**pages[number % period], "links": {"next": link}}).encode()
         return replace(answer, body=body, headers={})
 
@@ -158,7 +166,7 @@ def test_an_empty_link_is_the_end_of_a_list(klaviyo: SimulatedKlaviyo, path: str
     """An empty link to the next page means that there is none."""
 
     def spoil(request: Request, answer: Response) -> Response:
-        document = json.loads(answer.body)
+        document = document_of(answer)
         if request.path.rstrip("/") != path or (document.get("links") or {}).get("next"):
             return answer
         body = json.dumps({**document, "links": {"next": ""}}).encode()
