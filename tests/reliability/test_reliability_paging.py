@@ -176,3 +176,22 @@ def test_an_empty_link_is_the_end_of_a_list(klaviyo: SimulatedKlaviyo, path: str
     output = klaviyo.sync({}, concurrency=1)
     assert output.fault is None
     assert ids(output.messages) == complete(klaviyo, "open", "lists")
+
+
+def test_a_refusal_that_names_another_cause(klaviyo: SimulatedKlaviyo) -> None:
+    """A 400 that names something else than the page size is shown and not tried again."""
+    detail = "Datetime bounds 2026-01-01 to 2026-01-01 is empty or invalid"
+    error = {"errors": [{"detail": detail, "source": {"pointer": "datetime"}}]}
+    refused: list[str] = []
+
+    def spoil(request: Request, answer: Response) -> Response:
+        if request.path.rstrip("/") != "/api/events":
+            return answer
+        refused.append(request.query)
+        return replace(answer, status=400, body=json.dumps(error).encode(), headers={})
+
+    klaviyo.on_answer = spoil
+    output = klaviyo.sync({}, page_size=1000, concurrency=1)
+    assert f"Klaviyo says: {detail}" in str(output.fault)
+    assert len(refused) == 1
+    assert ids(output.messages) == complete(klaviyo, "lists")
