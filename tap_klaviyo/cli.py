@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_klaviyo import __version__
 from tap_klaviyo.errors import ConfigError, InternalError, Stopped, TapError
+from tap_klaviyo.logs import get_logger, redact_handlers
 from tap_klaviyo.messages import write_stdout
+from tap_klaviyo.redaction import clean
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
@@ -85,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         message = "A dependency is missing: %s. Reinstall tap-klaviyo with pip."
         logging.basicConfig(format="%(levelname)s %(message)s")
-        logging.getLogger().critical(message, error, exc_info=options.debug)
+        get_logger("tap_klaviyo").critical(message, error, exc_info=options.debug)
     except Exception as error:
         _logger(options).critical("%s", InternalError.of(error), exc_info=options.debug)
     return 1
@@ -187,7 +189,7 @@ def _check(tap: Tap, options: argparse.Namespace) -> int:
 
 
 def _check_line(check: StreamCheck) -> str:
-    return f"{'ok' if check.ok else 'no':4}{check.stream:45}{', '.join(check.scopes)}"
+    return clean(f"{'ok' if check.ok else 'no':4}{check.stream:45}{', '.join(check.scopes)}")
 
 
 @contextmanager
@@ -212,7 +214,7 @@ def _stopped_by_signals(tap: Tap, received: list[int]) -> Iterator[None]:
 @contextmanager
 def _without_metrics() -> Iterator[None]:
     """Keeps the log line of each request out of what a person wants to read."""
-    logger = logging.getLogger("tap_klaviyo.klaviyo.client")
+    logger = get_logger("tap_klaviyo.klaviyo.client")
     logger.setLevel(logging.WARNING)
     try:
         yield
@@ -236,6 +238,8 @@ def _logger(options: argparse.Namespace) -> logging.Logger:
     import singer
 
     logger: logging.Logger = singer.get_logger()
+    redact_handlers()
+    get_logger(logger.name)
     if options.debug:
         logger.setLevel(logging.DEBUG)
     return logger

@@ -21,17 +21,20 @@ from __future__ import annotations
 import os
 import traceback
 
+from tap_klaviyo.redaction import clean
+
 LONGEST_MESSAGE = 1000
 
 
 class TapError(Exception):
     """An error whose message is one line that says what to do. It holds no secret.
 
-    A message may quote files and servers: line breaks become blanks, and long text is cut.
+    A message may quote files and servers: line breaks become blanks, other control characters are
+    escaped, and long text is cut.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split())[:LONGEST_MESSAGE])
+        super().__init__(clean(" ".join(message.split()))[:LONGEST_MESSAGE])
 
 
 class ConfigError(TapError):
@@ -54,17 +57,41 @@ class ApiError(StreamError):
     """Klaviyo refuses a request permanently.
 
     ``status`` is the HTTP status. ``parameter`` is the query parameter that Klaviyo names as the
-    cause, empty if it names none.
+    cause, empty if it names none. ``is_page_size`` says whether the size of the page is the cause;
+    None if no cause is known.
     """
 
-    def __init__(self, message: str, status: int, parameter: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int,
+        parameter: str = "",
+        *,
+        is_page_size: bool | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.parameter = parameter
+        self.is_page_size = is_page_size
 
 
 class RetryableError(StreamError):
     """Requests failed until the retries were used up, but may work later."""
+
+
+def forget_frames(error: BaseException) -> None:
+    """Drops the tracebacks of an error that is kept, and of its causes.
+
+    Their frames would keep the answers alive that the error is about.
+    """
+    seen: set[int] = set()
+    remaining: list[BaseException | None] = [error]
+    while remaining:
+        one = remaining.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            remaining += [one.__cause__, one.__context__]
 
 
 class OutputError(TapError):

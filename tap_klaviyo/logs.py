@@ -1,10 +1,61 @@
-"""Log lines in the form that Singer's tools read."""
+"""Log lines: in the form that Singer's tools read, and without secrets and forged lines.
+
+Every record of the tap's loggers passes :class:`Redaction`, wherever its handlers are: it is a
+filter of each logger that :func:`get_logger` returns, and of the loggers of the libraries that
+quote servers. A filter of a parent does not apply to its children, so no module calls
+``logging.getLogger`` itself; a test checks that. The command puts the filter on its handlers, too,
+through which the records of all libraries pass.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import traceback
 from collections.abc import Mapping
+
+from tap_klaviyo.redaction import clean, escaped, masked
+
+LIBRARIES = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry", "backoff")
+"""Loggers of libraries whose messages quote servers."""
+
+_INDENT = "\n    "
+"""Begins each line of a traceback but the first, so that none looks like a log line."""
+
+
+class Redaction(logging.Filter):
+    """Hides secrets, and escapes control characters, in the message and the traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Changes the record; all pass."""
+        try:
+            record.msg = clean(record.getMessage())
+        except Exception:
+            record.msg = clean(f"{record.msg!r} with {record.args!r}")
+        record.args = ()
+        if record.exc_info and record.exc_info[1] is not None:
+            record.exc_text = "".join(traceback.format_exception(record.exc_info[1]))
+            record.exc_info = None
+        if record.exc_text:
+            lines = masked(record.exc_text).splitlines()
+            record.exc_text = _INDENT.join(map(escaped, lines))
+        return True
+
+
+REDACTION = Redaction()
+
+
+def get_logger(name: str) -> logging.Logger:
+    """The logger of a module, or of a library, whose records are redacted."""
+    logger = logging.getLogger(name)
+    logger.addFilter(REDACTION)
+    return logger
+
+
+def redact_handlers() -> None:
+    """Redacts what all libraries log. For the command, which owns the handlers of the process."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(REDACTION)
 
 
 def log_metric(
@@ -18,3 +69,7 @@ def log_metric(
     """
     point = {"type": kind, "metric": metric, "value": value, "tags": dict(tags)}
     logger.info("METRIC: %s", json.dumps(point))
+
+
+for _name in LIBRARIES:
+    get_logger(_name)

@@ -223,9 +223,10 @@ def client_for(
     config: Config,
     *,
     clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] | None = None,
 ) -> Client:
-    """A client with the settings of ``config``; ``clock`` and ``sleep`` are for tests."""
+    """A client with the settings of ``config``; ``clock``, ``now`` and ``sleep`` are for tests."""
     return Client(
         config.base_url,
         ApiKeyAuth(config.api_key),
@@ -235,6 +236,7 @@ def client_for(
         max_retry_wait=config.max_retry_wait.total_seconds(),
         quota_share=config.quota_share,
         clock=clock,
+        now=now,
         sleep=sleep,
     )
 

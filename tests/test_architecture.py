@@ -23,6 +23,7 @@ LAYERS = [
     {"discovery", "klaviyo", "messages", "state"},
     {"streams"},
     {"errors", "dates", "logs"},
+    {"redaction"},
 ]
 """The packages and top-level modules from the top down; an import leads to a lower layer."""
 
@@ -30,6 +31,8 @@ PURE: dict[str, set[str]] = {
     "klaviyo.pagination": {"errors"},
     "klaviyo.queries": {"streams"},
     "klaviyo.response": {"errors"},
+    "klaviyo.retries": set(),
+    "klaviyo.server_clock": set(),
     "klaviyo.urls": set(),
     "records": {"dates", "discovery", "streams"},
     "sync.windows": set(),
@@ -38,7 +41,8 @@ PURE: dict[str, set[str]] = {
     "state": {"dates", "errors"},
     "streams": set(),
     "dates": set(),
-    "errors": set(),
+    "errors": {"redaction"},
+    "redaction": set(),
 }
 """Modules and packages that can be understood alone, with all that they may import of the tap."""
 

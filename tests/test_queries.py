@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_klaviyo.discovery.selection import SelectedStream
-from tap_klaviyo.klaviyo.failures import ErrorDetail, error_detail
 from tap_klaviyo.klaviyo.queries import Query, between, equals, query_for
+from tap_klaviyo.klaviyo.refusals import ErrorDetail, error_detail
 from tap_klaviyo.klaviyo.urls import origin
 from tap_klaviyo.streams.model import TimeFilter
 
@@ -155,22 +155,30 @@ def error(**fields: Any) -> bytes:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (error(detail="Bad.", source={"parameter": "page[size]"}), ("Bad.", "page[size]")),
-        (error(title="Invalid input."), ("Invalid input.", "")),
-        (error(detail="two\n  lines", source={"pointer": "/data"}), ("two lines", "")),
-        (error(detail=None, title=None, source=None), ("", "")),
-        (b"<html>520</html>", ("", "")),
-        (b'{"errors": []}', ("", "")),
-        (b'{"errors": "no"}', ("", "")),
-        (b'{"errors": [[]]}', ("", "")),
-        (b"[]", ("", "")),
-        (b"\xff", ("", "")),
-        (b"[" * 100_000, ("", "")),
-        (b"", ("", "")),
+        (error(detail="Bad.", source={"parameter": "page[size]"}), ("Bad.", "page[size]", True)),
+        (error(detail="Bad.", source={"pointer": "/page/size"}), ("Bad.", "/page/size", True)),
+        (
+            error(detail="Page size must be at most 200."),
+            ("Page size must be at most 200.", "", True),
+        ),
+        (error(detail="Empty.", source={"pointer": "datetime"}), ("Empty.", "datetime", False)),
+        (error(detail="Bad.", source={"parameter": "filter"}), ("Bad.", "filter", False)),
+        (error(title="Invalid input."), ("Invalid input.", "", None)),
+        (error(detail="two\n  lines", source={"pointer": "/data"}), ("two lines", "/data", None)),
+        (error(detail="a\x1b[31m\x07b\u202e"), ("a\\x1b[31m\\x07b\\u202e", "", None)),
+        (error(detail=None, title=None, source=None), ("", "", None)),
+        (b"<html>520</html>", ("", "", None)),
+        (b'{"errors": []}', ("", "", None)),
+        (b'{"errors": "no"}', ("", "", None)),
+        (b'{"errors": [[]]}', ("", "", None)),
+        (b"[]", ("", "", None)),
+        (b"\xff", ("", "", None)),
+        (b"[" * 100_000, ("", "", None)),
+        (b"", ("", "", None)),
     ],
 )
-def test_error_detail(body: bytes, expected: tuple[str, str]) -> None:
-    """The detail of an error is read as one line; other bodies have none."""
+def test_error_detail(body: bytes, expected: tuple[str, str, bool | None]) -> None:
+    """The detail of an error is one line, and its source says whether the page size is meant."""
     assert error_detail(body) == ErrorDetail(*expected)
 
 

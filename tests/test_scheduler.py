@@ -14,6 +14,7 @@ from tap_klaviyo.klaviyo.account import Metric, Metrics
 from tap_klaviyo.klaviyo.queries import query_for
 from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.state import State
+from tap_klaviyo.sync.page_sizes import PageSizes
 from tap_klaviyo.sync.planner import Planner
 from tap_klaviyo.sync.scheduler import Scheduler
 from tap_klaviyo.sync.stream_sync import StreamSync
@@ -63,7 +64,7 @@ def count_by_stream(readers: list[WindowReader]) -> Counter[str]:
 
 def test_every_stream_starts_at_once(syncs: MakeSyncs) -> None:
     """Each stream gets one window before any gets two; streams without windows come first."""
-    scheduler = Scheduler(syncs("open", "click", "lists"), 3, 1.0, 1000)
+    scheduler = Scheduler(syncs("open", "click", "lists"), 3, 1.0, PageSizes(1000))
     assert [reader.partition.sync.name for reader in next_readers(scheduler, 3)] == [
         "lists",
         "open",
@@ -74,13 +75,13 @@ def test_every_stream_starts_at_once(syncs: MakeSyncs) -> None:
 @pytest.mark.parametrize(("workers", "maximum"), [(1, 1), (2, 1), (4, 2), (6, 3), (32, 3)])
 def test_slow_streams_never_have_all_workers(syncs: MakeSyncs, workers: int, maximum: int) -> None:
     """Streams with a slow rate limit get at most half of the workers."""
-    scheduler = Scheduler(syncs(*SLOW), workers, 1.0, 1000)
+    scheduler = Scheduler(syncs(*SLOW), workers, 1.0, PageSizes(1000))
     assert sum(count_by_stream(next_readers(scheduler, workers)).values()) == maximum
 
 
 def test_slow_streams_are_read_in_turn(syncs: MakeSyncs) -> None:
     """A worker that finished one slow stream may get the next."""
-    scheduler = Scheduler(syncs(*SLOW), 2, 1.0, 1000)
+    scheduler = Scheduler(syncs(*SLOW), 2, 1.0, PageSizes(1000))
     found = []
     while readers := next_readers(scheduler, 2):
         (reader,) = readers
@@ -91,26 +92,26 @@ def test_slow_streams_are_read_in_turn(syncs: MakeSyncs) -> None:
 
 def test_no_more_than_the_rate_limit_allows(syncs: MakeSyncs) -> None:
     """At most as many windows of an endpoint are started as requests allowed per second."""
-    scheduler = Scheduler(syncs("flow_actions", parents=100), 32, 1.0, 1000)
+    scheduler = Scheduler(syncs("flow_actions", parents=100), 32, 1.0, PageSizes(1000))
     assert len(next_readers(scheduler, 32)) == 3
-    scheduler = Scheduler(syncs("flow_actions", parents=100), 32, 0.4, 1000)
+    scheduler = Scheduler(syncs("flow_actions", parents=100), 32, 0.4, PageSizes(1000))
     assert len(next_readers(scheduler, 32)) == 1
 
 
 def test_thousands_of_parents_leave_workers_to_others(syncs: MakeSyncs) -> None:
     """A stream with a partition for each parent gets a share of the workers while others wait."""
     several = syncs("campaign_messages", "open", "click", parents=1000)
-    scheduler = Scheduler(several, 8, 1.0, 1000)
+    scheduler = Scheduler(several, 8, 1.0, PageSizes(1000))
     found = count_by_stream(next_readers(scheduler, 8))
     assert found["open"] == found["click"] == 1
-    alone = Scheduler(syncs("campaign_messages", parents=1000), 8, 1.0, 1000)
+    alone = Scheduler(syncs("campaign_messages", parents=1000), 8, 1.0, PageSizes(1000))
     assert count_by_stream(next_readers(alone, 8))["campaign_messages"] == 8
 
 
 def test_open_windows_come_first(syncs: MakeSyncs) -> None:
     """The next page of an open window precedes any new window, unless its stream has ended."""
     several = syncs("open", "click", "lists")
-    scheduler = Scheduler(several, 2, 1.0, 1000)
+    scheduler = Scheduler(several, 2, 1.0, PageSizes(1000))
     first, second = next_readers(scheduler, 2)
     scheduler.resume(second)
     scheduler.resume(first)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ import msgspec
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.streams.model import Stream
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
 

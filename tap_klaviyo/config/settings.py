@@ -81,7 +81,7 @@ class Config:
     page_size: int = _setting(
         parsers.integer(1, 1000),
         "a whole number from 1 to 1000",
-        "Events per request. If Klaviyo refuses this size, 200 is used.",
+        "Events per request. If pages are refused or too large, smaller ones are used.",
         1000,
     )
     concurrency: int = _setting(

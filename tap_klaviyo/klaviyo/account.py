@@ -151,7 +151,7 @@ def _read(client: Client, query: Query, parse: Callable[[Any], Value]) -> list[V
     while url:
         page, link = client.request(url, query, lambda body: _page(body.decompressed(), parse))
         found += page
-        url = link and next_links.follow(link, query.path, empty=not page)
+        url = next_links.follow(link, query.path, list(map(repr, page))) if link else None
     return found
 
 

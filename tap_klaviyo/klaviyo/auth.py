@@ -5,14 +5,17 @@ from __future__ import annotations
 import requests
 from requests.auth import AuthBase
 
+from tap_klaviyo.redaction import hide
+
 
 class Secret:
-    """A value that prints, logs and tracebacks show as asterisks."""
+    """A value that prints, logs, errors and tracebacks show as asterisks."""
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
         self._value = value
+        hide(value)
 
     def reveal(self) -> str:
         """The value itself."""
@@ -35,7 +38,3 @@ class ApiKeyAuth(AuthBase):
         """Adds the header."""
         request.headers["Authorization"] = f"Klaviyo-API-Key {self._api_key.reveal()}"
         return request
-
-    def mask(self, text: str) -> str:
-        """``text`` with asterisks in place of the key, since a server may repeat what it got."""
-        return text.replace(self._api_key.reveal(), "***")

@@ -12,10 +12,9 @@ Sources: Klaviyo's API overview and its guide on rate limits, status codes and e
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import requests
@@ -23,42 +22,39 @@ import urllib3
 
 from tap_klaviyo.errors import ApiError, RetryableError, Stopped, TapError
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
-from tap_klaviyo.klaviyo.connections import CloseEvent, ConnectionAdapter, Connections
+from tap_klaviyo.klaviyo.connections import CloseEvent
+from tap_klaviyo.klaviyo.exchange import CONNECT_TIMEOUT, Answer, Exchanges
 from tap_klaviyo.klaviyo.failures import (
     AGAIN,
-    LONGEST_GAP,
-    LONGEST_QUOTE,
-    MAX_THROTTLED,
-    NO_DETAIL,
     POLICY,
-    ErrorDetail,
     Failure,
     Retry,
-    RetryClock,
-    backoffs,
-    error_detail,
     failure_of,
-    failure_of_exception,
     failure_of_wait,
 )
+from tap_klaviyo.klaviyo.memory_budget import NoRoom
+from tap_klaviyo.klaviyo.network_failures import failure_of_exception
+from tap_klaviyo.klaviyo.network_settings import hide_proxy_passwords, proxy_variable
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.rate_limits import RateLimiter, retry_after
-from tap_klaviyo.klaviyo.response import Body, joined
+from tap_klaviyo.klaviyo.refusals import (
+    NO_DETAIL,
+    ErrorDetail,
+    error_detail,
+    json_api_document,
+    sender_of,
+    unreadable,
+)
+from tap_klaviyo.klaviyo.response import Body
+from tap_klaviyo.klaviyo.retries import LONGEST_GAP, MAX_THROTTLED, RetryClock, backoffs
+from tap_klaviyo.klaviyo.server_clock import ServerClock
 from tap_klaviyo.klaviyo.urls import origin, without_query
-from tap_klaviyo.logs import log_metric
+from tap_klaviyo.logs import get_logger, log_metric
 from tap_klaviyo.streams.model import TIERS
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Parsed = TypeVar("Parsed")
-
-MEDIA_TYPE = "application/vnd.api+json"
-
-READ_SIZE = 2**18
-"""The most bytes to read from a connection at once."""
-
-CONNECT_TIMEOUT = 10.0
-"""Seconds to wait for a connection. A thread that waits for one cannot be stopped before."""
 
 
 class _Throttled(Exception):
@@ -66,18 +62,23 @@ class _Throttled(Exception):
 
 
 class _Transient(Exception):
-    """A try failed in a way that may pass; ``error`` is raised if it does not."""
+    """A try failed in a way that may pass; ``error`` is raised if it does not.
 
-    def __init__(self, error: TapError) -> None:
+    ``sent`` is when the request was sent, by the clock of the client.
+    """
+
+    def __init__(self, error: TapError, sent: float) -> None:
         super().__init__(str(error))
         self.error = error
+        self.sent = sent
 
 
 class Client:
     """Requests to one Klaviyo account, from any number of threads.
 
     ``timeout`` and ``max_retry_wait`` are in seconds, ``quota_share`` is a share of Klaviyo's rate
-    limits. ``clock`` returns seconds; ``sleep`` replaces the wait for an event, for tests.
+    limits. ``clock`` returns seconds, ``now`` is the wall clock in Unix seconds; ``sleep`` replaces
+    the wait for an event, for tests.
     """
 
     def __init__(
@@ -91,13 +92,12 @@ class Client:
         max_retry_wait: float,
         quota_share: float,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._base_url = base_url
         self._origin = origin(base_url + "/")
-        self._auth = auth
         self._revision = revision
-        self._user_agent = user_agent
         self._timeout = timeout
         self._quota_share = quota_share
         self._clock = clock
@@ -105,12 +105,14 @@ class Client:
         self._retry_clock = RetryClock(max_retry_wait, clock, stale_after=timeout + LONGEST_GAP)
         self._limiters: dict[tuple[str, str], RateLimiter] = {}
         self._creating_limiter = threading.Lock()
-        self._thread = threading.local()
-        self._connections = Connections()
-        self._adapter = ConnectionAdapter(self._connections)
+        self._exchanges = Exchanges(auth, revision=revision, user_agent=user_agent, clock=clock)
+        self._server_clock = ServerClock(now)
         self._stopped = CloseEvent()
         self._logging = threading.Lock()
         self._quiet = False
+        self.unfolding = threading.Lock()
+        """Held while an answer is parsed: unfolding one at a time bounds memory."""
+        hide_proxy_passwords()
 
     def request(
         self,
@@ -128,7 +130,7 @@ class Client:
         that ``parse`` refuses with ValueError counts as a failed try. ``count`` is called for each
         try.
 
-        Raises :class:`ConfigError` if the key, the revision or the certificate is refused,
+        Raises :class:`ConfigError` for what ends the run, such as a key that is refused,
         :class:`ApiError` if this request is refused permanently, :class:`RetryableError` if it
         failed until its retries were used up, and :class:`Stopped` after :meth:`stop`.
         """
@@ -157,8 +159,8 @@ class Client:
             except _Transient as transient:
                 failed += 1
                 if failing_since is None:
-                    failing_since = self._clock()
-                first = self._retry_clock.failed(query.path)
+                    failing_since = transient.sent
+                first = self._retry_clock.failed(query.path, transient.sent)
                 self._log_failure(transient.error, first=first)
                 remaining = self._retry_clock.remaining(query.path, failing_since, failed)
                 if not remaining:
@@ -168,15 +170,22 @@ class Client:
     def stop(self) -> None:
         """Ends all requests and waits, now and later. Signal-safe."""
         self._stopped.set()
-        self._connections.shut_down()
+        self._exchanges.shut_down()
 
     def close(self) -> None:
         """Stops, closes all connections and logs nothing any more. Not for signal handlers."""
         self.stop()
         with self._logging:
             self._quiet = True
-        self._adapter.close()
-        self._connections.response_read()
+        self._exchanges.close()
+
+    def clock_offset(self) -> float | None:
+        """Seconds by which the local wall clock is ahead of Klaviyo's, by its first answer.
+
+        None before there is an answer with a valid ``Date``. Exact to a second and the time of the
+        exchange.
+        """
+        return self._server_clock.offset
 
     def daily_quotas(self) -> list[tuple[str, int, int]]:
         """The endpoints with a daily quota: path, requests of this client, quota."""
@@ -195,81 +204,36 @@ class Client:
         parse: Callable[[Body], Parsed],
     ) -> Parsed:
         limiter = self._limiter(query)
-        try:
-            with limiter.slot():
-                response, body = self._send(url, query.path, json_body)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        with limiter.slot():
             if self._stopped.is_set():
+                raise Stopped("The run was stopped.")
+            sent = self._clock()
+            try:
+                answer = self._exchanges.send(url, json_body, self._time_limit())
+            except NoRoom:
                 raise Stopped("The run was stopped.") from None
-            name, reason = failure_of_exception(error)
-            raise self._failed(POLICY[name], query, reason=reason) from error
-        if response.status_code == 429:
-            self._throttle(limiter, response, query)
-        if response.status_code != 200:
-            if failure_of(response.status_code).retry is Retry.NEVER:
-                self._note_answer(query.path)
-            raise self._refusal(response.status_code, body, query)
-        limiter.heed_quota(response.headers)
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise self._no_answer(error, url, query, sent) from error
+        self._note_exchange(answer, query.path)
+        if answer.status == 429:
+            self._throttle(limiter, answer, query)
+        if answer.status != 200:
+            raise self._refusal(limiter, answer, query, sent)
+        limiter.heed_quota(answer.headers)
         try:
-            parsed = parse(body)
+            with self.unfolding:
+                parsed = parse(answer.body)
         except ValueError as error:
             if self._stopped.is_set():
                 raise Stopped("The run was stopped.") from None
-            raise self._failed(POLICY["answer unreadable"], query, reason=error) from error
+            reason = unreadable(error, answer.headers)
+            raise self._failed(POLICY["answer unreadable"], query, sent, reason=reason) from error
         self._note_answer(query.path)
         return parsed
 
-    def _send(self, url: str, path: str, json_body: bytes | None) -> tuple[requests.Response, Body]:
-        """Sends one request, which may take ``timeout`` in all."""
-        if self._stopped.is_set():
-            raise Stopped("The run was stopped.")
-        started = self._clock()
-        response = self._session().request(
-            "GET" if json_body is None else "POST",
-            url,
-            data=json_body,
-            headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
-            timeout=(min(CONNECT_TIMEOUT, self._timeout), self._timeout),
-            stream=True,
-            allow_redirects=False,
-        )
-        try:
-            with response:
-                raw = joined(self._pieces(response, started + self._timeout))
-        finally:
-            self._connections.response_read()
-        tags = {"endpoint": path, "http_status_code": response.status_code}
-        duration = self._clock() - started
-        self._log(log_metric, logger, "timer", "http_request_duration", duration, tags)
-        gzipped = response.headers.get("Content-Encoding", "").lower() == "gzip"
-        return response, Body(raw, gzipped)
-
-    def _pieces(self, response: requests.Response, deadline: float) -> Iterator[bytes]:
-        """The body as it arrives. The timeout of a socket does not bound a slow sender."""
-        while piece := response.raw.read1(READ_SIZE, decode_content=False):
-            yield piece
-            if self._clock() > deadline:
-                raise requests.exceptions.ReadTimeout("the answer takes too long")
-
-    def _session(self) -> requests.Session:
-        """The session of the calling thread."""
-        session: requests.Session | None = getattr(self._thread, "session", None)
-        if session is None:
-            session = self._thread.session = requests.Session()
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, self._adapter)
-            session.auth = self._auth
-            session.headers.update(
-                {
-                    "Accept": MEDIA_TYPE,
-                    "Accept-Encoding": "gzip",
-                    "User-Agent": self._user_agent,
-                    "revision": self._revision,
-                    # A retired revision then is an error and not another shape of the data.
-                    "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",
-                }
-            )
-        return session
+    def _time_limit(self) -> float:
+        """The seconds that an exchange may take: no longer than patience while nothing answers."""
+        return min(self._timeout, max(self._retry_clock.patience(), CONNECT_TIMEOUT))
 
     def _limiter(self, query: Query) -> RateLimiter:
         """The one limiter of an endpoint."""
@@ -288,12 +252,10 @@ class Client:
         elif self._stopped.wait(seconds):
             raise Stopped("The run was stopped.")
 
-    def _throttle(
-        self, limiter: RateLimiter, response: requests.Response, query: Query
-    ) -> NoReturn:
+    def _throttle(self, limiter: RateLimiter, answer: Answer, query: Query) -> NoReturn:
         """Pauses the endpoint as a 429 asks, and raises."""
         self._note_answer(query.path)
-        seconds = retry_after(response.headers.get("Retry-After"))
+        seconds = self._asked_to_wait(answer)
         if seconds > self._retry_clock.limit:
             daily = TIERS[query.tier].daily
             failure = failure_of_wait(seconds, daily)
@@ -302,35 +264,74 @@ class Client:
         limiter.pause(seconds)
         raise _Throttled
 
-    def _refusal(self, status: int, body: Body, query: Query) -> Exception:
-        """What to raise for an answer other than 200."""
+    def _asked_to_wait(self, answer: Answer) -> float:
+        """The seconds that ``Retry-After`` asks to wait, by Klaviyo's own clock."""
+        now = self._server_clock.time_of(answer.headers)
+        return retry_after(answer.headers.get("Retry-After"), now)
+
+    def _refusal(
+        self, limiter: RateLimiter, answer: Answer, query: Query, sent: float
+    ) -> Exception:
+        """What to raise for an answer other than 200 and 429."""
         try:
-            detail = error_detail(body.decompressed())
+            body = answer.body.decompressed()
         except (ValueError, ApiError):
-            detail = ErrorDetail()
-        text = self._auth.mask(detail.text)[:LONGEST_QUOTE]
-        detail = ErrorDetail(text, detail.parameter)
-        return self._failed(failure_of(status), query, detail, status=status)
+            body = b""
+        failure = failure_of(answer.status, json_api=json_api_document(body) is not None)
+        detail = error_detail(body)
+        if failure.retry is Retry.NEVER:
+            self._note_answer(query.path)
+        elif "Retry-After" in answer.headers:
+            seconds = self._asked_to_wait(answer)
+            left = self._retry_clock.remaining(query.path, sent, 1)
+            if seconds > left:
+                failure = POLICY["unavailable"]
+                values = {"status": answer.status, "reason": f"{seconds:.0f} s"}
+                return self._failed(failure, query, sent, detail, **values)
+            limiter.pause(seconds)
+        reason = sender_of(answer.headers)
+        return self._failed(failure, query, sent, detail, status=answer.status, reason=reason)
+
+    def _no_answer(self, error: Exception, url: str, query: Query, sent: float) -> Exception:
+        """What to raise for a request without a whole answer."""
+        if self._stopped.is_set():
+            return Stopped("The run was stopped.")
+        name, reason, variable = failure_of_exception(error, url)
+        return self._failed(POLICY[name], query, sent, reason=reason, variable=variable)
 
     def _failed(
-        self, failure: Failure, query: Query, detail: ErrorDetail = NO_DETAIL, **values: object
+        self,
+        failure: Failure,
+        query: Query,
+        sent: float = 0.0,
+        detail: ErrorDetail = NO_DETAIL,
+        **values: object,
     ) -> Exception:
         """What to raise for a failure: its error, as a transient one if it is retried."""
         error = failure.error(
             detail,
-            path=query.path,
-            scopes=", ".join(query.scopes),
-            base_url=self._base_url,
-            revision=self._revision,
-            **values,
+            **{
+                "path": query.path,
+                "scopes": ", ".join(query.scopes),
+                "base_url": self._base_url,
+                "revision": self._revision,
+                "variable": proxy_variable(self._base_url + query.path),
+                **values,
+            },
         )
-        return _Transient(error) if failure.retry is Retry.BACKOFF else error
+        return _Transient(error, sent) if failure.retry is Retry.BACKOFF else error
 
     def _log_failure(self, error: TapError, *, first: bool) -> None:
         """Logs the first failure of an endpoint as a warning, those that follow for debugging."""
         limit = self._retry_clock.limit
         log = logger.warning if first and limit else logger.debug
         self._log(log, "%s Retrying for up to %.0f s.", str(error).replace(AGAIN, ""), limit)
+
+    def _note_exchange(self, answer: Answer, path: str) -> None:
+        """Notes the time of Klaviyo's clock, and logs how long the exchange took."""
+        self._server_clock.note(answer.headers)
+        tags = {"endpoint": path, "http_status_code": answer.status}
+        self._log(log_metric, logger, "timer", "http_request_duration", answer.seconds, tags)
 
     def _note_answer(self, path: str) -> None:
         seconds = self._retry_clock.answered(path)

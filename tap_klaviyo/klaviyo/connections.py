@@ -4,7 +4,10 @@ A thread that reads from a socket cannot be interrupted in Python, but it wakes 
 thread shuts the socket down. So each connection leaves a duplicate of its socket's descriptor here
 as soon as it is connected. A duplicate stays valid while TLS wraps the socket, and while the body
 of a response is read whose connection counts as closed already. It is closed when its thread has
-read the response (:meth:`Connections.response_read`).
+read the response, at the end of the exchange.
+
+The same way bounds an exchange as a whole (:meth:`Connections.exchange`): a timeout of a socket
+starts anew with each byte, so that a server could drip its answer for hours.
 
 Only the wait for a TCP connection and for DNS cannot be ended.
 """
@@ -14,16 +17,22 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from requests.adapters import HTTPAdapter
+from requests.exceptions import ReadTimeout
 
 WAIT_SECONDS = 0.5
 """Seconds after which a waiting thread looks at the event again."""
 
 MAX_CONNECTIONS = 64
 """Connections that are kept alive: as many as the most workers that can be configured."""
+
+
+TOO_SLOW = "the answer takes too long"
 
 
 class CloseEvent:
@@ -56,49 +65,122 @@ class CloseEvent:
         return self._is_set
 
 
+@dataclass(eq=False)
+class _Exchange:
+    """A request and its answer, in one thread, until ``deadline`` by the monotonic clock.
+
+    ``sockets`` are the duplicates of those that it uses, ``closed`` of those that it has closed.
+    """
+
+    deadline: float
+    sockets: list[socket.socket] = field(default_factory=list)
+    closed: list[socket.socket] = field(default_factory=list)
+    is_late: bool = False
+
+
 class Connections:
     """The open sockets of one client. Any thread, and a signal handler, may call its methods."""
 
     def __init__(self) -> None:
         self._duplicates: set[socket.socket] = set()
-        self._closed_in_thread = threading.local()
-        self._shut_down = False
+        self._thread = threading.local()
+        self._running: set[_Exchange] = set()
+        self._watching = False
+        self._shut_down = CloseEvent()
         self._lock = threading.RLock()
+
+    @contextmanager
+    def exchange(self, seconds: float) -> Iterator[None]:
+        """An exchange in the calling thread; its sockets are shut down after ``seconds``.
+
+        Raises :class:`requests.exceptions.ReadTimeout` if it took longer.
+        """
+        exchange = _Exchange(time.monotonic() + seconds)
+        self._thread.exchange = exchange
+        self._watch(exchange)
+        try:
+            yield
+        except Exception as error:
+            if exchange.is_late:
+                raise ReadTimeout(TOO_SLOW) from error
+            raise
+        finally:
+            with self._lock:
+                self._running.discard(exchange)
+            self._thread.exchange = None
+            self._forget(exchange.closed)
+        if exchange.is_late:
+            # The end of a body without a length looks like a whole body.
+            raise ReadTimeout(TOO_SLOW)
 
     def add(self, connected: socket.socket) -> socket.socket:
         """Registers a connected socket and returns its duplicate, for :meth:`closed`."""
         duplicate = connected.dup()
         with self._lock:
             self._duplicates.add(duplicate)
-            if self._shut_down:
+            if self._shut_down.is_set():
                 _shut_down(duplicate)
+        self.use(duplicate)
         return duplicate
+
+    def use(self, duplicate: socket.socket) -> None:
+        """Notes that the exchange of the calling thread uses a connection."""
+        exchange = self._exchange_here()
+        if exchange is not None:
+            with self._lock:
+                exchange.sockets.append(duplicate)
+                if exchange.is_late:
+                    _shut_down(duplicate)
 
     def closed(self, duplicate: socket.socket) -> None:
         """Notes that a connection was closed; the body of its last response may be unread."""
-        self._closed_here().append(duplicate)
+        exchange = self._exchange_here()
+        if exchange is None:
+            self._forget([duplicate])
+        else:
+            exchange.closed.append(duplicate)
 
-    def response_read(self) -> None:
-        """Closes the duplicates of connections that the calling thread has closed."""
-        closed = self._closed_here()
-        while closed:
-            duplicate = closed.pop()
+    def shut_down(self) -> None:
+        """Shuts all sockets down, now and as soon as they are connected. All reads then end."""
+        self._shut_down.set()
+        with self._lock:
+            for duplicate in list(self._duplicates):
+                _shut_down(duplicate)
+
+    def _exchange_here(self) -> _Exchange | None:
+        return getattr(self._thread, "exchange", None)
+
+    def _forget(self, closed: list[socket.socket]) -> None:
+        for duplicate in closed:
             with self._lock:
                 self._duplicates.discard(duplicate)
             duplicate.close()
 
-    def shut_down(self) -> None:
-        """Shuts all sockets down, now and as soon as they are connected. All reads then end."""
+    def _watch(self, exchange: _Exchange) -> None:
         with self._lock:
-            self._shut_down = True
-            for duplicate in list(self._duplicates):
-                _shut_down(duplicate)
+            self._running.add(exchange)
+            if not self._watching:
+                self._watching = True
+                threading.Thread(target=self._watch_deadlines, daemon=True).start()
 
-    def _closed_here(self) -> list[socket.socket]:
-        if not hasattr(self._closed_in_thread, "duplicates"):
-            self._closed_in_thread.duplicates = []
-        duplicates: list[socket.socket] = self._closed_in_thread.duplicates
-        return duplicates
+    def _watch_deadlines(self) -> None:
+        """Shuts down the sockets of exchanges that are late, as long as there are exchanges."""
+        while (seconds := self._next_deadline()) is not None:
+            if self._shut_down.wait(min(seconds, WAIT_SECONDS)):
+                return
+
+    def _next_deadline(self) -> float | None:
+        """Shuts down what is late; returns the seconds to the next deadline, None for none."""
+        now = time.monotonic()
+        with self._lock:
+            for exchange in self._running:
+                if exchange.deadline <= now:
+                    exchange.is_late = True
+                    for duplicate in exchange.sockets:
+                        _shut_down(duplicate)
+            self._watching = bool(self._running)
+            pending = [one.deadline - now for one in self._running if not one.is_late]
+        return min(pending, default=WAIT_SECONDS) if self._watching else None
 
 
 class ConnectionAdapter(HTTPAdapter):
@@ -143,6 +225,11 @@ def _registering_pool(pool: Any, connections: Connections) -> Any:
             connected: socket.socket = super()._new_conn()
             self._duplicate = connections.add(connected)
             return connected
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            if self._duplicate is not None:
+                connections.use(self._duplicate)
+            super().request(*args, **kwargs)
 
         def close(self) -> None:
             super().close()

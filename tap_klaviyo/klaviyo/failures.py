@@ -5,7 +5,7 @@ window that was being read when Klaviyo refused a request. The client and the ru
 what stands here.
 
 How long: a request that fails for now is retried with exponential backoff until it, or its
-endpoint, has failed for ``max_retry_wait`` (:class:`RetryClock`).
+endpoint, has failed for ``max_retry_wait`` (:mod:`tap_klaviyo.klaviyo.retries`).
 
 Source: Klaviyo's guide on rate limits, status codes and errors.
 """
@@ -13,15 +13,12 @@ Source: Klaviyo's guide on rate limits, status codes and errors.
 from __future__ import annotations
 
 import enum
-import json
-import ssl
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
-
-import backoff
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
+from tap_klaviyo.klaviyo.refusals import ErrorDetail
+from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 
 
 class Retry(enum.Enum):
@@ -44,7 +41,7 @@ class Failure(NamedTuple):
 
     ``statuses`` are the HTTP statuses that mean this failure; none if there was no usable answer.
     ``message`` is what the user reads, with the placeholders ``{path}``, ``{status}``,
-    ``{base_url}``, ``{revision}``, ``{scopes}`` and ``{reason}``.
+    ``{base_url}``, ``{revision}``, ``{scopes}``, ``{reason}`` and ``{variable}``.
     """
 
     statuses: Sequence[int]
@@ -61,7 +58,9 @@ class Failure(NamedTuple):
             return ConfigError(message)
         if self.retry is not Retry.NEVER:
             return RetryableError(message)
-        return ApiError(message, int(str(values["status"])), detail.parameter)
+        return ApiError(
+            message, int(str(values["status"])), detail.parameter, is_page_size=detail.is_page_size
+        )
 
 
 AGAIN = " Run again later; the state keeps what is done."
@@ -90,7 +89,29 @@ POLICY: Mapping[str, Failure] = {
         "its certificate authority.",
     ),
     "certificate file missing": Failure(
-        (), Retry.NEVER, Ends.RUN, "{reason}. Correct REQUESTS_CA_BUNDLE."
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "The certificate authorities cannot be read: {reason}. Correct {variable}.",
+    ),
+    "proxy unusable": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "The proxy in {variable} cannot be used: {reason}. Correct {variable}.",
+    ),
+    "proxy authentication": Failure(
+        (407,),
+        Retry.NEVER,
+        Ends.RUN,
+        "The proxy in {variable} does not accept its user name and password (407). Correct "
+        "{variable}: http://user:password@host:port, with percent-encoded special characters.",
+    ),
+    "address invalid": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "No request can be sent to {base_url}: {reason}. Correct base_url.",
     ),
     "scope missing": Failure(
         (403,),
@@ -127,6 +148,21 @@ POLICY: Mapping[str, Failure] = {
         Ends.STREAM,
         "Klaviyo fails at {path} ({status})." + AGAIN,
     ),
+    "unavailable": Failure(
+        (),
+        Retry.AS_ASKED,
+        Ends.STREAM,
+        "Klaviyo fails at {path} ({status}) and asks to wait {reason}, longer than what is left of "
+        "max_retry_wait." + AGAIN,
+    ),
+    "answer of a proxy": Failure(
+        (),
+        Retry.BACKOFF,
+        Ends.STREAM,
+        "The answer to {base_url}{path} ({status}, {reason}) is not Klaviyo's: a proxy, a firewall "
+        "or a login page before Klaviyo sent it. Check the network, the proxy and base_url."
+        + AGAIN,
+    ),
     "no answer": Failure(
         (),
         Retry.BACKOFF,
@@ -140,29 +176,29 @@ POLICY: Mapping[str, Failure] = {
         "The answer of {base_url}{path} is not a page of Klaviyo's API ({reason})." + AGAIN,
     ),
 }
-"""Every kind of failed request. A status that no row names is "request refused"."""
+"""Every kind of failed request. A status that no row names is "request refused".
+
+An answer whose body is not JSON:API is not Klaviyo's, and says nothing about the key, its scopes or
+the path. Klaviyo's own answers are JSON:API whatever their status. So every status that would not
+be retried is "answer of a proxy" then: 400, 401, 403, 404 and 410 in HTML, as plain text or without
+a body, redirects to a login page, and the challenges of a firewall.
+"""
+
+PROXY_AUTHENTICATION = 407
+"""The status of a proxy that Klaviyo never sends. It cannot heal, whatever its body."""
 
 _BY_STATUS = {status: row for row in POLICY.values() for status in row.statuses}
 
-MIN_TRIES = 3
-"""Tries of a request when nothing has answered for ``max_retry_wait``, so its time is used up."""
 
-LONGEST_BACKOFF = 60
-"""The longest pause between two tries of a request, in seconds."""
+def failure_of(status: int, *, json_api: bool = True) -> Failure:
+    """The row of the policy for an HTTP status other than 200.
 
-LONGEST_GAP = 2 * LONGEST_BACKOFF
-"""Seconds that may pass between two failures of a request, besides its own duration."""
-
-MAX_THROTTLED = 1000
-"""Answers of 429 to one request after which its stream ends."""
-
-LONGEST_QUOTE = 200
-"""Characters of a foreign text that a message may hold."""
-
-
-def failure_of(status: int) -> Failure:
-    """The row of the policy for an HTTP status other than 200."""
-    return _BY_STATUS.get(status, POLICY["request refused"])
+    ``json_api`` says that the body of the answer is a document of JSON:API.
+    """
+    failure = _BY_STATUS.get(status, POLICY["request refused"])
+    if json_api or failure.retry is not Retry.NEVER or status == PROXY_AUTHENTICATION:
+        return failure
+    return POLICY["answer of a proxy"]
 
 
 def failure_of_wait(seconds: float, daily: int | None) -> Failure:
@@ -171,28 +207,6 @@ def failure_of_wait(seconds: float, daily: int | None) -> Failure:
     The quotas of a second and a minute never ask for more than a minute.
     """
     return POLICY["daily quota" if daily is not None and seconds > 60 else "rate limit"]
-
-
-def failure_of_exception(error: Exception) -> tuple[str, str]:
-    """The name of the row for a request that got no answer, and the reason in one line."""
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
-        return "certificate invalid", reason_of(error)
-    if type(error) is OSError and error.errno is None:
-        # This is how requests says that a file of certificate authorities does not exist.
-        return "certificate file missing", one_line(str(error))
-    return "no answer", reason_of(error)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and all errors that it wraps, as requests and urllib3 do it."""
-    remaining: list[object] = [error]
-    seen: set[int] = set()
-    while remaining:
-        cause = remaining.pop()
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            remaining += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
 
 
 class Reaction(enum.Enum):
@@ -205,25 +219,37 @@ class Reaction(enum.Enum):
 
 
 class RefusedRequest(NamedTuple):
-    """The request of a window that Klaviyo refused with ``status``.
+    """The request of a window that was refused with ``status``; 200 if the answer is too large.
 
-    ``can_shrink`` says that the page can still be requested in a smaller size, ``first_page`` that
-    no cursor was sent. ``restarts`` counts how often the window has started again.
+    ``first_page`` says that no cursor was sent, ``restarts`` counts how often the window has
+    started again. ``page_size`` is the size that was requested, 0 if the endpoint has none.
+    ``is_page_size`` says whether that is the cause; None if Klaviyo names no cause.
     """
 
     status: int
     first_page: bool
-    can_shrink: bool
     of_child: bool
     restarts: int
+    page_size: int = 0
+    is_page_size: bool | None = None
 
 
 MAX_RESTARTS = 2
 
 REACTIONS: Sequence[tuple[str, Callable[[RefusedRequest], bool], Reaction]] = (
     (
-        "a first page in full size: it may be too large",
-        lambda request: request.status == 400 and request.first_page and request.can_shrink,
+        "a page that is too large",
+        lambda request: request.is_page_size is True and request.page_size > 1,
+        Reaction.SMALLER_PAGES,
+    ),
+    (
+        "a first page of more than 200 records, without a cause: it may be too large",
+        lambda request: (
+            request.status == 400
+            and request.first_page
+            and request.is_page_size is None
+            and request.page_size > EVENT_PAGE_SIZE_FALLBACK
+        ),
         Reaction.SMALLER_PAGES,
     ),
     (
@@ -248,99 +274,6 @@ def reaction_to(request: RefusedRequest) -> Reaction:
     return next(reaction for _, holds, reaction in REACTIONS if holds(request))
 
 
-ALL = ""
-"""The path that stands for all endpoints."""
-
-
-class RetryClock:
-    """Since when requests have failed: for each endpoint, and for all of them. Thread-safe.
-
-    ``limit`` is ``max_retry_wait`` and ``clock`` returns seconds. An endpoint that 32 workers ask
-    is given up once, not 32 times one after the other. Failures that are more than ``stale_after``
-    seconds apart have nothing to do with each other.
-    """
-
-    def __init__(self, limit: float, clock: Callable[[], float], stale_after: float) -> None:
-        self.limit = limit
-        self._clock = clock
-        self._stale_after = stale_after
-        # The times of the first and the last failure, by endpoint and for all of them.
-        self._failing: dict[str, tuple[float, float]] = {}
-        self._lock = threading.Lock()
-
-    def failed(self, path: str) -> bool:
-        """Notes a failure of an endpoint; returns whether it is the first since it answered."""
-        now = self._clock()
-        with self._lock:
-            known = self._failing.get(path)
-            first = known is None or now - known[1] > self._stale_after
-            for key in (path, ALL):
-                self._failing[key] = (self._since(key, now), now)
-        return first
-
-    def answered(self, path: str) -> float | None:
-        """Notes an answer of an endpoint; returns how long it had failed, None if it had not."""
-        with self._lock:
-            self._failing.pop(ALL, None)
-            times = self._failing.pop(path, None)
-        return None if times is None else self._clock() - times[0]
-
-    def remaining(self, path: str, since: float, tries: int) -> float:
-        """Seconds for which a request may still be retried.
-
-        It has failed ``since`` then, and ``tries`` times.
-        """
-        now = self._clock()
-        with self._lock:
-            since = min(since, self._since(path, now))
-            if tries >= MIN_TRIES:
-                since = min(since, self._since(ALL, now))
-        return max(0.0, self.limit - (now - since))
-
-    def _since(self, key: str, now: float) -> float:
-        """The time of the first failure in a row; ``now`` if there is none."""
-        first, last = self._failing.get(key, (now, now))
-        return first if now - last <= self._stale_after else now
-
-
-def backoffs() -> Iterator[float]:
-    """Pauses in seconds: exponential up to ``LONGEST_BACKOFF``, with full jitter."""
-    longest = backoff.expo(max_value=LONGEST_BACKOFF)
-    next(longest)  # Its first value only starts it.
-    return map(backoff.full_jitter, longest)
-
-
-class ErrorDetail(NamedTuple):
-    """Klaviyo's text in an error, and the parameter that it names as the cause; empty for none."""
-
-    text: str = ""
-    parameter: str = ""
-
-
-NO_DETAIL = ErrorDetail()
-
-
-def error_detail(body: bytes) -> ErrorDetail:
-    """What the body of an error says. A proxy in front of Klaviyo may have sent HTML instead."""
-    try:
-        first = json.loads(body)["errors"][0]
-        text = " ".join(str(first.get("detail") or first.get("title") or "").split())
-        source = first.get("source") or {}
-        return ErrorDetail(text, str(source.get("parameter") or ""))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return NO_DETAIL
-
-
-def reason_of(error: BaseException) -> str:
-    """The cause of an error in one short line, without object addresses and query strings."""
-    cause: Any = error
-    while cause.args and isinstance(cause.args[0], BaseException):
-        cause = cause.args[0]
-    cause = getattr(cause, "reason", None) or cause
-    text = one_line(str(cause).rsplit(">: ", 1)[-1].split("?")[0])
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def one_line(text: str) -> str:
-    """A foreign text in one line, cut to ``LONGEST_QUOTE`` characters."""
-    return " ".join(text.split())[:LONGEST_QUOTE]
+def smaller_page_size(page_size: int) -> int:
+    """The size to request after ``page_size`` was too large: 200, and then half of it each time."""
+    return EVENT_PAGE_SIZE_FALLBACK if page_size > EVENT_PAGE_SIZE_FALLBACK else page_size // 2

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 from tap_klaviyo.errors import ApiError
 
 MAX_EMPTY_PAGES = 1000
 """Empty pages in a row after which a list counts as endless."""
+
+MAX_REPEATED_PAGES = 10
+"""Pages with the same content as an earlier one after which a list counts as endless."""
 
 
 class NextLinks:
@@ -13,15 +18,21 @@ class NextLinks:
 
     def __init__(self) -> None:
         self._followed: set[int] = set()
+        self._contents: set[int] = set()
         self._empty_pages = 0
+        self._repeated_pages = 0
 
-    def follow(self, link: str, path: str, *, empty: bool) -> str:
-        """Returns ``link``, the next page of ``path``; ``empty`` says that the last page was.
+    def follow(self, link: str, path: str, content: Sequence[Hashable]) -> str:
+        """Returns ``link``, the next page of ``path``, after a page with ``content``.
 
-        Raises :class:`ApiError` if the link was followed before or too many pages were empty.
+        Raises :class:`ApiError` if the link was followed before, if too many pages were empty, or
+        if too many had the content of an earlier page.
         """
-        self._empty_pages = self._empty_pages + 1 if empty else 0
-        if hash(link) in self._followed:
+        self._empty_pages = 0 if content else self._empty_pages + 1
+        fingerprint = hash(tuple(content))
+        self._repeated_pages += bool(content) and fingerprint in self._contents
+        self._contents.add(fingerprint)
+        if hash(link) in self._followed or self._repeated_pages >= MAX_REPEATED_PAGES:
             problem = "form a loop"
         elif self._empty_pages > MAX_EMPTY_PAGES:
             problem = f"do not end: {MAX_EMPTY_PAGES:,} empty pages in a row"

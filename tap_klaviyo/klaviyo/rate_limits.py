@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
+from tap_klaviyo.klaviyo.server_clock import http_date
 from tap_klaviyo.streams.model import TIERS
 
 SLOW_LIMIT = 15
 """Requests per minute up to which an endpoint keeps a worker waiting for seconds."""
 
-DEFAULT_RETRY_AFTER = 1.0
-"""Seconds to wait after a 429 without a usable ``Retry-After``."""
+LEAST_RETRY_AFTER = 1.0
+"""Seconds to wait after a 429 if ``Retry-After`` is missing, unusable, 0 or in the past."""
 
 LONGEST_RESET = 60
 """The longest time until the quota of a minute is whole again; a longer one is a mistake."""
@@ -112,16 +111,14 @@ class RateLimiter:
             return max(1, int(self._bucket.waiting(item))) / 1000  # type: ignore[arg-type]
 
 
-def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float:
-    """The seconds to wait by a ``Retry-After`` header, which holds seconds or a date."""
-    if value is None:
-        return DEFAULT_RETRY_AFTER
+def retry_after(value: str | None, now: float) -> float:
+    """The seconds to wait by a ``Retry-After`` header, which holds seconds or a date.
+
+    ``now`` is the time in Unix seconds by the clock of the server. At least ``LEAST_RETRY_AFTER``.
+    """
     try:
-        seconds = float(value)
-        return max(0.0, seconds) if math.isfinite(seconds) else DEFAULT_RETRY_AFTER
+        seconds = float(value or "")
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except (ValueError, TypeError, OverflowError):
-        return DEFAULT_RETRY_AFTER
+        date = http_date(value)
+        seconds = math.nan if date is None else date - now
+    return max(LEAST_RETRY_AFTER, seconds) if math.isfinite(seconds) else LEAST_RETRY_AFTER

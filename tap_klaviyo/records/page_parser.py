@@ -134,7 +134,7 @@ class PageParser:
         related = [read(items, context) for read in self._related]
         records = self._resource.records(ids, attributes, related)
         times = [_seconds(time) for time in attributes.get(self._time_field, ())]
-        return Page(records, ids, times, document.links.next)
+        return Page(records, ids, times, document.links.next or None)
 
 
 def _seconds(time: Any) -> int | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from tap_klaviyo.errors import StreamError
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.state import State
@@ -16,7 +16,7 @@ from tap_klaviyo.sync import summary
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.stream_sync import StreamSync
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOG_INTERVAL = 60
 """Seconds between two log lines that say how far the run, or a stream, has come."""

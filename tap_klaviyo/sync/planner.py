@@ -15,20 +15,20 @@ is read again, since its events may have been late, and what a sweep that has be
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.klaviyo.account import Metrics
 from tap_klaviyo.klaviyo.queries import equals
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.state import Resume, State
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 READ_AHEAD_WINDOWS = 4
 """Windows of ``SPLIT_AFTER_PAGES`` per worker that may be read after the low-water mark."""

@@ -19,7 +19,6 @@ policy.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -28,20 +27,26 @@ from typing import Any, TypeAlias
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream
-from tap_klaviyo.errors import ApiError, RetryableError, StreamError
+from tap_klaviyo.errors import ApiError, RetryableError, StreamError, forget_frames
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.failures import MAX_RESTARTS, Reaction, reaction_to
+from tap_klaviyo.klaviyo.failures import (
+    MAX_RESTARTS,
+    Reaction,
+    reaction_to,
+    smaller_page_size,
+)
 from tap_klaviyo.klaviyo.response import Body
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.reports.builder import check_options
 from tap_klaviyo.state import State
-from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 from tap_klaviyo.sync import summary
 from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult
 from tap_klaviyo.sync.backpressure import Backpressure
 from tap_klaviyo.sync.output import Output
+from tap_klaviyo.sync.page_sizes import PageSizes
 from tap_klaviyo.sync.parent_check import ParentCheck, all_gone_error
 from tap_klaviyo.sync.planner import Planner
 from tap_klaviyo.sync.progress_bars import Progress
@@ -51,7 +56,7 @@ from tap_klaviyo.sync.summary import RunSummary, summarize
 from tap_klaviyo.sync.window_reader import WindowReader
 from tap_klaviyo.sync.workers import WorkerPool
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Task: TypeAlias = WindowReader | AccountLookup | ParentCheck
 
@@ -81,7 +86,7 @@ class Run:
         self._backpressure = Backpressure()
         self._started = int(now())
         self._planner = Planner(config, state, self._started)
-        self._configured_page_size = config.page_size
+        self._page_sizes = PageSizes(config.page_size)
         self._reports = config.reports
         self._account = Account(client)
         self._lookups: deque[AccountLookup] = deque()
@@ -94,7 +99,7 @@ class Run:
         self._syncs = stream_syncs(selection, now())
         self._selected = [sync for sync in self._syncs if not sync.hidden_parent]
         self._scheduler = Scheduler(
-            self._syncs, config.concurrency, config.quota_share, config.page_size
+            self._syncs, config.concurrency, config.quota_share, self._page_sizes
         )
         version = self._started if config.activate_version else None
         self._progress = progress or Progress()
@@ -229,10 +234,11 @@ class Run:
         else:
             self._end_reader(reader, check.error)
 
-    def _take_answer(self, reader: WindowReader, result: Body | Page) -> None:
+    def _take_answer(self, reader: WindowReader, result: Body) -> None:
         """Parses an answer that is not parsed yet."""
         try:
-            page = result if isinstance(result, Page) else reader.parse(result)
+            with self._client.unfolding:
+                page = reader.parse(result)
         except ValueError:
             reader.parse_in_worker = True
             self._scheduler.resume(reader)
@@ -241,8 +247,8 @@ class Run:
             self._fail(reader, error)
             return
         reader.parse_in_worker = False
-        if reader.small_pages:
-            self._reduce_page_size()
+        if reader.shrunk_by is not None:
+            self._page_sizes.reduce(reader.partition.sync, reader.page_size, reader.shrunk_by)
         self._take_page(reader, page)
 
     def _take_page(self, reader: WindowReader, page: Page) -> None:
@@ -303,10 +309,11 @@ class Run:
         """Carries out what the failure policy says about a window that could not be read."""
         if not isinstance(error, StreamError):
             raise error
-        reaction = reaction_to(reader.refused(error, self._configured_page_size))
+        forget_frames(error)
+        reaction = reaction_to(reader.refused(error))
         if reaction is Reaction.SMALLER_PAGES:
-            reader.small_pages = True
-            self._restart(reader)
+            reader.shrunk_by = error
+            self._restart(reader, smaller_page_size(reader.page_size))
         elif reaction is Reaction.RESTART_WINDOW:
             self._restart_after(reader, error)
         elif reaction is Reaction.CHECK_PARENT and isinstance(error, ApiError):
@@ -321,6 +328,12 @@ class Run:
         reader.restarts += 1
         self._restart(reader)
 
+    def _restart(self, reader: WindowReader, page_size: int | None = None) -> None:
+        """Starts a window again, with pages of ``page_size`` records at most."""
+        sizes = (page_size or reader.page_size, self._page_sizes.of(reader.partition.sync))
+        reader.restart(min(sizes))
+        self._scheduler.resume(reader)
+
     def _end_reader(self, reader: WindowReader, error: StreamError) -> None:
         """Ends the stream of a window that cannot be read."""
         self._scheduler.release(reader)
@@ -334,19 +347,3 @@ class Run:
         self._output.failed(sync, error)
         for child in sync.children:
             self._end_stream(child, error)
-
-    def _restart(self, reader: WindowReader) -> None:
-        small = reader.small_pages
-        reader.restart(EVENT_PAGE_SIZE_FALLBACK if small else self._scheduler.page_size)
-        self._scheduler.resume(reader)
-
-    def _reduce_page_size(self) -> None:
-        """Requests small pages from now on, since large ones are refused."""
-        if self._scheduler.page_size > EVENT_PAGE_SIZE_FALLBACK:
-            self._scheduler.page_size = EVENT_PAGE_SIZE_FALLBACK
-            logger.warning(
-                "Klaviyo refuses pages of %d events; pages of %d are used. Set page_size to %d.",
-                self._configured_page_size,
-                EVENT_PAGE_SIZE_FALLBACK,
-                EVENT_PAGE_SIZE_FALLBACK,
-            )

@@ -20,6 +20,7 @@ from operator import itemgetter
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.rate_limits import SLOW_LIMIT
 from tap_klaviyo.streams.model import TIERS
+from tap_klaviyo.sync.page_sizes import PageSizes
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.window_reader import WindowReader
 from tap_klaviyo.sync.windows import Window
@@ -35,16 +36,20 @@ class Scheduler:
     """Opens the windows of ``syncs`` and hands them out. For one thread.
 
     ``workers`` is the number of workers, ``quota_share`` the share of Klaviyo's limits to use.
-    ``page_size`` may be reduced during the run.
+    ``page_sizes`` may be reduced during the run.
     """
 
     def __init__(
-        self, syncs: Sequence[StreamSync], workers: int, quota_share: float, page_size: int
+        self,
+        syncs: Sequence[StreamSync],
+        workers: int,
+        quota_share: float,
+        page_sizes: PageSizes,
     ) -> None:
         self._syncs = syncs
         self._workers = workers
         self._quota_share = quota_share
-        self.page_size = page_size
+        self._page_sizes = page_sizes
         self._to_continue: deque[WindowReader] = deque()
         self._open_by_path: Counter[str] = Counter()
         self._open_slow = 0
@@ -107,7 +112,7 @@ class Scheduler:
         sync.open += 1
         self._open_by_path[sync.query.path] += 1
         self._open_slow += _is_slow(sync.query)
-        return WindowReader.open(partition, window, self.page_size)
+        return WindowReader.open(partition, window, self._page_sizes.of(sync))
 
 
 def _is_slow(query: Query) -> bool:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from tap_klaviyo.errors import RetryableError, StreamError, TapError
 from tap_klaviyo.klaviyo.rate_limits import SLOW_LIMIT
-from tap_klaviyo.logs import log_metric
+from tap_klaviyo.logs import get_logger, log_metric
 from tap_klaviyo.state import State
 from tap_klaviyo.streams.model import TIERS
 from tap_klaviyo.sync.stream_sync import StreamSync
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Status = Literal["complete", "failed", "incomplete"]
 """``incomplete`` is a stream whose run was stopped, or ended by an error of another stream."""

@@ -19,10 +19,9 @@ If a window has to start again, because its cursor has expired, it does so at th
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import compress
+from itertools import compress, zip_longest
 from typing import Any
 
 from tap_klaviyo.errors import ApiError, StreamError
@@ -34,7 +33,6 @@ from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.reports.queries import ReportPeriod
 from tap_klaviyo.reports.rows import as_resources
-from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 from tap_klaviyo.sync.stream_sync import Partition
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window
 
@@ -59,9 +57,9 @@ class WindowReader:
     ``must_read_again`` that one was, and that the split before the window may have lost records.
 
     ``parse_in_worker`` says that the last answer could not be parsed, so the next one counts as a
-    failed try if it cannot be parsed either. ``small_pages`` says that pages are requested in a
-    small size, ``restarts`` counts how often the window has started again without getting further,
-    ``requests`` counts its requests.
+    failed try if it cannot be parsed either. ``page_size`` is the size that pages are requested in,
+    0 if the endpoint has none; ``shrunk_by`` is why larger ones are not. ``restarts`` counts how
+    often the window has started again without getting further, ``requests`` counts its requests.
     """
 
     partition: Partition
@@ -78,7 +76,7 @@ class WindowReader:
     must_read_again: bool = False
     next_links: NextLinks = field(default_factory=NextLinks)
     parse_in_worker: bool = False
-    small_pages: bool = False
+    shrunk_by: StreamError | None = None
     restarts: int = 0
     requests: int = 0
 
@@ -104,17 +102,22 @@ class WindowReader:
         link = self.url if self.pages else ""
         return self.period.url(link), self.period.json_body(link)
 
-    def perform(self, client: Client) -> Body | Page:
-        """Requests the next page, in a worker; parsed if the last answer could not be parsed."""
-        parse: Callable[[Body], Body | Page] = self.parse if self.parse_in_worker else _as_body
+    def perform(self, client: Client) -> Body:
+        """Requests the next page, in a worker."""
         url, json_body = self.next_request()
         return client.request(
             url,
             self.partition.sync.query,
-            parse,
+            self._checked,
             json_body=json_body,
             count=self._count_request,
         )
+
+    def _checked(self, body: Body) -> Body:
+        """An answer; raises ValueError if neither the last one nor this one can be parsed."""
+        if self.parse_in_worker:
+            self.parse(body)
+        return body
 
     def _count_request(self) -> None:
         self.requests += 1
@@ -152,20 +155,21 @@ class WindowReader:
     def follow(self, page: Page) -> None:
         """Continues with the next page. Raises :class:`ApiError` if the links do not end."""
         assert page.next_url is not None
-        empty = not page.records and not page.without_key
+        # All rows of a report have the same ID.
+        shown = map(repr, page.records) if self.period else zip_longest(page.ids, page.times)
+        content = (*shown, *page.without_key)
         path = self.partition.sync.query.path
-        self.url = self.next_links.follow(page.next_url, path, empty=empty)
+        self.url = self.next_links.follow(page.next_url, path, content)
 
-    def refused(self, error: StreamError, page_size: int) -> RefusedRequest:
-        """The request that has failed; ``page_size`` is the configured one."""
-        largest = self.partition.sync.selected.stream.page_size or 0
-        full_size = min(largest, page_size) > EVENT_PAGE_SIZE_FALLBACK
+    def refused(self, error: StreamError) -> RefusedRequest:
+        """The request of the window that has failed."""
         return RefusedRequest(
             status=error.status if isinstance(error, ApiError) else 0,
             first_page=not self.pages,
-            can_shrink=full_size and not self.small_pages,
             of_child=bool(self.partition.parent),
             restarts=self.restarts,
+            page_size=self.page_size,
+            is_page_size=error.is_page_size if isinstance(error, ApiError) else False,
         )
 
     def finish(self) -> None:
@@ -246,10 +250,6 @@ class WindowReader:
         return self.partition.windowed and time_filter is not None and time_filter.is_inexact
 
 
-def _as_body(body: Body) -> Body:
-    return body
-
-
 def _kept_back(page_size: int) -> int:
     return min(KEPT_BACK, max(1, int(page_size * KEPT_BACK_SHARE)))
 
@@ -259,5 +259,4 @@ def _first_url(partition: Partition, window: Window, page_size: int) -> str:
     stream = sync.selected.stream
     if partition.windowed and stream.time_filter:
         filters = (*filters, *between(stream.time_filter, *window))
-    size = min(stream.page_size, page_size) if stream.page_size else None
-    return sync.query.url(filters, size, partition.parent)
+    return sync.query.url(filters, page_size or None, partition.parent)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
@@ -44,7 +45,9 @@ class ClosableQueue(Generic[Item]):
         """Adds an item."""
         with self._changed:
             self._items.append(item)
-            self._changed.notify()
+            # A signal handler that closes the queue in between has woken all threads already.
+            with suppress(IndexError):
+                self._changed.notify()
 
     def get(self) -> Item:
         """Takes the oldest item, or waits for one. Raises :class:`QueueClosed`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from simulated_klaviyo import URL, Arrival, SimulatedKlaviyo, ids, time_limit
@@ -119,3 +121,77 @@ def test_a_refused_first_page(klaviyo: SimulatedKlaviyo) -> None:
     klaviyo.api.faults.add("status", path="/api/lists", status=400, times=None)
     assert isinstance(klaviyo.sync({}).fault, TapError)
     assert klaviyo.injected_faults == 1
+
+
+def document_of(answer: Response) -> Any:
+    """The document in an answer of the sandbox."""
+    gzipped = answer.headers.get("Content-Encoding") == "gzip"
+    return json.loads(gzip.decompress(answer.body) if gzipped else answer.body)
+
+
+def same_page(path: str, period: int) -> Callable[[Request, Response], Response]:
+    """Repeats the first ``period`` pages of a list for ever, each time with a fresh cursor."""
+    pages: list[dict[str, Any]] = []
+    numbers = itertools.count()
+
+    def spoil(request: Request, answer: Response) -> Response:
+        if request.path.rstrip("/") != path:
+            return answer
+        number = next(numbers)
+        if len(pages) < period:
+            pages.append(document_of(answer))
+        link = f"{URL}{request.path}?{request.query}#{number}"
+        if len(pages) < period:
+            link = str(pages[-1]["links"]["next"])
+        body = json.dumps({**pages[number % period], "links": {"next": link}}).encode()
+        return replace(answer, body=body, headers={})
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("path", "period"), [("/api/metrics", 1), ("/api/events", 1), ("/api/events", 3)]
+)
+def test_the_same_pages_for_ever(klaviyo: SimulatedKlaviyo, path: str, period: int) -> None:
+    """Pages that repeat with fresh cursors are detected by their content, and end their stream."""
+    klaviyo.on_answer = same_page(path, period)
+    output = klaviyo.sync({}, concurrency=1, page_size=5)
+    assert f"pages of {path} form a loop" in str(output.fault)
+    assert klaviyo.requests < 40
+    assert ids(output.messages)["lists"] == complete(klaviyo, "lists")["lists"]
+
+
+@pytest.mark.parametrize("path", ["/api/metrics", "/api/events", "/api/lists"])
+def test_an_empty_link_is_the_end_of_a_list(klaviyo: SimulatedKlaviyo, path: str) -> None:
+    """An empty link to the next page means that there is none."""
+
+    def spoil(request: Request, answer: Response) -> Response:
+        document = document_of(answer)
+        if request.path.rstrip("/") != path or (document.get("links") or {}).get("next"):
+            return answer
+        body = json.dumps({**document, "links": {"next": ""}}).encode()
+        return replace(answer, body=body, headers={})
+
+    klaviyo.on_answer = spoil
+    output = klaviyo.sync({}, concurrency=1)
+    assert output.fault is None
+    assert ids(output.messages) == complete(klaviyo, "open", "lists")
+
+
+def test_a_refusal_that_names_another_cause(klaviyo: SimulatedKlaviyo) -> None:
+    """A 400 that names something else than the page size is shown and not tried again."""
+    detail = "Datetime bounds 2026-01-01 to 2026-01-01 is empty or invalid"
+    error = {"errors": [{"detail": detail, "source": {"pointer": "datetime"}}]}
+    refused: list[str] = []
+
+    def spoil(request: Request, answer: Response) -> Response:
+        if request.path.rstrip("/") != "/api/events":
+            return answer
+        refused.append(request.query)
+        return replace(answer, status=400, body=json.dumps(error).encode(), headers={})
+
+    klaviyo.on_answer = spoil
+    output = klaviyo.sync({}, page_size=1000, concurrency=1)
+    assert f"Klaviyo says: {detail}" in str(output.fault)
+    assert len(refused) == 1
+    assert ids(output.messages) == complete(klaviyo, "lists")

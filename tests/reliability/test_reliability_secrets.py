@@ -97,7 +97,7 @@ def test_a_redirect_is_not_followed(
     """A redirect to another host is an error."""
     here, there = serve(), serve().answer(page(None))
     here.answer(b"", status, Location=f"{there.url}/api/lists")
-    shown = tap(here.url)
+    shown = tap(here.url, max_retry_wait=0)
     assert shown.code == 1
     assert not there.requests
     shown.assert_no_secret()

@@ -1,0 +1,149 @@
+"""One exchange with Klaviyo: a request, and its answer within a time limit.
+
+Any number of threads share an :class:`Exchanges`; each has a session of its own, and all share the
+pool of connections.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import requests
+
+from tap_klaviyo.klaviyo.auth import ApiKeyAuth
+from tap_klaviyo.klaviyo.connections import TOO_SLOW, ConnectionAdapter, Connections
+from tap_klaviyo.klaviyo.memory_budget import MemoryBudget, NoRoom, Reservation
+from tap_klaviyo.klaviyo.response import MAX_BODY, Body, too_large
+
+MEDIA_TYPE = "application/vnd.api+json"
+
+READ_SIZE = 2**18
+"""The most bytes to read from a connection at once."""
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds to wait for a connection. A thread that waits for one cannot be stopped before."""
+
+
+OK = 200
+
+MAX_ERROR_BODY = 2**20
+"""The most bytes that are read of an answer other than 200."""
+
+
+class Answer(NamedTuple):
+    """What a server answered. ``seconds`` is how long the exchange took."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Body
+    seconds: float
+
+
+class Exchanges:
+    """Sends requests with the API key and the revision, and reads the answers.
+
+    ``clock`` returns seconds.
+    """
+
+    def __init__(
+        self,
+        auth: ApiKeyAuth,
+        *,
+        revision: str,
+        user_agent: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._auth = auth
+        self._headers = {
+            "Accept": MEDIA_TYPE,
+            "Accept-Encoding": "gzip",
+            "User-Agent": user_agent,
+            "revision": revision,
+            # A retired revision then is an error and not another shape of the data.
+            "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",
+        }
+        self._clock = clock
+        self._thread = threading.local()
+        self._connections = Connections()
+        self._adapter = ConnectionAdapter(self._connections)
+        self._ended = False
+        self._budget = MemoryBudget(lambda: self._ended)
+
+    def send(self, url: str, json_body: bytes | None, timeout: float) -> Answer:
+        """Sends one request, by POST if there is a ``json_body``.
+
+        The exchange may take ``timeout`` seconds in all, from the request to the last byte.
+
+        Raises :class:`requests.RequestException`, a urllib3 ``HTTPError`` or OSError if there is no
+        whole answer in time, and :class:`ApiError` if it is too large.
+        """
+        try:
+            return self._send(url, json_body, timeout, Reservation(self._budget))
+        except NoRoom:
+            # Large answers have to wait for each other, before they are sent.
+            self._budget.wait_for(MAX_BODY)
+            return self._send(url, json_body, timeout, Reservation(self._budget, MAX_BODY))
+
+    def shut_down(self) -> None:
+        """Ends all exchanges, now and later. Signal-safe."""
+        self._ended = True
+        self._connections.shut_down()
+
+    def close(self) -> None:
+        """Closes all connections. Not for signal handlers."""
+        self._adapter.close()
+
+    def _send(
+        self, url: str, json_body: bytes | None, timeout: float, reservation: Reservation
+    ) -> Answer:
+        started = self._clock()
+        try:
+            with (
+                self._connections.exchange(timeout),
+                self._session().request(
+                    "GET" if json_body is None else "POST",
+                    url,
+                    data=json_body,
+                    headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
+                    timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                    stream=True,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                raw = self._read(response, started + timeout, reservation)
+        except BaseException:
+            reservation.release()
+            raise
+        body = Body(raw, response.headers.get("Content-Encoding", "").lower() == "gzip")
+        reservation.keep_for(body)
+        return Answer(response.status_code, response.headers, body, self._clock() - started)
+
+    def _read(
+        self, response: requests.Response, deadline: float, reservation: Reservation
+    ) -> bytes:
+        """The body as it arrived. Of an error no more is read than a message needs."""
+        longest = MAX_BODY if response.status_code == OK else MAX_ERROR_BODY
+        taken = bytearray()
+        while piece := response.raw.read1(READ_SIZE, decode_content=False):
+            if len(taken) + len(piece) > longest:
+                if response.status_code == OK:
+                    raise too_large(f"larger than {MAX_BODY // 2**20} MiB")
+                break
+            reservation.grow(len(taken) + len(piece))
+            taken += piece
+            if self._clock() > deadline:
+                raise requests.exceptions.ReadTimeout(TOO_SLOW)
+        return bytes(taken)
+
+    def _session(self) -> requests.Session:
+        """The session of the calling thread."""
+        session: requests.Session | None = getattr(self._thread, "session", None)
+        if session is None:
+            session = self._thread.session = requests.Session()
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, self._adapter)
+            session.auth = self._auth
+            session.headers.update(self._headers)
+        return session

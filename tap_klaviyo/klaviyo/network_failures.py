@@ -1,0 +1,117 @@
+"""Why a request got no answer: from an exception to a row of the failure policy."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import requests
+import urllib3
+
+from tap_klaviyo.klaviyo.network_settings import ca_problem, proxy_problem, proxy_variable
+
+LONGEST_QUOTE = 200
+"""Characters of a foreign text that a message may hold."""
+
+INVALID_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationParseError,
+    UnicodeError,
+)
+"""Errors of an address that no request can be sent to."""
+
+NO_TLS = frozenset(("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"))
+"""OpenSSL's reasons for an answer that is not TLS."""
+
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+
+_TUNNEL_FAILURES = {
+    401: ("proxy authentication", ""),
+    407: ("proxy authentication", ""),
+    405: ("proxy unusable", "it does not accept CONNECT (405), so it is not a proxy for https"),
+    501: ("proxy unusable", "it does not accept CONNECT (501), so it is not a proxy for https"),
+}
+"""Answers of a proxy to CONNECT that will not change. Every other answer may."""
+
+_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>(: )?")
+
+
+class NoAnswer(NamedTuple):
+    """The name of a row of the policy, the reason, and the environment variable to correct."""
+
+    name: str
+    reason: str
+    variable: str = ""
+
+
+def failure_of_exception(error: Exception, url: str) -> NoAnswer:
+    """What it means that a request to ``url`` got no answer.
+
+    Only what cannot heal is told apart. Everything else that happens on the wire is "no answer": a
+    TLS handshake that ends early, a TLS alert, plain HTTP in place of TLS, a reset, DNS.
+    """
+    causes = list(_causes(error))
+    if problem := proxy_problem(url):
+        return NoAnswer("proxy unusable", problem.reason, problem.variable)
+    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+        return _failure_of_proxy(error, causes, proxy_variable(url))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return NoAnswer("certificate invalid", reason_of(error))
+    if any(isinstance(cause, OSError) for cause in causes) and (problem := ca_problem()):
+        return NoAnswer("certificate file missing", problem.reason, problem.variable)
+    if type(error) is OSError and error.errno is None:
+        # This is how requests says that its own file of certificate authorities does not exist.
+        return NoAnswer("certificate file missing", one_line(str(error)), "REQUESTS_CA_BUNDLE")
+    if any(isinstance(cause, INVALID_ADDRESS) for cause in causes):
+        return NoAnswer("address invalid", reason_of(error))
+    return NoAnswer("no answer", reason_of(error))
+
+
+def _failure_of_proxy(error: Exception, causes: list[BaseException], variable: str) -> NoAnswer:
+    """What it means that a connection through a proxy was not made."""
+    tunnel = _TUNNEL.search(str(error))
+    if tunnel and int(tunnel[1]) in _TUNNEL_FAILURES:
+        return NoAnswer(*_TUNNEL_FAILURES[int(tunnel[1])], variable)
+    if any(type(cause).__name__ == "SOCKS5AuthError" for cause in causes):
+        return NoAnswer("proxy authentication", "", variable)
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return NoAnswer("proxy unusable", f"its certificate: {reason_of(error)}", variable)
+    if any(isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS for cause in causes):
+        return NoAnswer("proxy unusable", "it does not use TLS: begin its URL with http", variable)
+    return NoAnswer("no answer", f"{reason_of(error)}, through the proxy in {variable}", variable)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and all errors that it wraps, as requests and urllib3 do it."""
+    remaining: list[object] = [error]
+    seen: set[int] = set()
+    while remaining:
+        cause = remaining.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            remaining += [
+                *cause.args,
+                getattr(cause, "reason", None),
+                getattr(cause, "original_error", None),
+                cause.__cause__,
+            ]
+
+
+def reason_of(error: BaseException) -> str:
+    """The cause of an error in one short line, without object addresses and query strings."""
+    cause: Any = error
+    while cause.args and isinstance(cause.args[0], BaseException):
+        cause = cause.args[0]
+    cause = getattr(cause, "reason", None) or cause
+    text = one_line(_ADDRESS.sub("", str(cause)).split("?")[0])
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def one_line(text: str) -> str:
+    """A foreign text in one line, cut to ``LONGEST_QUOTE`` characters."""
+    return " ".join(text.split())[:LONGEST_QUOTE]
