@@ -1,10 +1,13 @@
-"""Log lines in the form that Singer's tools read."""
+"""Parts of log lines: metrics in the form that Singer's tools read, and lists of names."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+LONGEST_LIST = 20
+"""How many names a log line shows before it only counts the others."""
 
 
 def log_metric(
@@ -18,3 +21,11 @@ def log_metric(
     """
     point = {"type": kind, "metric": metric, "value": value, "tags": dict(tags)}
     logger.info("METRIC: %s", json.dumps(point))
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names in one line: ``open, click and 16 more``."""
+    names = list(names)
+    more = len(names) - LONGEST_LIST
+    shown = ", ".join(names[:LONGEST_LIST])
+    return f"{shown} and {more} more" if more > 0 else shown
