@@ -213,7 +213,7 @@ def test_order() -> None:
 def test_replication_method(
     caplog: pytest.LogCaptureFixture, name: str, chosen: str | None, expected: str
 ) -> None:
-    """A stream that supports both methods is read as chosen; a forced method wins with a warning."""
+    """A method is chosen where a stream has two; the only one wins with a warning."""
     selected = with_metadata(entry(name), "", selected=True, **{"replication-method": chosen})
     found = selection(selected)[0]
     assert found.replication_method == expected

@@ -185,7 +185,8 @@ def test_bookmarks_during_a_backfill(
             partition.tracker.finish(full_window, 0)
         assert planner.advance(sync)
     assert not planner.advance(sync) or sync.finished
-    assert state.document(None)["bookmarks"]["clicked_sms"] == {"swept_at": NOW, **bookmark}
+    expected = {"swept_at": NOW, "start_date": START, **bookmark}
+    assert state.document(None)["bookmarks"]["clicked_sms"] == expected
 
 
 def test_backfill_of_the_only_metric(configure: Callable[..., Config], plan: Plan) -> None:

@@ -163,6 +163,7 @@ class Run:
 
     def _plan(self) -> None:
         """Plans the streams that need no lookup, and queues the lookups of the others."""
+        self._planner.prepare(self._selected)
         events, reports = list[StreamSync](), list[StreamSync]()
         for sync in self._syncs:
             stream = sync.selected.stream
