@@ -35,7 +35,7 @@ SDK_KEYS = frozenset(
 end, so they are no bookmark. Source: singer_sdk/helpers/_state.py."""
 
 _FIRST_SECOND = -62_135_596_800
-"""The first second of the year 1. Times before 1970 are read as 1970-01-01: versions before 1.2
+"""The first second of the year 1. Times before 1970 are read as 1970-01-01: older versions
 stored them if ``start_date`` was earlier."""
 
 _LAST_SECOND = 253_402_300_799

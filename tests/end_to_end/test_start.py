@@ -303,5 +303,5 @@ def test_states_are_json(tap: Tap) -> None:
     assert output.fault is None
     assert output.ids["open"] == tap.sync(None, catalog_of("open"), NOW).ids["open"]
     catalog = catalog_of("open", "click")
-    joining = state(open={"timestamp": NOW - 60, "joining": None, "metrics": None})
-    assert tap.sync(joining, catalog, NOW).fault is None
+    null_values = state(open={"timestamp": NOW - 60, "joining": None, "metrics": None})
+    assert tap.sync(null_values, catalog, NOW).fault is None
