@@ -6,6 +6,9 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 
+LONGEST_NAME = 100
+"""Characters of a name that a log line shows."""
+
 LONGEST_LIST = 20
 """How many names a log line shows before it only counts the others."""
 
@@ -29,3 +32,8 @@ def listed(names: Iterable[str]) -> str:
     more = len(names) - LONGEST_LIST
     shown = ", ".join(names[:LONGEST_LIST])
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def quoted(name: str) -> str:
+    """A name that somebody else chose, in quotes, cut and without control characters."""
+    return repr(name[:LONGEST_NAME])

@@ -16,6 +16,9 @@ BACKFILLS = "joining"
 DEFINITION = "definition"
 LEGACY_BOOKMARK = "since"
 
+TIMES = (BOOKMARK, LEGACY_BOOKMARK, START_DATE, SWEPT_AT)
+"""The keys whose values are times."""
+
 OWN_KEYS = frozenset({BOOKMARK, START_DATE, SWEPT_AT, METRICS, BACKFILLS, DEFINITION})
 
 SDK_KEY = "replication_key"
@@ -60,7 +63,7 @@ def validate(name: str, bookmark: Any) -> None:
         return
     if not isinstance(bookmark, dict):
         raise StateError(f"state: bookmarks.{name} must be an object.")
-    for key in (BOOKMARK, LEGACY_BOOKMARK, START_DATE, SWEPT_AT):
+    for key in TIMES:
         seconds_in(bookmark.get(key), f"{name}.{key}")
     for key, contents in ((METRICS, "metric IDs"), (DEFINITION, "texts")):
         texts = bookmark.get(key)
@@ -73,6 +76,20 @@ def validate(name: str, bookmark: Any) -> None:
         raise StateError(f"state: bookmarks.{name}.{BACKFILLS} must be an object.")
     for metric, seconds in (backfills or {}).items():
         seconds_in(seconds, f"{name}.{BACKFILLS}.{metric}")
+
+
+def without_negatives(bookmark: Mapping[str, Any]) -> dict[str, Any]:
+    """The bookmark with 0 for times before 1970, so that they are not written again."""
+    backfills = bookmark.get(BACKFILLS)
+    changed = {key: 0 for key in TIMES if _is_negative(bookmark.get(key))}
+    if not backfills:
+        return {**bookmark, **changed}
+    kept = {metric: 0 if _is_negative(mark) else mark for metric, mark in backfills.items()}
+    return {**bookmark, **changed, BACKFILLS: kept}
+
+
+def _is_negative(value: Any) -> bool:
+    return isinstance(value, int | float) and value < 0
 
 
 def without_foreign(

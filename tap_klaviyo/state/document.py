@@ -51,6 +51,7 @@ from tap_klaviyo.state.bookmarks import (
     seconds_in,
     validate,
     without_foreign,
+    without_negatives,
 )
 
 
@@ -72,7 +73,9 @@ class State:
         for name, bookmark in bookmarks.items():
             validate(name, bookmark)
         # Bookmarks are replaced, never changed in place: a shallow copy is enough.
-        self._bookmarks: dict[str, Any] = dict(bookmarks)
+        self._bookmarks: dict[str, Any] = {
+            name: bookmark and without_negatives(bookmark) for name, bookmark in bookmarks.items()
+        }
 
     @property
     def names(self) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from difflib import get_close_matches
 
-from tap_klaviyo.logs import listed
+from tap_klaviyo.logs import listed, quoted
 from tap_klaviyo.state import State
 from tap_klaviyo.streams.model import Stream
 
@@ -23,7 +23,7 @@ OTHER_REPLICATION_KEYS: Mapping[str, tuple[str, ...]] = {"timestamp": ("datetime
 """Other names of a replication key: taps of Meltano's SDK read events by ``datetime``."""
 
 _METRIC_ID = re.compile(r"(?=.*[A-Z0-9])[A-Za-z0-9]{6}")
-"""What IDs of metrics look like, unlike names of streams. The state of singer-io's tap has bookmarks under them."""
+"""What IDs of metrics look like, unlike names of streams. States of singer-io's tap hold them."""
 
 _SIMILARITY = 0.75
 """How similar two names are for one to be suggested for the other, from 0 to 1."""
@@ -41,7 +41,7 @@ def warn_unknown_bookmarks(state: State, known: Iterable[str]) -> None:
     for name in state.names:
         similar = get_close_matches(name, names, n=1, cutoff=_SIMILARITY)
         if name not in names and (similar or not _METRIC_ID.fullmatch(name)):
-            unknown.append(f"{name!r}" + "".join(f" (did you mean '{one}'?)" for one in similar))
+            unknown.append(quoted(name) + "".join(f" (did you mean '{one}'?)" for one in similar))
     if unknown:
         logger.warning(
             "state: bookmarks of unknown streams are kept and not used: %s.", listed(unknown)

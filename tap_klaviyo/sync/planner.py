@@ -189,7 +189,8 @@ class Planner:
         return self._start(sync, "", lookback, timedelta(seconds=self._sweep_window(stream)))
 
     def _sweeps(self, stream: Stream) -> bool:
-        return bool(self._config.sweep_interval and self._sweep_window(stream))
+        has_window = stream.report is not None or self._config.sweep_window
+        return bool(self._config.sweep_interval and has_window)
 
     def _sweep_window(self, stream: Stream) -> int:
         """How far back a sweep of a stream reads, in seconds; of its reports, the shortest."""

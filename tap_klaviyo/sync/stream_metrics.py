@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.klaviyo.account import Metrics
-from tap_klaviyo.logs import listed
+from tap_klaviyo.logs import listed, quoted
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.model import Stream
@@ -100,7 +100,7 @@ def _warn_changed(name: str, changes: dict[str, list[str]], metrics: Metrics) ->
 
 def _described(metric_id: str, metrics: Metrics) -> str:
     name = metrics.name(metric_id)
-    return metric_id if name is None else f"{metric_id} ({name!r})"
+    return metric_id if name is None else f"{metric_id} ({quoted(name)})"
 
 
 def _warn_empty(selected: SelectedStream, missing: Sequence[str]) -> None:
