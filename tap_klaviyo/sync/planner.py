@@ -102,24 +102,25 @@ class Planner:
         Returns whether the state has changed.
         """
         stream = sync.selected.stream.name
-        first = self._state.bookmark(stream) is None
-        covered: list[Partition] = []
-        backfilled: list[Partition] = []
-        for partition in sync.partitions:
-            is_covered = first or not partition.part or self._state.covers(stream, partition.part)
-            (covered if is_covered else backfilled).append(partition)
-        changed = sync.finished
         limits = {"latest": self._now, "start_date": self._first_second}
+        changed = sync.finished
+        for partition in sync.partitions:
+            if not self._is_covered(partition):
+                mark, part = partition.tracker.low_water_mark, partition.part
+                changed |= self._state.advance_backfill(stream, part, mark, **limits)
+        covered = [partition for partition in sync.partitions if self._is_covered(partition)]
         if covered and sync.partitions_known:
             mark = min(partition.tracker.low_water_mark for partition in covered)
             changed |= self._state.advance(stream, mark, **limits)
-        for partition in backfilled:
-            mark, part = partition.tracker.low_water_mark, partition.part
-            changed |= self._state.advance_backfill(stream, part, mark, **limits)
         if sync.finished:
             swept_at = self.end if sync.sweeping else None
             self._state.set_metrics(stream, metrics=sync.parts, swept_at=swept_at)
         return changed
+
+    def _is_covered(self, partition: Partition) -> bool:
+        """Whether the bookmark of the stream holds for a partition; the first one holds for all."""
+        stream, part = partition.sync.selected.stream.name, partition.part
+        return not part or self._state.bookmark(stream) is None or self._state.covers(stream, part)
 
     def _add_partition(
         self, sync: StreamSync, stream_filter: str, metric_id: str = "", parent: str = ""

@@ -31,9 +31,7 @@ def metrics_of(selected: SelectedStream, metrics: Metrics, state: State) -> list
     stream = selected.stream
     found = metrics.ids(stream.metrics, stream.integration)
     held = _held(selected, metrics, state)
-    left: list[str] = []
-    if stream.name not in BY_NAME and _is_changed(stream, state, found):
-        left = [metric_id for metric_id in held if metric_id not in found]
+    left = _left(stream, state, held, found, metrics)
     new = [i for i in found if _is_new(stream, i, state)]
     missing = [i for i in held if i not in left and metrics.name(i) is None]
     renamed = [i for i in held if i not in (*left, *missing, *found)]
@@ -70,14 +68,21 @@ def _definition(stream: Stream) -> list[str]:
     return [*stream.metrics, *filter(None, [stream.integration])]
 
 
-def _is_changed(stream: Stream, state: State, found: Sequence[str]) -> bool:
-    """Whether the user has changed the definition of a stream.
+def _left(
+    stream: Stream, state: State, held: Sequence[str], found: Sequence[str], metrics: Metrics
+) -> list[str]:
+    """The metrics that left a stream because the user has changed its definition.
 
-    A state of an older version does not hold it. Then it is taken as changed if the account has a
-    metric for it, so that what is read is what is configured.
+    A state of an older version does not hold the definition. Then those leave that the account has
+    under another name, if it has a metric for the definition: what is read is what is configured.
     """
+    others = [metric_id for metric_id in held if metric_id not in found]
     before = state.definition(stream.name)
-    return bool(found) if before is None else before != _definition(stream)
+    if stream.name in BY_NAME or before == _definition(stream):
+        return []
+    if before is None:
+        return [i for i in others if found and metrics.name(i) is not None]
+    return others
 
 
 def _is_new(stream: Stream, metric_id: str, state: State) -> bool:

@@ -198,6 +198,7 @@ def test_a_stream_whose_definition_changes(
     (line,) = warnings(caplog)
     assert f"{placed} ('Placed Order') does not belong to metric_streams.orders" in line
     assert f"{products} ('Ordered Product') is new and is read from start_date" in line
+    assert stored(second, "orders")["timestamp"] == NOW + 100
     third = sync(tap, PRODUCTS, second.state, NOW + 200)
     assert not third.ids["orders"]
     assert not warnings(caplog)
