@@ -12,9 +12,15 @@ from __future__ import annotations
 import json
 import logging
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tap_klaviyo.redaction import clean, escaped, masked
+
+LONGEST_NAME = 100
+"""Characters of a name that a log line shows."""
+
+LONGEST_LIST = 20
+"""How many names a log line shows before it only counts the others."""
 
 LIBRARIES = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry", "backoff")
 """Loggers of libraries whose messages quote servers."""
@@ -69,6 +75,19 @@ def log_metric(
     """
     point = {"type": kind, "metric": metric, "value": value, "tags": dict(tags)}
     logger.info("METRIC: %s", json.dumps(point))
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names in one line: ``open, click and 16 more``."""
+    names = list(names)
+    more = len(names) - LONGEST_LIST
+    shown = ", ".join(names[:LONGEST_LIST])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def quoted(name: str) -> str:
+    """A name that somebody else chose, in quotes, cut and without control characters."""
+    return repr(name[:LONGEST_NAME])
 
 
 for _name in LIBRARIES:

@@ -75,6 +75,7 @@ def test_text_marks_default_streams(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_text_shows_replication_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each stream is shown as incremental, full table or either."""
     lines = {line[2:].split()[0]: line for line in _lines(monkeypatch, 100) if line[2:].split()}
-    assert "incremental" in lines["profiles"]
+    assert "incremental" in lines["open"]
     assert "full table" in lines["lists"]
     assert "either way" in lines["list_members"]
+    assert "either way" in lines["profiles"]

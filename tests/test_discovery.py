@@ -80,7 +80,8 @@ def test_entries(stream: Any) -> None:
     assert top["inclusion"] == "available"
     assert top["selected-by-default"] is stream.selected_by_default
     assert top["table-key-properties"] == found["key_properties"] == list(stream.keys)
-    forced = found["replication_method"] if stream.incremental_by_default else None
+    can_choose = stream.name in ("profiles", "list_members", "segment_members")
+    forced = None if can_choose else found["replication_method"]
     assert top.get("forced-replication-method") == forced
     keys = [stream.replication_key] if stream.replication_key else []
     assert top.get("valid-replication-keys", []) == keys
@@ -196,22 +197,56 @@ def test_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "changes", "expected"),
+    ("name", "chosen", "expected"),
     [
-        ("open", {"replication_method": "FULL_TABLE"}, "FULL_TABLE"),
-        ("open", {"replication_method": None}, "INCREMENTAL"),
-        ("lists", {"replication_method": "FULL_TABLE"}, "FULL_TABLE"),
+        ("profiles", None, "INCREMENTAL"),
+        ("profiles", "FULL_TABLE", "FULL_TABLE"),
+        ("list_members", None, "FULL_TABLE"),
+        ("list_members", "INCREMENTAL", "INCREMENTAL"),
+        ("lists", "FULL_TABLE", "FULL_TABLE"),
+        ("lists", "INCREMENTAL", "FULL_TABLE"),
+        ("open", "FULL_TABLE", "INCREMENTAL"),
+        ("reviews", "INCREMENTAL", "FULL_TABLE"),
+        ("flow_values_report", "FULL_TABLE", "INCREMENTAL"),
     ],
 )
-def test_replication_method(name: str, changes: dict[str, Any], expected: str) -> None:
-    """An incremental stream can be replicated as FULL_TABLE."""
-    assert selection(entry(name, **changes))[0].replication_method == expected
+def test_replication_method(
+    caplog: pytest.LogCaptureFixture, name: str, chosen: str | None, expected: str
+) -> None:
+    """A method is chosen where a stream has two; the only one wins with a warning."""
+    selected = with_metadata(entry(name), "", selected=True, **{"replication-method": chosen})
+    found = selection(selected)[0]
+    assert found.replication_method == expected
+    assert ("is ignored" in caplog.text) is (chosen not in (None, expected))
+    assert found.windowed is (expected == "INCREMENTAL" and name != "flow_values_report") or (
+        name == "reviews"
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "others"), [("INCREMENTAL", "FULL_TABLE"), ("FULL_TABLE", "INCREMENTAL")]
+)
+def test_one_method_for_all_streams(
+    caplog: pytest.LogCaptureFixture, method: str, others: str
+) -> None:
+    """Meltano's metadata for '*' is one warning for all streams that have only the other method."""
+    every = [
+        with_metadata(entry(e["stream"]), "", selected=True, **{"replication-method": method})
+        for e in ENTRIES
+    ]
+    chosen = {found.name: found.replication_method for found in selection(*every)}
+    assert len(chosen) == len(STREAMS)
+    assert chosen["profiles"] == chosen["segment_members"] == method
+    (record,) = caplog.records
+    assert f"only one: {others} for " in record.message
+    assert len(record.message) < 1000
 
 
 def test_replication_method_in_metadata() -> None:
     """The replication method in the metadata overrides that of the entry."""
-    chosen = selection(with_metadata(entry("open"), "", **{"replication-method": "FULL_TABLE"}))
-    assert not chosen[0].incremental
+    members = entry("list_members", replication_method="FULL_TABLE")
+    chosen = with_metadata(members, "", selected=True, **{"replication-method": "INCREMENTAL"})
+    assert selection(chosen)[0].incremental
 
 
 def test_keys() -> None:
@@ -249,7 +284,10 @@ INVALID_CATALOGS: dict[str, tuple[Any, str]] = {
         "'orders'",
     ),
     "no method": ({"streams": [entry("open", replication_method="LOG_BASED")]}, "LOG_BASED"),
-    "wrong method": ({"streams": [entry("lists", replication_method="INCREMENTAL")]}, "'lists'"),
+    "method no text": (
+        {"streams": [entry("lists", replication_method=["INCREMENTAL"])]},
+        "'lists'",
+    ),
     "wrong key": ({"streams": [entry("lists", key_properties=["name"])]}, "'lists'"),
     "key no array": ({"streams": [entry("lists", key_properties="id")]}, "'lists'"),
     "key no text": ({"streams": [entry("lists", key_properties=[["id"]])]}, "'lists'"),
@@ -322,11 +360,28 @@ def test_foreign_catalog(identifier: str, name: str, expected: str) -> None:
 
 
 def test_has_metric_ids() -> None:
-    """A catalog has metric ids if a stream id is neither a stream nor an alias."""
+    """A catalog has metric ids if a selected stream id is neither a stream nor an alias."""
     assert not has_metric_ids(build_catalog())
     assert not has_metric_ids({"streams": [foreign("Mt1", "open")]})
     assert has_metric_ids({"streams": [foreign("Mt1", "opened")]})
     assert not has_metric_ids({"streams": None})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"selected": False, "metadata": []},
+        {"metadata": []},
+        {"metadata": [{"breadcrumb": [], "metadata": {"selected-by-default": False}}]},
+        {"metadata": [{"breadcrumb": [], "metadata": {"inclusion": "unsupported"}}]},
+    ],
+)
+def test_deselected_metric_ids_cost_nothing(changes: dict[str, Any]) -> None:
+    """A stream that is not selected is not looked up, and not read if it is known by a metric."""
+    entry_of_metric = {**foreign("Mt1", "opened", selected=False), **changes}
+    assert not has_metric_ids({"streams": [entry_of_metric]})
+    assert not selection(entry_of_metric, Mt1="open")
 
 
 def test_catalog_is_not_changed() -> None:

@@ -139,7 +139,7 @@ def test_parents_endpoints_and_filters() -> None:
     assert some_metadata("list_members", "parent", "endpoint", "replication_methods") == {
         "parent": {"stream": "lists", "property": "list_id"},
         "endpoint": "/api/lists/{list_id}/profiles",
-        "replication_methods": ["INCREMENTAL", "FULL_TABLE"],
+        "replication_methods": ["FULL_TABLE", "INCREMENTAL"],
     }
     assert some_metadata("flows", "filters", "rows", "parent") == {
         "filters": ["equals(archived,false)", "equals(archived,true)"],

@@ -186,7 +186,8 @@ def test_bookmarks_during_a_backfill(
         assert planner.advance(sync)
     assert not planner.advance(sync) or sync.finished
     stored = state.document(None)["bookmarks"]["clicked_sms"]
-    assert {k: v for k, v in stored.items() if k != "resume"} == {"swept_at": NOW, **bookmark}
+    expected = {"swept_at": NOW, "start_date": START, **bookmark}
+    assert {k: v for k, v in stored.items() if k != "resume"} == expected
 
 
 def test_backfill_of_the_only_metric(configure: Callable[..., Config], plan: Plan) -> None:
@@ -212,13 +213,15 @@ def test_foreign_state(plan: Plan) -> None:
     assert first == (START + 90 * DAY - HOUR, NOW)
 
 
-def test_full_table_override(plan: Plan) -> None:
-    """An event stream with FULL_TABLE is read from start_date and ignores its bookmark."""
-    state = State({"bookmarks": {"open": {"timestamp": NOW - DAY}}})
+def test_full_table_of_profiles(plan: Plan) -> None:
+    """Profiles with FULL_TABLE are read without a time filter; their bookmark stays as it is."""
+    state = State({"bookmarks": {"profiles": {"timestamp": NOW - DAY, "swept_at": NOW - DAY}}})
     before = state.document(None)
-    sync = plan(entry={"replication_method": "FULL_TABLE"}, state=state)
-    assert window(sync) == (START, NOW)
+    sync = plan("profiles", entry={"replication_method": "FULL_TABLE"}, state=state)
+    assert not sync.partitions
+    assert [partition.windowed for partition in sync.unstarted] == [False]
     assert state.document(None) == before
+    assert window(plan("profiles", state=state)) == (NOW - 8 * DAY, NOW)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,10 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
     max_leaves=8,
 )
-KEYS = ["timestamp", "since", "swept_at", "metrics", "joining"]
+KEYS = [
+    *("timestamp", "since", "start_date", "swept_at", "metrics", "joining", "definition"),
+    *("replication_key", "replication_key_value", "partitions", "progress_markers", "updated"),
+]
 NAMES = st.sampled_from(["receive", "click", "Mt0001", "currently_syncing"])
 BOOKMARKS = st.dictionaries(
     NAMES,
@@ -41,7 +44,9 @@ def bookmarks(**entries: Any) -> dict[str, Any]:
     return {"bookmarks": entries}
 
 
-@pytest.mark.parametrize("document", [{}, {"bookmarks": {}}, {"bookmarks": None}])
+@pytest.mark.parametrize(
+    "document", [{}, {"bookmarks": {}}, {"bookmarks": None}, {"receive": None}]
+)
 def test_empty(document: dict[str, Any]) -> None:
     """A stream without a bookmark has never been read."""
     state = State(document)
@@ -63,7 +68,14 @@ def test_empty(document: dict[str, Any]) -> None:
         ({"since": JAN}, JAN),
         ({"timestamp": FEB, "since": "2026-01-01"}, FEB),
         ({"timestamp": None, "since": "2026-01-01"}, JAN),
+        ({"timestamp": -1}, 0),
+        ({"timestamp": -2208988800}, 0),
+        ({"timestamp": "1900-01-01"}, 0),
+        ({"timestamp": "0001-01-01T00:00:00Z"}, 0),
+        ({"timestamp": "9999-12-31T23:59:59Z"}, 253402300799),
         ({"timestamp": None}, None),
+        (dict.fromkeys(["timestamp", "since", "start_date", "swept_at", "metrics"]), None),
+        (dict.fromkeys(["joining", "definition", "an unknown key"]), None),
         ({}, None),
         (None, None),
     ],
@@ -175,15 +187,75 @@ def test_a_metric_that_is_backfilled(
 
 def test_a_backfilled_metric_is_not_covered_early() -> None:
     """A finished stream keeps the bookmark of a metric that is still being backfilled."""
-    state = State(bookmarks(receive={"timestamp": FEB, "metrics": ["Mt1", "Mt8"]}))
+    state = State(bookmarks(receive={"timestamp": FEB, "metrics": ["Mt1"]}))
     for metric in ("Mt2", "Mt9"):
         state.advance_backfill("receive", metric, JAN, latest=FEB)
     state.set_metrics("receive", metrics=["Mt1", "Mt2", "Mt3"])
     assert state.document(None)["bookmarks"]["receive"] == {
         "timestamp": FEB,
         "metrics": ["Mt1"],
-        "joining": {"Mt2": JAN},
+        "joining": {"Mt2": JAN, "Mt9": JAN},
     }
+
+
+@pytest.mark.parametrize(("set_aside_at", "mark"), [(None, FEB), (JAN, JAN)])
+def test_a_missing_metric_keeps_a_bookmark(set_aside_at: int | None, mark: int) -> None:
+    """A metric that the account lacks now keeps a bookmark of its own for its return."""
+    state = State(bookmarks(receive={"timestamp": FEB, "metrics": ["Mt1", "Mt2"]}))
+    state.set_metrics("receive", metrics=["Mt1"], set_aside_at=set_aside_at)
+    state.advance("receive", FEB + 60, latest=FEB + 60)
+    assert not state.covers("receive", "Mt2")
+    assert state.backfill_bookmark("receive", "Mt2") == mark
+    assert state.metric_ids("receive") == ["Mt1", "Mt2"]
+
+
+@pytest.mark.parametrize(
+    ("known", "mark", "start_date", "stored"),
+    [
+        ({}, FEB, JAN, JAN),
+        ({"timestamp": JAN + 5}, FEB, JAN, JAN),
+        ({"timestamp": JAN + 5, "start_date": JAN}, FEB, JAN - 5, JAN),
+        ({"timestamp": JAN + 5, "start_date": JAN}, FEB, JAN + 3, JAN),
+        ({"timestamp": JAN, "start_date": JAN - 5}, FEB, JAN + 3, JAN + 3),
+        ({"timestamp": FEB, "start_date": JAN}, FEB, FEB + 3, JAN),
+        ({"timestamp": FEB}, FEB, JAN, None),
+    ],
+    ids=["first", "unknown", "earlier", "later", "a gap", "a gap, nothing read", "nothing read"],
+)
+def test_start_date(known: dict[str, int], mark: int, start_date: int, stored: int | None) -> None:
+    """The state remembers from where on there is no gap before the bookmark."""
+    state = State(bookmarks(receive=known))
+    state.advance("receive", mark, latest=FEB, start_date=start_date)
+    assert state.start_date("receive") == stored
+
+
+@pytest.mark.parametrize(
+    ("known", "start_date", "stored"),
+    [(None, JAN - 5, JAN), (None, JAN + 5, JAN + 5), (JAN, JAN + 5, JAN + 5), (FEB, JAN + 5, JAN)],
+)
+def test_start_date_of_a_backfill(known: int | None, start_date: int, stored: int) -> None:
+    """A metric that is backfilled from a later date than the stream makes that the first one."""
+    bookmark = {"timestamp": FEB + 9, "start_date": JAN, "metrics": [], "joining": {"Mt2": known}}
+    state = State(bookmarks(receive=bookmark))
+    state.advance_backfill("receive", "Mt2", FEB + 3, latest=FEB + 9, start_date=start_date)
+    assert state.start_date("receive") == stored
+
+
+def test_keys_that_are_not_understood() -> None:
+    """A bookmark without any key of this tap is told from one that is only empty."""
+    state = State(
+        bookmarks(events={"partitions": [], "cursor": 1}, open={"swept_at": JAN}, click=None)
+    )
+    assert state.unknown_keys("events") == ["cursor", "partitions"]
+    assert state.unknown_keys("open") == state.unknown_keys("click") == []
+
+
+def test_negative_times_are_not_written_again() -> None:
+    """Times before 1970, as older versions stored them, become 0 also where nothing moves."""
+    old = {"timestamp": -5, "swept_at": -5.0, "metrics": ["A"], "joining": {"B": -5, "C": None}}
+    written = State(bookmarks(receive=old)).document(None)["bookmarks"]["receive"]
+    expected = {"timestamp": 0, "swept_at": 0, "metrics": ["A"], "joining": {"B": 0, "C": None}}
+    assert written == expected
 
 
 def test_unknown_content_is_kept() -> None:
@@ -218,7 +290,10 @@ def test_copies() -> None:
         (bookmarks(receive="2026-01-01"), "bookmarks.receive"),
         (bookmarks(receive=[]), "bookmarks.receive"),
         (bookmarks(receive={"timestamp": "soon"}), "bookmarks.receive.timestamp"),
-        (bookmarks(receive={"timestamp": -1}), "bookmarks.receive.timestamp"),
+        (bookmarks(receive={"timestamp": -(10**15)}), "bookmarks.receive.timestamp"),
+        (bookmarks(receive={"timestamp": 10**400}), "bookmarks.receive.timestamp"),
+        (bookmarks(receive={"start_date": "soon"}), "bookmarks.receive.start_date"),
+        (bookmarks(receive={"definition": "Placed Order"}), "bookmarks.receive.definition"),
         (bookmarks(receive={"timestamp": True}), "bookmarks.receive.timestamp"),
         (bookmarks(receive={"timestamp": {}}), "bookmarks.receive.timestamp"),
         (bookmarks(receive={"timestamp": float("nan")}), "bookmarks.receive.timestamp"),
@@ -257,12 +332,13 @@ def test_broken_documents(document: dict[str, Any], stream: str) -> None:
     """Any document either raises StateError or can be advanced and written."""
     try:
         state = State(document)
+        state.migrate(stream, ["Mt0001"], ["click"], ("updated",))
     except StateError:
         return
-    state.migrate(stream, ["Mt0001"], ["click"])
+    state.define(stream, ["Placed Order"], without=state.metric_ids(stream)[:1])
     state.set_metrics(stream, metrics=["Mt0001"])
     before = state.bookmark(stream)
-    state.advance(stream, FEB, latest=FEB + 1)
+    state.advance(stream, FEB, latest=FEB + 1, start_date=JAN)
     after = state.bookmark(stream)
     assert after is not None
     assert after <= FEB + 1

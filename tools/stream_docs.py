@@ -31,9 +31,9 @@ the `id` of each element of the array `tags`. Of the event streams, only `events
 _READING = """\
 ## Notation
 
-- **Read** is the replication method. An *incremental* stream continues from its bookmark. A stream
-  that supports both methods is read in full unless the catalog sets
-  `"replication-method": "INCREMENTAL"`.
+- **Read** is the replication method. An *incremental* stream continues from its bookmark. Where a
+  stream supports two methods, the first is the default, and `replication-method` in the catalog's
+  metadata chooses.
 - **Rate limit** is Klaviyo's limit for the endpoint, with the name of its tier. It applies per
   account.
 - A **field** is identified by its path: `location.city` is in an object, `metric[].name` in each

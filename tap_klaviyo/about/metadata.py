@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 
 from tap_klaviyo import __version__
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS
-from tap_klaviyo.discovery.catalog import REPLICATION_METHODS
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.streams import AREAS, STREAMS
 from tap_klaviyo.streams.model import PARENT, TIERS, Relationship, Stream
@@ -156,11 +155,7 @@ def _stream(area: str, stream: Stream) -> StreamMetadata:
         "selected_by_default": stream.selected_by_default,
         "key_properties": list(stream.keys),
         "replication_method": stream.replication_method,
-        "replication_methods": [
-            method
-            for method in REPLICATION_METHODS
-            if stream.replication_key or method == stream.replication_method
-        ],
+        "replication_methods": list(stream.replication_methods),
         "replication_key": stream.replication_key or None,
         "endpoint": _with_parent(stream, stream.path),
         "posted": stream.report is not None,

@@ -58,11 +58,8 @@ def streams_table(streams: Iterable[StreamMetadata]) -> str:
 def replication(stream: StreamMetadata) -> str:
     """The replication method of a stream, in Markdown."""
     key = stream["replication_key"]
-    if key is None:
-        return "full table"
-    if stream["replication_method"] == "INCREMENTAL":
-        return f"incremental on `{key}`"
-    return f"full table, or incremental on `{key}`"
+    names = {"FULL_TABLE": "full table", "INCREMENTAL": f"incremental on `{key}`"}
+    return ", or ".join(names[method] for method in stream["replication_methods"])
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
@@ -103,9 +100,9 @@ def _text(metadata: TapMetadata) -> str:
 
 
 def _short_replication(stream: StreamMetadata) -> str:
-    if stream["replication_key"] is None:
-        return "full table"
-    return "incremental" if stream["replication_method"] == "INCREMENTAL" else "either way"
+    if len(stream["replication_methods"]) > 1:
+        return "either way"
+    return "incremental" if stream["replication_method"] == "INCREMENTAL" else "full table"
 
 
 def _entry(name: str, value: str, description: str, width: int) -> list[str]:

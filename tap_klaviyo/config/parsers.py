@@ -43,6 +43,11 @@ def text(value: Any) -> str:
     return value.strip()
 
 
+def metric_name(value: Any) -> str:
+    """Text in which any blanks, also those that are not printable, are one blank each."""
+    return text(" ".join(value.split()) if isinstance(value, str) else value)
+
+
 def header(value: Any) -> str:
     """Text that can be sent as an HTTP header: ASCII only."""
     parsed = text(value)
@@ -172,5 +177,5 @@ def _metric_stream(name: str, written: Any) -> Stream:
     if not _STREAM_NAME.fullmatch(name) or name in BY_NAME or options.keys() - _METRIC_STREAM_KEYS:
         raise ValueError(name)
     integration = options.get("integration")
-    owner = "" if integration is None else text(integration)
-    return any_events(name, text(options["metric"]), integration=owner)
+    owner = "" if integration is None else metric_name(integration)
+    return any_events(name, metric_name(options["metric"]), integration=owner)

@@ -50,7 +50,7 @@ def _stream_metadata(stream: Stream) -> dict[str, Any]:
         "selected-by-default": stream.selected_by_default,
         "table-key-properties": list(stream.keys),
     }
-    if stream.incremental_by_default:
+    if len(stream.replication_methods) == 1:
         metadata["forced-replication-method"] = stream.replication_method
     if stream.replication_key:
         metadata["valid-replication-keys"] = [stream.replication_key]

@@ -9,8 +9,11 @@ from typing import Any
 from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb
 from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
 from tap_klaviyo.errors import CatalogError
+from tap_klaviyo.logs import get_logger, listed
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,18 @@ class SelectedStream:
 
     @property
     def is_full_table(self) -> bool:
-        """Whether a run reads all records, so that what it does not read no longer exists.
-
-        Streams that are incremental by default start at ``start_date`` in any case.
-        """
-        return not (self.incremental or self.stream.replication_method == "INCREMENTAL")
+        """Whether a run reads all records, so that what it does not read no longer exists."""
+        return not self.incremental
 
     @property
     def windowed(self) -> bool:
         """Whether the stream is read in windows of time.
 
-        Lists with records that have no date are read in windows only in incremental runs.
+        A list that can be read by a bookmark is read in windows only if it is, since some of its
+        records may have no date.
         """
         return self.stream.time_filter is not None and (
-            self.incremental or self.stream.incremental_by_default
+            self.incremental or not self.stream.replication_key
         )
 
 
@@ -59,12 +60,13 @@ def hidden_parent(stream: Stream) -> SelectedStream:
 
 
 def has_metric_ids(document: Mapping[str, Any], streams: Sequence[Stream] = STREAMS) -> bool:
-    """Whether a catalog names streams by what may be metric IDs, as singer-io's tap does."""
+    """Whether a catalog selects streams by what may be metric IDs, as singer-io's tap names them.
+
+    Raises :class:`CatalogError` for metadata that cannot be read.
+    """
     entries, known = document.get("streams"), by_name(streams)
     return isinstance(entries, list) and any(
-        isinstance(entry, dict)
-        and not {str(entry.get("tap_stream_id")), str(entry.get("stream"))} & known.keys()
-        for entry in entries
+        isinstance(entry, dict) and _may_be_metric_id(entry, known) for entry in entries
     )
 
 
@@ -76,13 +78,15 @@ def read_catalog(
     """The streams that a catalog selects of ``streams``, in the catalog's order.
 
     In catalogs of singer-io's tap, a ``tap_stream_id`` is a metric ID; ``metric_names`` maps these
-    to names of streams. Raises :class:`CatalogError` for what cannot be done as selected.
+    to names of streams. Raises :class:`CatalogError` for what cannot be done as selected. Streams
+    whose replication method cannot be chosen are one warning.
     """
     known = by_name(streams)
     entries = document.get("streams")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CatalogError("catalog: 'streams' must be an array of objects.")
-    chosen = [_read_entry(entry, metric_names or {}, known) for entry in entries]
+    overridden: dict[str, list[str]] = {}
+    chosen = [_read_entry(entry, metric_names or {}, known, overridden) for entry in entries]
     selected = [selection for selection in chosen if selection is not None]
     seen: set[str] = set()
     for selection in selected:
@@ -91,20 +95,30 @@ def read_catalog(
                 f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
             )
         seen.add(selection.stream.name)
+    _warn_overridden(overridden)
     return selected
 
 
+def _may_be_metric_id(entry: Mapping[str, Any], known: Mapping[str, Stream]) -> bool:
+    names = {str(entry.get("tap_stream_id")), str(entry.get("stream"))}
+    top = _stream_metadata(entry, _metadata_map(entry))
+    return not names & known.keys() and _is_selected(top, default=False)
+
+
 def _read_entry(
-    entry: Mapping[str, Any], metric_names: Mapping[str, str], known: Mapping[str, Stream]
+    entry: Mapping[str, Any],
+    metric_names: Mapping[str, str],
+    known: Mapping[str, Stream],
+    overridden: dict[str, list[str]],
 ) -> SelectedStream | None:
     identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
     name = str(entry.get("stream") or identifier)
-    metadata = _metadata_map(entry, name)
-    top = {**_legacy_selected(entry), **metadata.get((), {})}
+    metadata = _metadata_map(entry)
+    top = _stream_metadata(entry, metadata)
     stream = known.get(identifier) or known.get(name)
-    stream = stream or known.get(metric_names.get(identifier, ""))
     if not _is_selected(top, default=stream is not None and stream.selected_by_default):
         return None
+    stream = stream or known.get(metric_names.get(identifier, ""))
     if stream is None:
         raise CatalogError(
             f"catalog: stream '{name}' is selected but this tap has no such stream; "
@@ -120,9 +134,15 @@ def _read_entry(
         name=name,
         schema=_Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed),
         keys=keys,
-        replication_method=_replication_method(entry, top, stream, name),
+        replication_method=_replication_method(entry, top, stream, name, overridden),
         tap_stream_id=identifier,
     )
+
+
+def _stream_metadata(
+    entry: Mapping[str, Any], metadata: Mapping[Breadcrumb, Mapping[str, Any]]
+) -> dict[str, Any]:
+    return {**_legacy_selected(entry), **metadata.get((), {})}
 
 
 def _legacy_selected(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,13 +153,14 @@ def _legacy_selected(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _metadata_map(entry: Mapping[str, Any], name: str) -> dict[Breadcrumb, Mapping[str, Any]]:
+def _metadata_map(entry: Mapping[str, Any]) -> dict[Breadcrumb, Mapping[str, Any]]:
     items = entry.get("metadata") or []
     try:
         return {
             tuple(item.get("breadcrumb") or ()): {**(item.get("metadata") or {})} for item in items
         }
     except (AttributeError, TypeError):
+        name = entry.get("stream") or entry.get("tap_stream_id")
         raise CatalogError(f"catalog: the metadata of stream '{name}' cannot be read.") from None
 
 
@@ -176,16 +197,35 @@ def _keyed(schema: Schema, stream: Stream, keys: tuple[str, ...]) -> Schema:
 
 
 def _replication_method(
-    entry: Mapping[str, Any], top: Mapping[str, Any], stream: Stream, name: str
+    entry: Mapping[str, Any],
+    top: Mapping[str, Any],
+    stream: Stream,
+    name: str,
+    overridden: dict[str, list[str]],
 ) -> str:
+    """The method that the user chooses, or the only one that the stream has.
+
+    In the latter case, the stream is added to those whose choice is ``overridden``, by method.
+    """
     method = top.get("replication-method") or entry.get("replication_method")
     method = method or stream.replication_method
-    if method not in REPLICATION_METHODS or (
-        method == "INCREMENTAL" and not stream.replication_key
-    ):
-        possible = "INCREMENTAL or FULL_TABLE" if stream.replication_key else "FULL_TABLE"
+    if method not in REPLICATION_METHODS:
+        possible = " or ".join(stream.replication_methods)
         raise CatalogError(f"catalog: stream '{name}' can be read {possible}, not as {method!r}.")
+    if method not in stream.replication_methods:
+        method = stream.replication_method
+        overridden.setdefault(method, []).append(name)
     return str(method)
+
+
+def _warn_overridden(overridden: Mapping[str, Sequence[str]]) -> None:
+    if overridden:
+        logger.warning(
+            "catalog: replication-method is ignored where a stream has only one: %s.",
+            "; ".join(
+                f"{method} for {listed(names)}" for method, names in sorted(overridden.items())
+            ),
+        )
 
 
 @dataclass(frozen=True)

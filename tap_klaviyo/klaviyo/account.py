@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,27 +48,43 @@ class Metric:
     integration: str
 
 
+def normalized(name: str) -> str:
+    """A name as it is compared: without regard to case, to the width of blanks, and to the form of
+    Unicode, since an integration may write ``é`` as one character or as two.
+    """
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+
+
 class Metrics:
     """All metrics of an account. IDs differ between accounts, and names are not unique."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
-        self._metrics = tuple(metrics)
+        self._names: dict[str, str] = {}
+        self._compared: list[tuple[str, str, str]] = []
+        for metric in metrics:
+            self._names[metric.id] = metric.name
+            compared = normalized(metric.name), normalized(metric.integration)
+            self._compared.append((metric.id, *compared))
 
     def ids(self, names: Iterable[str], integration: str) -> list[str]:
-        """The IDs of the metrics whose name, without regard to case, or ID is one of ``names``.
+        """The IDs of the metrics whose name or ID is one of ``names``.
 
-        Only metrics of ``integration`` count, or of any if it is empty. A metric may have been
-        renamed, so it may exist under its old and its new name.
+        Names are compared by :func:`normalized`, IDs exactly. Only metrics of ``integration``
+        count, or of any if it is empty. A metric may have been renamed, so it may exist under its
+        old and its new name.
         """
         names = tuple(names)
-        wanted = {name.casefold() for name in names}
+        wanted, owner = set(map(normalized, names)), normalized(integration)
         matching = (
-            metric.id
-            for metric in self._metrics
-            if (metric.name.casefold() in wanted or metric.id in names)
-            and integration.casefold() in ("", metric.integration.casefold())
+            metric_id
+            for metric_id, name, integration in self._compared
+            if (name in wanted or metric_id in names) and owner in ("", integration)
         )
         return list(dict.fromkeys(matching))
+
+    def name(self, metric_id: str) -> str | None:
+        """What a metric is called now; None if the account has no metric with this ID."""
+        return self._names.get(metric_id)
 
     def stream_names(self) -> dict[str, str]:
         """The name of the event stream that each metric ID belongs to, where there is one."""

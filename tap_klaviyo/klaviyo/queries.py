@@ -93,10 +93,11 @@ def equals(field: str, value: str) -> str:
 def between(time_filter: TimeFilter, start: int, end: int) -> tuple[str, str]:
     """The filters for ``start <= field < end``, in Unix seconds.
 
-    Where Klaviyo offers only operators that match less or more than that, they match more.
+    Where Klaviyo offers only operators that match less or more than that, they match more. No time
+    before 1970 is requested.
     """
     field, lower, upper = time_filter.field, time_filter.lower, time_filter.upper
-    start -= lower == "greater-than"
+    start = max(0, start - (lower == "greater-than"))
     low, high = (_iso(start), _iso(end)) if time_filter.iso else (start, end)
     return f"{lower}({field},{low})", f"{upper}({field},{high})"
 

@@ -156,8 +156,9 @@ class Stream:
     union), ``additional_fields`` (given by Klaviyo only on request), ``slow_fields`` (attributes
     that cost a lower tier), ``relationships``, ``parent``, ``report``.
 
-    Time: ``time_filter``, ``replication_key`` (empty if it cannot be read incrementally) and
-    ``incremental_by_default``.
+    Time: ``time_filter``, ``replication_key`` (empty if it cannot be read incrementally),
+    ``incremental_by_default``, and ``full_table_on_request`` (an incremental stream of which a user
+    may choose to read all records).
 
     Events: ``metrics`` are the names of a metric, oldest first, or its ID; each matching metric is
     a pass. They belong to ``integration``, or to any if that is empty.
@@ -181,6 +182,7 @@ class Stream:
     time_filter: TimeFilter | None = None
     replication_key: str = ""
     incremental_by_default: bool = True
+    full_table_on_request: bool = False
     metrics: tuple[str, ...] = ()
     integration: str = KLAVIYO_INTEGRATION
     filters: tuple[str, ...] = ("",)
@@ -199,8 +201,16 @@ class Stream:
     @property
     def replication_method(self) -> str:
         """The replication method unless the user chooses another one."""
-        by_default = self.replication_key and self.incremental_by_default
-        return "INCREMENTAL" if by_default else "FULL_TABLE"
+        return self.replication_methods[0]
+
+    @property
+    def replication_methods(self) -> tuple[str, ...]:
+        """The replication methods that a user may choose, the default first; one if it is fixed."""
+        if not self.replication_key:
+            return ("FULL_TABLE",)
+        if not self.incremental_by_default:
+            return ("FULL_TABLE", "INCREMENTAL")
+        return ("INCREMENTAL", "FULL_TABLE") if self.full_table_on_request else ("INCREMENTAL",)
 
     @property
     def automatic(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ PEOPLE = (
         sort="updated",
         time_filter=TimeFilter("updated", lower="greater-than"),
         replication_key="updated",
+        full_table_on_request=True,
         additional_fields=("subscriptions", "predictive_analytics"),
         slow_fields={"predictive_analytics": "M"},
         fields_not_by_default=("predictive_analytics",),

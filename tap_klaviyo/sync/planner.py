@@ -21,14 +21,15 @@ from datetime import timedelta
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.klaviyo.account import Metrics
 from tap_klaviyo.klaviyo.queries import equals
-from tap_klaviyo.logs import get_logger
+from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.state import Resume, State
+from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.sync import bookmark_checks as checks
+from tap_klaviyo.sync.stream_metrics import metrics_of
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
-
-logger = get_logger(__name__)
 
 READ_AHEAD_WINDOWS = 4
 """Windows of ``SPLIT_AFTER_PAGES`` per worker that may be read after the low-water mark."""
@@ -48,7 +49,29 @@ class Planner:
         self._state = state
         self._now = now
         end = int(config.end_date.timestamp()) if config.end_date else now
-        self.end = min(end, now)
+        self.end = max(0, min(end, now))
+        self._start_date = max(0, int(config.start_date.timestamp()))
+
+    @property
+    def _first_second(self) -> int:
+        """Where streams without a bookmark start. If it is in the future, nothing is read."""
+        return min(self._start_date, self._now)
+
+    def prepare(self, syncs: Sequence[StreamSync]) -> None:
+        """Checks the bookmarks of ``syncs``, all that are selected, before the first is planned.
+
+        Warns of what will not be read. Raises :class:`StateError` for a bookmark of another tap
+        that cannot be continued.
+        """
+        configured = by_name((*STREAMS, *self._config.metric_streams))
+        names = {name for sync in syncs for name in (sync.name, sync.selected.tap_stream_id)}
+        checks.warn_unknown_bookmarks(self._state, {*configured, *names})
+        incremental = [sync for sync in syncs if sync.selected.incremental]
+        for sync in incremental:
+            stream = sync.selected.stream
+            if self._state.bookmark(stream.name) is None:
+                self._state.migrate(stream.name, (), (), checks.replication_keys(stream))
+        self._check_bookmarks(incremental)
 
     def plan(self, sync: StreamSync, metrics: Metrics, queries: Sequence[ReportQuery] = ()) -> None:
         """Sets the partitions of ``sync``; none if the account has no metric for it.
@@ -58,9 +81,8 @@ class Planner:
         sync.planned = True
         stream = sync.selected.stream
         if stream.metrics:
-            sync.parts = metrics.ids(stream.metrics, stream.integration)
+            sync.parts = metrics_of(sync.selected, metrics, self._state)
             if not sync.parts:
-                _warn_no_metric(sync)
                 return
         if stream.report:
             sync.parts = [query.part for query in queries]
@@ -90,20 +112,17 @@ class Planner:
         stream = sync.selected.stream.name
         if sync.error is not None and sync.parent is not None:
             return False  # Not all of its partitions are known.
-        first = self._state.bookmark(stream) is None
-        covered: list[Partition] = []
-        backfilled: list[Partition] = []
-        for partition in sync.partitions:
-            is_covered = first or not partition.part or self._state.covers(stream, partition.part)
-            (covered if is_covered else backfilled).append(partition)
         complete = sync.finished and sync.error is None
+        limits = {"latest": self._now, "start_date": self._first_second}
         changed = complete
+        for partition in sync.partitions:
+            if not self._is_covered(partition):
+                mark, part = partition.tracker.low_water_mark, partition.part
+                changed |= self._state.advance_backfill(stream, part, mark, **limits)
+        covered = [partition for partition in sync.partitions if self._is_covered(partition)]
         if covered and sync.partitions_known:
             mark = min(partition.tracker.low_water_mark for partition in covered)
-            changed |= self._state.advance(stream, mark, latest=self._now)
-        for partition in backfilled:
-            mark, part = partition.tracker.low_water_mark, partition.part
-            changed |= self._state.advance_backfill(stream, part, mark, latest=self._now)
+            changed |= self._state.advance(stream, mark, **limits)
         if complete:
             self._state.set_metrics(stream, metrics=sync.parts, swept_at=sync.sweep)
         return self._state.set_resume(stream, Resume() if complete else self._done(sync)) or changed
@@ -119,6 +138,11 @@ class Planner:
             for partition in sync.partitions
         }
         return Resume(done, sync.sweep)
+
+    def _is_covered(self, partition: Partition) -> bool:
+        """Whether the bookmark of the stream holds for a partition; the first one holds for all."""
+        stream, part = partition.sync.selected.stream.name, partition.part
+        return not part or self._state.bookmark(stream) is None or self._state.covers(stream, part)
 
     def _add_partition(
         self, sync: StreamSync, stream_filter: str, metric_id: str = "", parent: str = ""
@@ -136,7 +160,11 @@ class Planner:
     def _report_partition(self, sync: StreamSync, query: ReportQuery) -> Partition:
         """A partition with one window for each period of a report."""
         start = self._start(sync, query.part, timedelta(0), query.window)
-        periods = {query.seconds(period.start): period for period in query.periods(start, self.end)}
+        periods = {
+            seconds: period
+            for period in (query.periods(start, self.end) if start < self.end else ())
+            if (seconds := query.seconds(period.start)) >= 0
+        }
         first, *boundaries = periods or (self.end,)
         tracker = WindowTracker(first, max(first, self.end), boundaries=boundaries)
         return Partition(sync, (), tracker, True, query.part, periods=periods)
@@ -145,37 +173,78 @@ class Planner:
         """Migrates the bookmark of an incremental stream, and decides whether to sweep."""
         stream = sync.selected.stream
         aliases = (sync.selected.tap_stream_id, sync.name, *stream.aliases)
-        self._state.migrate(stream.name, aliases, sync.parts)
+        before = self._state.bookmark(stream.name)
+        keys = checks.replication_keys(stream)
+        self._state.migrate(stream.name, aliases, sync.parts, keys)
         bookmark = self._state.bookmark(stream.name)
         if bookmark is None:
-            # All time up to now is read, so only what arrives after now can be late.
-            self._state.set_metrics(stream.name, metrics=sync.parts, swept_at=self._now)
+            # All time up to the end is read, so only what arrives after now can be late.
+            self._state.set_metrics(stream.name, metrics=sync.parts, swept_at=self.end)
             return
-        if self._state.advance(stream.name, bookmark, latest=self._now):
-            logger.warning(
-                "Stream '%s': the bookmark in the state was in the future; it was set back to the "
-                "start of this run.",
-                sync.name,
-            )
+        if bookmark != before:
+            self._check_bookmarks([sync])
         self._plan_sweep(sync)
+        if sync.parts:
+            aside = min(bookmark, self._swept_at(stream) - self._sweep_window(stream))
+            self._state.set_metrics(stream.name, metrics=sync.parts, set_aside_at=max(0, aside))
 
     def _plan_sweep(self, sync: StreamSync) -> None:
         """Continues a sweep that was interrupted, or begins one that is due."""
         stream = sync.selected.stream
         resume = self._state.resume(stream.name)
-        sync.sweep = resume.sweep
+        sync.sweep = resume.sweep if sync.sweep is None else sync.sweep
         sync.done = {part: [Window(*period) for period in p] for part, p in resume.done.items()}
         if sync.sweep is None and self._sweep_is_due(stream):
-            sync.sweep = self._now
-            begin = self._sweep_start(sync, self._config.sweep_window)
+            sync.sweep = self.end
+            begin = self._swept_at(stream) - self._sweep_window(stream)
             sync.done = {part: before(begin, periods) for part, periods in sync.done.items()}
 
-    def _sweep_is_due(self, stream: Stream) -> bool:
-        interval = self._config.sweep_interval.total_seconds()
-        if not interval or not (stream.report or self._config.sweep_window):
-            return False
+    def _check_bookmarks(self, syncs: Sequence[StreamSync]) -> None:
+        """Sets bookmarks of the future back, and warns of what will not be read."""
+        future = {sync.name: start for sync in syncs if (start := self._set_back(sync)) is not None}
+        checks.warn_future(future)
+        streams = {sync.name: sync.selected.stream.name for sync in syncs}
+        checks.warn_gaps(self._state, streams, self._start_date, self._now)
+        unread = [name for name, stream in streams.items() if self._state.bookmark(stream) is None]
+        unknown = {name: self._state.unknown_keys(streams[name]) for name in unread}
+        checks.warn_not_understood({name: keys for name, keys in unknown.items() if keys})
+
+    def _set_back(self, sync: StreamSync) -> int | None:
+        """Sets a bookmark of the future back; returns where its stream is read again from.
+
+        It sweeps, since the bookmark says nothing about what has been read since it was written.
+        """
+        stream = sync.selected.stream
+        bookmark = self._state.bookmark(stream.name)
+        if bookmark is None or not self._state.advance(stream.name, bookmark, latest=self._now):
+            return None
+        sync.sweep = self.end if self._sweeps(stream) else None
+        lookback = timedelta(0) if stream.report else self._config.lookback_window
+        return self._start(sync, "", lookback, timedelta(seconds=self._sweep_window(stream)))
+
+    def _sweeps(self, stream: Stream) -> bool:
+        has_window = stream.report is not None or self._config.sweep_window
+        return bool(self._config.sweep_interval and has_window)
+
+    def _sweep_window(self, stream: Stream) -> int:
+        """How far back a sweep of a stream reads, in seconds; of its reports, the shortest."""
+        if not stream.report:
+            return int(self._config.sweep_window.total_seconds())
+        options = [one for one in self._config.reports.values() if one.stream == stream.name]
+        windows = [one.window for one in options or [ReportOptions(stream.name)]]
+        return int(min(windows).total_seconds())
+
+    def _swept_at(self, stream: Stream) -> int:
+        """The end of the last sweep of a stream that has a bookmark, or the bookmark."""
         swept_at = self._state.swept_at(stream.name)
-        return swept_at is None or not 0 <= self._now - swept_at < interval
+        bookmark = self._state.bookmark(stream.name) or 0
+        return min(bookmark if swept_at is None else swept_at, self._now)
+
+    def _sweep_is_due(self, stream: Stream) -> bool:
+        swept_at = self._state.swept_at(stream.name)
+        interval = self._config.sweep_interval.total_seconds()
+        due = swept_at is None or not 0 <= self._now - swept_at < interval
+        return due and self._sweeps(stream)
 
     def _tracker(self, sync: StreamSync, metric_id: str) -> WindowTracker:
         config, stream = self._config, sync.selected.stream
@@ -200,7 +269,7 @@ class Planner:
         bookmark.
         """
         stream = sync.selected.stream
-        first = int(self._config.start_date.timestamp()) if stream.replication_key else 0
+        first = self._first_second if stream.replication_key else 0
         bookmark = self._state.bookmark(stream.name)
         if bookmark is None or not sync.selected.incremental:
             return first
@@ -210,22 +279,7 @@ class Planner:
                 return first
         start = min(bookmark, self._now) - int(lookback.total_seconds())
         if sync.sweep is not None:
-            start = min(start, self._sweep_start(sync, sweep))
+            swept_at = self._state.swept_at(stream.name)
+            since = bookmark if swept_at is None else min(swept_at, self._now)
+            start = min(start, since - int(sweep.total_seconds()))
         return max(first, start)
-
-    def _sweep_start(self, sync: StreamSync, sweep: timedelta) -> int:
-        """The second from which a sweep reads again: ``sweep`` before the last one."""
-        name = sync.selected.stream.name
-        swept_at, bookmark = self._state.swept_at(name), self._state.bookmark(name)
-        since = bookmark if swept_at is None else swept_at
-        return min(since or 0, self._now) - int(sweep.total_seconds())
-
-
-def _warn_no_metric(sync: StreamSync) -> None:
-    stream = sync.selected.stream
-    logger.warning(
-        "Stream '%s' is empty: the account has no metric %s%s.",
-        sync.name,
-        " or ".join(f"'{name}'" for name in stream.metrics),
-        f" of the integration {stream.integration.capitalize()}" if stream.integration else "",
-    )

@@ -163,6 +163,7 @@ class Run:
 
     def _plan(self) -> None:
         """Plans the streams that need no lookup, and queues the lookups of the others."""
+        self._planner.prepare(self._selected)
         events, reports = list[StreamSync](), list[StreamSync]()
         for sync in self._syncs:
             stream = sync.selected.stream
@@ -300,7 +301,8 @@ class Run:
     def _note_progress(self) -> None:
         """Notes what has been read after the bookmarks, for the last STATE."""
         for sync in self._syncs:
-            if sync.planned and sync.selected.incremental and sync.partitions:
+            interrupted = sync.error is not None or not sync.finished
+            if interrupted and sync.selected.incremental and sync.partitions:
                 self._planner.advance(sync)
 
     # Failures ------------------------------------------------------------------------------------

@@ -200,18 +200,6 @@ def test_a_new_report_is_read_from_the_start(tap: Tap) -> None:
     assert "joining" not in bookmark
 
 
-def test_full_table(tap: Tap) -> None:
-    """A report with FULL_TABLE is read from start_date in each run."""
-    chosen = catalog("segment_values_report")
-    chosen["streams"][0]["metadata"][0]["metadata"]["replication-method"] = "FULL_TABLE"
-    first = tap.sync(None, chosen, NOW)
-    second = tap.sync(first.state, chosen, NOW + 60)
-    assert first.state["bookmarks"] == {}
-    assert len(second.records("segment_values_report")) == len(
-        first.records("segment_values_report")
-    )
-
-
 def test_invalid_settings_end_the_run_before_any_output(tap: Tap) -> None:
     """An invalid report is an error before anything is read or written."""
     reports = {"mine": {"stream": "flow_values_report", "statistics": ["open"]}}

@@ -215,16 +215,15 @@ def test_deselecting_the_profile_saves_bytes(tap_on: TapOn) -> None:
     assert not any("include" in dict(seen.query) for seen in tap.box.requests)
 
 
-def test_replication_method_can_be_overridden(tap_on: TapOn) -> None:
-    """An event stream with FULL_TABLE is read from start_date, without a bookmark."""
+def test_an_event_stream_has_one_replication_method(tap_on: TapOn) -> None:
+    """An event stream with FULL_TABLE is read from its bookmark all the same."""
     tap = tap_on(account())
-    catalog = json.loads(json.dumps(catalog_of("open")))
-    catalog["streams"][0]["metadata"][0]["metadata"]["replication-method"] = "FULL_TABLE"
+    catalog = catalog_of("open", method="FULL_TABLE")
     first = tap.sync(now=NOW, catalog=catalog)
     second = tap.sync(first.state, now=NOW + 60, catalog=catalog)
-    assert first.state["bookmarks"] == {}
-    assert first.of("SCHEMA")[0]["bookmark_properties"] == []
-    assert set(second.ids["open"]) >= set(first.ids["open"])
+    assert first.state["bookmarks"]["open"]["timestamp"] == NOW
+    assert first.of("SCHEMA")[0]["bookmark_properties"] == ["timestamp"]
+    assert len(second.ids["open"]) < len(first.ids["open"])
 
 
 def test_the_registry_is_complete() -> None:

@@ -73,3 +73,44 @@ def mutated_bytes(draw: st.DrawFn, raw: bytes) -> bytes:
         )
     )
     return raw[:start] + piece + raw[end:]
+
+
+SECONDS = st.one_of(
+    st.integers(-(10**11), 10**13),
+    st.sampled_from([0, -1, 1_793_534_400, 253_402_300_799, 253_402_300_800, -62_135_596_800]),
+    st.datetimes().map(lambda moment: f"{moment.isoformat()}Z"),
+)
+"""Points in time as a state may hold them, most of them extreme."""
+
+_METRICS = st.lists(st.sampled_from(["M1", "M2", ""]), max_size=3)
+_BOOKMARK_KEYS: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("timestamp", "start_date", "swept_at", "since"), SECONDS),
+    **dict.fromkeys(("updated", "datetime", "joined_group_at"), SECONDS),
+    "metrics": _METRICS,
+    "joining": st.dictionaries(st.sampled_from(["M1", "M2"]), st.none() | SECONDS, max_size=2),
+    "definition": st.lists(st.sampled_from(["Placed Order", "Shopify"]), max_size=2),
+    "replication_key": st.sampled_from(["datetime", "timestamp", "updated", "id"]),
+    **dict.fromkeys(("replication_key_value", "starting_replication_value"), SECONDS),
+    "progress_markers": st.fixed_dictionaries({"replication_key_value": SECONDS}),
+    "partitions": st.lists(
+        st.fixed_dictionaries({"context": st.just({}), "replication_key_value": SECONDS}),
+        max_size=2,
+    ),
+}
+BOOKMARKS = st.none() | st.fixed_dictionaries(
+    {}, optional={key: st.none() | values | JSON for key, values in _BOOKMARK_KEYS.items()}
+)
+"""Bookmarks of this tap, of singer-io's and of Meltano's SDK, and mixtures of them."""
+
+
+def states(*streams: str) -> st.SearchStrategy[dict[str, Any]]:
+    """States with bookmarks of these streams, of similar names and of others."""
+    names = [*streams, *(name + name[-1] for name in streams), "M1", "WQofuW", "a\nb", ""]
+    return st.fixed_dictionaries(
+        {"bookmarks": st.dictionaries(st.sampled_from(names), BOOKMARKS, max_size=4)},
+        optional={"currently_syncing": JSON},
+    )
+
+
+METHODS = st.none() | st.sampled_from(["INCREMENTAL", "FULL_TABLE", "LOG_BASED"]) | SCALARS
+"""Replication methods as a catalog may choose them."""

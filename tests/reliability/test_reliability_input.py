@@ -15,7 +15,7 @@ from unittest.mock import patch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import JSON, mutated_bytes, mutated_document
+from mutations import JSON, METHODS, mutated_bytes, mutated_document, states
 from simulated_klaviyo import NOW, URL, Arrival, Message, Pipe, SimulatedKlaviyo, time_limit
 from tap_processes import restored_logging
 
@@ -181,7 +181,18 @@ FILES: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     "state: a huge text": ({"state": state(open={"timestamp": "9" * 5_000_000})}, 1, "open.timest"),
     "state: a name with a line break": ({"state": state(**{"a\nb": 1})}, 1, "must be an object"),
-    "state: an unknown stream": ({"state": state(gone={"timestamp": 1})}, 0, "Read 32 records"),
+    "state: an unknown stream": ({"state": state(gone={"timestamp": 1})}, 0, "unknown streams"),
+    "state: nulls": (
+        {"state": state(open=dict.fromkeys(("timestamp", "joining", "metrics", "swept_at")))},
+        0,
+        "Read 32 records",
+    ),
+    "state: before 1970": ({"state": state(open={"timestamp": -1})}, 0, "Read 32 records"),
+    "state: of Meltano's SDK, no date": (
+        {"state": state(open={"replication_key": "datetime", "replication_key_value": "x"})},
+        1,
+        "open.replication_key_value must be",
+    ),
     "state: from the future": ({"state": state(open={"timestamp": FUTURE})}, 0, "future"),
     "catalog: nothing in it": ({"catalog": {}}, 1, "'streams' must be an array"),
     "catalog: no streams": ({"catalog": {"streams": []}}, 0, "No stream is selected"),
@@ -257,6 +268,35 @@ DOCUMENTS = {
     "catalog": JSON | mutated_document(catalog(*STREAMS)),
     "state": JSON | mutated_document(STATE),
 }
+
+
+def with_method(method: Any) -> dict[str, Any]:
+    """A catalog in which all streams have this replication method, and one is unknown."""
+    document = catalog("open", "lists", "profiles", "reviews")
+    unknown = {**document["streams"][0], "stream": "gone", "tap_stream_id": "gone"}
+    document["streams"].append(json.loads(json.dumps(unknown)))
+    for entry in document["streams"]:
+        entry["metadata"][0]["metadata"] |= {"replication-method": method, "selected": True}
+    return deselected(document, "gone")
+
+
+DATES = ["0001-01-01", "1900-01-01", "2026-08-10", "2026-12-31", "9999-12-31T23:59:59Z"]
+
+
+@settings(max_examples=200)
+@given(states("open", "profiles"), METHODS, st.sampled_from(DATES), st.sampled_from([None, *DATES]))
+def test_fuzzed_starts(state: Any, method: Any, start: str, end: str | None) -> None:
+    """Bookmarks of any tap, methods and dates: refused in a line, or read up to valid bookmarks."""
+    files = {"config": config(start_date=start, end_date=end), "state": state}
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = run_with(Path(folder), catalog=with_method(method), **files)
+        states = [m["value"] for m in outcome.messages if m["type"] == "STATE"]
+        if not outcome.code and states:
+            for stream in ("open", "profiles"):
+                stored = states[-1]["bookmarks"].get(stream) or {}
+                assert 0 <= (stored.get("timestamp") or 0) <= NOW + DAY
+            again = {**files, "state": states[-1]}
+            assert not run_with(Path(folder), catalog=with_method(method), **again).code
 
 
 @pytest.mark.parametrize("role", DOCUMENTS)

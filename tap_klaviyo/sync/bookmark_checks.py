@@ -1,0 +1,116 @@
+"""Compares the bookmarks of the state with the settings, and says what will not be read.
+
+A stream continues at its bookmark, whatever the settings say. So a changed ``start_date`` can leave
+a gap that no run reads. Each warning is one line for all streams that it concerns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from difflib import get_close_matches
+
+from tap_klaviyo.logs import get_logger, listed, quoted
+from tap_klaviyo.state import State
+from tap_klaviyo.streams.model import Stream
+
+logger = get_logger(__name__)
+
+OTHER_REPLICATION_KEYS: Mapping[str, tuple[str, ...]] = {"timestamp": ("datetime",)}
+"""Other names of a replication key: taps of Meltano's SDK read events by ``datetime``."""
+
+_METRIC_ID = re.compile(r"(?=.*[A-Z0-9])[A-Za-z0-9]{6}")
+"""What IDs of metrics look like, unlike names of streams. States of singer-io's tap hold them."""
+
+_SIMILARITY = 0.75
+"""How similar two names are for one to be suggested for the other, from 0 to 1."""
+
+
+def replication_keys(stream: Stream) -> tuple[str, ...]:
+    """The names under which other taps may store the bookmark of ``stream``."""
+    return (stream.replication_key, *OTHER_REPLICATION_KEYS.get(stream.replication_key, ()))
+
+
+def warn_unknown_bookmarks(state: State, known: Iterable[str]) -> None:
+    """Warns of bookmarks of streams that do not exist; ``known`` are the names that do."""
+    names = set(known)
+    unknown = []
+    for name in state.names:
+        similar = get_close_matches(name, names, n=1, cutoff=_SIMILARITY)
+        if name not in names and (similar or not _METRIC_ID.fullmatch(name)):
+            unknown.append(quoted(name) + "".join(f" (did you mean '{one}'?)" for one in similar))
+    if unknown:
+        logger.warning(
+            "state: bookmarks of unknown streams are kept and not used: %s.", listed(unknown)
+        )
+
+
+def warn_not_understood(keys: Mapping[str, Iterable[str]]) -> None:
+    """Warns of streams whose bookmarks have only ``keys`` that cannot be continued from."""
+    if keys:
+        logger.warning(
+            "state: these bookmarks hold no date up to which the whole stream was read, so the "
+            "streams are read from start_date: %s.",
+            listed(f"{stream} ({listed(found)})" for stream, found in keys.items()),
+        )
+
+
+def warn_future(starts: Mapping[str, int]) -> None:
+    """Warns of streams whose bookmark is in the future; they are read again from ``starts``."""
+    if starts:
+        logger.warning(
+            "state: bookmarks in the future, from a clock that was ahead, were set back to the "
+            "start of this run. The streams are read again from %s. Records before that may be "
+            "missing; to read them, set 'timestamp' of these streams to a date before the clock "
+            "was wrong.",
+            _by_time(starts),
+        )
+
+
+def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: int) -> None:
+    """Warns of what lies outside of ``start_date``, in Unix seconds, and the bookmarks.
+
+    ``streams`` maps names in messages to names in the state. The start of the run is ``now``.
+    """
+    bookmarks = {name: state.bookmark(stream) for name, stream in streams.items()}
+    read_to = {name: mark for name, mark in bookmarks.items() if mark is not None}
+    read_from = {name: state.start_date(streams[name]) for name in read_to}
+    later = {name: mark for name, mark in read_to.items() if mark < start_date}
+    earlier = {name: at for name, at in read_from.items() if at is not None and at > start_date}
+    unread = [name for name in streams if name not in read_to]
+    if later:
+        logger.warning(
+            "config: start_date %s is later than bookmarks in the state. Records from the bookmark "
+            "up to start_date are not read: from %s. To read them, set start_date back.",
+            utc(start_date),
+            _by_time(later),
+        )
+    if earlier:
+        logger.warning(
+            "config: start_date %s is earlier than before, but streams continue at their "
+            "bookmarks. Records from start_date are not read up to %s. To read them, remove these "
+            "streams from 'bookmarks' in the state, or run once without a state.",
+            utc(start_date),
+            _by_time(earlier),
+        )
+    if unread and start_date > now:
+        logger.warning(
+            "config: start_date %s is in the future, so nothing is read of %s.",
+            utc(start_date),
+            listed(unread),
+        )
+
+
+def utc(seconds: int) -> str:
+    """Unix seconds as a UTC date, such as 2026-01-31T00:00:00Z."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _by_time(times: Mapping[str, int]) -> str:
+    """``2026-01-01T00:00:00Z (open, click), 2026-02-01T00:00:00Z (profiles)``."""
+    names = defaultdict[int, list[str]](list)
+    for name, seconds in times.items():
+        names[seconds].append(name)
+    return listed(f"{utc(seconds)} ({listed(names[seconds])})" for seconds in sorted(names))
