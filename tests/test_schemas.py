@@ -11,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tap_klaviyo.discovery.catalog import build_catalog
 from tools import check_schemas
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -212,7 +213,11 @@ class TestRules:
         for path, node in nodes(written(file)):
             if "object" in node.get("type", ()):
                 assert node["additionalProperties"] is True, path
-                assert "properties" in node or "$ref" in node, path
+
+    def test_one_type(self, file: str) -> None:
+        """A value has one type besides null, as typed targets such as BigQuery require."""
+        for path, node in nodes(inlined(file)):
+            assert len({*types(node)} - {"null"}) == 1, path
 
 
 def test_resource_type() -> None:
@@ -225,7 +230,31 @@ def test_resource_type() -> None:
 def test_free_form(file: str, path: str) -> None:
     """Free-form objects have no fixed attributes."""
     node = dict(nodes(inlined(file)))[path]
-    assert node["properties"] == {}
+    assert "properties" not in node
+
+
+def written_nodes(document: Any) -> Iterator[dict[str, Any]]:
+    """Yields each object of a JSON document."""
+    if isinstance(document, dict):
+        yield document
+    for child in document.values() if isinstance(document, dict) else document:
+        if isinstance(child, (dict, list)):
+            yield from written_nodes(child)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(pytest.param(written(file), id=file) for file in FILES),
+        *(
+            pytest.param(entry["schema"], id=f"catalog: {entry['stream']}")
+            for entry in build_catalog()["streams"]
+        ),
+    ],
+)
+def test_no_empty_properties(document: dict[str, Any]) -> None:
+    """A free-form object has no `properties`: targets that flatten drop an object with none."""
+    assert all(node.get("properties", True) for node in written_nodes(document))
 
 
 @pytest.mark.parametrize(
