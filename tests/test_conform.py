@@ -272,62 +272,6 @@ def test_numbers_and_arrays(
     )
 
 
-COORDINATES: list[tuple[Any, float | None]] = [
-    (40.7, 40.7),
-    (-74, -74),
-    ("40.7", 40.7),
-    ("-74", -74),
-    (" 40.7 ", 40.7),
-    (None, None),
-    ("", None),
-    ("N/A", None),
-    ("40,7", None),
-    ("40.7° N", None),
-    ("1e999", None),
-    ("NaN", None),
-    ("40.7]", None),
-    (True, None),
-    ([40.7], None),
-]
-NO_NUMBER = conversion_warning("location.{}", "number")
-
-
-@pytest.mark.parametrize("field", ["latitude", "longitude"])
-@pytest.mark.parametrize(("value", "expected"), COORDINATES, ids=str)
-def test_coordinates(select: Select, field: str, value: Any, expected: float | None) -> None:
-    """A coordinate is a number: one in text is read, any other text is null with a warning.
-
-    That holds for a profile and for one that an event embeds, whatever the pages before had.
-    """
-    profile = {"type": "profile", "id": "P1", "attributes": {"location": {field: value}}}
-    other = {**profile, "id": "P2", "attributes": {"location": {field: "1.5"}}}
-    missing = {**profile, "id": "P3", "attributes": {"location": None}}
-    profiles, related = [profile, other, missing], {"profile": {"data": {"id": "P1"}}}
-    pages = {
-        "profiles": {"data": profiles},
-        "open": {"data": [{"id": "E1", "relationships": related}], "included": profiles},
-    }
-    for name, document in pages.items():
-        parser = PageParser(select(name))
-        for _ in range(3):
-            page = parser.parse(json.dumps(document, separators=(",", ":")).encode())
-            record = json.loads(parser.encode(page.records, "").splitlines()[0])["record"]
-            found = (record["profile"][0] if name == "open" else record)["location"][field]
-            assert found == expected
-            assert type(found) in (int, float, type(None))
-            lost = value is not None and expected is None
-            assert page.warnings == ({NO_NUMBER.format(field): 1} if lost else {})
-
-
-def test_sample_values(parse: Parse) -> None:
-    """Sample values of any type are text."""
-    values = ["a", 1, 1.5, True, None, ["b"], {"c": 2}]
-    attributes = {"sample_values": values}
-    ((record,), page) = parse("metric_properties", {"id": "M1", "attributes": attributes})
-    assert record["sample_values"] == ["a", "1", "1.5", "true", None, '["b"]', '{"c":2}']
-    assert not page.warnings
-
-
 @pytest.mark.parametrize(
     ("value", "expected", "warned"),
     [("true", True, 0), ("False", False, 0), (None, None, 0), ("yes", None, 1), (1, None, 1)],
@@ -386,9 +330,11 @@ def test_free_form_is_converted_unchanged(parse: Parse, value: bytes) -> None:
     [
         ("open", {"attributes": {}}, "None"),
         ("open", {"id": None}, "None"),
+        ("open", {"id": ""}, ""),
         ("open", {"id": ["E1"]}, "['E1']"),
         ("global_exclusions", {"id": "a\nb" + "c" * 5_000}, "a b" + "c" * 97),
         ("global_exclusions", {"id": "P1", "attributes": {"email": None}}, "P1"),
+        ("global_exclusions", {"id": "P1", "attributes": {"email": ""}}, "P1"),
         ("global_exclusions", {"id": "P1", "attributes": {}}, "P1"),
         ("global_exclusions", {"id": "P1"}, "P1"),
     ],
