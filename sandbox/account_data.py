@@ -31,7 +31,8 @@ class AccountData:
     """Events, resources and memberships.
 
     `collections` holds the resources by type. `version` increases with every change. Hold `lock`
-    while reading or changing the account in several steps.
+    while reading or changing the account in several steps. `whole_days` says how reports read a
+    timeframe: with the whole days of its start and end, as observed, or up to the moment given.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class AccountData:
         self.memberships = members or Memberships()
         self.lock = threading.RLock()
         self.version = 0
+        self.whole_days = True
         self._cache: dict[object, Any] = {}
         self._cache_version = self.version
 

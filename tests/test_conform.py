@@ -330,9 +330,11 @@ def test_free_form_is_converted_unchanged(parse: Parse, value: bytes) -> None:
     [
         ("open", {"attributes": {}}, "None"),
         ("open", {"id": None}, "None"),
+        ("open", {"id": ""}, ""),
         ("open", {"id": ["E1"]}, "['E1']"),
         ("global_exclusions", {"id": "a\nb" + "c" * 5_000}, "a b" + "c" * 97),
         ("global_exclusions", {"id": "P1", "attributes": {"email": None}}, "P1"),
+        ("global_exclusions", {"id": "P1", "attributes": {"email": ""}}, "P1"),
         ("global_exclusions", {"id": "P1", "attributes": {}}, "P1"),
         ("global_exclusions", {"id": "P1"}, "P1"),
     ],

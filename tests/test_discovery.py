@@ -389,3 +389,12 @@ def test_catalog_is_not_changed() -> None:
     document = json.loads(catalog_text())
     read_catalog(document)
     assert document == json.loads(catalog_text())
+
+
+@pytest.mark.parametrize("properties", [{}, None])
+def test_a_free_form_object_stays_free_form(properties: Any) -> None:
+    """A selected free-form object has no `properties`, also if an older catalog lists none."""
+    listed = entry("open")
+    listed["schema"]["properties"]["event_properties"]["properties"] = properties
+    (selected,) = selection(listed)
+    assert "properties" not in selected.schema["properties"]["event_properties"]

@@ -66,7 +66,9 @@ VALID_VALUES: dict[str, Callable[[Any], st.SearchStrategy[Any]]] = {
     "boolean": lambda schema: st.booleans(),
     "integer": lambda schema: st.integers(-(2**63), 2**63 - 1),
     "number": lambda schema: st.floats(-1e300, 1e300) | st.integers(-(2**50), 2**50),
-    "string": lambda schema: DATES if schema.get("format") else TEXT,
+    "string": lambda schema: (
+        DATES if schema.get("format") else TEXT.filter(bool) if schema["type"] == "string" else TEXT
+    ),
     "array": lambda schema: st.lists(valid_values(schema["items"]), max_size=2),
     "object": valid_object,
 }
@@ -156,12 +158,18 @@ def reference(document: Document, selected: SelectedStream) -> list[Document]:
 
 
 def normalize(value: Any, schema: Mapping[str, Any]) -> Any:
-    """Normalizes what the Transformer changes: null is false, "" is null, text is a number."""
+    """Normalizes what the Transformer changes: null is false, "" is null, text is a number.
+
+    It also drops unknown attributes.
+    """
     allowed = types_of(schema)
     if "boolean" in allowed:
         return bool(value)
     if isinstance(value, dict) and schema.get("properties"):
-        known = {name: normalize(value[name], schema["properties"][name]) for name in value}
+        properties = schema["properties"]
+        known = {
+            name: normalize(value[name], properties[name]) for name in value.keys() & properties
+        }
         return {name: child for name, child in known.items() if child is not None}
     if isinstance(value, list) and "array" in allowed:
         return [normalize(item, schema["items"]) for item in value]

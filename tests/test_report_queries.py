@@ -116,6 +116,35 @@ def test_the_last_period_is_requested_up_to_now() -> None:
     assert period.span() == {"start": "2026-02-28T23:00:00Z", "end": "2026-03-31T22:00:00Z"}
 
 
+@pytest.mark.parametrize(
+    ("interval", "days"), [("hourly", 7), ("daily", 60), ("weekly", 364), ("monthly", 366)]
+)
+@pytest.mark.parametrize("zone", ["Europe/Amsterdam", "America/Santiago", "Asia/Beirut", "UTC"])
+@pytest.mark.parametrize("stream", [name for name in REPORTS if name != "metric_aggregates"])
+def test_each_day_is_requested_once(stream: str, zone: str, interval: Interval, days: int) -> None:
+    """A request ends in the last second of a day, and the next one starts with the next day.
+
+    So no day is counted twice, whether Klaviyo includes the day of the end or ends at its time. The
+    clocks of some zones change at midnight.
+    """
+    report_query = query(stream, interval=interval, time_zone=ZoneInfo(zone))
+    bounds = (seconds(day, report_query.time_zone) for day in ("2026-03-01", "2026-11-15T12:30:00"))
+    frames = [attributes(period)["timeframe"] for period in report_query.periods(*bounds)]
+    starts, ends = (
+        [datetime.fromisoformat(frame[name]) for frame in frames] for name in ("start", "end")
+    )
+    assert [end + timedelta(seconds=1) for end in ends[:-1]] == starts[1:]
+    assert {start.time() for start in starts} == {datetime.min.time()}
+    assert ends[-1].isoformat() == "2026-11-15T12:30:00+00:00"
+    assert all(end - start < timedelta(days=days) for start, end in zip(starts, ends, strict=True))
+
+
+def test_a_run_at_midnight() -> None:
+    """A run that starts at midnight does not request the day that begins then."""
+    period = only_period(query("flow_values_report"), "2026-03-01T00:00:00", "2026-03-09T00:00:00")
+    assert attributes(period)["timeframe"]["end"] == "2026-03-08T23:59:59+00:00"
+
+
 def test_a_day_with_a_clock_change() -> None:
     """A day with a clock change has its length in the account's time zone."""
     report_query = query("segment_values_report", interval="daily", time_zone=NEW_YORK)
@@ -149,7 +178,7 @@ def test_a_body() -> None:
     period = only_period(report_query, "2026-03-01T00:00:00", "2026-03-02T00:00:00")
     assert attributes(period) == {
         "statistics": ["opens"],
-        "timeframe": {"start": "2026-03-01T00:00:00+00:00", "end": "2026-03-02T00:00:00+00:00"},
+        "timeframe": {"start": "2026-03-01T00:00:00+00:00", "end": "2026-03-01T23:59:59+00:00"},
         "interval": "daily",
         "conversion_metric_id": "Mt0001",
         "group_by": ["flow_id", "flow_message_id", "send_channel", "flow_name"],

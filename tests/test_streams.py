@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.streams import STREAMS
@@ -49,3 +51,40 @@ def test_every_stream(select: Select, name: str) -> None:
     if selected.stream.parent:
         assert record[selected.stream.parent.property] == "01P"
     assert parser.encode(parser.parse(b'{"data":[]}').records, EXTRACTED) == b""
+
+
+KEYS = [
+    pytest.param(stream.name, key, id=f"{stream.name}.{key}")
+    for stream in STREAMS
+    for key in (*stream.keys, stream.id_property)
+    if not stream.report and not (stream.parent and key == stream.parent.property)
+    if schema_of(stream)["properties"][key]["type"] == "string"
+    if "format" not in schema_of(stream)["properties"][key]
+]
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (",\n", ": ")])
+@pytest.mark.parametrize(("name", "key"), KEYS)
+def test_an_empty_key(select: Select, name: str, key: str, separators: tuple[str, str]) -> None:
+    """A resource with an empty text in a key property is left out and counted, as with null.
+
+    Blanks are a value: targets store them.
+    """
+    selected = select(name)
+    parser = PageParser(selected)
+    for value, left_out in (("", 1), (" ", 0)):
+        resource = {"id": "01A", "attributes": copy.deepcopy(REQUIRED_ATTRIBUTES.get(name, {}))}
+        if key == selected.stream.id_property:
+            resource["id"] = value
+        elif selected.stream.rows:
+            *parents, last = f"{selected.stream.rows}.{key}".split(".")
+            rows: Any = resource["attributes"]
+            for step in parents:
+                rows = rows[step]
+            for row in rows:
+                row[last] = value
+        else:
+            resource["attributes"][key] = value
+        body = json.dumps({"data": [resource]}, separators=separators).encode()
+        page = parser.parse(body, "01P")
+        assert (len(page.records), len(page.without_key)) == (1 - left_out, left_out)

@@ -9,7 +9,7 @@ This version of the client uses revision 2026-07-15 of the API.
 Both sides are flattened to a dictionary that maps each dotted path to a *kind*, so that they can be
 compared. `[]` stands for the elements of an array:
 
-    {"id": "string!", "location.latitude": "number|string", "tags": "array", "tags[]": "object!"}
+    {"id": "string!", "location.latitude": "number", "tags": "array", "tags[]": "object!"}
 
 A kind is a type name of JSON Schema, a format such as `date-time` instead of `string`, or
 `free-form` for an object without declared attributes. `!` marks what cannot be null: keys and

@@ -62,8 +62,13 @@ def _segment_report(model: str, span: Mapping[str, str]) -> Row:
     )
 
 
-# The client declares both as `Any`; Klaviyo documents a number or a string.
-COORDINATES = {"location.latitude": "number|string", "location.longitude": "number|string"}
+# The client declares the coordinates as `Any`; Klaviyo documents a number or a string. Its answers
+# also have a county.
+LOCATION = {
+    "location.latitude": "number",
+    "location.longitude": "number",
+    "location.county": "string",
+}
 DEFINITION = {"definition": "free-form"}  # a union within unions, with dozens of members
 TAGS = {"tags": "array", "tags[]": "tag.json"}
 
@@ -171,7 +176,7 @@ ROWS: Mapping[str, Row] = {
             "suppressions[]": "object",
             "suppressions[].reason": "string",
             "suppressions[].timestamp": "date-time",
-            **COORDINATES,
+            **LOCATION,
         },
     ),
     "list.json": Row(("ListListResponseObjectResource",), ours=TAGS),
@@ -204,16 +209,16 @@ ROWS: Mapping[str, Row] = {
     ),
     "metric_property.json": Row(
         ("MetricPropertyResponseObjectResourceExtended",),
-        ours={"sample_values[]": "boolean|number|string", **_strings("metric_id")},
+        ours={"sample_values[]": "string", **_strings("metric_id")},
     ),
     "object_record.json": Row(
         ("ObjectRecordResponseObjectResource",), ours=_strings("object_type_id")
     ),
     "person.json": Row(
-        ("ProfileResponsePluralConversationsObjectResourceExtended",), ours=COORDINATES
+        ("ProfileResponsePluralConversationsObjectResourceExtended",), ours=LOCATION
     ),
     "predictive_analytics.json": Row(("PredictiveAnalytics",), keys=()),
-    "profile.json": Row(("ProfileResponseObjectResource",), ours=COORDINATES),
+    "profile.json": Row(("ProfileResponseObjectResource",), ours=LOCATION),
     "push_token.json": Row(("PushTokenResponseObjectResource",), ours=_strings("profile_id")),
     "review.json": Row(
         ("ReviewResponseDTOObjectResource",), ours={"status": "union", **_strings("item_id")}

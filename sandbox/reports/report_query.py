@@ -49,7 +49,7 @@ def parse_report_query(
     timeframe = _timeframe(body, definition, _time_zone(account), now)
     return ReportQuery(
         body.strings("statistics", definition.statistics),
-        timeframe,
+        _as_read(body, account, timeframe, now),
         _interval(body, timeframe) if definition.series else None,
         _group_by(body, definition),
         _conditions(body, definition),
@@ -80,6 +80,14 @@ def _timeframe(
     if timeframe.start.isoformat() < definition.since:
         raise body.invalid("timeframe", f"There is no data of before {definition.since}.")
     return timeframe
+
+
+def _as_read(
+    body: RequestBody, account: AccountData, timeframe: Timeframe, now: float
+) -> Timeframe:
+    """The timeframe as the account reads it. A key names whole days already."""
+    is_custom = "key" not in body.raw("timeframe")
+    return timeframe.whole_days(now) if account.whole_days and is_custom else timeframe
 
 
 def _custom_timeframe(body: RequestBody, value: Mapping[str, object], zone: ZoneInfo) -> Timeframe:

@@ -23,6 +23,15 @@ class Timeframe(NamedTuple):
         """Start and end in Unix seconds."""
         return self._seconds(self.start), self._seconds(self.end)
 
+    def whole_days(self, now: float) -> "Timeframe":
+        """From the start of the first day to the end of the last; not beyond `now` (Unix seconds).
+
+        A timeframe that ends after `now` keeps its end.
+        """
+        moment = datetime.fromtimestamp(now, self.zone).replace(tzinfo=None)
+        end = max(self.end, min(_start_of_day(self.end) + _DAY, moment))
+        return self._replace(start=_start_of_day(self.start), end=end)
+
     def intervals(self, interval: str) -> list[tuple[datetime, float, float]]:
         """The intervals (`hour`, `day`, `week` or `month`) that overlap the timeframe.
 

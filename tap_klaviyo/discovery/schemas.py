@@ -45,7 +45,8 @@ def _resolve(node: Any) -> Any:
     merged: Schema = {}
     for part in (*bases, own):
         properties = {**merged.get("properties", {}), **part.get("properties", {})}
-        merged = {**merged, **part}
-        if properties or "properties" in merged:
-            merged["properties"] = properties
+        merged = {**merged, **part, "properties": properties}
+    if not merged["properties"]:
+        # Targets that flatten objects drop one with an empty list, and keep one without a list.
+        del merged["properties"]
     return merged

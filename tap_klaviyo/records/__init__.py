@@ -5,5 +5,6 @@ encodes it in a few calls. Otherwise :mod:`page_converter` first converts it int
 
 * :mod:`transform` moves values by design, such as a field lifted out of a nested object;
 * :mod:`conform` handles values that do not fit: converted if nothing is lost, else null and
-  counted.
+  counted;
+* :mod:`unknown_attributes` keeps what no schema describes, and lets later pages fit.
 """

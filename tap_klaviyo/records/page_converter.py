@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from tap_klaviyo.discovery.selection import SelectedStream
-from tap_klaviyo.records.conform import conform
+from tap_klaviyo.records.conform import conform_attributes
 from tap_klaviyo.records.lenient_json import cleaned, loads
-from tap_klaviyo.records.structs import Schema
-from tap_klaviyo.records.transform import as_dict, as_list, lift_fields, split_rows
-from tap_klaviyo.streams.model import FieldPath
+from tap_klaviyo.records.transform import as_dict, as_list, lift_fields, lifted_names, split_rows
+from tap_klaviyo.records.unknown_attributes import ITEMS, MOST_UNKNOWN, Findings, Schema
+from tap_klaviyo.streams.model import FieldPath, Relationship
 
 LONGEST_ID = 100
 """Characters of the ID of a resource without a key that are shown."""
@@ -24,12 +23,12 @@ LONGEST_ID = 100
 class ConvertedPage:
     """A page that fits.
 
-    ``warnings`` counts, by text, what was changed. ``without_key`` holds the IDs of resources that
-    lack a key property and so cannot become records.
+    ``findings`` tells what was changed. ``without_key`` holds the IDs of resources that lack a key
+    property and so cannot become records.
     """
 
+    findings: Findings
     body: bytes = b""
-    warnings: Counter[str] = field(default_factory=Counter)
     without_key: list[str] = field(default_factory=list)
 
 
@@ -38,14 +37,16 @@ def convert_page(
     selected: SelectedStream,
     parent: str = "",
     to_resources: Callable[[Any], Any] | None = None,
+    room: int = MOST_UNKNOWN,
 ) -> ConvertedPage:
     """Converts a page of the children of ``parent`` to the schema of ``selected``.
 
-    ``to_resources`` turns an answer that is not a list of resources into one. Raises ValueError if
+    ``to_resources`` turns an answer that is not a list of resources into one. ``room`` is how many
+    attributes are kept that the schema does not describe. Raises ValueError if
     the body is not a page: not JSON, nested too deeply, or without an array ``data``.
     """
     try:
-        return _convert(body, selected, parent, to_resources)
+        return _convert(body, selected, parent, to_resources, ConvertedPage(Findings(room)))
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
 
@@ -55,19 +56,19 @@ def _convert(
     selected: SelectedStream,
     parent: str,
     to_resources: Callable[[Any], Any] | None,
+    page: ConvertedPage,
 ) -> ConvertedPage:
-    page = ConvertedPage()
     document = loads(body)
     document = to_resources(document) if to_resources else document
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise ValueError("no array of data in the answer")
-    document = cleaned(document, page.warnings)
+    document = cleaned(document, page.findings.warnings)
     next_url = as_dict(document.get("links")).get("next")
     if next_url is not None and not isinstance(next_url, str):
         raise ValueError("links.next is not text")
     converted = {
         "data": _data(document["data"], selected, parent, page),
-        "included": _included(document.get("included"), selected, page.warnings),
+        "included": _included(document.get("included"), selected, page.findings),
         "links": {"next": next_url},
     }
     page.body = msgspec.json.encode(converted)
@@ -78,13 +79,14 @@ def _data(
     resources: list[Any], selected: SelectedStream, parent: str, page: ConvertedPage
 ) -> list[dict[str, Any]]:
     """The resources that have all key properties; those without one are noted in ``page``."""
-    stream, properties = selected.stream, selected.schema["properties"]
+    stream = selected.stream
+    wanted = _Wanted({"properties": selected.schema["properties"]}, stream.field_paths)
     given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
     keys = ("id", *(key for key in selected.keys if key not in given_by_page))
     data = []
     for resource in resources:
         for row in split_rows(as_dict(resource), stream, parent):
-            converted = _resource(row, properties, stream.field_paths, page.warnings)
+            converted = _resource(row, wanted, page.findings)
             if all(_has_value(converted, key) for key in keys):
                 data.append(converted)
             else:
@@ -93,49 +95,74 @@ def _data(
     return data
 
 
-def _included(
-    resources: Any, selected: SelectedStream, warnings: Counter[str]
-) -> list[dict[str, Any]]:
+def _included(resources: Any, selected: SelectedStream, findings: Findings) -> list[dict[str, Any]]:
     """The related resources that records of the page need."""
     properties = selected.schema["properties"]
     wanted = {
-        relationship.type: (
-            {**relationship.lifted_out(properties), **relationship.embedded(properties)},
-            relationship.field_paths,
-        )
+        relationship.type: _wanted_of(relationship, properties, findings)
         for relationship in selected.stream.relationships
         if relationship.is_wanted(properties)
     }
     return [
-        _resource(resource, *wanted[resource["type"]], warnings)
+        _resource(resource, *wanted[resource["type"]])
         for resource in map(as_dict, as_list(resources))
         if str(resource.get("type")) in wanted and _id_of(resource) is not None
     ]
 
 
-def _resource(
-    resource: Mapping[str, Any],
-    properties: Mapping[str, Schema],
-    field_paths: Mapping[str, FieldPath],
-    warnings: Counter[str],
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Wanted:
+    """Which attributes of a resource records need: those of ``schema``, after ``field_paths``.
+
+    ``not_attributes`` are names of properties that have another place in a resource.
+    """
+
+    schema: Schema
+    field_paths: Mapping[str, FieldPath]
+    not_attributes: frozenset[str] = frozenset()
+    lifted: Mapping[str, set[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lifted", lifted_names(self.field_paths))
+
+
+def _wanted_of(
+    relationship: Relationship, properties: Mapping[str, Schema], findings: Findings
+) -> tuple[_Wanted, Findings]:
+    """What records need of a related resource, and the findings of such resources."""
+    items = properties.get(relationship.property, {}).get("items", {})
+    not_attributes = frozenset({"id", "type", *relationship.references})
+    embedded = relationship.embedded(properties)
+    attributes = {
+        **relationship.lifted_out(properties),
+        **{name: child for name, child in embedded.items() if name not in not_attributes},
+    }
+    schema = {**items, "type": "object", "properties": attributes}
+    wanted = _Wanted(schema, relationship.field_paths, not_attributes)
+    return wanted, replace(findings, prefix=(relationship.property, ITEMS))
+
+
+def _resource(resource: Mapping[str, Any], wanted: _Wanted, findings: Findings) -> dict[str, Any]:
     """A resource with only the wanted attributes, transformed first and then made to conform."""
-    attributes = lift_fields(as_dict(resource.get("attributes")), field_paths)
+    given = as_dict(resource.get("attributes"))
+    attributes = lift_fields(given, wanted.field_paths)
+    for name, lifted in wanted.lifted.items():
+        for unknown in as_dict(given.get(name)).keys() - lifted:
+            findings.leave_out((name, unknown))
+        attributes.pop(name, None)
+    for name in wanted.not_attributes & attributes.keys():
+        del attributes[name]
     return {
         "type": str(resource.get("type", "")),
         "id": _id_of(resource),
-        "attributes": {
-            name: conform(attributes[name], schema, name, warnings)
-            for name, schema in properties.items()
-            if name in attributes
-        },
+        "attributes": conform_attributes(attributes, wanted.schema, (), findings),
         "relationships": _relationships(resource.get("relationships")),
     }
 
 
 def _has_value(resource: Mapping[str, Any], key: str) -> bool:
     holder = resource if key in ("id", "type") else resource["attributes"]
-    return holder.get(key) is not None
+    return holder.get(key) not in (None, "")
 
 
 def _id_of(resource: Mapping[str, Any]) -> str | None:

@@ -18,24 +18,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.page_converter import convert_page
-from tap_klaviyo.records.resources import (
-    Resource,
-    document_type,
-    included_resources,
-    related_columns,
+from tap_klaviyo.records.page_decoder import PageDecoder
+from tap_klaviyo.records.unknown_attributes import (
+    MOST_UNKNOWN,
+    Findings,
+    closed_where_partial,
+    extended,
 )
 from tap_klaviyo.records.verbatim import can_copy_verbatim
-from tap_klaviyo.streams.model import PARENT
 
 
 @dataclass
@@ -58,28 +58,31 @@ class Page:
     converted: bool = False
 
 
+class _Compiled:
+    """A stream compiled to a decoder. ``room`` is how many more unknown attributes it may keep."""
+
+    def __init__(self, selected: SelectedStream, room: int = MOST_UNKNOWN) -> None:
+        self.selected = selected
+        self.decoder = PageDecoder(selected)
+        self.room = room
+
+    def extended(self, findings: Findings) -> _Compiled:
+        """The same with what the conversion of a page found, so that later pages need none."""
+        schema = dict(extended(self.selected.schema, findings))
+        return _Compiled(replace(self.selected, schema=schema), self.room - len(findings.unknown))
+
+
 class PageParser:
     """Parses pages of one stream and encodes RECORD lines. Threads may share it."""
 
     def __init__(self, selected: SelectedStream) -> None:
-        stream, properties = selected.stream, selected.schema["properties"]
-        self._selected = selected
+        stream = selected.stream
+        schema = dict(closed_where_partial(selected.schema, schema_of(stream)))
+        self._name = selected.name
         nested = any(relationship.field_paths for relationship in stream.relationships)
         self._always_converts = bool(stream.field_paths or stream.rows or stream.report or nested)
-        self._included = included_resources(stream.relationships, properties)
-        related = related_columns(stream)
-        self._related = [related[name] for name in properties if name in related]
-        own = {name: child for name, child in properties.items() if name not in related}
-        self._resource = Resource(
-            stream.type,
-            own,
-            [relationship.name for relationship in stream.relationships],
-            [name for name in properties if name in related],
-            id_property=stream.id_property,
-        )
-        self._decoder = msgspec.json.Decoder(document_type(self._resource, self._included.values()))
+        self._compiled = _Compiled(replace(selected, schema=schema))
         self._encoder = msgspec.json.Encoder()
-        self._time_field = stream.time_filter.field if stream.time_filter else ""
         self._message = msgspec.defstruct(
             "Message",
             [
@@ -102,43 +105,26 @@ class PageParser:
         if ``body`` is not a page.
         """
         body = body.strip()
+        compiled = self._compiled
         if not self._always_converts and can_copy_verbatim(body):
             try:
-                return self._page(self._decoder.decode(body), parent)
+                return Page(*compiled.decoder.decode(body, parent))
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass  # The conversion finds out what is wrong and counts it.
-        converted = convert_page(body, self._selected, parent, to_resources)
-        page = self._page(self._decoder.decode(converted.body), parent)
-        page.warnings, page.without_key = converted.warnings, converted.without_key
-        page.converted = not self._always_converts
-        return page
+        converted = convert_page(body, compiled.selected, parent, to_resources, compiled.room)
+        if converted.findings.unknown or converted.findings.numbers_as_text:
+            compiled = self._compiled = compiled.extended(converted.findings)
+        return Page(
+            *compiled.decoder.decode(converted.body, parent),
+            warnings=converted.findings.warnings,
+            without_key=converted.without_key,
+            converted=not self._always_converts,
+        )
 
     def encode(
         self, records: Iterable[Any], time_extracted: str, version: int | None = None
     ) -> bytes:
         """The RECORD lines of ``records``. ``version`` is the table version of a full table."""
         constants = (repeat(time_extracted), repeat(UNSET if version is None else version))
-        messages = map(self._message, repeat(self._selected.name), records, *constants)
+        messages = map(self._message, repeat(self._name), records, *constants)
         return self._encoder.encode_lines(list(messages))
-
-    def _page(self, document: Any, parent: str) -> Page:
-        """Makes the records of a decoded page. Raises ValueError for a value that does not fit."""
-        items = document.data
-        found = {
-            type_name: resource.found(document.included, self._encoder)
-            for type_name, resource in self._included.items()
-        }
-        context = {PARENT: parent, **found}
-        ids = [item.id for item in items]
-        attributes = self._resource.attributes(items)
-        related = [read(items, context) for read in self._related]
-        records = self._resource.records(ids, attributes, related)
-        times = [_seconds(time) for time in attributes.get(self._time_field, ())]
-        return Page(records, ids, times, document.links.next or None)
-
-
-def _seconds(time: Any) -> int | None:
-    """Unix seconds of a date or a number; None if it is missing."""
-    if type(time) is datetime:
-        return int(time.timestamp())
-    return time or None

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias, Union
 import msgspec
 from msgspec import UNSET, Raw
 
-from tap_klaviyo.records.structs import Attributes, Schema
+from tap_klaviyo.records.structs import Attributes
+from tap_klaviyo.records.unknown_attributes import Schema, keeps_unknown
 from tap_klaviyo.streams.model import PARENT, Relationship, Stream
 
 
@@ -20,7 +21,8 @@ class Resource:
 
     ``properties`` are the attributes, and ``id`` and ``type`` if selected. ``related`` names the
     properties that follow them in a record. ``relationships`` and ``extra_attributes`` are decoded
-    without being written. With ``tagged``, the Struct decodes only resources of this type.
+    without being written. With ``tagged``, the Struct decodes only resources of this type. With
+    ``refuse_unknown``, it refuses attributes that are none of these.
     """
 
     def __init__(
@@ -33,10 +35,11 @@ class Resource:
         id_property: str = "id",
         extra_attributes: Mapping[str, Schema] = MappingProxyType({}),
         tagged: bool = False,
+        refuse_unknown: bool = False,
     ) -> None:
         shown = {n: child for n, child in properties.items() if n not in ("type", id_property)}
         self._shown = list(shown)
-        self._attributes = Attributes({**extra_attributes, **shown})
+        self._attributes = Attributes({**extra_attributes, **shown}, refuse_unknown=refuse_unknown)
         self._has_id = id_property in properties
         self.item_type = _item_type(
             self._attributes.struct, relationships, type_name if tagged else ""
@@ -88,6 +91,9 @@ class _Included(Resource):
             references,
             extra_attributes=self._lifted,
             tagged=True,
+            refuse_unknown=keeps_unknown(
+                properties.get(relationship.property, {}).get("items", {})
+            ),
         )
         self._references = [_ids(relationship) for relationship in references.values()]
 

@@ -50,6 +50,18 @@ def lift_fields(
     return {**attributes, **lifted}
 
 
+def lifted_names(field_paths: Mapping[str, FieldPath]) -> dict[str, set[str]]:
+    """The fields that are lifted out of each attribute, such as a ``definition``.
+
+    Attributes whose fields are lifted from deeper places are not among them.
+    """
+    names: dict[str, set[str]] = {}
+    for attribute, *steps in (field_path.path.split(".") for field_path in field_paths.values()):
+        if len(steps) == 1:
+            names.setdefault(attribute, set()).update(steps)
+    return names
+
+
 def _lifted(attributes: Mapping[str, Any], field_path: FieldPath) -> Any:
     value = _value_at(attributes, field_path.path.split("."))
     if not field_path.latest:

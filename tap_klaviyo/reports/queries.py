@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
@@ -29,6 +29,7 @@ from tap_klaviyo.streams.model import Interval, Report, Stream
 
 _CURSOR = "page_cursor"
 _CLOCK = "%Y-%m-%dT%H:%M:%S"
+_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,18 @@ class ReportQuery:
     def periods(self, start: int, end: int) -> Iterator[ReportPeriod]:
         """The period that contains ``start`` and all up to ``end``, both in Unix seconds."""
         calendar = CALENDARS[self.interval]
-        time = calendar.floor(datetime.fromtimestamp(start, self.time_zone).replace(tzinfo=None))
+        begin = calendar.floor(datetime.fromtimestamp(start, self.time_zone).replace(tzinfo=None))
         if self.report.since:
-            time = max(time, datetime.fromisoformat(self.report.since))
-        while self.seconds(time) < end:
+            begin = max(begin, datetime.fromisoformat(self.report.since))
+        while self.seconds(begin) < end:
             intervals = calendar.most if self.report.series else 1
-            following = calendar.later(calendar.floor(time), intervals)
-            yield ReportPeriod(self, time, following, min(self.seconds(following), end))
-            time = following
+            following = calendar.later(calendar.floor(begin), intervals)
+            yield ReportPeriod(self, begin, following, min(self.seconds(following), end))
+            begin = following
 
-    def seconds(self, time: datetime) -> int:
+    def seconds(self, clock: datetime) -> int:
         """Unix seconds of a time that the account's clock shows."""
-        return int(time.replace(tzinfo=self.time_zone).timestamp())
+        return int(clock.replace(tzinfo=self.time_zone).timestamp())
 
 
 @dataclass(frozen=True)
@@ -95,36 +96,56 @@ class ReportPeriod:
         Metric aggregates take the cursor of the link in the body, other reports in the URL.
         """
         query = self.query
-        start = self.start.strftime(_CLOCK)
-        until = datetime.fromtimestamp(self.until, query.time_zone).strftime(_CLOCK)
+        start, until = self.start, self._until()
         if query.report.aggregates:
             attributes = _aggregate_attributes(query, start, until)
             cursor = parse_qs(urlsplit(link).query).get(_CURSOR, [""])[0]
             attributes |= {_CURSOR: cursor} if cursor else {}
         else:
-            attributes = _report_attributes(query, start, until)
+            attributes = _report_attributes(query, start, _last_second(until))
         return msgspec.json.encode({"data": {"type": query.stream.type, "attributes": attributes}})
 
     def url(self, link: str) -> str:
         """Where that body is sent."""
         return self.query.stream.path if not link or self.query.report.aggregates else link
 
+    def _until(self) -> datetime:
+        """What the account's clock shows at ``until``; at the end of a day, midnight.
+
+        Where clocks are put forward at midnight, they never show it.
+        """
+        if self.until == self.query.seconds(self.end):
+            return self.end
+        return datetime.fromtimestamp(self.until, self.query.time_zone).replace(tzinfo=None)
+
     def span(self) -> dict[str, str]:
         """``start`` and ``end`` of the period in UTC, as properties of its rows."""
         zone = self.query.time_zone
         return {
-            name: time.replace(tzinfo=zone).astimezone(timezone.utc).strftime(f"{_CLOCK}Z")
-            for name, time in (("start", self.start), ("end", self.end))
+            name: clock.replace(tzinfo=zone).astimezone(timezone.utc).strftime(f"{_CLOCK}Z")
+            for name, clock in (("start", self.start), ("end", self.end))
         }
 
 
-def _report_attributes(query: ReportQuery, start: str, until: str) -> dict[str, Any]:
+def _last_second(until: datetime) -> datetime:
+    """The end of a timeframe: ``until``, or the second before if that is midnight.
+
+    Klaviyo includes the whole day of a timeframe's end, so an end at midnight would count the day
+    that begins then, which the next request counts too.
+    """
+    return until - _SECOND if until.time() == time.min else until
+
+
+def _report_attributes(query: ReportQuery, start: datetime, until: datetime) -> dict[str, Any]:
     report = query.report
     groups = [*report.groups, *query.extra_groups] if query.extra_groups else None
     attributes = {
         "statistics": query.statistics,
         # Klaviyo requires an offset and ignores it: times are those of the account's time zone.
-        "timeframe": {"start": f"{start}+00:00", "end": f"{until}+00:00"},
+        "timeframe": {
+            "start": f"{start.strftime(_CLOCK)}+00:00",
+            "end": f"{until.strftime(_CLOCK)}+00:00",
+        },
         "interval": query.interval if report.series else None,
         "conversion_metric_id": query.metric_id,
         "group_by": groups,
@@ -133,8 +154,11 @@ def _report_attributes(query: ReportQuery, start: str, until: str) -> dict[str, 
     return {name: value for name, value in attributes.items() if value}
 
 
-def _aggregate_attributes(query: ReportQuery, start: str, until: str) -> dict[str, Any]:
-    bounds = [f"greater-or-equal(datetime,{start})", f"less-than(datetime,{until})"]
+def _aggregate_attributes(query: ReportQuery, start: datetime, until: datetime) -> dict[str, Any]:
+    bounds = [
+        f"greater-or-equal(datetime,{start.strftime(_CLOCK)})",
+        f"less-than(datetime,{until.strftime(_CLOCK)})",
+    ]
     attributes = {
         "metric_id": query.metric_id,
         "measurements": query.statistics,

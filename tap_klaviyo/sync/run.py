@@ -301,8 +301,7 @@ class Run:
     def _note_progress(self) -> None:
         """Notes what has been read after the bookmarks, for the last STATE."""
         for sync in self._syncs:
-            interrupted = sync.error is not None or not sync.finished
-            if interrupted and sync.selected.incremental and sync.partitions:
+            if sync.interrupted and sync.selected.incremental and sync.partitions:
                 self._planner.advance(sync)
 
     # Failures ------------------------------------------------------------------------------------

@@ -80,6 +80,11 @@ class StreamSync:
         return min(marks, default=0)
 
     @property
+    def interrupted(self) -> bool:
+        """Whether some of the stream has not been read."""
+        return self.error is not None or not self.finished
+
+    @property
     def all_parents_gone(self) -> bool:
         """Whether Klaviyo knows none of several parents any more, which is hard to believe."""
         return len(self.gone) > 1 and self.gone == self.parent_ids

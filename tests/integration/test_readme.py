@@ -135,6 +135,45 @@ def test_cron(commands: Path, klaviyo: SandboxAccount, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (None, "{}"),
+        ("", "{}"),
+        ("\n", "{}"),
+        ('{"a":1}\n', '{"a":1}'),
+        ('{"a":1}\n{"a":2}\n', '{"a":2}'),
+        ('{"a":1}\n\n\n', '{"a":1}'),
+        ('{"a":1}\n{"a":{"b":2}', '{"a":1}'),
+        ('{"a":1}\n{"a":\n', '{"a":1}'),
+        ('{"a":1}\n{"a":{"a":3}\n\n{"', '{"a":1}'),
+        ('{"a":"\\\\n ü"}', '{"a":"\\\\n \\u00fc"}'),
+        ('{"a', "{}"),
+        ('{"a":1}\n\0\0\0', '{"a":1}'),
+    ],
+)
+def test_cron_after_a_kill(tmp_path: Path, lines: str | None, expected: str) -> None:
+    """The script continues from the last whole line, and what follows a torn one is a new line."""
+    (script,) = _blocks(_section("## State and scheduling"), "bash")
+    for name, text in {
+        "tap-klaviyo": "cp state.json given.json",
+        "target-jsonl": "cat > /dev/null; echo '{\"new\":1}'",
+    }.items():
+        program = tmp_path / name / "bin" / name
+        program.parent.mkdir(parents=True)
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    if lines is not None:
+        (tmp_path / "states.jsonl").write_text(lines)
+    run(
+        *("bash", "-c", script.replace("/srv/klaviyo", str(tmp_path))),
+        cwd=tmp_path,
+        environment={"HOME": str(tmp_path)},
+    )
+    assert (tmp_path / "given.json").read_text() == f"{expected}\n"
+    assert (tmp_path / "states.jsonl").read_text().splitlines()[-1] == '{"new":1}'
+
+
+@pytest.mark.parametrize(
     "page", [_section("## State and scheduling"), (CHECKOUT / "docs" / "meltano.md").read_text()]
 )
 def test_meltano_commands_are_the_same(page: str) -> None:

@@ -148,6 +148,37 @@ def test_dated_to_send_time(client: SandboxClient, account: Account, order: str)
 
 
 @pytest.mark.parametrize(
+    ("whole_days", "end", "hours"),
+    [
+        (True, "2026-11-10T23:59:59Z", 24),
+        (True, "2026-11-11T00:00:00Z", 48),
+        (True, "2026-11-11T15:00:00Z", 48),
+        (False, "2026-11-10T23:59:59Z", 24),
+        (False, "2026-11-11T00:00:00Z", 24),
+        (False, "2026-11-11T15:00:00Z", 39),
+    ],
+)
+def test_end_of_a_timeframe(
+    make_client: Callable[..., SandboxClient],
+    mutable_account: Account,
+    whole_days: bool,
+    end: str,
+    hours: int,
+) -> None:
+    """A timeframe includes the whole days of its start and end, or ends at its time."""
+    mutable_account.whole_days = whole_days
+    frame = {"start": "2026-11-10T00:00:00Z", "end": end}
+    pages = _pages(
+        make_client(mutable_account),
+        "segment-series-report",
+        statistics=["total_members"],
+        interval="hourly",
+        timeframe=frame,
+    )
+    assert len(next(pages).document["data"]["attributes"]["date_times"]) == hours
+
+
+@pytest.mark.parametrize(
     ("report_type", "statistics"),
     [
         ("flow", ["recipients", "opens", "conversions"]),
