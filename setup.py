@@ -26,9 +26,9 @@ setup(
     install_requires=[
         "backoff>=2.2.1,<3",
         # Without a wheel it would have to be compiled; the tap does without it then.
-        "isal>=1.6,<2; platform_machine in 'x86_64 AMD64 aarch64 arm64'",
+        "isal>=1.7,<2; platform_machine in 'x86_64 AMD64 aarch64 arm64'",
         "msgspec>=0.19,<0.23",
-        "pendulum>=3.0,<4",
+        "pendulum>=3.1,<4",
         "pyrate-limiter>=4.1,<5",
         "requests>=2.32,<3",
         "rich>=13.7,<16",
