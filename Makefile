@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ENVS := .envs
 PEERS := $(ENVS)/singer-io/ready $(ENVS)/airbyte/ready
+TARGET_JSONL := target-jsonl==0.1.4
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-integration check format generate bench soak constraints audit clean
+.PHONY: help demo test test-integration test-versions check format generate bench soak constraints audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -20,6 +21,9 @@ test: $(VENV)/dev  ## Run the tests
 
 test-integration: $(VENV)/dev  ## Run the tests with real targets, PostgreSQL, Meltano and singer-check-tap
 	$(BIN)/python -m pytest -m integration
+
+test-versions: $(VENV)/bin/python $(ENVS)/uv/ready  ## Run tests and demo on each Python with the lowest and newest dependencies (an hour); ARGS="--ends --short" for less
+	$(BIN)/python -m tools.version_matrix --uv $(ENVS)/uv/bin/uv --target $(TARGET_JSONL) --folder $(ENVS)/versions $(ARGS)
 
 check: $(VENV)/dev  ## Check format, lint, types and tests; must pass before each commit
 	$(BIN)/ruff format --check .
@@ -67,7 +71,7 @@ $(VENV)/dev: $(VENV)/bin/python setup.py
 $(ENVS)/target-jsonl/ready:
 	@echo "Installing target-jsonl in its own environment ..."
 	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python $(PIP_INSTALL) target-jsonl==0.1.4
+	@$(@D)/bin/python $(PIP_INSTALL) $(TARGET_JSONL)
 	@touch $@
 
 $(ENVS)/uv/ready $(ENVS)/pip-audit/ready:

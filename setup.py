@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tap_klaviyo/__init__.py").read_text())[1]
 
 SANDBOX = ["aiohttp>=3.10,<4"]
-DEMO = [*SANDBOX, "duckdb>=1.1,<3", "plotext>=5.3,<6"]
+DEMO = [*SANDBOX, "duckdb>=1.2,<3", "plotext>=5.3,<6"]
 
 setup(
     name="tap-klaviyo",
@@ -26,9 +26,9 @@ setup(
     install_requires=[
         "backoff>=2.2.1,<3",
         # Without a wheel it would have to be compiled; the tap does without it then.
-        "isal>=1.6,<2; platform_machine in 'x86_64 AMD64 aarch64 arm64'",
-        "msgspec>=0.19,<0.23",
-        "pendulum>=3.0,<4",
+        "isal>=1.7,<2; platform_machine in 'x86_64 AMD64 aarch64 arm64'",
+        "msgspec>=0.21,<0.23",
+        "pendulum>=3.1,<4",
         "pyrate-limiter>=4.1,<5",
         "requests>=2.32,<3",
         "rich>=13.7,<16",
@@ -47,7 +47,7 @@ setup(
             "packaging>=24,<28",
             "pytest>=8,<10",
             "pytest-xdist>=3.6,<4",
-            "responses>=0.25,<1",
+            "responses>=0.26,<1",
             "ruff>=0.8,<1",
             "trustme>=1.2,<2",
             "types-jsonschema>=4,<5",

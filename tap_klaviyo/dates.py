@@ -22,7 +22,7 @@ def parse_utc(text: str) -> datetime:
     try:
         parsed: Any = pendulum.parse(text, tz="UTC")
         utc = parsed.in_timezone("UTC")
-    except (ValueError, OverflowError, AttributeError) as error:
+    except (ValueError, OverflowError, AttributeError, IndexError) as error:
         raise ValueError(f"not a date: {text!r}") from error
     clock = (utc.hour, utc.minute, utc.second, utc.microsecond)
     return datetime(utc.year, utc.month, utc.day, *clock, tzinfo=timezone.utc)

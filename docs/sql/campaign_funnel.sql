@@ -37,7 +37,7 @@ people as (
         bool_or(what = 'bounced') as bounced,
         bool_or(what = 'unsubscribed') as unsubscribed
     from happenings
-    join campaign_messages on message_id = event_properties ->> '$."$message"'
+    join campaign_messages on message_id = (event_properties ->> '$."$message"')
     group by all
 ),
 

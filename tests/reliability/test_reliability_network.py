@@ -102,7 +102,7 @@ def test_nobody_listens(
     message = refused(client, RetryableError)
     assert "Connection refused" in message
     assert "Check the network" in message
-    assert sum(clock.slept) >= 600
+    assert round(sum(clock.slept), 6) >= 600
 
 
 def test_a_name_that_nobody_knows(
@@ -129,7 +129,7 @@ def test_a_name_that_nobody_knows(
     assert "Name or service not known" in line
     assert "Check the network" in line
     assert "Traceback" not in shown.err
-    assert sum(clock.slept) >= 600
+    assert round(sum(clock.slept), 6) >= 600
 
 
 def test_a_worker_has_not_the_last_word(
