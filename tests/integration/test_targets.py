@@ -28,6 +28,8 @@ Environment = Callable[[str], Path]
 
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d:\d\d))?")
 
+_COORDINATES = ("latitude", "longitude")
+
 
 @dataclass(frozen=True)
 class Synced:
@@ -156,9 +158,15 @@ def test_dates_are_in_utc(synced: Synced) -> None:
 
 
 def _canonical(value: Any) -> Any:
-    """The value with all dates as datetimes; dates without a time zone are in UTC."""
+    """The value with all dates as datetimes, and coordinates in text as numbers.
+
+    Dates without a time zone are in UTC.
+    """
     if isinstance(value, dict):
-        return {name: _canonical(child) for name, child in value.items()}
+        return {
+            name: float(child) if name in _COORDINATES and child else _canonical(child)
+            for name, child in value.items()
+        }
     if isinstance(value, list):
         return [_canonical(child) for child in value]
     if isinstance(value, str) and (date := _DATE.fullmatch(value)):
