@@ -1,9 +1,10 @@
-"""Pages that Klaviyo has not sorted by time."""
+"""Pages that Klaviyo has not sorted by time, and cursors that expire between them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from simulated_klaviyo import Arrival, SimulatedKlaviyo, ids
@@ -13,10 +14,10 @@ from sandbox.http_messages import Request
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES
 
 
-def klaviyo_with_events(count: int) -> SimulatedKlaviyo:
+def klaviyo_with_events(events: int) -> SimulatedKlaviyo:
     """An account with events in different minutes."""
     klaviyo = SimulatedKlaviyo("open")
-    for number in range(count):
+    for number in range(events):
         klaviyo.arrive(Arrival(0, 60 * number + 120, "Opened Email"))
     return klaviyo
 
@@ -35,6 +36,26 @@ def test_a_page_in_disorder() -> None:
 
     klaviyo.on_answer = shuffled
     assert ids(klaviyo.sync({}, page_size=7).messages)["open"] == set(klaviyo.events)
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_cursors_that_expire_again_and_again(concurrency: int) -> None:
+    """A window that gets further with each new start is read to its end."""
+    klaviyo = klaviyo_with_events(3000)
+    cursors = count()
+
+    def refuse_every_second(request: Request, answer: Response) -> Response:
+        if "cursor" not in request.query or next(cursors) % 2 == 0:
+            return answer
+        error = {"code": "invalid", "source": {"parameter": "page[cursor]"}}
+        return replace(
+            answer, status=400, body=json.dumps({"errors": [error]}).encode(), headers={}
+        )
+
+    klaviyo.on_answer = refuse_every_second
+    output = klaviyo.sync({}, page_size=100, concurrency=concurrency)
+    assert output.fault is None
+    assert ids(output.messages)["open"] == set(klaviyo.events)
 
 
 @pytest.mark.parametrize("concurrency", [1, 8, 32])
