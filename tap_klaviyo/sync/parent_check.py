@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tap_klaviyo.errors import ApiError
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.queries import Query, query_by_id
+from tap_klaviyo.klaviyo.queries import query_by_id
 from tap_klaviyo.sync.stream_sync import StreamSync
 from tap_klaviyo.sync.window_reader import WindowReader
 
@@ -30,7 +30,7 @@ class ParentCheck:
         """Whether the parent exists. Raises what :meth:`Client.request` raises otherwise."""
         partition = self.reader.partition
         assert partition.sync.parent is not None
-        query: Query = query_by_id(partition.sync.parent.selected.stream)
+        query = query_by_id(partition.sync.parent.selected.stream)
         url = query.url((), None, partition.parent)
         try:
             client.request(url, query, lambda body: None, count=self._count_request)

@@ -224,7 +224,8 @@ class Planner:
         """Continues a sweep that was interrupted, or begins one that is due."""
         stream = sync.selected.stream
         resume = self._state.resume(stream.name)
-        sync.sweep = resume.sweep if sync.sweep is None else sync.sweep
+        if sync.sweep is None and resume.sweep is not None:
+            sync.sweep = max(0, min(resume.sweep, self.end))
         sync.done = {part: [Window(*period) for period in p] for part, p in resume.done.items()}
         if sync.sweep is None and self._sweep_is_due(stream):
             sync.sweep = self.end

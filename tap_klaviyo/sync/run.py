@@ -4,10 +4,10 @@ How a page travels. A worker fetches it and does nothing else. This thread parse
 RECORD lines, and creates the task for the next page: one page in memory, while workers wait for the
 network. (Parsing in the workers was measured: no faster, and five times the memory.)
 
-What a bookmark is. A stream is read in partitions, and a partition in windows of time. When a
-window is done, the low-water mark of its partition may move. The bookmark of the stream is the
-lowest mark of its partitions. When it has moved, a STATE message follows the records that it
-covers.
+What a bookmark is. A stream is read in partitions, and a partition in windows of time. With each
+page the low-water mark of its partition may move. The bookmark of the stream is the lowest mark of
+its partitions. When it, or what has been read after it, changes, a STATE message follows the
+records that it covers.
 
 What is read first. Event streams wait for the list of metrics, other streams that are read by time
 for Klaviyo's clock, reports for the account's time zone. A worker looks these up while others read.
@@ -265,7 +265,7 @@ class Run:
         if not more:
             self._finish_window(reader)
             return
-        if reader.window.start > done:
+        if reader.window.start > done and sync.parent is None:
             self._advance(sync)
         try:
             reader.follow(page)
