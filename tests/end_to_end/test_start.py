@@ -212,6 +212,16 @@ def test_where_a_bookmark_in_the_future_is_read_from(
     assert f"again from {iso(start)} (open)" in caplog.text
 
 
+@pytest.mark.parametrize(("sweep", "swept_at"), [(10**18, NOW), (-5, 0), (NOW - 60, NOW - 60)])
+def test_an_interrupted_sweep(tap: Tap, sweep: int, swept_at: int) -> None:
+    """A sweep that was interrupted counts up to its own end, whatever the state says of it."""
+    resume = {"timestamp": NOW - DAY, "done": {"": [[0, 60]]}, "sweep": sweep}
+    interrupted = state(open={"timestamp": NOW - DAY, "swept_at": NOW - DAY, "resume": resume})
+    output = tap.sync(interrupted, catalog_of("open"), NOW)
+    assert output.state["bookmarks"]["open"]["swept_at"] == swept_at
+    assert "resume" not in output.state["bookmarks"]["open"]
+
+
 @pytest.mark.parametrize(
     ("local", "ahead", "warned"), [(NOW + 5400, 5400, True), (NOW, -5400, True), (NOW, 1, False)]
 )
