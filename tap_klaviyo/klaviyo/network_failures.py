@@ -37,7 +37,7 @@ _TUNNEL_FAILURES = {
 }
 """Answers of a proxy to CONNECT that will not change. Every other answer may."""
 
-_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>(: )?")
+_ADDRESS = re.compile(r"<(?:[^<>]|<locals>)* at 0x[0-9a-fA-F]+>(: )?")
 
 
 class NoAnswer(NamedTuple):

@@ -28,6 +28,8 @@ PROXY_SCHEMES = frozenset(("http", "https", "socks4", "socks4a", "socks5", "sock
 
 _CREDENTIALS = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]*://)?(?P<credentials>.*)@", re.I | re.S)
 
+_NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f]")
+
 
 class SettingProblem(NamedTuple):
     """An environment variable that cannot work, and why."""
@@ -89,7 +91,7 @@ def _proxy_fault(proxy: str) -> str:
         (parsed.host or "").encode("idna")
     except (LocationParseError, UnicodeError):
         return f"'{shown}' is not the URL of a proxy, such as http://proxy.example:8080"
-    if not parsed.host or parsed.port == 0:
+    if not parsed.host or _NOT_IN_A_HOST.search(parsed.host) or parsed.port == 0:
         return f"'{shown}' is not the URL of a proxy, such as http://proxy.example:8080"
     if parsed.scheme not in PROXY_SCHEMES:
         return f"its scheme is '{parsed.scheme}', not one of {', '.join(sorted(PROXY_SCHEMES))}"
