@@ -28,6 +28,8 @@ Environment = Callable[[str], Path]
 
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d:\d\d))?")
 
+_COORDINATES = ("latitude", "longitude")
+
 
 @dataclass(frozen=True)
 class Synced:
@@ -70,10 +72,10 @@ def synced(
     with serve_account(3000) as klaviyo:
         klaviyo.write_files(folder)
         (folder / "state.json").write_text("{}")
-        first = _sync(folder, command)
+        first = _sync(folder, command, target)
         tables, truth = _keys(target), klaviyo.keys(end=bookmark(first))
         arrived = klaviyo.add_data()
-        second = _sync(folder, command)
+        second = _sync(folder, command, target)
         yield Synced(
             klaviyo=klaviyo,
             target=target,
@@ -87,11 +89,13 @@ def synced(
         )
 
 
-def _sync(folder: Path, target: Path) -> dict[str, Any]:
+def _sync(folder: Path, command: Path, target: Target) -> dict[str, Any]:
     """Runs `tap | target`, and saves a copy of the messages and the confirmed state."""
     tap = (TAP, "--config=config.json", "--catalog=catalog.json", "--state=state.json")
     target_output = pipe(
-        tap, ("tee", "messages.jsonl"), (target, "--config=target.json"), cwd=folder
+        *(tap, ("tee", "messages.jsonl"), (command, "--config=target.json")),
+        cwd=folder,
+        environment=target.variables,
     )
     last = target_output.splitlines()[-1]
     (folder / "state.json").write_text(last)
@@ -156,9 +160,15 @@ def test_dates_are_in_utc(synced: Synced) -> None:
 
 
 def _canonical(value: Any) -> Any:
-    """The value with all dates as datetimes; dates without a time zone are in UTC."""
+    """The value with all dates as datetimes, and coordinates in text as numbers.
+
+    Dates without a time zone are in UTC.
+    """
     if isinstance(value, dict):
-        return {name: _canonical(child) for name, child in value.items()}
+        return {
+            name: float(child) if name in _COORDINATES and child else _canonical(child)
+            for name, child in value.items()
+        }
     if isinstance(value, list):
         return [_canonical(child) for child in value]
     if isinstance(value, str) and (date := _DATE.fullmatch(value)):
