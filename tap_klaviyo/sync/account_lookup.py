@@ -1,7 +1,8 @@
 """Looks up what streams need to know of the account before they can be planned.
 
-Event streams need the IDs of the account's metrics, reports its time zone and conversion metric. A
-lookup is a task of a worker like the fetching of a page, so streams that need none are read in the
+Event streams need the IDs of the account's metrics, reports its time zone and conversion metric.
+All that are read by time need Klaviyo's clock, which any answer tells. A lookup is a task of a
+worker like the fetching of a page, so streams that need none are read in the
 meantime.
 """
 
@@ -36,17 +37,21 @@ class AccountLookup:
     account: Account
     reports: Mapping[str, ReportOptions]
 
-    def perform(self, _client: Client) -> list[LookupResult]:
+    def perform(self, client: Client) -> list[LookupResult]:
         """The result for each stream, in order. Raises errors that end the run."""
-        return [_look_up(sync, self.account, self.reports) for sync in self.syncs]
+        return [self._look_up(sync, client) for sync in self.syncs]
 
-
-def _look_up(
-    sync: StreamSync, account: Account, reports: Mapping[str, ReportOptions]
-) -> LookupResult:
-    try:
-        if sync.selected.stream.report:
-            return LookupResult(queries=build_queries(sync.selected, reports, account))
-        return LookupResult(metrics=account.metrics)
-    except StreamError as error:
-        return LookupResult(error=error)
+    def _look_up(self, sync: StreamSync, client: Client) -> LookupResult:
+        stream = sync.selected.stream
+        try:
+            if stream.report:
+                return LookupResult(
+                    queries=build_queries(sync.selected, self.reports, self.account)
+                )
+            if stream.metrics:
+                return LookupResult(metrics=self.account.metrics)
+            if client.clock_offset() is None:
+                client.request(sync.query.url((), 1), sync.query, lambda body: None)
+            return LookupResult()
+        except StreamError as error:
+            return LookupResult(error=error)

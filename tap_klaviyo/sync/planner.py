@@ -15,12 +15,14 @@ is read again, since its events may have been late, and what a sweep that has be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.klaviyo.account import Metrics
 from tap_klaviyo.klaviyo.queries import equals
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.state import Resume, State
@@ -31,11 +33,19 @@ from tap_klaviyo.sync.stream_metrics import metrics_of
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
 
+logger = get_logger(__name__)
+
 READ_AHEAD_WINDOWS = 4
 """Windows of ``SPLIT_AFTER_PAGES`` per worker that may be read after the low-water mark."""
 
 MAX_REMEMBERED = 100
 """Windows of a partition, read before an interruption, that the state remembers; oldest first."""
+
+CLOCK_TOLERANCE = 2
+"""Seconds of difference to Klaviyo's clock that its Date and the way of an answer explain."""
+
+CLOCK_DIFFERENCE = 60
+"""Seconds of difference to Klaviyo's clock above which a warning says so."""
 
 SETTLE_SECONDS = 10
 """Klaviyo may refuse (400) a start within the last seconds; the next run reads them."""
@@ -51,11 +61,33 @@ class Planner:
         end = int(config.end_date.timestamp()) if config.end_date else now
         self.end = max(0, min(end, now))
         self._start_date = max(0, int(config.start_date.timestamp()))
+        self._clock_checked = False
 
     @property
     def _first_second(self) -> int:
         """Where streams without a bookmark start. If it is in the future, nothing is read."""
         return min(self._start_date, self._now)
+
+    def heed_clock(self, ahead: float | None) -> None:
+        """Ends the run by Klaviyo's clock if the local one is ``ahead`` of it, in seconds.
+
+        None says that Klaviyo's clock is not known yet. Else events of the time in between would be
+        passed over, and Klaviyo may refuse a bound in its future.
+        """
+        if self._clock_checked or ahead is None:
+            return
+        self._clock_checked = True
+        if ahead > CLOCK_TOLERANCE:
+            self._now -= math.ceil(ahead)
+            self.end = max(0, min(self.end, self._now))
+        if abs(ahead) > CLOCK_DIFFERENCE:
+            where, last = ("ahead of", "Klaviyo's") if ahead > 0 else ("behind", "the local")
+            logger.warning(
+                "The local clock is %.0f s %s Klaviyo's; the run ends at %s time. Correct it.",
+                abs(ahead),
+                where,
+                last,
+            )
 
     def prepare(self, syncs: Sequence[StreamSync]) -> None:
         """Checks the bookmarks of ``syncs``, all that are selected, before the first is planned.

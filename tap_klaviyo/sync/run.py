@@ -9,8 +9,8 @@ window is done, the low-water mark of its partition may move. The bookmark of th
 lowest mark of its partitions. When it has moved, a STATE message follows the records that it
 covers.
 
-What is read first. Event streams wait for the list of metrics, reports for the account's time zone.
-A worker looks these up while the other streams are read.
+What is read first. Event streams wait for the list of metrics, other streams that are read by time
+for Klaviyo's clock, reports for the account's time zone. A worker looks these up while others read.
 
 What fails. An error of one stream ends that stream: the others go on, its bookmark stays, and a
 full table is not activated. Other errors end the run. :mod:`tap_klaviyo.klaviyo.failures` has the
@@ -111,8 +111,7 @@ class Run:
         The summary names the streams that failed. Raises :class:`TapError` for an error that ends
         the run. If Klaviyo never answers, nothing is written.
         """
-        for _ in self.steps():
-            pass
+        deque(self.steps(), maxlen=0)
         return self.summary()
 
     def steps(self) -> Generator[None, None, None]:
@@ -147,12 +146,9 @@ class Run:
 
     def summary(self) -> RunSummary:
         """What the run has done so far."""
-        return RunSummary(
-            streams=tuple(summarize(sync, self._state) for sync in self._selected),
-            seconds=self._now() - self._started,
-            stopped=self._stopped,
-            error=summary.run_error(self._selected),
-        )
+        seconds, error = self._now() - self._started, summary.run_error(self._selected)
+        streams = tuple(summarize(sync, self._state) for sync in self._selected)
+        return RunSummary(streams, seconds, self._stopped, error)
 
     @property
     def errors(self) -> list[StreamError]:
@@ -164,7 +160,7 @@ class Run:
     def _plan(self) -> None:
         """Plans the streams that need no lookup, and queues the lookups of the others."""
         self._planner.prepare(self._selected)
-        events, reports = list[StreamSync](), list[StreamSync]()
+        events, timed, reports = list[StreamSync](), list[StreamSync](), list[StreamSync]()
         for sync in self._syncs:
             stream = sync.selected.stream
             if stream.metrics:
@@ -172,12 +168,14 @@ class Run:
             elif stream.report:
                 check_options(sync.selected, self._reports)
                 reports.append(sync)
+            elif sync.selected.windowed and not stream.parent:
+                timed.append(sync)
             else:
                 self._planner.plan(sync, Metrics(()))
                 self._output.show(sync, self._planner.end)
         self._lookups += [
             AccountLookup(syncs, self._account, self._reports)
-            for syncs in (events, reports)
+            for syncs in (events + timed, reports)
             if syncs
         ]
 
@@ -194,6 +192,7 @@ class Run:
 
     def _take(self, task: Task, result: Any) -> None:
         self._output.log_progress()
+        self._planner.heed_clock(self._client.clock_offset())
         if isinstance(task, AccountLookup):
             self._looking_up = False
             if isinstance(result, BaseException):

@@ -12,6 +12,7 @@ import pytest
 from sync_runner import NOW, Output, Tap, catalog_of
 
 from sandbox.account import Account
+from tap_klaviyo.klaviyo.client import Client
 
 TapOn = Callable[..., Tap]
 DAY = 86_400
@@ -209,6 +210,27 @@ def test_where_a_bookmark_in_the_future_is_read_from(
     output = tap.sync(future, catalog_of("open"), NOW, **settings)
     assert set(output.ids["open"]) == events(shop, start, NOW)
     assert f"again from {iso(start)} (open)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("local", "ahead", "warned"), [(NOW + 5400, 5400, True), (NOW, -5400, True), (NOW, 1, False)]
+)
+def test_a_clock_that_is_wrong(
+    tap: Tap,
+    shop: Account,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    local: int,
+    ahead: int,
+    warned: bool,
+) -> None:
+    """A run ends at the earlier of the local and Klaviyo's time; a difference is a warning."""
+    monkeypatch.setattr(Client, "clock_offset", lambda client: float(ahead))
+    output = tap.sync(None, catalog_of("open", "profiles"), local)
+    assert set(output.ids["open"]) == events(shop, 0, NOW)
+    bookmarks = output.state["bookmarks"]
+    assert {bookmarks[name]["timestamp"] for name in ("open", "profiles")} == {NOW}
+    assert ("The local clock is 5400 s" in caplog.text) is warned
 
 
 def test_start_date_in_the_future(
