@@ -95,13 +95,15 @@ def run(
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def pipe(*commands: Sequence[str | Path], cwd: Path) -> str:
+def pipe(
+    *commands: Sequence[str | Path], cwd: Path, environment: Mapping[str, str] | None = None
+) -> str:
     """Runs commands as a pipeline; returns the stdout of the last one.
 
     Raises AssertionError if any of them fails, like `run`.
     """
     pipeline = " | ".join(shlex.join(map(str, command)) for command in commands)
-    return run("bash", "-o", "pipefail", "-c", pipeline, cwd=cwd).stdout
+    return run("bash", "-o", "pipefail", "-c", pipeline, cwd=cwd, environment=environment).stdout
 
 
 def _kill_group(leader: int) -> bool:

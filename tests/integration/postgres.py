@@ -32,15 +32,15 @@ class Database:
         query = f'select row_to_json(t) from "{schema}"."{table}" t'
         return [json.loads(line) for line in self.execute(query).splitlines()]
 
-    def execute(self, query: str) -> str:
-        """Runs a query; returns one line for each row."""
+    def execute(self, query: str, time_zone: str = "UTC") -> str:
+        """Runs a query in a session of a time zone; returns one line for each row."""
         return subprocess.run(
             [
                 *(str(self.programs / "psql"), "--no-psqlrc", "--tuples-only", "--no-align"),
                 *("--host=127.0.0.1", f"--port={self.port}", f"--username={USER}"),
                 *(f"--dbname={self.name}", "--set=ON_ERROR_STOP=1", f"--command={query}"),
             ],
-            env={"PGTZ": "UTC", "PGCLIENTENCODING": "UTF8"},
+            env={"PGTZ": time_zone, "PGCLIENTENCODING": "UTF8"},
             check=True,
             capture_output=True,
             text=True,
@@ -70,7 +70,10 @@ def find_programs() -> Path | None:
 
 @contextmanager
 def serving(programs: Path) -> Iterator[Server]:
-    """Starts a server with an empty cluster, and stops it at the end."""
+    """Starts a server with an empty cluster, and stops it at the end.
+
+    Its time zone is not UTC, so that no date is right by chance.
+    """
     # Not a folder of pytest: the server does not run as root and cannot read those.
     with tempfile.TemporaryDirectory() as name:
         folder, owner = Path(name), _unprivileged()
@@ -95,7 +98,7 @@ def serving(programs: Path) -> Iterator[Server]:
             assert done.returncode == 0, log.read_text()
 
         port = _free_port()
-        options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
+        options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c timezone=Europe/Berlin"
         run_program(
             "initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--no-locale"
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import datetime
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ _NAMES = {"__builtins__": {}, "datetime": datetime, "Decimal": float}
 class Target:
     """A target: its `settings`, and `rows`, which reads the table of a stream.
 
-    A target that `upserts` keeps one row for each key; others append.
+    A target that `upserts` keeps one row for each key; others append. It runs with the environment
+    `variables`.
     """
 
     environment: str
@@ -32,6 +33,7 @@ class Target:
     settings: Row
     rows: Callable[[str], list[Row]]
     upserts: bool = False
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def jsonl(folder: Path) -> Target:
@@ -74,6 +76,7 @@ def meltanolabs_postgres(database: Database) -> Target:
         settings,
         lambda stream: database.rows("shop", stream),
         upserts=True,
+        variables={"PGTZ": "UTC"},
     )
 
 

@@ -231,5 +231,7 @@ def test_targets_have_the_tested_versions() -> None:
 def test_target_settings_exist(title: str, target: Target) -> None:
     """The configurations in docs/targets.md have the settings that the integration tests use."""
     (example,) = map(json.loads, _blocks(_section(f"### {title}", TARGETS), "json"))
+    for name, value in target.variables.items():
+        assert f"`{name}={value}`" in _section(f"### {title}", TARGETS)
     optional = {"do_timestamp_file", "batch_size_rows"}
     assert example.keys() - optional == target.settings.keys() - optional

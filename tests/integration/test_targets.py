@@ -72,10 +72,10 @@ def synced(
     with serve_account(3000) as klaviyo:
         klaviyo.write_files(folder)
         (folder / "state.json").write_text("{}")
-        first = _sync(folder, command)
+        first = _sync(folder, command, target)
         tables, truth = _keys(target), klaviyo.keys(end=bookmark(first))
         arrived = klaviyo.add_data()
-        second = _sync(folder, command)
+        second = _sync(folder, command, target)
         yield Synced(
             klaviyo=klaviyo,
             target=target,
@@ -89,11 +89,13 @@ def synced(
         )
 
 
-def _sync(folder: Path, target: Path) -> dict[str, Any]:
+def _sync(folder: Path, command: Path, target: Target) -> dict[str, Any]:
     """Runs `tap | target`, and saves a copy of the messages and the confirmed state."""
     tap = (TAP, "--config=config.json", "--catalog=catalog.json", "--state=state.json")
     target_output = pipe(
-        tap, ("tee", "messages.jsonl"), (target, "--config=target.json"), cwd=folder
+        *(tap, ("tee", "messages.jsonl"), (command, "--config=target.json")),
+        cwd=folder,
+        environment=target.variables,
     )
     last = target_output.splitlines()[-1]
     (folder / "state.json").write_text(last)
