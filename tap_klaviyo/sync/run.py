@@ -86,7 +86,9 @@ class Run:
         self._account = Account(client)
         self._lookups: deque[AccountLookup] = deque()
         self._looking_up = False
-        self._pool: WorkerPool[Task, Any] = WorkerPool(config.concurrency, self._work)
+        self._pool: WorkerPool[Task, Any] = WorkerPool(
+            config.concurrency, self._work, summary.log_fewer_workers
+        )
         self._stopped = False
         self._selected = [self._stream_sync(selected) for selected in selection]
         self._syncs = list(self._selected)

@@ -20,6 +20,7 @@ from simulated_klaviyo import empty_account
 
 from sandbox import Account, Sandbox
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.process import STOP_SIGNALS
 
 TIMEOUT = 60.0
 """Seconds after which a wait fails."""
@@ -202,9 +203,9 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 @contextlib.contextmanager
 def restored_logging() -> Iterator[None]:
     """Restores the logging setup and the signal handlers at the end."""
-    root, numbers = logging.getLogger(), (signal.SIGINT, signal.SIGTERM)
+    root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    signal_handlers = {number: signal.getsignal(number) for number in numbers}
+    signal_handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         yield
     finally:
