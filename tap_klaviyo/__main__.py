@@ -1,7 +1,31 @@
-"""``python -m tap_klaviyo`` is the same as ``tap-klaviyo``."""
+"""The start of the command; ``python -m tap_klaviyo`` is the same as ``tap-klaviyo``."""
 
 import sys
 
-from tap_klaviyo.cli import main
+from tap_klaviyo.process import (
+    exit_at_stop_signals,
+    ignore_stop_signals,
+    open_standard_files,
+    write_error,
+)
 
-sys.exit(main())
+
+def main() -> int:
+    """Runs the command and returns its exit code. Signals and files come before the imports."""
+    open_standard_files()
+    exit_at_stop_signals()
+    try:
+        from tap_klaviyo.cli import main as run
+
+        return run()
+    except Exception as error:
+        # Not even the modules that report errors could be loaded.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        write_error(f"CRITICAL tap-klaviyo cannot start: {reason}")
+        return 1
+    finally:
+        ignore_stop_signals()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

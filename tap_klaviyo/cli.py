@@ -1,7 +1,7 @@
 """The command ``tap-klaviyo``: arguments in, exit code out. A thin layer over :class:`Tap`.
 
-Exit codes: 0 success; 1 an error, which the last line on stderr names; 2 invalid arguments; 130 and
-143 stopped by SIGINT or SIGTERM, after the current page and a STATE.
+Exit codes: 0 success; 1 an error, which the last line on stderr names; 2 invalid arguments; 129,
+130 and 143 stopped by SIGHUP, SIGINT or SIGTERM, after the current page and a STATE.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from tap_klaviyo import __version__
-from tap_klaviyo.errors import ConfigError, InternalError, Stopped, TapError
+from tap_klaviyo.errors import ConfigError, InternalError, Stopped, TapError, unexpected
 from tap_klaviyo.logs import get_logger, redact_handlers
-from tap_klaviyo.messages import write_stdout
+from tap_klaviyo.messages import check_stdout, write_stdout
+from tap_klaviyo.process import (
+    SIGNAL_EXIT,
+    handle_stop_signals,
+    ignore_stop_signals,
+    write_error,
+)
 from tap_klaviyo.redaction import clean
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
     from tap_klaviyo.tap import Tap
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SIGNAL_EXIT = 128
-"""What is added to the number of a signal for the exit code, as shells do."""
 
 STOPPED = "Stopped by %s; the state keeps what is done."
 
@@ -78,19 +80,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
-    except TapError as error:
-        _logger(options).critical("%s", error, exc_info=options.debug)
     except BrokenPipeError:
         pass  # The target has ended, and has said why.
     except KeyboardInterrupt:
         return SIGNAL_EXIT + signal.SIGINT
-    except ImportError as error:
-        message = "A dependency is missing: %s. Reinstall tap-klaviyo with pip."
-        logging.basicConfig(format="%(levelname)s %(message)s")
-        get_logger("tap_klaviyo").critical(message, error, exc_info=options.debug)
     except Exception as error:
-        _logger(options).critical("%s", InternalError.of(error), exc_info=options.debug)
+        _report(error, options)
     return 1
+
+
+def _report(error: Exception, options: argparse.Namespace) -> None:
+    """Says in one line why the command fails."""
+    reported = unexpected(error)
+    try:
+        _logger(options).critical("%s", reported, exc_info=options.debug)
+    except Exception:
+        # A dependency, memory or a file is missing for the logger, too.
+        write_error(f"CRITICAL {reported}")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -116,6 +122,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print(text: str) -> None:
+    check_stdout()
     write_stdout(text.encode() + b"\n")
 
 
@@ -136,6 +143,8 @@ def _settings(options: argparse.Namespace) -> Mapping[str, Any]:
 
 def _use_tap(options: argparse.Namespace) -> int:
     """Runs a sync or, with --test, a check. The exit code is 0, 1 or that of a signal."""
+    if not options.test:
+        check_stdout()
     with _imports_frozen():
         from tap_klaviyo.tap import Tap
 
@@ -203,12 +212,11 @@ def _stopped_by_signals(tap: Tap, received: list[int]) -> Iterator[None]:
         if first:
             tap.stop()
 
-    for number in STOP_SIGNALS:
-        signal.signal(number, stop)
-    yield
-    for number in STOP_SIGNALS:
-        # A further signal would kill the process while Python shuts down.
-        signal.signal(number, signal.SIG_IGN)
+    handle_stop_signals(stop)
+    try:
+        yield
+    finally:
+        ignore_stop_signals()
 
 
 @contextmanager

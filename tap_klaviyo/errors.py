@@ -10,6 +10,7 @@
     │   ├── ApiError          Klaviyo refuses a request, for example for want of a scope
     │   └── RetryableError    run again later: Klaviyo or the network fails
     ├── OutputError           make room for the output and run again
+    ├── LimitError            raise a limit of the system, or lower the setting concurrency
     ├── InternalError         report a bug
     └── Stopped               nothing: stop() was called
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 import os
 import traceback
 
+from tap_klaviyo.limits import limit_of
 from tap_klaviyo.redaction import clean
 
 LONGEST_MESSAGE = 1000
@@ -98,6 +100,16 @@ class OutputError(TapError):
     """The output cannot be written, for example because a disk is full."""
 
 
+class LimitError(TapError):
+    """The process has reached a limit of the system: memory, open files or threads."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(
+            f"The process has reached its limit of {limit}. Raise the limit, or lower the setting "
+            "concurrency."
+        )
+
+
 class InternalError(TapError):
     """A bug in the tap, which shows as an error that was not expected."""
 
@@ -113,3 +125,14 @@ class InternalError(TapError):
 
 class Stopped(TapError):
     """The run was stopped by a call of ``stop()`` or by a signal."""
+
+
+def unexpected(error: Exception) -> TapError:
+    """An error that nobody has caught as one that says what to do."""
+    if isinstance(error, TapError):
+        return error
+    if limit := limit_of([error]):
+        return LimitError(limit)
+    if isinstance(error, ImportError):
+        return ConfigError(f"A dependency is missing: {error}. Reinstall tap-klaviyo with pip.")
+    return InternalError.of(error)

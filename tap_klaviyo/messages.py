@@ -105,8 +105,25 @@ def write_all(file: File, data: bytes) -> None:
 
 def write_stdout(data: bytes) -> None:
     """Writes to the stdout of the process. Raises what :func:`write_all` raises."""
+    write_all(_stdout(), data)
+
+
+def check_stdout() -> None:
+    """Raises :class:`OutputError` if stdout is closed or cannot be written to. Writes nothing."""
     try:
-        file = FileIO(STDOUT, "wb", closefd=False)
+        _stdout().write(b"")
     except OSError as error:
-        raise OutputError(f"Cannot write to stdout: {error.strerror}.") from error
-    write_all(file, data)
+        raise _no_output(error) from error
+
+
+def _stdout() -> FileIO:
+    try:
+        return FileIO(STDOUT, "wb", closefd=False)
+    except OSError as error:
+        raise _no_output(error) from error
+
+
+def _no_output(error: OSError) -> OutputError:
+    return OutputError(
+        f"Cannot write to stdout: {error.strerror}. Redirect it to a file, or pipe it to a target."
+    )

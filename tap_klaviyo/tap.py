@@ -16,6 +16,7 @@ has a client and threads of its own, which end with it.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import threading
 import time
@@ -34,20 +35,21 @@ from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read
 from tap_klaviyo.errors import (
     CatalogError,
     ConfigError,
-    InternalError,
     StateError,
     Stopped,
     TapError,
+    unexpected,
 )
 from tap_klaviyo.klaviyo.account import read_metrics
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.limits import affordable_workers
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.run import Run
-from tap_klaviyo.sync.summary import RunSummary
+from tap_klaviyo.sync.summary import RunSummary, log_fewer_workers
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
@@ -194,8 +196,11 @@ class Tap:
         selection: list[SelectedStream],
         progress: Progress | None = None,
     ) -> Run:
-        state = State(self._state)
-        return Run(self._config, client, writer, selection, state, progress=progress)
+        workers, limit = affordable_workers(self._config.concurrency)
+        if limit:
+            log_fewer_workers(workers, limit)
+        config = dataclasses.replace(self._config, concurrency=workers)
+        return Run(config, client, writer, selection, State(self._state), progress=progress)
 
     def _select(self, client: Client) -> list[SelectedStream]:
         """The selected streams. Catalogs of singer-io's tap take a request for the metrics."""
@@ -263,10 +268,10 @@ def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def _bugs_reported() -> Iterator[None]:
-    """Turns an error that nobody expected into :class:`InternalError`."""
+    """Turns an error that nobody expected into a :class:`TapError`, mostly an InternalError."""
     try:
         yield
     except TapError:
         raise
     except Exception as error:
-        raise InternalError.of(error) from error
+        raise unexpected(error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import signal
 import ssl
 import threading
 import time
@@ -22,6 +23,7 @@ from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
+from tap_klaviyo.process import STOP_SIGNALS
 from tap_klaviyo.tap import client_for
 
 settings.register_profile(
@@ -86,6 +88,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(ENVIRONMENT_PREFIX) or name.lower().endswith(("_proxy", "_ca_bundle")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def restore_signals() -> Iterator[None]:
+    """Restores the signal handlers, which the command sets and processes inherit."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ LAYERS = [
     {"discovery", "klaviyo", "messages", "state"},
     {"streams"},
     {"errors", "dates", "logs"},
-    {"redaction"},
+    {"redaction", "limits", "process"},
 ]
 """The packages and top-level modules from the top down; an import leads to a lower layer."""
 
@@ -41,7 +41,9 @@ PURE: dict[str, set[str]] = {
     "state": {"dates", "errors"},
     "streams": set(),
     "dates": set(),
-    "errors": {"redaction"},
+    "errors": {"limits", "redaction"},
+    "limits": set(),
+    "process": set(),
     "redaction": set(),
 }
 """Modules and packages that can be understood alone, with all that they may import of the tap."""

@@ -19,6 +19,7 @@ from tap_klaviyo.cli import main
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.klaviyo.rate_limits import RateLimiter
 from tap_klaviyo.messages import Writer
+from tap_klaviyo.process import STOP_SIGNALS
 
 KEY = "pk_0123456789abcdef"
 LISTS = {"data": [{"type": "list", "id": "L1", "attributes": {"name": "News"}}], "links": {}}
@@ -30,9 +31,7 @@ def restore_logging() -> Iterator[None]:
     """Restores the logging setup and the signal handlers after each test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    signal_handlers = {
-        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    signal_handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     yield
     root.handlers, root.level = handlers, level
     for number, handler in signal_handlers.items():

@@ -101,7 +101,7 @@ def test_failures_without_a_status(name: str, retry: Retry, ends: Ends) -> None:
 
 
 def test_only_what_cannot_heal_ends_the_run() -> None:
-    """The key, the revision and the network settings end the run; all else ends a stream."""
+    """The key, the revision, the network settings and limits end the run; all else a stream."""
     ending = {name for name, failure in POLICY.items() if failure.ends is Ends.RUN}
     assert ending == {
         "key refused",
@@ -111,6 +111,7 @@ def test_only_what_cannot_heal_ends_the_run() -> None:
         "proxy unusable",
         "proxy authentication",
         "address invalid",
+        "limit reached",
     }
 
 

@@ -160,8 +160,10 @@ class Connections:
         with self._lock:
             self._running.add(exchange)
             if not self._watching:
-                self._watching = True
-                threading.Thread(target=self._watch_deadlines, daemon=True).start()
+                # Without a thread, the next exchange tries again. The timeouts of sockets remain.
+                with suppress(RuntimeError, MemoryError):
+                    threading.Thread(target=self._watch_deadlines, daemon=True).start()
+                    self._watching = True
 
     def _watch_deadlines(self) -> None:
         """Shuts down the sockets of exchanges that are late, as long as there are exchanges."""

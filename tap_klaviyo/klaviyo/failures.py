@@ -113,6 +113,13 @@ POLICY: Mapping[str, Failure] = {
         Ends.RUN,
         "No request can be sent to {base_url}: {reason}. Correct base_url.",
     ),
+    "limit reached": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "No connection to {base_url} can be opened: the process has reached its limit of {reason}. "
+        "Raise the limit, or lower the setting concurrency.",
+    ),
     "scope missing": Failure(
         (403,),
         Retry.NEVER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import requests
 import urllib3
 
 from tap_klaviyo.klaviyo.network_settings import ca_problem, proxy_problem, proxy_variable
+from tap_klaviyo.limits import FILES, can_open_files, limit_of
 
 LONGEST_QUOTE = 200
 """Characters of a foreign text that a message may hold."""
@@ -55,6 +57,8 @@ def failure_of_exception(error: Exception, url: str) -> NoAnswer:
     TLS handshake that ends early, a TLS alert, plain HTTP in place of TLS, a reset, DNS.
     """
     causes = list(_causes(error))
+    if limit := _limit_reached(causes):
+        return NoAnswer("limit reached", limit)
     if problem := proxy_problem(url):
         return NoAnswer("proxy unusable", problem.reason, problem.variable)
     if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
@@ -69,6 +73,14 @@ def failure_of_exception(error: Exception, url: str) -> NoAnswer:
     if any(isinstance(cause, INVALID_ADDRESS) for cause in causes):
         return NoAnswer("address invalid", reason_of(error))
     return NoAnswer("no answer", reason_of(error))
+
+
+def _limit_reached(causes: list[BaseException]) -> str:
+    """The limit of the process that prevents a connection; empty if none does."""
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        # A lookup of a host name that can open no file fails as if the network were away.
+        return "" if can_open_files() else FILES
+    return limit_of(causes)
 
 
 def _failure_of_proxy(error: Exception, causes: list[BaseException], variable: str) -> NoAnswer:

@@ -93,7 +93,7 @@ class Run:
         self._looking_up = False
         self._parent_checks: deque[ParentCheck] = deque()
         self._pool: WorkerPool[Task, Any] = WorkerPool(
-            config.concurrency, lambda task: task.perform(client)
+            config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
         )
         self._stopped = False
         self._syncs = stream_syncs(selection, now())

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tap_klaviyo.errors import RetryableError, StreamError, TapError
 from tap_klaviyo.klaviyo.rate_limits import SLOW_LIMIT
+from tap_klaviyo.limits import THREADS
 from tap_klaviyo.logs import get_logger, log_metric
 from tap_klaviyo.state import State
 from tap_klaviyo.streams.model import TIERS
@@ -107,6 +108,11 @@ def log_daily_quotas(quotas: Iterable[tuple[str, int, int]]) -> None:
     """Logs the use of daily quotas: path, requests of this run, quota."""
     for path, requests, daily in quotas:
         logger.info("%d of %d requests a day to %s used in this run.", requests, daily, path)
+
+
+def log_fewer_workers(workers: int, limit: str = THREADS) -> None:
+    """Warns that a limit of the system allows no more workers."""
+    logger.warning("Concurrency is %d: more workers do not fit the limit of %s.", workers, limit)
 
 
 def log_summary(syncs: Sequence[StreamSync], seconds: float) -> None:

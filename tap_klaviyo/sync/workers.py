@@ -9,6 +9,8 @@ has been consumed.
 Bounds. A task is in flight until its result has been consumed. So there are never more tasks and
 results together than workers, and a slow consumer slows the workers down.
 
+Limits. Where the system allows no more threads, the pool goes on with those that it has.
+
 Failure. The result of a task that raises is the error; the caller decides. After :meth:`stop`, each
 worker ends with its current task. Workers are daemons, so the process can always exit.
 """
@@ -68,11 +70,20 @@ class ClosableQueue(Generic[Item]):
 
 
 class WorkerPool(Generic[Task, Result]):
-    """Performs tasks with ``work``, at most ``size`` at once, each in a thread."""
+    """Performs tasks with ``work``, at most ``size`` at once, each in a thread.
 
-    def __init__(self, size: int, work: Callable[[Task], Result]) -> None:
+    ``limited`` is called with the number of threads if the system allows no more.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        work: Callable[[Task], Result],
+        limited: Callable[[int], object] = lambda size: None,
+    ) -> None:
         self._size = size
         self._work = work
+        self._limited = limited
         self._tasks: ClosableQueue[Task] = ClosableQueue()
         self._results: ClosableQueue[tuple[Task, Result | BaseException]] = ClosableQueue()
         self._in_flight = 0
@@ -87,7 +98,7 @@ class WorkerPool(Generic[Task, Result]):
     @property
     def idle(self) -> int:
         """How many workers have nothing to do."""
-        return self._size - self._in_flight
+        return max(0, self._size - self._in_flight)
 
     def run(
         self, next_task: Callable[[], Task | None]
@@ -95,7 +106,8 @@ class WorkerPool(Generic[Task, Result]):
         """Yields each task with its result, or with the error that it raised.
 
         Before each wait for a result it asks ``next_task`` for as many tasks as workers are idle.
-        Ends when that returns None and no task is in flight, or after :meth:`stop`.
+        Ends when that returns None and no task is in flight, or after :meth:`stop`. Raises
+        RuntimeError if the system allows no thread at all.
         """
         try:
             while not self._stopped:
@@ -119,10 +131,20 @@ class WorkerPool(Generic[Task, Result]):
 
     def _start(self, task: Task) -> None:
         self._in_flight += 1
-        if self._threads < self._in_flight:
-            self._threads += 1
-            threading.Thread(target=self._loop, daemon=True).start()
+        if self._threads < min(self._in_flight, self._size):
+            self._start_thread()
         self._tasks.put(task)
+
+    def _start_thread(self) -> None:
+        try:
+            threading.Thread(target=self._loop, daemon=True).start()
+        except (RuntimeError, MemoryError):
+            if not self._threads:
+                raise
+            self._size = self._threads
+            self._limited(self._threads)
+        else:
+            self._threads += 1
 
     def _loop(self) -> None:
         try:

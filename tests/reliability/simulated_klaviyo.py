@@ -256,7 +256,7 @@ class SimulatedKlaviyo:
             patch.object(time, "sleep", self.pass_time),
             patch(
                 "tap_klaviyo.sync.run.WorkerPool",
-                lambda size, work: SimulatedWorkers(size, work, order),
+                lambda size, work, _limited: SimulatedWorkers(size, work, order),
             ),
         ):
             yield

@@ -20,6 +20,7 @@ from simulated_klaviyo import empty_account
 
 from sandbox import Account, Sandbox
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.process import STOP_SIGNALS
 
 TIMEOUT = 60.0
 """Seconds after which a wait fails."""
@@ -47,11 +48,20 @@ class Process:
     """A sync in a process; ``seen`` are the bytes read from its pipe so far."""
 
     def __init__(
-        self, command: list[str], stderr: Path, stdout: int | IO[bytes] = subprocess.PIPE
+        self,
+        command: list[str],
+        stderr: Path,
+        stdout: int | IO[bytes] = subprocess.PIPE,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._stderr = stderr
         with stderr.open("wb") as errors:
-            self.process = subprocess.Popen(command, stdout=stdout, stderr=errors)
+            self.process = subprocess.Popen(
+                command,
+                stdout=stdout,
+                stderr=errors,
+                preexec_fn=prepare,
+            )
         self.seen = bytearray()
 
     def read(self, enough: float = float("inf"), seconds: float = TIMEOUT) -> None:
@@ -151,8 +161,19 @@ class Command:
         self._write("catalog", {"streams": entries})
         self._running: list[Process] = []
 
-    def start(self, state: dict[str, Any] | None = None, stdout: Any = subprocess.PIPE) -> Process:
-        """Starts a sync from a state."""
+    def start(
+        self,
+        state: dict[str, Any] | None = None,
+        stdout: Any = subprocess.PIPE,
+        prepare: Callable[[], None] | None = None,
+    ) -> Process:
+        """Starts a sync from a state; ``prepare`` is called in the new process."""
+        process = Process(self.arguments(state), self._folder / "stderr", stdout, prepare)
+        self._running.append(process)
+        return process
+
+    def arguments(self, state: dict[str, Any] | None = None) -> list[str]:
+        """The command line of a sync from a state."""
         files = ["config", "catalog"]
         if state is not None:
             self._write("state", state)
@@ -160,9 +181,7 @@ class Command:
         command = [sys.executable, "-m", "tap_klaviyo"]
         for name in files:
             command += [f"--{name}", str(self._path(name))]
-        process = Process(command, self._folder / "stderr", stdout)
-        self._running.append(process)
-        return process
+        return command
 
     def close(self) -> None:
         """Kills all started processes."""
@@ -202,9 +221,9 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 @contextlib.contextmanager
 def restored_logging() -> Iterator[None]:
     """Restores the logging setup and the signal handlers at the end."""
-    root, numbers = logging.getLogger(), (signal.SIGINT, signal.SIGTERM)
+    root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    signal_handlers = {number: signal.getsignal(number) for number in numbers}
+    signal_handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         yield
     finally:

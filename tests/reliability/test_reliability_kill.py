@@ -73,10 +73,11 @@ def test_a_backfill_survives_kills(tmp_path: Path) -> None:
     [
         ([signal.SIGTERM], 143),
         ([signal.SIGINT], 130),
+        ([signal.SIGHUP], 129),
         ([signal.SIGINT, signal.SIGINT], 130),
         ([signal.SIGTERM, signal.SIGINT, signal.SIGTERM], None),
     ],
-    ids=["SIGTERM", "SIGINT", "twice", "mixed"],
+    ids=["SIGTERM", "SIGINT", "SIGHUP", "twice", "mixed"],
 )
 def test_a_signal_ends_a_run_in_time(
     command: Command, signals: list[signal.Signals], code: int | None
