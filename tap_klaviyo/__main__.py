@@ -1,5 +1,6 @@
 """The start of the command; ``python -m tap_klaviyo`` is the same as ``tap-klaviyo``."""
 
+import os
 import sys
 
 from tap_klaviyo.process import (
@@ -16,13 +17,18 @@ def main() -> int:
     exit_at_stop_signals()
     try:
         from tap_klaviyo.cli import main as run
+        from tap_klaviyo.limits import is_memory_short
 
-        return run()
+        code = run()
+        if code and is_memory_short():
+            # The end of Python would fail, and say so after the last line.
+            os._exit(code)
+        return code
     except Exception as error:
         # Not even the modules that report errors could be loaded.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         write_error(f"CRITICAL tap-klaviyo cannot start: {reason}")
-        return 1
+        os._exit(1)
     finally:
         ignore_stop_signals()
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import traceback
 
-from tap_klaviyo.limits import limit_of
+from tap_klaviyo.limits import MEMORY, is_memory_short, limit_of
 from tap_klaviyo.redaction import clean
 
 LONGEST_MESSAGE = 1000
@@ -135,4 +135,4 @@ def unexpected(error: Exception) -> TapError:
         return LimitError(limit)
     if isinstance(error, ImportError):
         return ConfigError(f"A dependency is missing: {error}. Reinstall tap-klaviyo with pip.")
-    return InternalError.of(error)
+    return LimitError(MEMORY) if is_memory_short() else InternalError.of(error)

@@ -30,9 +30,12 @@ _BY_TEXT = {
     "failed to map segment": MEMORY,
     **{os.strerror(number): limit for number, limit in _BY_ERRNO.items()},
 }
-"""What errors say that have no number: those of threads and of shared libraries."""
+"""What errors say that have no number: those of threads, of shared libraries."""
 
 NAMED_BY_TEXT = (RuntimeError, ImportError)
+
+_NO_MEMORY_FOR_TLS = "malloc failure"
+"""What OpenSSL's errors say for want of memory."""
 
 
 def limit_of(errors: Iterable[BaseException]) -> str:
@@ -43,12 +46,11 @@ def limit_of(errors: Iterable[BaseException]) -> str:
 def _limit(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return MEMORY
+    if isinstance(error, OSError):
+        return MEMORY if _NO_MEMORY_FOR_TLS in str(error) else _BY_ERRNO.get(error.errno or 0, "")
     if isinstance(error, NAMED_BY_TEXT):
         return next((limit for text, limit in _BY_TEXT.items() if text in str(error)), "")
-    if isinstance(error, SystemError):
-        # Python itself raises it where an allocation of its own fails.
-        return MEMORY if _memory_left() < RESERVED_MEMORY else ""
-    return _BY_ERRNO.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+    return ""
 
 
 def can_open_files() -> bool:
@@ -58,6 +60,15 @@ def can_open_files() -> bool:
     except OSError:
         return False
     return True
+
+
+SHORT_MEMORY = 16 * 2**20
+"""Bytes below which Python itself fails, with errors that do not say why."""
+
+
+def is_memory_short() -> bool:
+    """Whether any error may be one for want of memory."""
+    return _memory_left() < SHORT_MEMORY
 
 
 WORKER_FILES, RESERVED_FILES = 3, 10

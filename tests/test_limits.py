@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ def os_error(number: int) -> OSError:
         (os_error(errno.ENOMEM), MEMORY),
         (ImportError("libssl.so.3: failed to map segment from shared object"), MEMORY),
         (ImportError("libssl.so.3: cannot open: Too many open files"), FILES),
+        (ssl.SSLError(786_688, "[CRYPTO] malloc failure (_ssl.c:3098)"), MEMORY),
         (os_error(errno.EMFILE), FILES),
         (os_error(errno.ENFILE), SYSTEM_FILES),
         (RuntimeError("can't start new thread"), THREADS),

@@ -132,6 +132,21 @@ def test_slow_consumer_limits_workers(workers: int) -> None:
 
 
 @pytest.mark.parametrize("workers", WORKERS)
+def test_a_worker_that_fails_outside_a_task(monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    """The pool ends with the error of a worker that cannot pass on a result."""
+    put = ClosableQueue.put
+
+    def put_some(queue: ClosableQueue[Any], item: Any) -> None:
+        if item == (3, 9):
+            raise MemoryError
+        put(queue, item)
+
+    monkeypatch.setattr(ClosableQueue, "put", put_some)
+    with pytest.raises(MemoryError):
+        in_time(lambda: list(WorkerPool(workers, square).run(tasks(100))))
+
+
+@pytest.mark.parametrize("workers", WORKERS)
 def test_order_by_consumption(workers: int) -> None:
     """A task that is created after a result was consumed runs after it."""
     pending = [(chain, 0) for chain in range(5)]

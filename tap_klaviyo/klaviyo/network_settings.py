@@ -19,6 +19,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from tap_klaviyo.limits import limit_of
 from tap_klaviyo.redaction import hide
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -67,13 +68,18 @@ def proxy_problem(url: str) -> SettingProblem | None:
 
 
 def ca_problem() -> SettingProblem | None:
-    """Why the configured file of certificate authorities cannot be used; None if it can."""
+    """Why the configured file of certificate authorities cannot be used; None if it can.
+
+    Also None if a limit of the system prevents that it is read.
+    """
     variable = next((name for name in CA_VARIABLES if os.environ.get(name)), None)
     if variable is None or os.path.isdir(os.environ[variable]):
         return None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(os.environ[variable])
     except (OSError, ValueError) as error:
+        if limit_of([error]):
+            return None
         shown = "not a file of certificates" if isinstance(error, ssl.SSLError) else str(error)
         return SettingProblem(variable, f"{os.environ[variable]}: {shown}")
     return None

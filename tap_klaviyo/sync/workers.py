@@ -11,8 +11,10 @@ results together than workers, and a slow consumer slows the workers down.
 
 Limits. Where the system allows no more threads, the pool goes on with those that it has.
 
-Failure. The result of a task that raises is the error; the caller decides. After :meth:`stop`, each
-worker ends with its current task. Workers are daemons, so the process can always exit.
+Failure. The result of a task that raises is the error; the caller decides. A worker that fails
+outside a task, for want of memory, ends the pool: its task would never have a result. After
+:meth:`stop`, each worker ends with its current task. Workers are daemons, so the process can always
+exit.
 """
 
 from __future__ import annotations
@@ -88,6 +90,7 @@ class WorkerPool(Generic[Task, Result]):
         self._results: ClosableQueue[tuple[Task, Result | BaseException]] = ClosableQueue()
         self._in_flight = 0
         self._threads = 0
+        self._failure: BaseException | None = None
         self._stopped = False
 
     @property
@@ -107,7 +110,8 @@ class WorkerPool(Generic[Task, Result]):
 
         Before each wait for a result it asks ``next_task`` for as many tasks as workers are idle.
         Ends when that returns None and no task is in flight, or after :meth:`stop`. Raises
-        RuntimeError if the system allows no thread at all.
+        RuntimeError if the system allows no thread at all, and the error of a worker that failed
+        outside a task.
         """
         try:
             while not self._stopped:
@@ -119,7 +123,8 @@ class WorkerPool(Generic[Task, Result]):
                 self._in_flight -= 1
                 yield finished
         except QueueClosed:
-            return
+            if self._failure is not None:
+                raise self._failure from None
         finally:
             self.stop()
 
@@ -153,6 +158,9 @@ class WorkerPool(Generic[Task, Result]):
                 self._results.put((task, self._result(task)))
         except QueueClosed:
             return
+        except BaseException as error:
+            self._failure = error
+            self.stop()
 
     def _result(self, task: Task) -> Result | BaseException:
         try:
