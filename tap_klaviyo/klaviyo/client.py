@@ -40,6 +40,7 @@ from tap_klaviyo.klaviyo.failures import (
     Transient,
     failure_of,
     failure_of_wait,
+    given_up,
 )
 from tap_klaviyo.klaviyo.memory_budget import NoRoom
 from tap_klaviyo.klaviyo.network_failures import failure_of_exception
@@ -161,7 +162,8 @@ class Client:
                 self._log_failure(transient.error, first=first)
                 remaining = self._retry_clock.remaining(query.path, failing_since, failed)
                 if not remaining:
-                    raise transient.error from transient.__cause__
+                    failure = given_up(transient.error, self._retry_clock.limit)
+                    raise failure from transient.__cause__
                 self._wait(min(next(pauses), remaining))
 
     def stop(self) -> None:

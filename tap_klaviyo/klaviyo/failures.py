@@ -81,6 +81,13 @@ class Transient(Exception):
 
 AGAIN = " Run again later; the state keeps what is done."
 
+
+def given_up(error: TapError, seconds: float) -> RetryableError:
+    """An error that came again and again for ``seconds``, which is ``max_retry_wait``."""
+    retried = f" Retried for {seconds:.0f} s (max_retry_wait)." if seconds else ""
+    return RetryableError(str(error).replace(AGAIN, f"{retried}{AGAIN}"))
+
+
 POLICY: Mapping[str, Failure] = {
     "key refused": Failure(
         (401,),

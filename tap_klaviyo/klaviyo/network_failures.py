@@ -120,8 +120,16 @@ def reason_of(error: BaseException) -> str:
     while cause.args and isinstance(cause.args[0], BaseException):
         cause = cause.args[0]
     cause = getattr(cause, "reason", None) or cause
-    text = one_line(_ADDRESS.sub("", str(cause)).split("?")[0])
+    text = one_line(_ADDRESS.sub("", _text(cause)).split("?")[0])
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _text(error: BaseException) -> str:
+    """The text of an error, which may have other errors or a connection beside it."""
+    if all(isinstance(argument, (str, int)) for argument in error.args):
+        return str(error)
+    causes = [_text(one) if isinstance(one, BaseException) else one for one in error.args]
+    return ": ".join(one for one in causes if isinstance(one, str)) or str(error)
 
 
 def one_line(text: str) -> str:

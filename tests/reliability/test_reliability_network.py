@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -233,12 +235,73 @@ def test_broken_answers(configure: Configure, serve: Serve, clock: Any, broken: 
     refused(client, RetryableError)
 
 
-def test_silent_server(configure: Configure, clock: Any) -> None:
+@pytest.fixture
+def full() -> Iterator[int]:
+    """The port of a server that accepts no connection: all that may wait are waiting."""
+    with ExitStack() as sockets:
+        listening = sockets.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port: int = listening.getsockname()[1]
+        for _ in range(3):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that accepts all connections and sends nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        yield listening.getsockname()[1]
+
+
+NO_ANSWER = [
+    pytest.param("full", "http", "", id="no connection"),
+    pytest.param("full", "https", "", id="no connection for TLS"),
+    pytest.param("full", "https", "http", id="no connection to a proxy"),
+    pytest.param("full", "https", "https", id="no connection to a proxy with TLS"),
+    pytest.param("silent", "https", "", id="no TLS handshake"),
+    pytest.param("silent", "https", "http", id="no tunnel of a proxy"),
+    pytest.param("silent", "https", "https", id="no TLS handshake of a proxy"),
+]
+
+
+@pytest.mark.parametrize(("server", "scheme", "proxy"), NO_ANSWER)
+def test_no_connection(
+    request: pytest.FixtureRequest,
+    configure: Configure,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    server: str,
+    scheme: str,
+    proxy: str,
+) -> None:
+    """To connect has a limit of its own; it is tried for max_retry_wait, as the last line says."""
+    monkeypatch.setattr("tap_klaviyo.klaviyo.exchange.CONNECT_TIMEOUT", 0.05)
+    address = f"127.0.0.1:{request.getfixturevalue(server)}"
+    if proxy:
+        monkeypatch.setenv(f"{scheme}_proxy", f"{proxy}://{address}")
+    base_url = f"{scheme}://{'klaviyo.invalid' if proxy else address}"
+    config = configure(base_url=base_url, api_key=KEY, request_timeout=300)
+    started = time.monotonic()
+    message = refused(client_for(config, clock=clock.time, sleep=clock.sleep), RetryableError)
+    assert time.monotonic() - started < 20
+    assert message.startswith(f"No answer from {base_url}: ")
+    assert "timed out" in message
+    assert "Check the network. Retried for 600 s (max_retry_wait). Run again later" in message
+    assert "0x" not in message
+    assert round(sum(clock.slept), 6) >= 600
+
+
+def test_silent_server(silent: int, configure: Configure, clock: Any) -> None:
     """A server that never answers is a timeout after request_timeout for each try."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        config = configure(base_url=url, request_timeout=0.01)
-        refused(client_for(config, clock=clock.time, sleep=clock.sleep), RetryableError)
+    url = f"http://127.0.0.1:{silent}"
+    config = configure(base_url=url, request_timeout=0.01)
+    message = refused(client_for(config, clock=clock.time, sleep=clock.sleep), RetryableError)
+    assert "Retried for 600 s (max_retry_wait)" in message
+    assert "0x" not in message
 
 
 @pytest.mark.parametrize(
