@@ -45,6 +45,7 @@ setup(
             "klaviyo-api==24.0.0",
             "mypy>=1.13,<3",
             "packaging>=24,<28",
+            "PySocks>=1.7.1,<2",
             "pytest>=8,<10",
             "pytest-xdist>=3.6,<4",
             "responses>=0.26,<1",

@@ -110,6 +110,7 @@ def test_only_what_cannot_heal_ends_the_run() -> None:
         "certificate file missing",
         "proxy unusable",
         "proxy authentication",
+        "socks authentication",
         "address invalid",
         "limit reached",
     }

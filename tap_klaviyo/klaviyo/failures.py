@@ -130,6 +130,13 @@ POLICY: Mapping[str, Failure] = {
         "The proxy in {variable} does not accept its user name and password (407). Correct "
         "{variable}: http://user:password@host:port, with percent-encoded special characters.",
     ),
+    "socks authentication": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "The SOCKS proxy in {variable} does not accept its user name and password. Correct "
+        "{variable}: socks5h://user:password@host:port, with percent-encoded special characters.",
+    ),
     "address invalid": Failure(
         (),
         Retry.NEVER,

@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 import requests
 import urllib3
 
-from tap_klaviyo.klaviyo.network_settings import ca_problem, proxy_problem, proxy_variable
+from tap_klaviyo.klaviyo.network_settings import (
+    NO_PROXY_URL,
+    ca_problem,
+    proxy_problem,
+    proxy_variable,
+)
 from tap_klaviyo.limits import FILES, can_open_files, limit_of
 
 LONGEST_QUOTE = 200
@@ -39,7 +44,8 @@ _TUNNEL_FAILURES = {
 }
 """Answers of a proxy to CONNECT that will not change. Every other answer may."""
 
-_ADDRESS = re.compile(r"<(?:[^<>]|<locals>)* at 0x[0-9a-fA-F]+>(: )?")
+_ADDRESS = re.compile(r"<(?:[^<>]|<locals>)* at 0x[0-9a-fA-F]+>(: )?|\w*Connection\(host=[^)]*\): ")
+"""A connection in the text of an error."""
 
 
 class NoAnswer(NamedTuple):
@@ -61,7 +67,9 @@ def failure_of_exception(error: Exception, url: str) -> NoAnswer:
         return NoAnswer("limit reached", limit)
     if problem := proxy_problem(url):
         return NoAnswer("proxy unusable", problem.reason, problem.variable)
-    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+    if isinstance(error, requests.exceptions.InvalidProxyURL):
+        return NoAnswer("proxy unusable", f"its value {NO_PROXY_URL}", proxy_variable(url))
+    if any(map(_is_of_proxy, causes)):
         return _failure_of_proxy(error, causes, proxy_variable(url))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return NoAnswer("certificate invalid", reason_of(error))
@@ -83,13 +91,18 @@ def _limit_reached(causes: list[BaseException]) -> str:
     return limit_of(causes)
 
 
+def _is_of_proxy(error: BaseException) -> bool:
+    """Whether an error is about the connection to a proxy; those of SOCKS are PySocks' own."""
+    return isinstance(error, urllib3.exceptions.ProxyError) or type(error).__module__ == "socks"
+
+
 def _failure_of_proxy(error: Exception, causes: list[BaseException], variable: str) -> NoAnswer:
     """What it means that a connection through a proxy was not made."""
     tunnel = _TUNNEL.search(str(error))
     if tunnel and int(tunnel[1]) in _TUNNEL_FAILURES:
         return NoAnswer(*_TUNNEL_FAILURES[int(tunnel[1])], variable)
     if any(type(cause).__name__ == "SOCKS5AuthError" for cause in causes):
-        return NoAnswer("proxy authentication", "", variable)
+        return NoAnswer("socks authentication", "", variable)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return NoAnswer("proxy unusable", f"its certificate: {reason_of(error)}", variable)
     if any(isinstance(cause, ssl.SSLError) and cause.reason in NO_TLS for cause in causes):
@@ -98,7 +111,7 @@ def _failure_of_proxy(error: Exception, causes: list[BaseException], variable: s
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and all errors that it wraps, as requests and urllib3 do it."""
+    """An error and all errors that it wraps, as requests, urllib3 and PySocks do it."""
     remaining: list[object] = [error]
     seen: set[int] = set()
     while remaining:
@@ -110,7 +123,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
                 *cause.args,
                 getattr(cause, "reason", None),
                 getattr(cause, "original_error", None),
-                cause.__cause__,
+                getattr(cause, "socket_err", None),
+                cause.__cause__ or cause.__context__,
             ]
 
 

@@ -27,6 +27,8 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 PROXY_SCHEMES = frozenset(("http", "https", "socks4", "socks4a", "socks5", "socks5h"))
 
+NO_PROXY_URL = "is not the URL of a proxy, such as http://proxy.example:8080"
+
 _CREDENTIALS = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]*://)?(?P<credentials>.*)@", re.I | re.S)
 
 _NOT_IN_A_HOST = re.compile(r"[\x00-\x20\x7f]")
@@ -96,9 +98,9 @@ def _proxy_fault(proxy: str) -> str:
         parsed = parse_url(proxy if "://" in proxy else f"http://{proxy}")
         (parsed.host or "").encode("idna")
     except (LocationParseError, UnicodeError):
-        return f"'{shown}' is not the URL of a proxy, such as http://proxy.example:8080"
+        return f"'{shown}' {NO_PROXY_URL}"
     if not parsed.host or _NOT_IN_A_HOST.search(parsed.host) or parsed.port == 0:
-        return f"'{shown}' is not the URL of a proxy, such as http://proxy.example:8080"
+        return f"'{shown}' {NO_PROXY_URL}"
     if parsed.scheme not in PROXY_SCHEMES:
         return f"its scheme is '{parsed.scheme}', not one of {', '.join(sorted(PROXY_SCHEMES))}"
     if parsed.scheme.startswith("socks") and importlib.util.find_spec("socks") is None:

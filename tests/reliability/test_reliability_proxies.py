@@ -54,6 +54,7 @@ UNUSABLE = {
     "an empty label": ("http://proxy..example:80", "is not the URL of a proxy"),
     "an open bracket": ("http://[::1", "is not the URL of a proxy"),
     "a slash in the password": ("u:pass%23word/@proxy.example:8080", "is not the URL of a proxy"),
+    "no scheme": ("u:pass%23word@proxy.example:8080", "is not the URL of a proxy"),
     "another scheme": ("ftp://u:pass%23word@proxy.example", "its scheme is 'ftp'"),
     "socks5": ("socks5://u:pass%23word@proxy.example:1080", "needs PySocks"),
     "socks4": ("socks4://proxy.example:1080", "needs PySocks"),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from tap_processes import TIMEOUT
@@ -159,3 +160,36 @@ def test_discovery_knows_no_key(tap: Callable[..., CommandResult]) -> None:
     assert shown.code == 0
     assert json.loads(shown.out) == build_catalog()
     shown.assert_no_secret()
+
+
+CREDENTIALS = {
+    "plain": "user:canary99@",
+    "percent-encoded": "user:can%23ary99@",
+    "percent-encoded in lower case": "user:can%2fary99@",
+    "percent-encoded letters": "user:can%61ry99@",
+    "of two parts": "user:can:ary99@",
+    "with an @": "user:can@ary99@",
+    "with a slash": "user:can/ary99@",
+    "only a user name": "canary99@",
+    "three characters": "user:y99@",
+}
+PROXIES = ["http://{0}{1}", "https://{0}{1}", "{0}{1}", "socks5://{0}{1}", "socks5h://{0}{1}"]
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+@pytest.mark.parametrize("credentials", CREDENTIALS.values(), ids=CREDENTIALS.keys())
+def test_nothing_shows_the_password_of_a_proxy(
+    serve: Callable[[], Any],
+    tap: Callable[..., CommandResult],
+    monkeypatch: pytest.MonkeyPatch,
+    proxy: str,
+    credentials: str,
+) -> None:
+    """However a password is written, --debug does not show it, encoded or not."""
+    here = serve().answer(b"no", "407 Proxy Authentication Required")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.format(credentials, urlsplit(here.url).netloc))
+    shown = tap("https://klaviyo.invalid", max_retry_wait=0)
+    assert shown.code == 1
+    assert "HTTPS_PROXY" in shown.err
+    assert "y99" not in shown.err
+    assert b64encode(unquote(credentials[:-1]).encode()).decode() not in shown.err
