@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -98,12 +99,15 @@ class Metrics:
 class Account:
     """What is known of an account. Each value is requested once, when it is first used.
 
-    A value that cannot be read raises the same :class:`StreamError` each time.
+    A value that cannot be read raises the same :class:`StreamError` each time. Threads may share
+    it: all that need a value wait for the one that requests it.
     """
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._known: dict[object, Any] = {}
+        reads = (read_metrics, read_time_zone, read_revenue_metric)
+        self._reading: dict[object, threading.Lock] = {read: threading.Lock() for read in reads}
 
     @property
     def metrics(self) -> Metrics:
@@ -121,11 +125,12 @@ class Account:
         return self._value(read_revenue_metric)
 
     def _value(self, read: Callable[[Client], Value]) -> Value:
-        if read not in self._known:
-            try:
-                self._known[read] = read(self._client)
-            except StreamError as error:
-                self._known[read] = error
+        with self._reading[read]:
+            if read not in self._known:
+                try:
+                    self._known[read] = read(self._client)
+                except StreamError as error:
+                    self._known[read] = error
         if isinstance(self._known[read], StreamError):
             raise self._known[read]
         return cast(Value, self._known[read])

@@ -1,9 +1,9 @@
 """Looks up what streams need to know of the account before they can be planned.
 
 Event streams need the IDs of the account's metrics, reports its time zone and conversion metric.
-All that are read by time need Klaviyo's clock, which any answer tells. A lookup is a task of a
-worker like the fetching of a page, so streams that need none are read in the
-meantime.
+All that are read by time need Klaviyo's clock, which any answer tells: one that needs nothing else
+requests a record of its own if there is no answer yet. A lookup is a task of a worker like the
+fetching of a page, so streams that need none, or another one, are read in the meantime.
 """
 
 from __future__ import annotations

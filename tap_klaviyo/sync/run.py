@@ -10,7 +10,7 @@ its partitions. When it, or what has been read after it, changes, a STATE messag
 records that it covers.
 
 What is read first. Event streams wait for the list of metrics, other streams that are read by time
-for Klaviyo's clock, reports for the account's time zone. A worker looks these up while others read.
+for Klaviyo's clock, reports for the account's time zone. Workers look these up while others read.
 
 What fails. An error of one stream ends that stream: the others go on, its bookmark stays, and a
 full table is not activated. Other errors end the run. :mod:`tap_klaviyo.klaviyo.failures` has the
@@ -90,7 +90,6 @@ class Run:
         self._reports = config.reports
         self._account = Account(client)
         self._lookups: deque[AccountLookup] = deque()
-        self._looking_up = False
         self._parent_checks: deque[ParentCheck] = deque()
         self._pool: WorkerPool[Task, Any] = WorkerPool(
             config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
@@ -175,16 +174,14 @@ class Run:
                 self._output.show(sync, self._planner.end)
         self._lookups += [
             AccountLookup(syncs, self._account, self._reports)
-            for syncs in (events + timed, reports)
+            for syncs in (events, *([sync] for sync in timed), reports)
             if syncs
         ]
 
     # Tasks and their results ----------------------------------------------------------------------
 
     def _next_task(self) -> Task | None:
-        # One at a time: the second lookup uses what the first one has found.
-        if self._lookups and not self._looking_up:
-            self._looking_up = True
+        if self._lookups:
             return self._lookups.popleft()
         if self._parent_checks:
             return self._parent_checks.popleft()
@@ -194,7 +191,6 @@ class Run:
         self._output.log_progress()
         self._planner.heed_clock(self._client.clock_offset())
         if isinstance(task, AccountLookup):
-            self._looking_up = False
             if isinstance(result, BaseException):
                 raise result
             self._take_lookup(task, result)

@@ -124,3 +124,18 @@ def test_short_patience(tap: Tap) -> None:
     assert "1 of 1 streams could not be read" in str(output.fault)
     assert len(tap.box.requests) == 1
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("down", ["/api/metrics", "/api/accounts"])
+def test_streams_by_time_wait_for_no_lookup(tap: Tap, down: str) -> None:
+    """Profiles are read while Klaviyo does not answer what event streams or reports wait for."""
+    tap.box.faults.add("silence", path=down, times=None, seconds=60)
+    output = tap.sync(
+        catalog=catalog_of("open", "campaign_values_report", "profiles"),
+        stop_at=lambda message: message["type"] == "RECORD" and message["stream"] == "profiles",
+        request_timeout=10,
+        max_retry_wait=0,
+        **OPTIONS,
+    )
+    assert output.fault is None  # The lookup had not failed when the run was stopped.
+    assert output.ids["profiles"]
