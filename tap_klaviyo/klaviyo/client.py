@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 import requests
 import urllib3
 
+from tap_klaviyo.dates import steady_clock
 from tap_klaviyo.errors import ApiError, RetryableError, Stopped, TapError
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.connections import CloseEvent
@@ -106,7 +107,7 @@ class Client:
         self._limiters: dict[tuple[str, str], RateLimiter] = {}
         self._creating_limiter = threading.Lock()
         self._exchanges = Exchanges(auth, revision=revision, user_agent=user_agent, clock=clock)
-        self._server_clock = ServerClock(now)
+        self._server_clock = ServerClock(steady_clock(now, clock))
         self._stopped = CloseEvent()
         self._logging = threading.Lock()
         self._quiet = False

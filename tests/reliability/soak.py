@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 import hypothesis
-from random_histories import HISTORIES, History, HistoryStatistics, run_history
+from history_checks import HistoryStatistics, run_history
+from random_histories import HISTORIES, History
 from repeated_kills import MAX_READ_AHEAD, KillStatistics, kill_repeatedly
 
 HISTORIES_PER_ROUND, KILLS_PER_ROUND = 300, 50

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import JSON, METHODS, mutated_bytes, mutated_document, states
-from simulated_klaviyo import NOW, URL, Arrival, Message, Pipe, SimulatedKlaviyo, time_limit
+from run_output import Message, Pipe
+from simulated_klaviyo import NOW, URL, Arrival, SimulatedKlaviyo, time_limit
 from tap_processes import restored_logging
 
 from tap_klaviyo import cli
