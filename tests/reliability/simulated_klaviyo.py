@@ -58,7 +58,7 @@ METRICS = {
     "Clicked SMS": "clicked_sms",
     "Clicked Text Message": "clicked_sms",
 }
-TIME_LIMIT = 20
+TIME_LIMIT = 60
 """Real seconds after which a test fails as hanging."""
 
 REQUEST = 0.25
