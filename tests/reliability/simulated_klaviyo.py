@@ -145,7 +145,7 @@ class SimulatedKlaviyo:
         self.injected_faults = 0
         self.on_answer: Callable[[Request, Response], Response] = lambda request, answer: answer
         self._arrivals: list[Arrival] = []
-        self._on_request: Callable[[], None] = lambda: None
+        self.on_request: Callable[[], None] = lambda: None
         self._settings = {
             "api_key": self.api.key,
             "base_url": URL,
@@ -231,7 +231,7 @@ class SimulatedKlaviyo:
                 clock=self.clock,
             )
             before = self.requests
-            self._on_request = lambda: on_request(run, self.requests - before)
+            self.on_request = lambda: on_request(run, self.requests - before)
             fault: BaseException | None = None
             try:
                 fault = run.sync().error
@@ -246,7 +246,7 @@ class SimulatedKlaviyo:
 
     def client(self, settings: Config) -> Client:
         """A client that uses the simulated clock."""
-        return client_for(settings, clock=self.clock, sleep=self.pass_time)
+        return client_for(settings, clock=self.clock, now=self.clock, sleep=self.pass_time)
 
     @contextmanager
     def mounted(self, order: int = 0) -> Iterator[None]:
@@ -269,16 +269,17 @@ class SimulatedKlaviyo:
 
     def _send(self, adapter: HTTPAdapter, request: Any) -> requests.Response:
         self.requests += 1
-        self._on_request()
+        self.on_request()
         self.pass_time(REQUEST)
         url = urlsplit(request.url)
-        received = Request(request.method, url.path, url.query, dict(request.headers))
+        sent = request.body or b""
+        received = Request(request.method, url.path, url.query, dict(request.headers), sent)
         answer = self.on_answer(received, self.api.handle(received))
         self.injected_faults += answer.fault is not None
         body = self._received_body(answer)
         raw = urllib3.HTTPResponse(
             body=body,
-            headers={**answer.headers, "Content-Length": str(len(answer.body))},
+            headers={"Content-Length": str(len(answer.body)), **answer.headers},
             status=answer.status,
             preload_content=False,
             request_method=request.method,
