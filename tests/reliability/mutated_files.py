@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
-from mutations import JSON, METHODS, mutated_document, states
+from mutations import DISGUISES, JSON, METHODS, mutated_document, states
 from simulated_klaviyo import NOW, URL, Arrival, SimulatedKlaviyo
 
 from sandbox.memberships import Memberships
@@ -123,7 +123,7 @@ def small_account() -> SimulatedKlaviyo:
     profiles = account.ids("profile")
     for number, group in enumerate(account.ids("list")):
         for place, profile in enumerate(profiles[: 4 + 8 * number]):
-            account.join(group, profile, timestamp=NOW - (80 - place) * DAY)
+            account.join(group, profile, timestamp=NOW - (80 - 4 * place) * DAY - 7)
     for metric in ("Opened Email", "Clicked SMS", "Clicked Text Message"):
         for number in range(15):
             klaviyo.arrive(Arrival(0, (number * number // 3 + 1) * DAY, metric, 2))
@@ -184,12 +184,16 @@ def with_methods(method: Any, stream: str) -> dict[str, Any]:
 
 
 @st.composite
-def _with_mutated_metadata(draw: st.DrawFn) -> dict[str, Any]:
-    """The catalog with one mutated item of metadata."""
-    document = copy.deepcopy(CATALOG)
+def _with_mutated_entry(draw: st.DrawFn) -> dict[str, Any]:
+    """A catalog with one value mutated that selects a stream or a field, or names it."""
+    document = copy.deepcopy(draw(st.sampled_from([CATALOG, CATALOG, CATALOG_OF_SINGER_IO])))
     entry = draw(st.sampled_from(document["streams"]))
-    place = draw(st.integers(0, len(entry["metadata"]) - 1).map(lambda number: number // 2))
-    entry["metadata"][place] = draw(mutated_document(entry["metadata"][place]))
+    item = draw(st.just(entry["metadata"][0]) | st.sampled_from(entry["metadata"]))
+    holder = draw(st.sampled_from([item["metadata"], item["metadata"], item, entry]))
+    selecting = ["selected"] * 5 if holder is item["metadata"] else []
+    key = draw(st.sampled_from([*sorted({*holder} - {"schema"}), *selecting]))
+    mutated = [st.just(disguise(holder.get(key, True))) for disguise in DISGUISES]
+    holder[key] = draw(st.one_of(*mutated, JSON))
     return document
 
 
@@ -212,7 +216,8 @@ CATALOGS = (
     mutated_document(CATALOG)
     | mutated_document(CATALOG_OF_SINGER_IO)
     | st.builds(with_methods, METHODS, st.sampled_from(STREAMS_READ))
-    | _with_mutated_metadata()
+    | _with_mutated_entry()
+    | _with_mutated_entry()
 )
 
 _OWN = {"timestamp": NOW - DAY, "start_date": NOW - 90 * DAY, "swept_at": NOW - 2 * DAY}
@@ -282,7 +287,7 @@ class Files:
 _RIGHT = {
     "config": st.sampled_from([CONFIG, EVERY_SETTING]),
     "catalog": st.sampled_from([CATALOG, CATALOG, CATALOG_OF_SINGER_IO]),
-    "state": st.sampled_from([{}, *STATES]),
+    "state": st.sampled_from([{}, {}, {}, *STATES]),
 }
 _MUTATED = {"config": CONFIGS, "catalog": CATALOGS, "state": MUTATED_STATES}
 ROLES = (*_RIGHT, "")

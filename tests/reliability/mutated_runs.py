@@ -116,9 +116,7 @@ def _failed(outcome: Outcome) -> set[str]:
     """The streams that the command does not claim to be complete, by their names."""
     if not outcome.code:
         return set()
-    found = re.search(
-        r"streams could not be read \((.*?)\); all others are compl", outcome.errors[0]
-    )
+    found = re.search(r"streams could not be read \((.*?)\); all others", outcome.errors[0])
     return set(found[1].split(", ")) if found else {*STREAMS_READ, REPORT}
 
 
