@@ -6,14 +6,15 @@ All are drawn from a seed that is printed first. Repeat them with ``--seed`` and
 from __future__ import annotations
 
 import argparse
-import logging
 import random
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable
 
 import hypothesis
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
 from mutated_files import ROLES, mutated_files
 from mutated_runs import RIGHT_FILES, check_answers, check_files
 
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="random by default")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(10**9) if options.seed is None else options.seed
-    logging.disable(logging.DEBUG)
+    warnings.simplefilter("ignore", HypothesisWarning)
     print(f"{options.examples} mutations with seed {seed} ...", flush=True)
     for mutated, share in SHARES.items():
         started, counts = time.monotonic(), Counter[str]()
