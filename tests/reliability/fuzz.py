@@ -23,6 +23,7 @@ SETTINGS = hypothesis.settings(
     database=None,
     derandomize=False,
     print_blob=True,
+    phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 ANSWERS = "answers"

@@ -117,8 +117,9 @@ class MutatedAnswers:
         except (ValueError, RecursionError):
             return  # It is no page, so it cannot be taken for one.
         after = after if isinstance(after, dict) else {}
-        if path in WHOLE and after != before:
-            self.cut.add(path)
+        if path in WHOLE:
+            self.cut |= {path} if after != before else set()
+            return
         if not isinstance(after.get("data"), list):
             return
         data = before["data"]
