@@ -157,6 +157,6 @@ def _add_fault(command: Command, rng: random.Random) -> None:
 
 def _complete_pages(lines: Lines) -> int:
     """How many pages of records were written before the last STATE."""
-    kinds = [message["type"] for message in lines.messages]
-    last = len(kinds) - kinds[::-1].index("STATE") if "STATE" in kinds else 0
-    return kinds[:last].count("RECORD") // PAGE_SIZE
+    types = [message["type"] for message in lines.messages]
+    last = len(types) - types[::-1].index("STATE") if "STATE" in types else 0
+    return types[:last].count("RECORD") // PAGE_SIZE

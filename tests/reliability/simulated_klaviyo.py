@@ -104,7 +104,7 @@ class SimulatedKlaviyo:
         self._outages: list[tuple[float, Outage]] = []
         self._numbers = count()
         self._coming: list[tuple[float, int, Callable[[], object]]] = []
-        self._on_request: Callable[[], None] = lambda: None
+        self.on_request: Callable[[], None] = lambda: None
         self._settings = {
             "api_key": self.api.key,
             "base_url": URL,
@@ -219,7 +219,7 @@ class SimulatedKlaviyo:
             if stop_after is not None:
                 self.later(stop_after, run.stop)
             before = self.requests
-            self._on_request = lambda: on_request(run, self.requests - before)
+            self.on_request = lambda: on_request(run, self.requests - before)
             fault: BaseException | None = None
             try:
                 fault = run.sync().error
@@ -262,17 +262,18 @@ class SimulatedKlaviyo:
 
     def _send(self, adapter: HTTPAdapter, request: Any) -> requests.Response:
         self.requests += 1
-        self._on_request()
+        self.on_request()
         self.pass_time(REQUEST)
         url = urlsplit(request.url)
-        received = Request(request.method, url.path, url.query, dict(request.headers))
+        sent = request.body or b""
+        received = Request(request.method, url.path, url.query, dict(request.headers), sent)
         answer = self._outage(url.path) or self.on_answer(received, self.api.handle(received))
         self.injected_faults += answer.fault is not None
         body = self._received_body(answer)
         headers = {"Date": formatdate(self.now, usegmt=True), **answer.headers}
         raw = urllib3.HTTPResponse(
             body=body,
-            headers={**headers, "Content-Length": str(len(answer.body))},
+            headers={"Content-Length": str(len(answer.body)), **headers},
             status=answer.status,
             preload_content=False,
             request_method=request.method,
