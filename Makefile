@@ -41,7 +41,7 @@ generate: $(VENV)/dev  ## Write the generated files: catalog.json, tables and dr
 bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Compare the speed with other taps (20 minutes)
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/dev  ## Run random failures and kills for an hour; MINUTES=5 for less, SEED=1 to repeat
+soak: $(VENV)/dev  ## Run random failures, kills and stops for an hour; MINUTES=5 for less, SEED=1 to repeat
 	PYTHONPATH=. $(BIN)/python tests/reliability/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev  ## Run the command with 10,000 random changes of its files and answers; EXAMPLES=500 for less, SEED=1 to repeat
