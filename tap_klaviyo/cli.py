@@ -24,6 +24,7 @@ from tap_klaviyo.process import (
     SIGNAL_EXIT,
     handle_stop_signals,
     ignore_stop_signals,
+    release_large_objects,
     write_error,
 )
 from tap_klaviyo.redaction import clean
@@ -149,6 +150,7 @@ def _use_tap(options: argparse.Namespace) -> int:
         from tap_klaviyo.tap import Tap
 
         _logger(options)
+    release_large_objects()
     received: list[int] = []
     tap = Tap(_settings(options), options.catalog or None, options.state or None)
     code = 0

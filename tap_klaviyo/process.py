@@ -1,4 +1,4 @@
-"""The process of the command: its signals and its standard files. For the start, so it is small.
+"""The process of the command: signals, standard files, memory. For the start, so it is small.
 
 Only small modules of the standard library are imported here: a signal that arrives before a handler
 is set is lost if the tap is process 1 of a container, which has no default handlers.
@@ -20,6 +20,15 @@ STOP_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGINT)
 """Signals that stay ignored if they were at the start: by ``nohup``, or in a job with ``&``."""
+
+LARGE_OBJECT = 2**22
+"""Bytes of an object whose memory goes back to the system as soon as it is dropped: 4 MiB."""
+
+FREE_MEMORY = 2**23
+"""Bytes that malloc keeps for later, in each of the heaps that it gives to threads."""
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's ``mallopt``."""
 
 SIGNAL_EXIT = 128
 """What is added to the number of a signal for the exit code, as shells do."""
@@ -90,3 +99,19 @@ def write_error(line: str) -> None:
         os.write(STDERR, line.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
         return  # Nobody reads it. The exit code remains.
+
+
+def release_large_objects() -> None:
+    """Makes malloc give the memory of large objects back, where it does not do so by itself.
+
+    glibc keeps more the larger the objects are, and in each of the heaps that it gives to threads.
+    Many threads that have each parsed a large answer once would hold all that memory for good.
+    """
+    try:
+        from ctypes import CDLL
+
+        mallopt = CDLL(None).mallopt
+    except (ImportError, OSError, AttributeError):
+        return  # Other systems have another malloc.
+    mallopt(M_MMAP_THRESHOLD, LARGE_OBJECT)
+    mallopt(M_TRIM_THRESHOLD, FREE_MEMORY)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -315,19 +313,76 @@ def test_a_signal_at_any_line(settings: dict[str, Any], ends: str, where: str) -
     assert line > 10
 
 
-def test_no_descriptor_is_left(settings: dict[str, Any]) -> None:
-    """Runs, early ends and checks close all sockets, without the garbage collector."""
-    tap = Tap(settings, only(Tap(settings), "lists", "open", "campaigns"))
-    tap.sync(lambda data: None)
-    gc.disable()
+DESCRIPTORS = """
+import gc, json, os, sys, threading
+from tap_klaviyo import Tap
+from tap_klaviyo.errors import OutputError, TapError
+from tap_klaviyo.sync.workers import WorkerPool
+settings, end = json.loads(sys.argv[1])
+catalog = Tap(settings).discover()
+selected = ("lists", "open", "campaigns")
+catalog["streams"] = [one for one in catalog["streams"] if one["stream"] in selected]
+tap = Tap(settings, catalog)
+def no_disk(data):
+    raise OutputError("no disk")
+def sync_until_stopped():
+    stopped = Tap({**settings, "page_size": 10}, catalog)
+    stopped.sync(lambda data: stopped.stop() if b"RECORD" in data else None)
+def sync_with_a_worker_that_fails():
+    def fail(pool, task):
+        raise MemoryError
+    result, WorkerPool._result = WorkerPool._result, fail
     try:
-        before = len(os.listdir("/proc/self/fd"))
-        for _ in range(3):
-            tap.sync(lambda data: None)
-            tap.check()
-            next(iter(tap.records("lists")))
-        for worker in workers():
-            worker.join(PATIENCE)
-        assert len(os.listdir("/proc/self/fd")) <= before
+        tap.sync(lambda data: None)
     finally:
-        gc.enable()
+        WorkerPool._result = result
+ENDS = {
+    "success": lambda: tap.sync(lambda data: None),
+    "check": tap.check,
+    "early end": lambda: next(iter(tap.records("lists"))),
+    "stop": sync_until_stopped,
+    "output": lambda: tap.sync(no_disk),
+    "worker": sync_with_a_worker_that_fails,
+}
+def descriptors():
+    try:
+        ENDS[end]()
+    except (TapError, MemoryError):
+        pass
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(5)
+            assert not thread.is_alive(), thread
+    return len(os.listdir("/proc/self/fd"))
+gc.collect()
+gc.disable()
+descriptors()
+counts = [descriptors() for _ in range(4)]
+assert len(set(counts)) == 1, counts
+"""
+"""Counts the open files of a process in which only the tap opens any, after each of four uses."""
+
+
+NO_SERVER = {"base_url": "http://127.0.0.1:9", "max_retry_wait": 0}
+USES_OF_FILES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{end: (end, {}) for end in ("success", "check", "early end", "stop", "output", "worker")},
+    "a key that is refused": ("success", {"api_key": "pk_wrong"}),
+    "no server": ("success", NO_SERVER),
+    "a check without a server": ("check", NO_SERVER),
+}
+"""How the tap is used, and settings."""
+
+
+@pytest.mark.parametrize(("end", "changes"), USES_OF_FILES.values(), ids=USES_OF_FILES.keys())
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
+def test_no_descriptor_is_left(settings: dict[str, Any], end: str, changes: dict[str, Any]) -> None:
+    """However a use of the tap ends, all files are closed, without the garbage collector."""
+    given = json.dumps([{**settings, **changes}, end])
+    done = subprocess.run(
+        [sys.executable, "-c", DESCRIPTORS, given],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

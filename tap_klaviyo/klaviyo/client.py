@@ -21,7 +21,14 @@ import requests
 import urllib3
 
 from tap_klaviyo.dates import steady_clock
-from tap_klaviyo.errors import ApiError, RetryableError, Stopped, TapError
+from tap_klaviyo.errors import (
+    ApiError,
+    RetryableError,
+    Stopped,
+    StreamError,
+    TapError,
+    forget_frames,
+)
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.connections import CloseEvent
 from tap_klaviyo.klaviyo.exchange import CONNECT_TIMEOUT, Answer, Exchanges
@@ -30,6 +37,8 @@ from tap_klaviyo.klaviyo.failures import (
     POLICY,
     Failure,
     Retry,
+    Throttled,
+    Transient,
     failure_of,
     failure_of_wait,
 )
@@ -56,22 +65,6 @@ from tap_klaviyo.streams.model import TIERS
 logger = get_logger(__name__)
 
 Parsed = TypeVar("Parsed")
-
-
-class _Throttled(Exception):
-    """Klaviyo answered 429. The rate limiter knows until when to wait."""
-
-
-class _Transient(Exception):
-    """A try failed in a way that may pass; ``error`` is raised if it does not.
-
-    ``sent`` is when the request was sent, by the clock of the client.
-    """
-
-    def __init__(self, error: TapError, sent: float) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.sent = sent
 
 
 class Client:
@@ -150,14 +143,18 @@ class Client:
             count()
             try:
                 return self._try(url, query, json_body, parse)
-            except _Throttled:
+            except Throttled:
                 # It is an answer: failures are counted anew, and the wait is not one of them.
                 failing_since, failed, pauses = None, 0, backoffs()
                 throttled += 1
                 if throttled >= MAX_THROTTLED:
                     message = f"Klaviyo's rate limit of {query.path} stays exceeded (429)."
                     raise RetryableError(f"{message} Run again later.") from None
-            except _Transient as transient:
+            except StreamError as error:
+                forget_frames(error)  # They hold the answer, and errors are kept.
+                raise
+            except Transient as transient:
+                forget_frames(transient)  # They hold the answer, which would stay until the retry.
                 failed += 1
                 if failing_since is None:
                     failing_since = transient.sent
@@ -221,14 +218,17 @@ class Client:
         if answer.status != 200:
             raise self._refusal(limiter, answer, query, sent)
         limiter.heed_quota(answer.headers)
+        reason: str | None = None
         try:
             with self.unfolding:
                 parsed = parse(answer.body)
         except ValueError as error:
-            if self._stopped.is_set():
-                raise Stopped("The run was stopped.") from None
+            # The error is not kept: one of json holds the whole document.
             reason = unreadable(error, answer.headers)
-            raise self._failed(POLICY["answer unreadable"], query, sent, reason=reason) from error
+        if reason is not None:
+            if self._stopped.is_set():
+                raise Stopped("The run was stopped.")
+            raise self._failed(POLICY["answer unreadable"], query, sent, reason=reason)
         self._note_answer(query.path)
         return parsed
 
@@ -263,7 +263,7 @@ class Client:
             raise self._failed(failure, query, reason=f"{seconds:.0f} s", daily=daily)
         self._log(logger.info, "Rate limit of %s reached; waiting %g s.", query.path, seconds)
         limiter.pause(seconds)
-        raise _Throttled
+        raise Throttled
 
     def _asked_to_wait(self, answer: Answer) -> float:
         """The seconds that ``Retry-After`` asks to wait, by Klaviyo's own clock."""
@@ -324,7 +324,7 @@ class Client:
                 **values,
             },
         )
-        return _Transient(error, sent) if failure.retry is Retry.BACKOFF else error
+        return Transient(error, sent) if failure.retry is Retry.BACKOFF else error
 
     def _log_failure(self, error: TapError, *, first: bool) -> None:
         """Logs the first failure of an endpoint as a warning, those that follow for debugging."""

@@ -193,6 +193,7 @@ class ConnectionAdapter(HTTPAdapter):
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._pools: list[Any] = []
         self._finding_proxy = threading.Lock()
         super().__init__(pool_maxsize=MAX_CONNECTIONS)
 
@@ -210,15 +211,28 @@ class ConnectionAdapter(HTTPAdapter):
                 self._register(manager)
         return manager
 
+    def close(self) -> None:
+        """Closes all connections: idle ones now, others when their threads have finished.
+
+        urllib3 leaves that to the garbage collector.
+        """
+        super().close()
+        for pool in self._pools:
+            pool.close()
+
     def _register(self, manager: Any) -> None:
         manager.pool_classes_by_scheme = {
-            scheme: _registering_pool(pool, self._connections)
+            scheme: _registering_pool(pool, self._connections, self._pools)
             for scheme, pool in manager.pool_classes_by_scheme.items()
         }
 
 
-def _registering_pool(pool: Any, connections: Connections) -> Any:
-    """A subclass of a urllib3 pool whose connections register their sockets."""
+def _registering_pool(pool: Any, connections: Connections, pools: list[Any]) -> Any:
+    """A subclass of a urllib3 pool that adds itself to ``pools``.
+
+    Its connections register their sockets.
+    """
+    closing = threading.RLock()
 
     class Connection(pool.ConnectionCls):  # type: ignore[misc]
         _duplicate: socket.socket | None = None
@@ -239,7 +253,23 @@ def _registering_pool(pool: Any, connections: Connections) -> Any:
                 connections.closed(self._duplicate)
                 self._duplicate = None
 
-    return type(pool.__name__, (pool,), {"ConnectionCls": Connection})
+    class Pool(pool):  # type: ignore[misc]
+        ConnectionCls = Connection
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            pools.append(self)
+
+        def close(self) -> None:
+            with closing:
+                super().close()
+
+        def _put_conn(self, connection: Any) -> None:
+            with closing:  # Or it could be put into a pool that has just been closed.
+                super()._put_conn(connection)
+
+    Pool.__name__ = pool.__name__
+    return Pool
 
 
 def _shut_down(connected: socket.socket) -> None:

@@ -14,6 +14,7 @@ import requests
 
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.connections import TOO_SLOW, ConnectionAdapter, Connections
+from tap_klaviyo.klaviyo.mapped_bytes import MappedBytes
 from tap_klaviyo.klaviyo.memory_budget import MemoryBudget, NoRoom, Reservation
 from tap_klaviyo.klaviyo.response import MAX_BODY, Body, too_large
 
@@ -123,30 +124,30 @@ class Exchanges:
                     allow_redirects=False,
                 ) as response,
             ):
-                raw = self._read(response, started + timeout, reservation)
+                received = self._read(response, started + timeout, reservation)
         except BaseException:
             reservation.release()
             raise
-        body = Body(raw, response.headers.get("Content-Encoding", "").lower() == "gzip")
-        reservation.keep_for(body)
+        body = Body(received, response.headers.get("Content-Encoding", "").lower() == "gzip")
+        reservation.keep_for(body, len(received))
         return Answer(response.status_code, response.headers, body, self._clock() - started)
 
     def _read(
         self, response: requests.Response, deadline: float, reservation: Reservation
-    ) -> bytes:
+    ) -> MappedBytes:
         """The body as it arrived. Of an error no more is read than a message needs."""
         longest = MAX_BODY if response.status_code == OK else MAX_ERROR_BODY
-        taken = bytearray()
+        received = MappedBytes()
         while piece := response.raw.read1(READ_SIZE, decode_content=False):
-            if len(taken) + len(piece) > longest:
+            if len(received) + len(piece) > longest:
                 if response.status_code == OK:
                     raise too_large(f"larger than {MAX_BODY // 2**20} MiB")
                 break
-            reservation.grow(len(taken) + len(piece))
-            taken += piece
+            reservation.grow(len(received) + len(piece))
+            received.append(piece)
             if self._clock() > deadline:
                 raise requests.exceptions.ReadTimeout(TOO_SLOW)
-        return bytes(taken)
+        return received
 
     def _session(self) -> requests.Session:
         """The session of the calling thread."""

@@ -63,6 +63,22 @@ class Failure(NamedTuple):
         )
 
 
+class Throttled(Exception):
+    """Klaviyo answered 429. The rate limiter knows until when to wait."""
+
+
+class Transient(Exception):
+    """A try failed in a way that may pass; ``error`` is raised if it does not.
+
+    ``sent`` is when the request was sent, by the clock of the client.
+    """
+
+    def __init__(self, error: TapError, sent: float) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.sent = sent
+
+
 AGAIN = " Run again later; the state keeps what is done."
 
 POLICY: Mapping[str, Failure] = {

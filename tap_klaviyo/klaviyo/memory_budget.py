@@ -70,6 +70,7 @@ class Reservation:
         self._budget.release(self._size)
         self._size = 0
 
-    def keep_for(self, holder: object) -> None:
-        """Gives the bytes back as soon as ``holder`` no longer exists."""
-        weakref.finalize(holder, self._budget.release, self._size)
+    def keep_for(self, holder: object, size: int) -> None:
+        """Gives all but ``size`` bytes back, and these as soon as ``holder`` no longer exists."""
+        self._budget.release(self._size - size)
+        weakref.finalize(holder, self._budget.release, size)

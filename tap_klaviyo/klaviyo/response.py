@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
 
 from tap_klaviyo.errors import ApiError
+from tap_klaviyo.klaviyo.mapped_bytes import MappedBytes
 
 try:
     from isal.igzip import IGzipFile as GzipFile
@@ -29,27 +31,47 @@ Each becomes an object of Python, which takes a hundred bytes and more. A real p
 has 100,000. Commas in texts count, too.
 """
 
+MAX_WIDE_TEXT = 2**23
+"""The most characters of a body with one beyond U+FFFF, an emoji for example.
+
+Python then takes four bytes for each character of a text. Klaviyo's largest event has fewer.
+"""
+
+_BEYOND_BMP = re.compile(rb"[\xf0-\xf4]")
+"""The first bytes of such characters in UTF-8."""
+
+_CONTINUATION = bytes(range(0x80, 0xC0))
+"""The bytes of UTF-8 that begin no character."""
+
 _NOT_ELEMENTS = bytes(byte for byte in range(256) if byte not in b",[{")
 
 
 @dataclass(frozen=True)
 class Body:
-    """The body of a response as it arrived."""
+    """The body of a response, ``received`` as it arrived."""
 
-    raw: bytes
+    received: bytes | MappedBytes
     gzipped: bool
+
+    @property
+    def raw(self) -> bytes:
+        """A copy of the body as it arrived."""
+        return bytes(self.received)
 
     def decompressed(self) -> bytes:
         """The body without compression; it may consist of several gzip members (RFC 1952).
 
         Raises ValueError if it is not valid gzip, and :class:`ApiError` if it is larger than
-        ``MAX_BODY`` or has more than ``MAX_ELEMENTS``; no more than that is decompressed.
+        ``MAX_BODY``, has more than ``MAX_ELEMENTS`` or exceeds ``MAX_WIDE_TEXT``; no more than that
+        is decompressed.
         """
         data = self._decompressed() if self.gzipped else self.raw
         if len(data) > MAX_BODY:
             raise too_large(f"larger than {MAX_BODY // 2**20} MiB")
         if len(data) > MAX_ELEMENTS and len(data.translate(None, _NOT_ELEMENTS)) > MAX_ELEMENTS:
             raise too_large(f"made of more than {MAX_ELEMENTS:,} values")
+        if len(data) > MAX_WIDE_TEXT and _BEYOND_BMP.search(data) and _length(data) > MAX_WIDE_TEXT:
+            raise too_large(f"longer than {MAX_WIDE_TEXT:,} characters with emojis")
         return data
 
     def _decompressed(self) -> bytes:
@@ -58,9 +80,14 @@ class Body:
                 data: bytes = file.read(MAX_BODY + 1)
         except (_isal_error, zlib.error, OSError, EOFError) as error:  # type: ignore[misc]
             raise ValueError(f"its gzip data is damaged or incomplete: {error}") from error
-        if not self.raw:
+        if not self.received:
             raise ValueError("its gzip data is incomplete")
         return data
+
+
+def _length(utf_8: bytes) -> int:
+    """The number of characters."""
+    return len(utf_8.translate(None, _CONTINUATION))
 
 
 def too_large(how: str) -> ApiError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from typing import Any
 
@@ -11,6 +12,8 @@ from msgspec import Raw
 
 LONGEST_INTEGER = 400
 """Digits above which a number stays text: Python limits the conversion of long integers."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]+")
 
 
 def loads(body: bytes) -> Any:
@@ -61,9 +64,13 @@ def _cleaned_text(text: str, warnings: Counter[str]) -> str:
         text = text.replace("\0", "")
     if not text.isascii() and not _is_encodable(text):
         warnings["lone surrogate in text: replaced by U+FFFD"] += 1
-        # The halves of one character may have been two escapes; joined they are valid.
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        text = _SURROGATES.sub(_joined, text)
     return text
+
+
+def _joined(surrogates: re.Match[str]) -> str:
+    """Halves of one character, which may have been two escapes, joined; U+FFFD for others."""
+    return surrogates[0].encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _is_encodable(text: str) -> bool:

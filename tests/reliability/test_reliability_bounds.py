@@ -59,6 +59,7 @@ BODIES: dict[str, Callable[[], str]] = {
     "as many values as are allowed": lambda: repeated('{"id":"a"}', size=2**21),
     "deep arrays": lambda: "[" * MAX_BODY,
     "deep objects": lambda: '{"a":' * (MAX_BODY // 5),
+    "as deep as is allowed": lambda: page_of("[" * 390_000 + "]" * 390_000),
     "many deep arrays": lambda: repeated("[" * 400 + "]" * 400),
     "keys": lambda: page_of(
         "{" + ",".join(f'"{number:x}":{number}' for number in range(390_000)) + "}"
