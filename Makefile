@@ -8,7 +8,7 @@ PEERS := $(ENVS)/singer-io/ready $(ENVS)/airbyte/ready
 TARGET_JSONL := target-jsonl==0.1.4
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-integration test-versions check format generate bench soak constraints audit clean
+.PHONY: help demo test test-integration test-versions check format generate bench soak fuzz constraints audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -41,8 +41,11 @@ generate: $(VENV)/dev  ## Write the generated files: catalog.json, tables and dr
 bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Compare the speed with other taps (20 minutes)
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/dev  ## Run random failures and kills for an hour; MINUTES=5 for less, SEED=1 to repeat
+soak: $(VENV)/dev  ## Run random failures, kills and stops for an hour; MINUTES=5 for less, SEED=1 to repeat
 	PYTHONPATH=. $(BIN)/python tests/reliability/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/dev  ## Run the command with 10,000 random changes of its files and answers; EXAMPLES=500 for less, SEED=1 to repeat
+	PYTHONPATH=. $(BIN)/python tests/reliability/fuzz.py --examples $(or $(EXAMPLES),10000) $(if $(SEED),--seed $(SEED))
 
 constraints: $(ENVS)/uv/ready  ## Update constraints.txt: a pinned version of each dependency
 	$(ENVS)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \

@@ -1,8 +1,9 @@
-"""Dates: text in, UTC out."""
+"""Dates: text in, UTC out; and a wall clock that never jumps."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -26,3 +27,12 @@ def parse_utc(text: str) -> datetime:
         raise ValueError(f"not a date: {text!r}") from error
     clock = (utc.hour, utc.minute, utc.second, utc.microsecond)
     return datetime(utc.year, utc.month, utc.day, *clock, tzinfo=timezone.utc)
+
+
+def steady_clock(now: Callable[[], float], clock: Callable[[], float]) -> Callable[[], float]:
+    """The wall clock ``now``, in Unix seconds, without its later jumps.
+
+    It goes on from the time of the call by ``clock``, which never jumps.
+    """
+    offset = now() - clock()
+    return lambda: offset + clock()

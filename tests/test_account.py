@@ -88,7 +88,12 @@ def test_stream_names() -> None:
     assert metrics.stream_names() == {"A": "open", "B": "consented_to_receive"}
 
 
-@pytest.mark.parametrize("body", [[], {}, {"data": None}, {"data": [{}]}, {"data": [1]}, 1, "x"])
+@pytest.mark.parametrize(
+    "body",
+    [[], {}, {"data": None}, {"data": [{}]}, {"data": [1]}, 1, "x", {"data": ""}, {"data": {}}]
+    + [{"data": [], "links": links} for links in ([], "", 0, False, "next", {"next": []})]
+    + [page(metric(identifier, "Opened Email")) for identifier in (None, "", True, {}, [])],
+)
 @responses.activate
 def test_no_list_of_metrics(configure: Configure, clock: Any, body: Any) -> None:
     """An answer that is not a list of metrics is requested again until the time is used up."""

@@ -372,9 +372,9 @@ def test_element_that_is_not_a_resource(parse: Parse, item: Any) -> None:
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], {}])
 def test_invalid_structures(parse: Parse, value: Any) -> None:
-    """Attributes, relationships, links and included of the wrong type are ignored."""
+    """Attributes, relationships and included of the wrong type are ignored."""
     item = {"id": "E1", "attributes": value, "relationships": value}
-    body = json.dumps({"data": [item], "included": value, "links": value}).encode()
+    body = json.dumps({"data": [item], "included": value}).encode()
     ((record,), page) = parse("open", body=body)
     assert record["id"] == "E1"
     assert page.next_url is None
@@ -385,6 +385,7 @@ def test_invalid_structures(parse: Parse, value: Any) -> None:
     [
         *(b"", b"[]", b"{}", b"null", b"<html>", b"\xff", b'{"data":[', b"[" * 100_000),
         *(b'{"data":null}', b'{"data":{}}', b'{"data":[],"links":{"next":5}}', b'{"errors":[]}'),
+        *(b'{"data":[],"links":%s}' % links for links in (b"[]", b'""', b"0", b"false", b'"next"')),
     ],
     ids=lambda body: body[:20].decode("latin-1"),
 )

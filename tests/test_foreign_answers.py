@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -78,6 +79,29 @@ def test_an_answer_of_a_proxy(
     assert len(responses.calls) > 1
     responses.replace("GET", URL, body="[1]")
     assert client.request(URL, LISTS, unparsed) == b"[1]"
+
+
+@pytest.mark.parametrize("location", ["/login", "https://elsewhere.example/", "\\", "http://[", ""])
+@pytest.mark.parametrize("body", [gzip.compress(b"<html>", mtime=0), b"<html>", b""])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@responses.activate
+def test_a_redirect_with_any_body_and_address(
+    client: Client, status: int, body: bytes, location: str
+) -> None:
+    """It is an answer of a proxy, whether or not its body and its address can be read."""
+    headers = {"Location": location, "Content-Encoding": "gzip"}
+    responses.get(URL, status=status, headers=headers, body=body)
+    assert f"({status}, redirect to " in refused(client)
+
+
+@pytest.mark.parametrize("body", ["<html>", ERROR])
+@responses.activate
+def test_a_proxy_that_no_variable_names(client: Client, body: str) -> None:
+    """A 407 without a proxy of one's own is of one in between: no setting could be corrected."""
+    responses.get(URL, status=407, body=body)
+    message = refused(client)
+    assert "a proxy, a firewall or a login page before Klaviyo sent it" in message
+    assert "(407, " in message
 
 
 DATES = {"Date": "Sun, 01 Nov 2026 12:00:00 GMT", "Retry-After": "Sun, 01 Nov 2026 12:00:20 GMT"}

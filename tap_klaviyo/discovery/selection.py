@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb
+from tap_klaviyo.discovery.entry_metadata import (
+    Metadata,
+    is_selected,
+    read_metadata,
+    stream_metadata,
+)
 from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
 from tap_klaviyo.errors import CatalogError
-from tap_klaviyo.logs import get_logger, listed
+from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 
@@ -85,8 +91,8 @@ def read_catalog(
     entries = document.get("streams")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CatalogError("catalog: 'streams' must be an array of objects.")
-    overridden: dict[str, list[str]] = {}
-    chosen = [_read_entry(entry, metric_names or {}, known, overridden) for entry in entries]
+    ignored = _Ignored()
+    chosen = [_read_entry(entry, metric_names or {}, known, ignored) for entry in entries]
     selected = [selection for selection in chosen if selection is not None]
     seen: set[str] = set()
     for selection in selected:
@@ -95,28 +101,28 @@ def read_catalog(
                 f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
             )
         seen.add(selection.stream.name)
-    _warn_overridden(overridden)
+    ignored.warn()
     return selected
 
 
 def _may_be_metric_id(entry: Mapping[str, Any], known: Mapping[str, Stream]) -> bool:
     names = {str(entry.get("tap_stream_id")), str(entry.get("stream"))}
-    top = _stream_metadata(entry, _metadata_map(entry))
-    return not names & known.keys() and _is_selected(top, default=False)
+    top = stream_metadata(entry, read_metadata(entry))
+    return not names & known.keys() and is_selected(top, default=False)
 
 
 def _read_entry(
     entry: Mapping[str, Any],
     metric_names: Mapping[str, str],
     known: Mapping[str, Stream],
-    overridden: dict[str, list[str]],
+    ignored: _Ignored,
 ) -> SelectedStream | None:
     identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
     name = str(entry.get("stream") or identifier)
-    metadata = _metadata_map(entry)
-    top = _stream_metadata(entry, metadata)
+    metadata = read_metadata(entry)
+    top = stream_metadata(entry, metadata)
     stream = known.get(identifier) or known.get(name)
-    if not _is_selected(top, default=stream is not None and stream.selected_by_default):
+    if not is_selected(top, default=stream is not None and stream.selected_by_default):
         return None
     stream = stream or known.get(metric_names.get(identifier, ""))
     if stream is None:
@@ -129,51 +135,32 @@ def _read_entry(
         raise CatalogError(f"catalog: stream '{name}' has no schema; run --discover again.")
     keys = _keys(entry, stream, name)
     schema = _keyed(schema_of(stream), stream, keys)
+    schema = _Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed)
+    ignored.fields += _selected_but_absent(name, metadata, schema)
     return SelectedStream(
         stream=stream,
         name=name,
-        schema=_Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed),
+        schema=schema,
         keys=keys,
-        replication_method=_replication_method(entry, top, stream, name, overridden),
+        replication_method=_replication_method(entry, top, stream, name, ignored.methods),
         tap_stream_id=identifier,
     )
 
 
-def _stream_metadata(
-    entry: Mapping[str, Any], metadata: Mapping[Breadcrumb, Mapping[str, Any]]
-) -> dict[str, Any]:
-    return {**_legacy_selected(entry), **metadata.get((), {})}
+def _selected_but_absent(name: str, metadata: Metadata, schema: Schema) -> list[str]:
+    """The fields that the metadata selects, but that ``schema``, which is read, does not have."""
+    fields = {place[1]: chosen for place, chosen in metadata.items() if _is_field(place)}
+    return [
+        f"{name}.{key}"
+        for key, chosen in fields.items()
+        if chosen.get("selected") is True
+        and chosen.get("inclusion") != "unsupported"
+        and key not in schema["properties"]
+    ]
 
 
-def _legacy_selected(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """``selected`` on an entry or its schema, where catalogs had it before metadata."""
-    for place in (entry, entry.get("schema")):
-        if isinstance(place, dict) and isinstance(place.get("selected"), bool):
-            return {"selected": place["selected"]}
-    return {}
-
-
-def _metadata_map(entry: Mapping[str, Any]) -> dict[Breadcrumb, Mapping[str, Any]]:
-    items = entry.get("metadata") or []
-    try:
-        return {
-            tuple(item.get("breadcrumb") or ()): {**(item.get("metadata") or {})} for item in items
-        }
-    except (AttributeError, TypeError):
-        name = entry.get("stream") or entry.get("tap_stream_id")
-        raise CatalogError(f"catalog: the metadata of stream '{name}' cannot be read.") from None
-
-
-def _is_selected(metadata: Mapping[str, Any], default: bool) -> bool:
-    """Singer's rules: automatic fields, then ``selected``, then ``selected-by-default``."""
-    if metadata.get("inclusion") == "automatic":
-        return True
-    if metadata.get("inclusion") == "unsupported":
-        return False
-    for key in ("selected", "selected-by-default"):
-        if isinstance(metadata.get(key), bool):
-            return bool(metadata[key])
-    return default
+def _is_field(place: Breadcrumb) -> bool:
+    return len(place) == 2 and place[0] == "properties"
 
 
 def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...]:
@@ -218,14 +205,33 @@ def _replication_method(
     return str(method)
 
 
-def _warn_overridden(overridden: Mapping[str, Sequence[str]]) -> None:
-    if overridden:
-        logger.warning(
-            "catalog: replication-method is ignored where a stream has only one: %s.",
-            "; ".join(
-                f"{method} for {listed(names)}" for method, names in sorted(overridden.items())
-            ),
-        )
+@dataclass
+class _Ignored:
+    """What a catalog asks for and does not get.
+
+    ``methods`` holds names of streams by the only replication method that they have, ``fields``
+    those that are selected and not read.
+    """
+
+    methods: dict[str, list[str]] = field(default_factory=dict)
+    fields: list[str] = field(default_factory=list)
+
+    def warn(self) -> None:
+        """Logs a warning for each sort of what is ignored."""
+        if self.methods:
+            logger.warning(
+                "catalog: replication-method is ignored where a stream has only one: %s.",
+                "; ".join(
+                    f"{method} for {listed(names)}"
+                    for method, names in sorted(self.methods.items())
+                ),
+            )
+        if self.fields:
+            logger.warning(
+                "catalog: fields that are selected but not read, since they are not in the schema "
+                "of the catalog, or no field in them is selected: %s. Run --discover again.",
+                listed(map(quoted, self.fields)),
+            )
 
 
 @dataclass(frozen=True)
@@ -233,7 +239,7 @@ class _Selection:
     """What the metadata of a catalog entry selects of a schema."""
 
     name: str
-    metadata: Mapping[Breadcrumb, Mapping[str, Any]]
+    metadata: Metadata
     automatic: set[str]
 
     def of(self, ours: Schema, theirs: Any, parent: Breadcrumb = ()) -> Schema:
@@ -266,7 +272,7 @@ class _Selection:
         if not parent and key in self.automatic:
             return True
         metadata = self.metadata.get((*parent, "properties", key), {})
-        return key in listed and _is_selected(metadata, default=True)
+        return key in listed and is_selected(metadata, default=True)
 
     def _refuse_unknown(self, unknown: set[str], parent: Breadcrumb) -> None:
         for key in sorted(unknown):

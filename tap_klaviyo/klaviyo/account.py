@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.pagination import NextLinks
+from tap_klaviyo.klaviyo.pagination import NextLinks, next_link
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.streams import STREAMS
 
@@ -180,10 +180,9 @@ def _read(client: Client, query: Query, parse: Callable[[Any], Value]) -> list[V
 def _page(body: bytes, parse: Callable[[Any], Value]) -> tuple[list[Value], str | None]:
     try:
         document = json.loads(body)
-        link = (document.get("links") or {}).get("next")
-        if link is not None and not isinstance(link, str):
-            raise TypeError("links.next is not text")
-        return [parse(item) for item in document["data"]], link
+        if not isinstance(document["data"], list):
+            raise TypeError("data is not an array")
+        return [parse(item) for item in document["data"]], next_link(document)
     except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a list of resources: {error!r}") from error
 
@@ -192,6 +191,8 @@ def _metric(item: Any) -> Metric:
     attributes = item.get("attributes") or {}
     integration = attributes.get("integration")
     owner = integration.get("name") if isinstance(integration, dict) else None
+    if type(item["id"]) not in (str, int) or item["id"] == "":
+        raise TypeError("a metric has no ID")
     return Metric(
         id=str(item["id"]),
         name=" ".join(str(attributes.get("name") or "").split()),

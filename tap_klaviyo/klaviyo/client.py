@@ -20,6 +20,7 @@ from typing import Any, NoReturn, TypeVar
 import requests
 import urllib3
 
+from tap_klaviyo.dates import steady_clock
 from tap_klaviyo.errors import (
     ApiError,
     RetryableError,
@@ -100,7 +101,7 @@ class Client:
         self._limiters: dict[tuple[str, str], RateLimiter] = {}
         self._creating_limiter = threading.Lock()
         self._exchanges = Exchanges(auth, revision=revision, user_agent=user_agent, clock=clock)
-        self._server_clock = ServerClock(now)
+        self._server_clock = ServerClock(steady_clock(now, clock))
         self._stopped = CloseEvent()
         self._logging = threading.Lock()
         self._quiet = False
@@ -279,7 +280,11 @@ class Client:
             body = answer.body.decompressed()
         except (ValueError, ApiError):
             body = b""
-        failure = failure_of(answer.status, json_api=json_api_document(body) is not None)
+        failure = failure_of(
+            answer.status,
+            json_api=json_api_document(body) is not None,
+            proxied=bool(proxy_variable(self._base_url + query.path)),
+        )
         detail = error_detail(body)
         if failure.retry is Retry.NEVER:
             self._note_answer(query.path)

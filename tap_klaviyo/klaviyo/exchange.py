@@ -42,6 +42,17 @@ class Answer(NamedTuple):
     seconds: float
 
 
+class _Session(requests.Session):
+    """A session that looks at no redirect.
+
+    Even if none is followed, requests reads and decodes the whole body to prepare the next request.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None: there is no next request."""
+        return None
+
+
 class Exchanges:
     """Sends requests with the API key and the revision, and reads the answers.
 
@@ -142,7 +153,7 @@ class Exchanges:
         """The session of the calling thread."""
         session: requests.Session | None = getattr(self._thread, "session", None)
         if session is None:
-            session = self._thread.session = requests.Session()
+            session = self._thread.session = _Session()
             for scheme in ("http://", "https://"):
                 session.mount(scheme, self._adapter)
             session.auth = self._auth

@@ -222,18 +222,20 @@ a body, redirects to a login page, and the challenges of a firewall.
 """
 
 PROXY_AUTHENTICATION = 407
-"""The status of a proxy that Klaviyo never sends. It cannot heal, whatever its body."""
+"""The status of a proxy that Klaviyo never sends. It cannot heal if the proxy is configured."""
 
 _BY_STATUS = {status: row for row in POLICY.values() for status in row.statuses}
 
 
-def failure_of(status: int, *, json_api: bool = True) -> Failure:
+def failure_of(status: int, *, json_api: bool = True, proxied: bool = True) -> Failure:
     """The row of the policy for an HTTP status other than 200.
 
-    ``json_api`` says that the body of the answer is a document of JSON:API.
+    ``json_api`` says that the body of the answer is a document of JSON:API, ``proxied`` that a
+    proxy is configured.
     """
     failure = _BY_STATUS.get(status, POLICY["request refused"])
-    if json_api or failure.retry is not Retry.NEVER or status == PROXY_AUTHENTICATION:
+    klaviyos = proxied if status == PROXY_AUTHENTICATION else json_api
+    if klaviyos or failure.retry is not Retry.NEVER:
         return failure
     return POLICY["answer of a proxy"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 from tap_klaviyo.errors import ApiError
 
@@ -11,6 +12,20 @@ MAX_EMPTY_PAGES = 1000
 
 MAX_REPEATED_PAGES = 10
 """Pages with the same content as an earlier one after which a list counts as endless."""
+
+
+def next_link(document: Mapping[str, Any]) -> str | None:
+    """The link of a page to the next one; None or empty on the last page.
+
+    Raises TypeError for links of another type: what follows would be lost without an error.
+    """
+    links = document.get("links")
+    if links is not None and not isinstance(links, dict):
+        raise TypeError("links is not an object")
+    link = (links or {}).get("next")
+    if link is not None and not isinstance(link, str):
+        raise TypeError("links.next is not text")
+    return link
 
 
 class NextLinks:

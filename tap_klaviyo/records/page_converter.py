@@ -63,7 +63,11 @@ def _convert(
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise ValueError("no array of data in the answer")
     document = cleaned(document, page.findings.warnings)
-    next_url = as_dict(document.get("links")).get("next")
+    # An odd link may hide that there are more pages, so the page is requested again.
+    links = document.get("links")
+    if links is not None and not isinstance(links, dict):
+        raise ValueError("links is not an object")
+    next_url = as_dict(links).get("next")
     if next_url is not None and not isinstance(next_url, str):
         raise ValueError("links.next is not text")
     converted = {

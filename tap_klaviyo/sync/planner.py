@@ -61,7 +61,8 @@ class Planner:
         end = int(config.end_date.timestamp()) if config.end_date else now
         self.end = max(0, min(end, now))
         self._start_date = max(0, int(config.start_date.timestamp()))
-        self._clock_checked = False
+        self._clock_known = self._bookmarks_prepared = False
+        self._incremental: list[StreamSync] = []
 
     @property
     def _first_second(self) -> int:
@@ -69,15 +70,22 @@ class Planner:
         return min(self._start_date, self._now)
 
     def heed_clock(self, ahead: float | None) -> None:
-        """Ends the run by Klaviyo's clock if the local one is ``ahead`` of it, in seconds.
+        """Sets the time of the run by Klaviyo's clock, of which the local one is ``ahead``.
 
-        None says that Klaviyo's clock is not known yet. Else events of the time in between would be
-        passed over, and Klaviyo may refuse a bound in its future.
+        ``ahead`` is in seconds; None if no answer has told Klaviyo's clock yet. Only then it is
+        known which bookmarks are of the future.
         """
-        if self._clock_checked or ahead is None:
-            return
-        self._clock_checked = True
-        if ahead > CLOCK_TOLERANCE:
+        if not self._clock_known and ahead is not None:
+            self._clock_known = True
+            self._set_clock(ahead)
+            self._prepare_bookmarks()
+
+    def _set_clock(self, ahead: float) -> None:
+        """Ends the run at the earlier of both times.
+
+        Events between them would be passed over, and Klaviyo may refuse a bound in its future.
+        """
+        if abs(ahead) > CLOCK_TOLERANCE:
             self._now -= math.ceil(ahead)
             self.end = max(0, min(self.end, self._now))
         if abs(ahead) > CLOCK_DIFFERENCE:
@@ -90,20 +98,19 @@ class Planner:
             )
 
     def prepare(self, syncs: Sequence[StreamSync]) -> None:
-        """Checks the bookmarks of ``syncs``, all that are selected, before the first is planned.
+        """Migrates the bookmarks of ``syncs``, all that are selected, before the first is planned.
 
-        Warns of what will not be read. Raises :class:`StateError` for a bookmark of another tap
-        that cannot be continued.
+        Warns of bookmarks of unknown streams. Raises :class:`StateError` for a bookmark of another
+        tap that cannot be continued.
         """
         configured = by_name((*STREAMS, *self._config.metric_streams))
         names = {name for sync in syncs for name in (sync.name, sync.selected.tap_stream_id)}
         checks.warn_unknown_bookmarks(self._state, {*configured, *names})
-        incremental = [sync for sync in syncs if sync.selected.incremental]
-        for sync in incremental:
+        self._incremental = [sync for sync in syncs if sync.selected.incremental]
+        for sync in self._incremental:
             stream = sync.selected.stream
             if self._state.bookmark(stream.name) is None:
                 self._state.migrate(stream.name, (), (), checks.replication_keys(stream))
-        self._check_bookmarks(incremental)
 
     def plan(self, sync: StreamSync, metrics: Metrics, queries: Sequence[ReportQuery] = ()) -> None:
         """Sets the partitions of ``sync``; none if the account has no metric for it.
@@ -118,7 +125,8 @@ class Planner:
                 return
         if stream.report:
             sync.parts = [query.part for query in queries]
-        if sync.selected.incremental:
+        if sync.selected.incremental and not stream.parent:
+            self._prepare_bookmarks()
             self._prepare_bookmark(sync)
         if stream.report:
             sync.partitions = [self._report_partition(sync, query) for query in queries]
@@ -129,6 +137,7 @@ class Planner:
 
     def add_parents(self, sync: StreamSync, parent_ids: Iterable[str]) -> None:
         """Adds the partitions of a child stream for those of ``parent_ids`` that are new to it."""
+        self._prepare_bookmarks()
         for parent_id in parent_ids:
             if parent_id not in sync.parent_ids:
                 sync.parent_ids.add(parent_id)
@@ -200,6 +209,19 @@ class Planner:
         first, *boundaries = periods or (self.end,)
         tracker = WindowTracker(first, max(first, self.end), boundaries=boundaries)
         return Partition(sync, (), tracker, True, query.part, periods=periods)
+
+    def _prepare_bookmarks(self) -> None:
+        """Checks all bookmarks once, and prepares those of child streams, which are planned first.
+
+        Without an answer that tells Klaviyo's clock, this is done by the local clock.
+        """
+        if self._bookmarks_prepared:
+            return
+        self._bookmarks_prepared = True
+        self._check_bookmarks(self._incremental)
+        for sync in self._incremental:
+            if sync.selected.stream.parent:
+                self._prepare_bookmark(sync)
 
     def _prepare_bookmark(self, sync: StreamSync) -> None:
         """Migrates the bookmark of an incremental stream, and decides whether to sweep."""

@@ -26,6 +26,7 @@ from contextlib import closing
 from typing import Any, TypeAlias
 
 from tap_klaviyo.config.settings import Config
+from tap_klaviyo.dates import steady_clock
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import ApiError, RetryableError, StreamError, forget_frames
 from tap_klaviyo.klaviyo.account import Account, Metrics
@@ -81,10 +82,10 @@ class Run:
     ) -> None:
         self._client = client
         self._state = state
-        self._now = now
+        self._now = steady_clock(now, clock)
         self._clock = clock
         self._backpressure = Backpressure()
-        self._started = int(now())
+        self._started = int(self._now())
         self._planner = Planner(config, state, self._started)
         self._page_sizes = PageSizes(config.page_size)
         self._reports = config.reports
@@ -95,14 +96,14 @@ class Run:
             config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
         )
         self._stopped = False
-        self._syncs = stream_syncs(selection, now())
+        self._syncs = stream_syncs(selection, self._started)
         self._selected = [sync for sync in self._syncs if not sync.hidden_parent]
         self._scheduler = Scheduler(
             self._syncs, config.concurrency, config.quota_share, self._page_sizes
         )
         version = self._started if config.activate_version else None
         self._progress = progress or Progress()
-        self._output = Output(writer, self._progress, state, self._selected, version, now)
+        self._output = Output(writer, self._progress, state, self._selected, version, self._now)
 
     def sync(self) -> RunSummary:
         """Reads everything and ends with a STATE message.
@@ -282,7 +283,7 @@ class Run:
         if sync.all_parents_gone and sync.finished:
             self._end_stream(sync, all_gone_error(sync))
         changed = sync.finished
-        if sync.selected.incremental and sync.error is None:
+        if sync.selected.incremental:
             changed = self._planner.advance(sync)
         self._output.progress(sync)
         if sync.finished:

@@ -243,6 +243,18 @@ def test_a_clock_that_is_wrong(
     assert ("The local clock is 5400 s" in caplog.text) is warned
 
 
+def test_a_local_clock_that_is_behind_the_bookmark(
+    tap: Tap, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bookmark that is later than a wrong local clock is not one of the future."""
+    catalog = catalog_of("open", "profiles", "list_members", method="INCREMENTAL")
+    first = tap.sync(None, catalog, NOW)
+    monkeypatch.setattr(Client, "clock_offset", lambda client: -40.0 * DAY)
+    output = tap.sync(first.state, catalog, NOW - 40 * DAY)
+    assert output.state["bookmarks"] == first.state["bookmarks"]
+    assert "future" not in caplog.text
+
+
 def test_start_date_in_the_future(
     tap: Tap, shop: Account, caplog: pytest.LogCaptureFixture
 ) -> None:

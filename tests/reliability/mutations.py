@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -33,6 +35,10 @@ JSON = st.recursive(
 )
 
 
+_DEEPER = st.sampled_from([True] * 9 + [False])
+"""Whether to mutate a value of an object or an array, and not all of it."""
+
+
 @st.composite
 def mutated_document(draw: st.DrawFn, document: Any) -> Any:
     """The document with one to three values replaced, removed, duplicated or added."""
@@ -40,7 +46,7 @@ def mutated_document(draw: st.DrawFn, document: Any) -> Any:
     for _ in range(draw(st.integers(1, 3))):
         holder: Any = changed
         key: Any = ""
-        while isinstance(holder[key], dict | list) and holder[key] and draw(st.integers(0, 4)):
+        while isinstance(holder[key], dict | list) and holder[key] and draw(_DEEPER):
             holder = holder[key]
             keys = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
             key = draw(st.sampled_from(keys))
@@ -49,9 +55,27 @@ def mutated_document(draw: st.DrawFn, document: Any) -> Any:
     return changed[""]
 
 
+DISGUISES: tuple[Callable[[Any], Any], ...] = (
+    str,
+    json.dumps,
+    bool,
+    lambda value: not value,
+    lambda value: [value],
+    lambda value: {"value": value},
+    lambda value: value.upper() if isinstance(value, str) else value,
+    lambda value: f" {value} ",
+    lambda value: None,
+)
+"""Makes another value of one, of which a careless reader may think that it is the same."""
+
+
 def _edit(draw: st.DrawFn, holder: Any, key: Any) -> None:
-    mutation = draw(st.sampled_from(["replace", "replace", "remove", "duplicate", "add"]))
-    if mutation == "remove":
+    mutation = draw(
+        st.sampled_from(["replace", "replace", "disguise", "remove", "duplicate", "add"])
+    )
+    if mutation == "disguise":
+        holder[key] = draw(st.sampled_from(DISGUISES))(holder[key])
+    elif mutation == "remove":
         del holder[key]
     elif mutation == "duplicate" and isinstance(holder, list):
         holder.append(copy.deepcopy(holder[key]))

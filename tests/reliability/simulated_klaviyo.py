@@ -7,24 +7,28 @@ replaced by :class:`SimulatedWorkers`, which run their tasks in an order drawn f
 
 from __future__ import annotations
 
+import heapq
 import io
 import json
 import signal
 import time
 from array import array
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import cache
+from email.utils import formatdate
+from functools import cache, partial
+from itertools import count
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from outages import OUTAGES, Outage
 from requests.adapters import HTTPAdapter
+from run_output import MEMBERS, Killed, Pipe, RunOutput
 from simulated_workers import SimulatedWorkers
 
 from sandbox import Account, Api, Request, Response
@@ -54,43 +58,11 @@ METRICS = {
     "Clicked SMS": "clicked_sms",
     "Clicked Text Message": "clicked_sms",
 }
-TIME_LIMIT = 20
+TIME_LIMIT = 60
 """Real seconds after which a test fails as hanging."""
 
 REQUEST = 0.25
 """Simulated seconds that a request takes."""
-
-Message = dict[str, Any]
-
-
-class Killed(BaseException):
-    """The simulated process was killed; later writes have no effect."""
-
-
-class Pipe(io.RawIOBase):
-    """The bytes that a reader received from a process that may be killed during a write.
-
-    Of write number ``last`` only ``fraction`` of the bytes arrive, and no write after it.
-    """
-
-    def __init__(self, last: int | None = None, fraction: float = 0.0) -> None:
-        self.got = bytearray()
-        self._left = last
-        self._fraction = fraction
-        self.broken = False
-
-    def write(self, data: Any) -> int:
-        """Receives bytes; raises :class:`Killed` from the fatal write on."""
-        if self.broken:
-            raise Killed
-        if self._left == 0:
-            self.got += data[: int(len(data) * self._fraction)]
-            self.broken = True
-            raise Killed
-        if self._left is not None:
-            self._left -= 1
-        self.got += data
-        return len(data)
 
 
 @dataclass(frozen=True)
@@ -114,25 +86,6 @@ class Arrival:
     count: int = 1
 
 
-@dataclass
-class RunOutput:
-    """The output of one run: complete messages, a partial last line and the error.
-
-    ``started`` is the start of the run; ``fault`` is the exception that ended it.
-    """
-
-    started: float
-    messages: list[Message]
-    partial_line: bytes
-    fault: BaseException | None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def states(self) -> list[int]:
-        """The positions of the STATE messages."""
-        return [position for position, m in enumerate(self.messages) if m["type"] == "STATE"]
-
-
 class SimulatedKlaviyo:
     """A Klaviyo account that changes while the tap reads it."""
 
@@ -140,12 +93,18 @@ class SimulatedKlaviyo:
         self.account = empty_account()
         self.now = float(NOW)
         self.events: dict[str, KnownEvent] = {}
+        self.members: dict[str, float] = {}
+        """When each profile joined each list: "list/profile" to Unix seconds."""
         self.api = Api(self.account, URL, clock=self.clock)
         self.requests = 0
         self.injected_faults = 0
         self.on_answer: Callable[[Request, Response], Response] = lambda request, answer: answer
-        self._arrivals: list[Arrival] = []
-        self._on_request: Callable[[], None] = lambda: None
+        self.clock_offset = 0.0
+        """Seconds by which the local wall clock is ahead."""
+        self._outages: list[tuple[float, Outage]] = []
+        self._numbers = count()
+        self._coming: list[tuple[float, int, Callable[[], object]]] = []
+        self.on_request: Callable[[], None] = lambda: None
         self._settings = {
             "api_key": self.api.key,
             "base_url": URL,
@@ -195,19 +154,42 @@ class SimulatedKlaviyo:
         self.account.version += 1
         del self.events[id]
 
+    def join(self, list_number: int, profile_number: int) -> None:
+        """Makes a profile a member of a list now; both are numbers in the account's order."""
+        group = self.account.ids("list")[list_number]
+        profile = self.account.ids("profile")[profile_number]
+        self.account.join(group, profile, timestamp=self.now)
+        self.members[f"{group}/{profile}"] = self.now
+
+    def begin(self, outage: Outage) -> None:
+        """Announces an outage; its times count from now."""
+        self._outages.append((self.now, outage))
+
+    def end_outages(self) -> None:
+        """Ends all outages."""
+        self._outages.clear()
+
+    def shift_clock(self, seconds: float) -> None:
+        """Lets the local wall clock jump."""
+        self.clock_offset += seconds
+
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Calls ``action`` as soon as the simulated time has advanced by ``seconds``."""
+        heapq.heappush(self._coming, (self.now + seconds, next(self._numbers), action))
+
     def expect(self, arrivals: list[Arrival]) -> None:
         """Schedules events that arrive later."""
-        moments = [Arrival(self.now + a.after, a.age, a.metric, a.count) for a in arrivals]
-        self._arrivals = sorted([*self._arrivals, *moments], key=lambda a: a.after)
+        for arrival in arrivals:
+            self.later(arrival.after, partial(self.arrive, arrival))
 
     def pass_time(self, seconds: float) -> None:
-        """Advances the clock and adds the events that arrive in the meantime."""
+        """Advances the clock and lets happen what is due in the meantime."""
         end = self.now + seconds
-        while self._arrivals and self._arrivals[0].after <= end:
-            arrival = self._arrivals.pop(0)
-            self.now = max(self.now, arrival.after)
-            self.arrive(arrival)
-        self.now = end
+        while self._coming and self._coming[0][0] <= end:
+            moment, _, action = heapq.heappop(self._coming)
+            self.now = max(self.now, moment)
+            action()
+        self.now = max(self.now, end)
 
     def sync(
         self,
@@ -215,11 +197,15 @@ class SimulatedKlaviyo:
         pipe: Pipe | None = None,
         order: int = 0,
         on_request: Callable[[Run, int], None] = lambda run, number: None,
+        stop_after: float | None = None,
         **settings: Any,
     ) -> RunOutput:
-        """Runs one sync from ``state``; ``on_request`` gets the number of each request."""
+        """Runs one sync from ``state``, and stops it after some seconds.
+
+        ``on_request`` gets the number of each request.
+        """
         parsed = parse_config({**self._settings, **settings})
-        pipe, started = pipe or Pipe(), self.now
+        pipe, started, ends = pipe or Pipe(), self.now, min(self.now, self.wall())
         with self.mounted(order):
             run = Run(
                 parsed,
@@ -227,26 +213,33 @@ class SimulatedKlaviyo:
                 Writer(pipe.write),
                 self._selection,
                 State(json.loads(json.dumps(state))),
-                now=self.clock,
+                now=self.wall,
                 clock=self.clock,
             )
+            if stop_after is not None:
+                self.later(stop_after, run.stop)
             before = self.requests
-            self._on_request = lambda: on_request(run, self.requests - before)
+            self.on_request = lambda: on_request(run, self.requests - before)
             fault: BaseException | None = None
             try:
                 fault = run.sync().error
             except (TapError, Killed, MemoryError, RuntimeError) as error:
                 fault = error
         *lines, rest = bytes(pipe.got).split(b"\n")
-        return RunOutput(started, [json.loads(line) for line in lines], rest, fault, settings)
+        messages = [json.loads(line) for line in lines]
+        return RunOutput(started, ends, messages, rest, fault, settings)
 
     def clock(self) -> float:
         """The simulated time in Unix seconds."""
         return self.now
 
+    def wall(self) -> float:
+        """The local wall clock in Unix seconds."""
+        return self.now + self.clock_offset
+
     def client(self, settings: Config) -> Client:
         """A client that uses the simulated clock."""
-        return client_for(settings, clock=self.clock, sleep=self.pass_time)
+        return client_for(settings, clock=self.clock, now=self.wall, sleep=self.pass_time)
 
     @contextmanager
     def mounted(self, order: int = 0) -> Iterator[None]:
@@ -269,21 +262,35 @@ class SimulatedKlaviyo:
 
     def _send(self, adapter: HTTPAdapter, request: Any) -> requests.Response:
         self.requests += 1
-        self._on_request()
+        self.on_request()
         self.pass_time(REQUEST)
         url = urlsplit(request.url)
-        received = Request(request.method, url.path, url.query, dict(request.headers))
-        answer = self.on_answer(received, self.api.handle(received))
+        sent = request.body or b""
+        received = Request(request.method, url.path, url.query, dict(request.headers), sent)
+        answer = self._outage(url.path) or self.on_answer(received, self.api.handle(received))
         self.injected_faults += answer.fault is not None
         body = self._received_body(answer)
+        headers = {"Date": formatdate(self.now, usegmt=True), **answer.headers}
         raw = urllib3.HTTPResponse(
             body=body,
-            headers={**answer.headers, "Content-Length": str(len(answer.body))},
+            headers={"Content-Length": str(len(answer.body)), **headers},
             status=answer.status,
             preload_content=False,
             request_method=request.method,
         )
         return adapter.build_response(request, raw)
+
+    def _outage(self, path: str) -> Response | None:
+        """What an outage answers; raises its error. None if there is no outage of this path."""
+        for begun, outage in self._outages:
+            if outage.covers(self.now - begun, path):
+                seconds, outcome = OUTAGES[outage.kind]
+                self.pass_time(seconds)
+                self.injected_faults += 1
+                if isinstance(answer := outcome(), Exception):
+                    raise answer
+                return answer
+        return None
 
     def _received_body(self, answer: Response) -> io.BytesIO:
         """The bytes of the body that arrive; raises the connection fault of the answer."""
@@ -348,13 +355,8 @@ def empty_account() -> Account:
 @cache
 def _selection(streams: tuple[str, ...]) -> list[SelectedStream]:
     entries = [e for e in build_catalog()["streams"] if e["tap_stream_id"] in streams]
+    for entry in entries:
+        if entry["tap_stream_id"] == MEMBERS:
+            chosen = {"selected": True, "replication-method": "INCREMENTAL"}
+            entry["metadata"][0]["metadata"] |= chosen
     return read_catalog({"streams": entries})
-
-
-def ids(messages: list[Message]) -> dict[str, set[str]]:
-    """The ids of the records by stream."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for message in messages:
-        if message["type"] == "RECORD":
-            found[message["stream"]].add(message["record"]["id"])
-    return found

@@ -1,4 +1,4 @@
-"""Runs random histories and kills backfills for a given time.
+"""Runs random histories, and kills and stops backfills, for a given time.
 
 Each round runs new histories and kills new backfills, all drawn from a seed that is printed first.
 Repeat a failed round with ``--seed`` and that number.
@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 
 import hypothesis
-from random_histories import HISTORIES, History, HistoryStatistics, run_history
+from history_checks import HistoryStatistics, run_history
+from random_histories import HISTORIES, History
 from repeated_kills import MAX_READ_AHEAD, KillStatistics, kill_repeatedly
+from simulated_klaviyo import time_limit
 
 HISTORIES_PER_ROUND, KILLS_PER_ROUND = 300, 50
 
@@ -57,7 +59,8 @@ def _run_histories(seed: int) -> HistoryStatistics:
     @hypothesis.given(HISTORIES)
     def check(history: History) -> None:
         nonlocal history_statistics
-        history_statistics += run_history(history)
+        with time_limit():
+            history_statistics += run_history(history)
 
     check()
     return history_statistics
@@ -79,6 +82,8 @@ def summary(histories: HistoryStatistics, kills: KillStatistics) -> str:
     return (
         f"{counts['runs'] + kills.runs} runs, {counts['kills'] + kills.kills} kills "
         f"({kills.kills} of real processes, {kills.incomplete_lines} in the middle of a line), "
+        f"{kills.stops} stopped processes, {kills.stalls} stalled targets, {counts['pages']} pages "
+        "checked to move a bookmark, "
         f"{counts['faults']} faults injected, {counts['events'] + kills.events} events, "
         f"{kills.lost} lost, {counts['reread'] + sum(kills.reread)} read again "
         f"(after a real kill at most {max(kills.reread)}, {MAX_READ_AHEAD} allowed)."

@@ -92,6 +92,11 @@ class Process:
         for number in signals:
             self.process.send_signal(number)
 
+    def close_pipe(self) -> None:
+        """Closes the pipe, as a target that dies."""
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
     def wait(self) -> int:
         """Waits for the exit code."""
         return self.process.wait(TIMEOUT)

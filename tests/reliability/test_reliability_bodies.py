@@ -16,16 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from isal import igzip
 from mutations import mutated_bytes, mutated_document
-from simulated_klaviyo import (
-    NOW,
-    START,
-    URL,
-    Arrival,
-    Message,
-    RunOutput,
-    SimulatedKlaviyo,
-    time_limit,
-)
+from run_output import Message, RunOutput
+from simulated_klaviyo import NOW, START, URL, Arrival, SimulatedKlaviyo, time_limit
 
 from sandbox import Response
 from sandbox.http_messages import Request

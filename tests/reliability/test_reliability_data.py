@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from random_histories import DAY, HOUR, max_read_ahead
-from simulated_klaviyo import METRICS, NOW, Arrival, Pipe, RunOutput, SimulatedKlaviyo, ids
+from history_checks import max_read_ahead
+from random_histories import DAY, HOUR
+from run_output import Pipe, RunOutput, ids
+from simulated_klaviyo import METRICS, NOW, Arrival, SimulatedKlaviyo
 
 from sandbox.resources import Resource
 from tap_klaviyo.sync.run import Run

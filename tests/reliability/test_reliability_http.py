@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from simulated_klaviyo import Arrival, SimulatedKlaviyo, ids, time_limit
+from run_output import ids
+from simulated_klaviyo import Arrival, SimulatedKlaviyo, time_limit
 
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.sync.run import Run

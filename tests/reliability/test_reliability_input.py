@@ -2,108 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
-from contextlib import redirect_stderr
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
+from command_runs import CONFIG, DAY, STATE, catalog, run_with
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mutations import JSON, METHODS, mutated_bytes, mutated_document, states
-from simulated_klaviyo import NOW, URL, Arrival, Message, Pipe, SimulatedKlaviyo, time_limit
-from tap_processes import restored_logging
+from mutated_files import CONFIG as RIGHT_CONFIG
+from mutated_files import ROLES, STREAMS_READ, Files, mutated_files, with_methods
+from mutated_runs import RIGHT_FILES, check_answers, check_files
+from mutations import METHODS, mutated_bytes, states
+from simulated_klaviyo import NOW, Arrival, SimulatedKlaviyo
 
-from tap_klaviyo import cli
-from tap_klaviyo.config.settings import SETTINGS as SETTINGS_OF_THE_TAP
-from tap_klaviyo.discovery.catalog import build_catalog
-from tap_klaviyo.state import METRICS, SWEPT_AT
-from tap_klaviyo.sync.run import Run
-
-LEVELS = ("DEBUG ", "INFO ", "WARNING ", "ERROR ", "CRITICAL ")
-STREAMS = ("open", "lists")
-DAY = 86_400
-
-CONFIG = {"api_key": "pk_test", "start_date": "2026-08-10", "base_url": URL}
-STATE = {
-    "bookmarks": {
-        "open": {"timestamp": NOW - DAY, SWEPT_AT: NOW - DAY, METRICS: ["M1"]},
-        "click": {"since": "2026-10-01T00:00:00Z"},
-    },
-    "currently_syncing": "open",
-}
-
-
-def catalog(*names: str) -> dict[str, Any]:
-    """A catalog with these streams only, each with a few fields."""
-    entries = []
-    for entry in build_catalog()["streams"]:
-        if entry["stream"] in names:
-            fields = dict(list(entry["schema"]["properties"].items())[:6])
-            schema = {**entry["schema"], "properties": fields}
-            kept = [m for m in entry["metadata"] if len(m["breadcrumb"]) < 3]
-            entries.append({**entry, "schema": schema, "metadata": kept})
-    return {"streams": json.loads(json.dumps(entries))}
-
-
-@dataclass
-class Outcome:
-    """The exit code, the messages and the log lines of a command."""
-
-    code: int
-    messages: list[Message]
-    shown: str
-
-    @property
-    def errors(self) -> list[str]:
-        """The log lines that explain the failure."""
-        return [line for line in self.shown.splitlines() if line.startswith("CRITICAL ")]
-
-
-def run(arguments: list[str]) -> Outcome:
-    """Runs the command in a simulation and checks what is true for every run."""
-    klaviyo, pipe, shown = SimulatedKlaviyo(*STREAMS), Pipe(), io.StringIO()
-    klaviyo.api.key = "pk_test"
-    klaviyo.arrive(Arrival(0, 3 * DAY, "Opened Email", 5))
-    with (
-        time_limit(),
-        restored_logging(),
-        klaviyo.mounted(),
-        redirect_stderr(shown),
-        patch("tap_klaviyo.cli.write_stdout", pipe.write),
-        patch("tap_klaviyo.tap.client_for", klaviyo.client),
-        patch("tap_klaviyo.tap.Run", partial(Run, now=klaviyo.clock)),
-    ):
-        code = cli.main(arguments)
-    assert code in (0, 1)
-    assert "Traceback" not in shown.getvalue()
-    assert "Internal error" not in shown.getvalue(), shown.getvalue()
-    for line in shown.getvalue().splitlines():
-        assert line.startswith(LEVELS), line
-    *lines, rest = bytes(pipe.got).split(b"\n")
-    assert rest == b"", "the last line is incomplete"
-    outcome = Outcome(code, [json.loads(line) for line in lines], shown.getvalue())
-    assert len(outcome.errors) == code
-    return outcome
-
-
-def run_with(folder: Path, **files: Any) -> Outcome:
-    """Runs the command with these files; content that is not bytes is written as JSON."""
-    arguments = []
-    for role, content in {"config": CONFIG, "catalog": catalog(*STREAMS), **files}.items():
-        path = folder / f"{role}.json"
-        if isinstance(content, Path):
-            path = content
-        else:
-            raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-            path.write_bytes(raw)
-        arguments += [f"--{role}", str(path)]
-    return run(arguments)
+from tap_klaviyo.state import SWEPT_AT
 
 
 def deselected(document: dict[str, Any], stream: str, *breadcrumb: str) -> dict[str, Any]:
@@ -258,55 +172,33 @@ def test_a_sweep_of_the_future_is_due() -> None:
     assert output.messages[-1]["value"]["bookmarks"]["open"][SWEPT_AT] <= NOW
 
 
-SETTINGS = sorted(setting.name for setting in SETTINGS_OF_THE_TAP if setting.name != "api_key")
-DOCUMENTS = {
-    "config": JSON
-    | mutated_document(CONFIG)
-    | st.dictionaries(st.sampled_from(SETTINGS), JSON, max_size=3).map(
-        lambda changes: CONFIG | changes
-    ),
-    "catalog": JSON | mutated_document(catalog(*STREAMS)),
-    "state": JSON | mutated_document(STATE),
-}
+DATES = st.sampled_from(
+    ["0001-01-01", "1900-01-01", "2026-08-10", "2026-12-31", "9999-12-31T23:59:59Z"]
+)
+METHOD_OF = st.builds(with_methods, METHODS, st.sampled_from(STREAMS_READ))
 
 
-def with_method(method: Any) -> dict[str, Any]:
-    """A catalog in which all streams have this replication method, and one is unknown."""
-    document = catalog("open", "lists", "profiles", "reviews")
-    unknown = {**document["streams"][0], "stream": "gone", "tap_stream_id": "gone"}
-    document["streams"].append(json.loads(json.dumps(unknown)))
-    for entry in document["streams"]:
-        entry["metadata"][0]["metadata"] |= {"replication-method": method, "selected": True}
-    return deselected(document, "gone")
+@settings(max_examples=80)
+@given(states("open", "profiles", "list_members"), METHOD_OF, DATES, st.none() | DATES)
+def test_fuzzed_starts(state: Any, catalog: Any, start: str, end: str | None) -> None:
+    """Bookmarks of any tap, methods and dates: refused in a line, or all that they ask for."""
+    dates = {"start_date": start, "end_date": end}
+    check_files(Files("starts", {**RIGHT_CONFIG, **dates}, catalog, state))
 
 
-DATES = ["0001-01-01", "1900-01-01", "2026-08-10", "2026-12-31", "9999-12-31T23:59:59Z"]
-
-
-@settings(max_examples=200)
-@given(states("open", "profiles"), METHODS, st.sampled_from(DATES), st.sampled_from([None, *DATES]))
-def test_fuzzed_starts(state: Any, method: Any, start: str, end: str | None) -> None:
-    """Bookmarks of any tap, methods and dates: refused in a line, or read up to valid bookmarks."""
-    files = {"config": config(start_date=start, end_date=end), "state": state}
-    with tempfile.TemporaryDirectory() as folder:
-        outcome = run_with(Path(folder), catalog=with_method(method), **files)
-        states = [m["value"] for m in outcome.messages if m["type"] == "STATE"]
-        if not outcome.code and states:
-            for stream in ("open", "profiles"):
-                stored = states[-1]["bookmarks"].get(stream) or {}
-                assert 0 <= (stored.get("timestamp") or 0) <= NOW + DAY
-            again = {**files, "state": states[-1]}
-            assert not run_with(Path(folder), catalog=with_method(method), **again).code
-
-
-@pytest.mark.parametrize("role", DOCUMENTS)
-@settings(max_examples=150)
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role or "any")
+@settings(max_examples=70)
 @given(data=st.data())
 def test_fuzzed_documents(role: str, data: st.DataObject) -> None:
-    """A file with any JSON never crashes the command."""
-    content = data.draw(DOCUMENTS[role])
-    with tempfile.TemporaryDirectory() as folder:
-        run_with(Path(folder), **{role: json.dumps(content).encode()})
+    """With any changes of its files a command refuses them, reads all, or names the rest."""
+    check_files(data.draw(mutated_files(role)))
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_fuzzed_answers(data: st.DataObject) -> None:
+    """With any changes of some answers all is read, or named, and nothing is lost after a rerun."""
+    check_answers(data.draw(RIGHT_FILES), data.draw)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from unittest.mock import patch
 
 import pytest
 import simulated_klaviyo
-from simulated_klaviyo import Arrival, Killed, Pipe, RunOutput, SimulatedKlaviyo, ids
+from run_output import Killed, Pipe, RunOutput, ids
+from simulated_klaviyo import Arrival, SimulatedKlaviyo
 from timed_workers import TimedWorkers
 
 DAY = 86_400

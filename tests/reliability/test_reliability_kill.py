@@ -61,7 +61,7 @@ def assert_no_traceback(process: Process) -> None:
 
 
 def test_a_backfill_survives_kills(tmp_path: Path) -> None:
-    """A backfill that is killed ten times is complete and rereads at most the read-ahead."""
+    """A backfill that is killed ten times, and stopped, rereads at most the read-ahead."""
     statistics = kill_repeatedly(tmp_path, kills=10, seed=1)
     assert statistics.lost == 0
     assert statistics.backfills
@@ -122,8 +122,7 @@ def test_a_target_that_dies(command: Command) -> None:
     """A run exits 1 without a traceback when its target dies."""
     process = command.start()
     process.read(enough=MEBIBYTE)
-    assert process.process.stdout is not None
-    process.process.stdout.close()
+    process.close_pipe()
     assert process.wait() == 1
     assert_no_traceback(process)
 

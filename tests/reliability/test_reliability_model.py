@@ -6,8 +6,9 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from history_checks import run_history
 from hypothesis import given, settings
-from random_histories import HISTORIES, History, run_history
+from random_histories import HISTORIES, History
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -18,7 +19,7 @@ def disable_logging() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(HISTORIES)
 def test_no_event_is_lost(history: History) -> None:
     """All runs together read every event, with faults, kills, and late and future events."""

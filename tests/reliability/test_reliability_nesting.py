@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from simulated_klaviyo import Arrival, RunOutput, SimulatedKlaviyo, ids, time_limit
+from run_output import RunOutput, ids
+from simulated_klaviyo import Arrival, SimulatedKlaviyo, time_limit
 
 from sandbox import Response
 from sandbox.http_messages import Request

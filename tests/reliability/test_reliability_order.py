@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from simulated_klaviyo import Arrival, SimulatedKlaviyo, ids
+from run_output import ids
+from simulated_klaviyo import Arrival, SimulatedKlaviyo
 
 from sandbox import Response
 from sandbox.http_messages import Request

@@ -8,7 +8,8 @@ from unittest.mock import patch
 
 import pytest
 import simulated_klaviyo
-from simulated_klaviyo import Arrival, SimulatedKlaviyo, ids
+from run_output import ids
+from simulated_klaviyo import Arrival, SimulatedKlaviyo
 from timed_workers import TimedWorkers
 
 PAGE = 20

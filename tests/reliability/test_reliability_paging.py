@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from simulated_klaviyo import URL, Arrival, SimulatedKlaviyo, ids, time_limit
+from run_output import ids
+from simulated_klaviyo import URL, Arrival, SimulatedKlaviyo, time_limit
 
 from sandbox import Response
 from sandbox.http_messages import Request

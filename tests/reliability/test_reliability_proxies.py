@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import trustme
-from simulated_klaviyo import Arrival, SimulatedKlaviyo, ids
+from run_output import ids
+from simulated_klaviyo import Arrival, SimulatedKlaviyo
 from urllib3.exceptions import NewConnectionError
 
 from sandbox import Response
