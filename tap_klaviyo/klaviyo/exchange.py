@@ -94,9 +94,10 @@ class Exchanges:
         try:
             return self._send(url, json_body, timeout, Reservation(self._budget))
         except NoRoom:
-            # Large answers have to wait for each other, before they are sent.
-            self._budget.wait_for(MAX_BODY)
-            return self._send(url, json_body, timeout, Reservation(self._budget, MAX_BODY))
+            pass  # To wait here would keep what has arrived: the frames of the error hold it.
+        # Large answers have to wait for each other, before they are sent.
+        self._budget.wait_for(MAX_BODY)
+        return self._send(url, json_body, timeout, Reservation(self._budget, MAX_BODY))
 
     def shut_down(self) -> None:
         """Ends all exchanges, now and later. Signal-safe."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from weakref import WeakSet
 
 import pytest
 from tap_runner import PATIENCE, only, workers
@@ -24,6 +25,7 @@ from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.errors import ApiError, StreamError, TapError
 from tap_klaviyo.klaviyo.account import Account
+from tap_klaviyo.klaviyo.mapped_bytes import MappedBytes
 from tap_klaviyo.klaviyo.memory_budget import BUDGET, MemoryBudget, NoRoom
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.response import MAX_BODY, MAX_WIDE_TEXT, Body
@@ -316,3 +318,31 @@ def test_a_text_whose_characters_take_four_bytes(text: str, fits: bool) -> None:
         with pytest.raises(ApiError, match="8,388,608 characters with emojis") as caught:
             body.decompressed()
         assert caught.value.is_page_size
+
+
+def test_a_request_that_waits_for_memory_holds_none(
+    budget: MemoryBudget,
+    configure: Configure,
+    serve: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has arrived of an answer without room is dropped before the request waits."""
+    received: WeakSet[MappedBytes] = WeakSet()
+    held: list[int] = []
+
+    class Noted(MappedBytes):
+        def __init__(self) -> None:
+            super().__init__()
+            received.add(self)
+
+    def wait_for(size: int) -> None:
+        held.append(len(received))
+        budget.release(500)
+        budget.take(size)
+
+    monkeypatch.setattr("tap_klaviyo.klaviyo.exchange.MappedBytes", Noted)
+    monkeypatch.setattr(budget, "wait_for", wait_for)
+    budget.take(500)
+    client = client_for(configure(base_url=serve().answer_raw(FAILURES["valid"]).url))
+    assert client.request("/api/lists", LISTS, lambda body: json.loads(body.decompressed())) == []
+    assert held == [0]
