@@ -280,11 +280,9 @@ class Client:
             body = answer.body.decompressed()
         except (ValueError, ApiError):
             body = b""
-        failure = failure_of(
-            answer.status,
-            json_api=json_api_document(body) is not None,
-            proxied=bool(proxy_variable(self._base_url + query.path)),
-        )
+        json_api = json_api_document(body) is not None
+        proxied = bool(proxy_variable(self._base_url + query.path))
+        failure = failure_of(answer.status, json_api=json_api, proxied=proxied)
         detail = error_detail(body)
         if failure.retry is Retry.NEVER:
             self._note_answer(query.path)
