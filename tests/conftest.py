@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import signal
 import ssl
@@ -91,12 +92,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def restore_signals() -> Iterator[None]:
-    """Restores the signal handlers, which the command sets and processes inherit."""
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+def restore_process() -> Iterator[None]:
+    """Restores the signal handlers and the logging that the command sets."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    signal_handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    for handler in [one for one in root.handlers if one not in handlers]:
+        root.removeHandler(handler)
+    root.setLevel(level)
+    for number, signal_handler in signal_handlers.items():
+        signal.signal(number, signal_handler)
 
 
 @pytest.fixture(scope="session")
@@ -195,3 +201,11 @@ def no_worker_is_left() -> Iterator[None]:
     for thread in workers():
         thread.join(PATIENCE)
         assert not thread.is_alive(), thread
+
+
+@pytest.fixture(scope="module")
+def disable_logging() -> Iterator[None]:
+    """Disables logging: the lines about injected faults take longer than the runs themselves."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,23 +18,10 @@ from tap_klaviyo.cli import main
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.klaviyo.rate_limits import RateLimiter
 from tap_klaviyo.messages import Writer
-from tap_klaviyo.process import STOP_SIGNALS
 
 KEY = "pk_0123456789abcdef"
 LISTS = {"data": [{"type": "list", "id": "L1", "attributes": {"name": "News"}}], "links": {}}
 TIMEOUT = 60
-
-
-@pytest.fixture(autouse=True)
-def restore_logging() -> Iterator[None]:
-    """Restores the logging setup and the signal handlers after each test."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    signal_handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield
-    root.handlers, root.level = handlers, level
-    for number, handler in signal_handlers.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +22,8 @@ from sandbox import Response
 from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.response import MAX_BODY, Body, too_large
+
+pytestmark = pytest.mark.usefixtures("disable_logging")
 
 PATHS = {
     "/api/events": ("open", "include=profile,metric&page[size]=5"),
@@ -40,14 +41,6 @@ PATHS = {
 """For each path a stream that reads it, and the query of a valid page."""
 
 MAX_REQUESTS = 2_000
-
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables logging, which takes longer than the runs themselves."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def klaviyo_for(path: str, *more: str) -> SimulatedKlaviyo:

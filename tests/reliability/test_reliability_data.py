@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,15 +15,9 @@ from simulated_klaviyo import METRICS, NOW, Arrival, SimulatedKlaviyo
 from sandbox.resources import Resource
 from tap_klaviyo.sync.run import Run
 
+pytestmark = pytest.mark.usefixtures("disable_logging")
+
 OPENED, OLD, NEW = "Opened Email", "Clicked SMS", "Clicked Text Message"
-
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables logging, which takes longer than the runs themselves."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @dataclass

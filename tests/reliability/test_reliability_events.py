@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,19 +13,13 @@ from simulated_klaviyo import NOW, Arrival, SimulatedKlaviyo, time_limit
 from sandbox import Response
 from sandbox.http_messages import Request
 
+pytestmark = pytest.mark.usefixtures("disable_logging")
+
 TIME = NOW - 3600
 PROFILE = b'{"type":"profile","id":"P","attributes":{"email":"jo@example.com"}}'
 METRIC = b'{"type":"metric","id":"P","attributes":{"name":"Opened Email"}}'
 PERSON = {"type": "profile", "id": "P", "email": "jo@example.com"}
 DEEP = b'{"a":' * 10 + b"1" + b"}" * 10
-
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables logging of conversions."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @dataclass

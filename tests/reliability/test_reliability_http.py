@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,18 +12,12 @@ from simulated_klaviyo import Arrival, SimulatedKlaviyo, time_limit
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.sync.run import Run
 
+pytestmark = pytest.mark.usefixtures("disable_logging")
+
 LONG_AGO = "Wed, 21 Oct 2015 07:28:00 GMT"
 FAR_AHEAD = "Sun, 21 Oct 2990 07:28:00 GMT"
 FAILURES = (500, 502, 503, 504, 520, 521, 522, 523, 524)
 SMALL: dict[str, Any] = {"page_size": 5, "concurrency": 2}
-
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables logging of the injected faults."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

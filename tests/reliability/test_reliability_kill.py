@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,8 @@ from tap_processes import (
     wait_until,
 )
 
+pytestmark = pytest.mark.usefixtures("disable_logging")
+
 IN_TIME = 5.0
 """Seconds within which a signal must end a run."""
 
@@ -27,14 +28,6 @@ SETTLED = 0.5
 """Seconds without a request after which a run is considered stalled."""
 
 MEBIBYTE = 2**20
-
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables the sandbox's log lines about closed connections."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 from history_checks import run_history
 from hypothesis import given, settings
 from random_histories import HISTORIES, History
 
-
-@pytest.fixture(autouse=True, scope="module")
-def disable_logging() -> Iterator[None]:
-    """Disables logging, which takes longer than the runs themselves."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("disable_logging")
 
 
 @settings(max_examples=150)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -17,6 +16,8 @@ from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.streams import STREAMS
+
+pytestmark = pytest.mark.usefixtures("disable_logging")
 
 PATHS = {
     "/api/events": ("open", "lists"),
@@ -55,14 +56,6 @@ PLACES = {
     "the source of an error": '{{"errors":[{{"detail":"No","source":{deep}}}]}}',
     "the detail of an error": '{{"errors":[{{"detail":{deep}}}]}}',
 }
-
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables logging, which takes longer than the runs themselves."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 def nested(depth: int) -> str:

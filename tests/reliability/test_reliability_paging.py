@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,13 +19,7 @@ from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.failures import MAX_RESTARTS
 
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables logging of the injected faults."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("disable_logging")
 
 
 @pytest.fixture(autouse=True)

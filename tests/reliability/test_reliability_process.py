@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,8 @@ from pathlib import Path
 import pytest
 from tap_processes import METRIC, TIMEOUT, Command, Lines, account_with_events, running_command
 
+pytestmark = pytest.mark.usefixtures("disable_logging")
+
 EVENTS = 2_000
 ROOT = Path(__file__).parents[2]
 
@@ -20,14 +21,6 @@ LIMITED = "reached its limit of"
 
 PROCESS_1 = ["unshare", "--pid", "--fork", "--kill-child"]
 """Starts a command as process 1 of a namespace, as a container does."""
-
-
-@pytest.fixture(autouse=True)
-def disable_logging() -> Iterator[None]:
-    """Disables the sandbox's log lines about closed connections."""
-    logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -16,8 +16,6 @@ from tap_klaviyo.errors import ConfigError, RetryableError, TapError
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.tap import client_for
 
-pytest.importorskip("socks", reason="PySocks is not installed")
-
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
 Configure = Callable[..., Config]
 
