@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tap_klaviyo.about.metadata import SettingMetadata, tap_metadata
-from tap_klaviyo.discovery.catalog import catalog_text
+from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
 from tools import import_diagram
 from tools.setting_docs import settings_table
 from tools.stream_docs import default_streams_table, document
@@ -31,7 +31,7 @@ def generated() -> dict[Path, str]:
     )
     streams = default_streams_table(metadata["streams"], "docs/streams.md")
     return {
-        ROOT / "catalog.json": catalog_text() + "\n",
+        ROOT / "catalog.json": catalog_text(build_catalog()) + "\n",
         ROOT / "docs" / "streams.md": document(metadata),
         readme: replace_table(readme.read_text(), "streams", streams),
         settings: replace_table(

@@ -29,7 +29,7 @@ from tap_klaviyo.state import Resume, State
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync import bookmark_checks as checks
-from tap_klaviyo.sync.stream_metrics import metrics_of
+from tap_klaviyo.sync.stream_metrics import metrics_of, warn_empty
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
 
@@ -63,6 +63,7 @@ class Planner:
         self._start_date = max(0, int(config.start_date.timestamp()))
         self._clock_known = self._bookmarks_prepared = False
         self._incremental: list[StreamSync] = []
+        self._without_metric: list[str] = []
 
     @property
     def _first_second(self) -> int:
@@ -120,7 +121,8 @@ class Planner:
         sync.planned = True
         stream = sync.selected.stream
         if stream.metrics:
-            sync.parts = metrics_of(sync.selected, metrics, self._state)
+            empty = self._without_metric
+            sync.parts = metrics_of(sync.selected, metrics, self._state, empty)
             if not sync.parts:
                 return
         if stream.report:
@@ -134,6 +136,11 @@ class Planner:
             for metric_id in sync.parts or ("",):
                 for stream_filter in stream.filters:
                     self._add_partition(sync, stream_filter, metric_id=metric_id)
+
+    def warn_empty(self) -> None:
+        """Warns of the planned streams for which the account has no metric, once."""
+        warn_empty(self._without_metric)
+        self._without_metric.clear()
 
     def add_parents(self, sync: StreamSync, parent_ids: Iterable[str]) -> None:
         """Adds the partitions of a child stream for those of ``parent_ids`` that are new to it."""
