@@ -136,10 +136,11 @@ def _has_settings(options: argparse.Namespace) -> bool:
 def _settings(options: argparse.Namespace) -> Mapping[str, Any]:
     """The settings of the file, overridden by the environment."""
     from tap_klaviyo.config.loading import from_environment, read_object
+    from tap_klaviyo.config.nested import nest_settings
 
     given = options.config and (not options.discover or os.path.exists(options.config))
     settings = read_object(options.config, "config", ConfigError) if given else {}
-    return {**settings, **from_environment(os.environ)}
+    return {**nest_settings(settings), **from_environment(os.environ)}
 
 
 def _use_tap(options: argparse.Namespace) -> int:
