@@ -43,19 +43,20 @@ def nest_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _nest(setting: str, levels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """An object of names and their options; ``levels`` are from shorter to longer keys."""
-    whole: list[tuple[str, Any]] = []
-    single: list[tuple[str, Any]] = []
-    for key, written in (item for level in levels for item in level.items()):
-        value = _decode(written, dict)
-        if "." in key and not isinstance(value, dict):
-            name, _, option = key.rpartition(".")
-            single.append((name, {option: value}))
-        else:
-            whole.append((key, value))
-    names: dict[str, Any] = {}
-    for name, options in (*whole, *single):
-        names[name] = _merge(setting, name, names.get(name), options)
+    given = [_entry(*item) for level in levels for item in level.items()]
+    names: dict[str, Any] = dict.fromkeys(name for name, _, _ in given)
+    for name, _, options in sorted(given, key=lambda entry: entry[1]):
+        names[name] = _merge(setting, name, names[name], options)
     return {name: _decode_lists(options) for name, options in names.items()}
+
+
+def _entry(key: str, written: Any) -> tuple[str, bool, Any]:
+    """A name, whether the key is dotted and so has one option only, and the options."""
+    value = _decode(written, dict)
+    name, dot, option = key.rpartition(".")
+    if not dot or isinstance(value, dict):
+        return key, False, value
+    return name, True, {option: value}
 
 
 def _merge(setting: str, name: str, first: Any, second: Any) -> Any:
