@@ -190,10 +190,11 @@ class _Command:
     def _settings(self) -> Mapping[str, Any]:
         """The settings of the file, overridden by the environment."""
         from tap_klaviyo.config.loading import from_environment, read_object
+        from tap_klaviyo.config.nested import nest_settings
 
         path = self._options.config
         settings = read_object(path, "config", ConfigError) if path else {}
-        settings = {**settings, **from_environment(os.environ)}
+        settings = {**nest_settings(settings), **from_environment(os.environ)}
         self._log_format = settings.get(LOG_FORMAT)
         return settings
 

@@ -102,6 +102,25 @@ def test_about(capfdbinary: pytest.CaptureFixture[bytes], form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "found"), [("", "viewed"), ('{"started.metric": "Started Checkout"}', "started")]
+)
+def test_dotted_settings(
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[str, Any], str],
+    variable: str,
+    found: str,
+) -> None:
+    """A dotted key adds a stream to the catalog; an environment variable overrides it too."""
+    monkeypatch.setenv("TAP_KLAVIYO_METRIC_STREAMS", variable)
+    path = write("config.json", {"metric_streams.viewed.metric": "Viewed Product"})
+    assert main(["--discover", "--config", path]) == 0
+    catalog = json.loads(capfdbinary.readouterr().out)
+    own = {entry["stream"] for entry in catalog["streams"]} & {"viewed", "started"}
+    assert own == {found}
+
+
+@pytest.mark.parametrize(
     "flags", [["--discover", "--test"], ["--format", "xml"], ["--sync"], ["x"]]
 )
 def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
@@ -33,6 +34,7 @@ def parse_config(settings: Mapping[str, Any]) -> Config:
     Raises :class:`ConfigError` that names every wrong setting and what is expected there. An
     unknown setting is a warning, since a newer or older tap may know it.
     """
+    settings = nest_settings(settings)
     for name in sorted(settings.keys() - {setting.name for setting in SETTINGS}):
         logger.warning("config: unknown setting %r is ignored.", name)
     values: dict[str, Any] = {}
@@ -57,7 +59,8 @@ def parse_metric_streams(settings: Mapping[str, Any]) -> tuple[Stream, ...]:
     """
     (setting,) = (setting for setting in SETTINGS if setting.name == "metric_streams")
     try:
-        streams: tuple[Stream, ...] = _parse_setting(setting, settings.get(setting.name))
+        written = nest_settings(settings).get(setting.name)
+        streams: tuple[Stream, ...] = _parse_setting(setting, written)
     except PARSE_ERRORS as error:
         raise ConfigError(f"config: {_expected(setting, error)}.") from None
     return streams
