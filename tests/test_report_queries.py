@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tap_klaviyo.reports.queries import ReportPeriod, ReportQuery
-from tap_klaviyo.reports.rows import as_resources
+from tap_klaviyo.reports.rows import LONGEST_KEY, as_resources, key_of_values
 from tap_klaviyo.streams import BY_NAME, STREAMS
 from tap_klaviyo.streams.model import Interval
 
@@ -284,6 +284,58 @@ def test_rows_of_aggregates() -> None:
         "date": "2026-03-01T00:00:00+01:00",
         "interval": "daily",
     }
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({}, "{}"),
+        ({"flow_name": "A", "tag_id": None}, '{"flow_name":"A","tag_id":null}'),
+        ({"n": "x" * 192}, f'{{"n":"{"x" * 192}"}}'),
+        (
+            {"n": "x" * 193},
+            f'{{"n":"{"x" * 129}#e7dc35e887e35ee539cc108132f43dbcaa7e413932d9138c6a62995ceafa7962',
+        ),
+    ],
+    ids=["no values", "short", "just short enough", "too long"],
+)
+def test_a_key_of_values_has_at_most_200_characters(values: dict[str, Any], key: str) -> None:
+    """A key is JSON, or its beginning and a hash that stays the same in later versions."""
+    assert key_of_values(values) == key
+    assert len(key) <= LONGEST_KEY == 200
+
+
+@pytest.mark.parametrize("length", [150, 635, 40_000])
+@pytest.mark.parametrize("character", ["x", "ü", "💐", '"'])
+def test_long_values_with_a_common_beginning_have_different_keys(
+    character: str, length: int
+) -> None:
+    """Values that differ only at their end, or in their name, have keys of their own."""
+    names = [{"name": f"{character * length}{ending}"} for ending in ("a", "b", "")]
+    keys = {key_of_values(values) for values in (*names, {"Name": character * length})}
+    assert len(keys) == 4
+    assert all(len(key) <= LONGEST_KEY for key in keys)
+
+
+@pytest.mark.parametrize(
+    "stream", [name for name in REPORTS if BY_NAME[name].keys[-1][-4:] == "_key"]
+)
+def test_the_keys_of_rows_are_bounded(stream: str) -> None:
+    """Each key that is made of values has at most 200 characters; the values stay whole."""
+    names = tuple(f"group_{number}" for number in range(5))
+    report_query = query(stream, extra_groups=names, interval="daily")
+    period = only_period(report_query, "2026-03-01T00:00:00", "2026-03-02T00:00:00")
+    dates, groupings = (
+        ["2026-03-01T00:00:00+01:00"],
+        {name: f"{name} {'ä' * 120}" for name in names},
+    )
+    result = {"groupings": groupings, "statistics": {"opens": [1]}}
+    count = {"dimensions": [*groupings.values()], "measurements": {"count": [7.0]}}
+    found = {"results": [result], "date_times": dates, "dates": dates, "data": [count]}
+    (resource,) = as_resources(period, {"data": {"attributes": found}})["data"]
+    row = resource["attributes"]
+    assert len(row[BY_NAME[stream].keys[-1]]) == LONGEST_KEY
+    assert {name: row.get("dimensions", row)[name] for name in names} == groupings
 
 
 @pytest.mark.parametrize("stream", REPORTS)
