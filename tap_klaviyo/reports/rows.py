@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tap_klaviyo.reports.queries import ReportPeriod, ReportQuery
+from tap_klaviyo.dates import parse_utc
+from tap_klaviyo.reports.queries import LOCAL_DATE, ReportPeriod, ReportQuery
 
 LONGEST_KEY = 200
 """Characters of a key that is made of values. A longer one changes the keys of existing rows.
@@ -77,7 +78,16 @@ def _series(
 ) -> Iterator[dict[str, Any]]:
     for index, date in enumerate(dates):
         numbers = {name: series[index] for name, series in values.items()}
-        yield _resource({**numbers, **row, "date": date, "interval": query.interval})
+        time = {"date": date, LOCAL_DATE: _local_date(query, date), "interval": query.interval}
+        yield _resource({**numbers, **row, **time})
+
+
+def _local_date(query: ReportQuery, date: Any) -> str | None:
+    """The day that an instant belongs to in the account's time zone; None if it is no date."""
+    try:
+        return parse_utc(str(date)).astimezone(query.time_zone).date().isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _resource(attributes: dict[str, Any]) -> dict[str, Any]:
