@@ -73,7 +73,7 @@ def run(
     with subprocess.Popen(
         command,
         cwd=cwd,
-        env={**_ENVIRONMENT, **(environment or {})},
+        env=_variables(environment),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -104,6 +104,53 @@ def pipe(
     """
     pipeline = " | ".join(shlex.join(map(str, command)) for command in commands)
     return run("bash", "-o", "pipefail", "-c", pipeline, cwd=cwd, environment=environment).stdout
+
+
+def pipe_until_killed(
+    tap: Sequence[str | Path],
+    target: Sequence[str | Path],
+    *,
+    lines: int,
+    with_target: bool,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Kills the tap, and the target too if `with_target`, after some lines of a pipeline.
+
+    Returns the stdout of the target, which otherwise ends by itself. Raises AssertionError if the
+    tap ended before, or the target failed.
+    """
+    variables = _variables(environment)
+    with (
+        subprocess.Popen(
+            tap, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as source,
+        subprocess.Popen(
+            target,
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as sink,
+    ):
+        assert source.stdout
+        assert sink.stdin
+        for _ in range(lines):
+            line = source.stdout.readline()
+            assert line.endswith(b"\n"), "the tap has ended"
+            sink.stdin.write(line)
+        sink.stdin.flush()
+        source.kill()
+        if with_target:
+            sink.kill()
+        out, _ = sink.communicate(timeout=60)
+        assert with_target or sink.returncode == 0, "the target failed"
+    return out.decode()
+
+
+def _variables(environment: Mapping[str, str] | None) -> dict[str, str]:
+    return {**_ENVIRONMENT, **(environment or {})}
 
 
 def _kill_group(leader: int) -> bool:

@@ -74,19 +74,10 @@ def warehouse(
     (tmp_path / "state.json").write_text("{}")
     command = environment(target.environment) / target.executable
     with serve_account(1000) as klaviyo:
-        klaviyo.write_files(tmp_path)
-        _select(tmp_path / "catalog.json")
+        klaviyo.write_files(tmp_path, *STREAMS)
         config = json.loads((tmp_path / "config.json").read_text())
         (tmp_path / "config.json").write_text(json.dumps({**config, "activate_version": True}))
         yield Warehouse(klaviyo, tmp_path, command, target.rows, deletes)
-
-
-def _select(catalog: Path) -> None:
-    document = json.loads(catalog.read_text())
-    for entry in document["streams"]:
-        (top,) = (item["metadata"] for item in entry["metadata"] if not item["breadcrumb"])
-        top["selected"] = entry["stream"] in STREAMS
-    catalog.write_text(json.dumps(document))
 
 
 def test_deleted_resources_are_deleted_from_the_table(warehouse: Warehouse) -> None:
