@@ -169,8 +169,8 @@ def test_a_state_precedes_the_first_record(tap_on: TapOn, resumed: bool) -> None
     tap = tap_on(account())
     given = tap.sync(now=NOW - DAY).state if resumed else {"bookmarks": {}}
     output = tap.sync(given, now=NOW)
-    kinds = [message["type"] for message in output.messages]
-    assert kinds[: kinds.index("RECORD")] == ["SCHEMA"] * len(DEFAULT_STREAMS) + ["STATE"]
+    types = [message["type"] for message in output.messages]
+    assert types[: types.index("RECORD")] == ["SCHEMA"] * len(DEFAULT_STREAMS) + ["STATE"]
     first = output.of("STATE")[0]["value"]["bookmarks"]
     marks = {name: bookmark.get("timestamp") for name, bookmark in first.items()}
     assert any(marks.values()) == resumed

@@ -15,10 +15,11 @@ def meltanolabs_snowflake(schema: dict) -> Iterator[tuple[str, str]]:
     from target_snowflake.connector import SnowflakeConnector
 
     connector = SnowflakeConnector(config={})
-    engine = sqlalchemy.create_engine("snowflake://user:password@account/database")
-    connector._cached_engine = engine  # otherwise it connects, to quote names
+    unconnected = sqlalchemy.create_engine("snowflake://user:password@account/database")
+    # Otherwise it connects to quote names. The name is that of the SDK.
+    vars(connector)["_cached_engine"] = unconnected
     for name, child in schema["properties"].items():
-        column = connector.to_sql_type(child).compile(dialect=engine.dialect)
+        column = connector.to_sql_type(child).compile(dialect=unconnected.dialect)
         yield connector.format_identifier(name), str(column)
 
 
