@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from external_programs import run
+from external_programs import CHECKOUT, REQUIREMENTS, run
 
 from tap_klaviyo.discovery.catalog import build_catalog
 
@@ -138,6 +138,15 @@ def test_types(columns_of: ColumnsOf, mapping: str) -> None:
     made = columns_of(mapping)
     found = {path: made[path.split(".", 1)[0]][path.split(".", 1)[1]] for path in TYPES[mapping]}
     assert found == TYPES[mapping]
+
+
+@pytest.mark.parametrize("name", sorted({*ENVIRONMENTS.values()}))
+def test_versions_are_documented(name: str) -> None:
+    """docs/targets.md names the version of each target, and what to install with it."""
+    page = (CHECKOUT / "docs" / "targets.md").read_text()
+    target, *others = REQUIREMENTS[name].split()
+    assert target.replace("==", " ") in page
+    assert all(f'`"{other}"`' in page for other in others)
 
 
 def test_names_that_bigquery_refuses(columns_of: ColumnsOf) -> None:

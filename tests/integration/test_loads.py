@@ -218,8 +218,10 @@ def _differences(
     different: dict[str, int] = {}
     for key, record in shop.records[stream].items():
         for column, value in flattened(record, entries[stream], depth).items():
-            stored = {column: decoded(rows[key][column], value)}
-            if canonical(stored) != canonical({column: value}):
+            stored = rows[key][column]
+            if depth:  # then targets store as text what they leave whole
+                stored = decoded(stored, value)
+            if canonical({column: stored}) != canonical({column: value}):
                 different[column] = different.get(column, 0) + 1
     return different
 
