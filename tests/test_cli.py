@@ -135,12 +135,12 @@ def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) ->
 def test_sync(
     capfd: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any, flag: str
 ) -> None:
-    """A sync writes SCHEMA, RECORD and a final STATE; old flag names still work."""
+    """A sync writes SCHEMA, STATE, RECORD and a final STATE; old flag names still work."""
     config = write("config.json", config_for(klaviyo.url))
     assert main(["-c", config, flag, write("catalog.json", lists_only())]) == 0
     shown = capfd.readouterr()
     types = [message["type"] for message in messages(shown.out)]
-    assert (types[0], types[1], types[-1]) == ("SCHEMA", "RECORD", "STATE")
+    assert (*types[:3], types[-1]) == ("SCHEMA", "STATE", "RECORD", "STATE")
     assert KEY not in shown.out + shown.err
     assert not errors(shown.err)
 

@@ -71,8 +71,14 @@ class Output:
             self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
 
     def page(self, sync: StreamSync, page: Page, records: list[Any]) -> None:
-        """Writes those ``records`` of a page that belong to its window."""
-        self.schemas()
+        """Writes those ``records`` of a page that belong to its window.
+
+        A STATE precedes the first record of all, because pipelinewise's targets take the first
+        STATE for one whose records are all stored.
+        """
+        if self._without_schema:
+            self.schemas()
+            self.state()
         if sync.hidden_parent:
             return
         now = self._now()
