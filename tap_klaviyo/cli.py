@@ -201,7 +201,15 @@ class _Command:
     def _patterns(self) -> list[str]:
         from tap_klaviyo.discovery.patterns import split_patterns
 
-        return split_patterns(",".join(self._options.select), ",".join(self._options.deselect))
+        lists = {"select": self._options.select, "deselect": self._options.deselect}
+        joined = {option: ",".join(given) for option, given in lists.items()}
+        for option, given in lists.items():
+            if given and not split_patterns(joined[option]):
+                # A variable of a script may be empty, which must not mean all streams.
+                raise ArgumentsError(
+                    f"--{option}: there is no pattern; expected some, or no option."
+                )
+        return split_patterns(**joined)
 
     def _discover(self) -> None:
         """Prints the catalog, with the selection that the options ask for."""

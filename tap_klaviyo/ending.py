@@ -127,7 +127,7 @@ def _without_advice(error: TapError) -> str:
     """The message of an error without its advice to run again, which the last line ends with."""
     from tap_klaviyo.klaviyo.failures import AGAIN
 
-    return str(error).replace(AGAIN, "")
+    return str(error).replace(AGAIN, "").replace(AGAIN.rstrip("."), "")
 
 
 def _what_was_read(summary: RunSummary) -> str:

@@ -45,7 +45,9 @@ class TapError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(clean(" ".join(message.split()))[:LONGEST_MESSAGE])
+        text = clean(" ".join(message.split()))
+        cut = len(text) > LONGEST_MESSAGE
+        super().__init__(f"{text[: LONGEST_MESSAGE - 1]}…" if cut else text)
 
 
 class ConfigError(TapError):

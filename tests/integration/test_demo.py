@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 from external_programs import CHECKOUT, run
+from log_lines import log_lines
 from sandbox_account import KEY_OF
 
 from demo.__main__ import EXTRA_STREAMS, OWN_STREAMS
@@ -56,7 +57,7 @@ def test_terminal(environment: Callable[[str], Path], tmp_path: Path) -> None:
     assert code == 0
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in screen(text.decode())]
     assert lines[0].startswith("Sandbox: Klaviyo's API is simulated at ")
-    assert not [line for line in lines if line.startswith(("INFO", "WARNING", "ERROR"))]
+    assert not log_lines("\n".join(lines))
     assert sum("✓ global_exclusions" in line for line in lines) == 2
     assert all(len(line) <= 100 for line in lines if str(tmp_path) not in line)
 
