@@ -21,11 +21,19 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 from tap_klaviyo.limits import MEMORY, is_memory_short, limit_of
 from tap_klaviyo.redaction import clean
 
 LONGEST_MESSAGE = 1000
+
+SIMILARITY = 0.75
+"""How similar two names are for one to be suggested for the other, from 0 to 1."""
+
+LONGEST_COMPARED = 100
+"""Characters of a name that are compared: comparing takes time by the square of them."""
 
 
 class TapError(Exception):
@@ -136,3 +144,13 @@ def unexpected(error: Exception) -> TapError:
     if isinstance(error, ImportError):
         return ConfigError(f"A dependency is missing: {error}. Reinstall tap-klaviyo with pip.")
     return LimitError(MEMORY) if is_memory_short() else InternalError.of(error)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``" (did you mean 'receive'?)"`` for a misspelt name; empty if no known one is similar.
+
+    Case does not matter. The result follows the name in a message.
+    """
+    names = {one.casefold(): one for one in known}
+    similar = get_close_matches(name[:LONGEST_COMPARED].casefold(), names, 1, SIMILARITY)
+    return "".join(f" (did you mean '{names[one]}'?)" for one in similar)

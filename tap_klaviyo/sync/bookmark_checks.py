@@ -10,8 +10,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from difflib import get_close_matches
 
+from tap_klaviyo.errors import did_you_mean
 from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.state import State
 from tap_klaviyo.streams.model import Stream
@@ -24,9 +24,6 @@ OTHER_REPLICATION_KEYS: Mapping[str, tuple[str, ...]] = {"timestamp": ("datetime
 _METRIC_ID = re.compile(r"(?=.*[A-Z0-9])[A-Za-z0-9]{6}")
 """What IDs of metrics look like, unlike names of streams. States of singer-io's tap hold them."""
 
-_SIMILARITY = 0.75
-"""How similar two names are for one to be suggested for the other, from 0 to 1."""
-
 
 def replication_keys(stream: Stream) -> tuple[str, ...]:
     """The names under which other taps may store the bookmark of ``stream``."""
@@ -36,11 +33,12 @@ def replication_keys(stream: Stream) -> tuple[str, ...]:
 def warn_unknown_bookmarks(state: State, known: Iterable[str]) -> None:
     """Warns of bookmarks of streams that do not exist; ``known`` are the names that do."""
     names = set(known)
-    unknown = []
-    for name in state.names:
-        similar = get_close_matches(name, names, n=1, cutoff=_SIMILARITY)
-        if name not in names and (similar or not _METRIC_ID.fullmatch(name)):
-            unknown.append(quoted(name) + "".join(f" (did you mean '{one}'?)" for one in similar))
+    unknown = [
+        quoted(name) + suggestion
+        for name in state.names
+        if name not in names
+        and ((suggestion := did_you_mean(name, names)) or not _METRIC_ID.fullmatch(name))
+    ]
     if unknown:
         logger.warning(
             "state: bookmarks of unknown streams are kept and not used: %s.", listed(unknown)
