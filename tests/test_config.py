@@ -72,7 +72,7 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 
 BAD: dict[str, list[Any]] = {
-    "api_key": [None, "", " ", 12, "pk one", "pk\n", "pk_ü", ["pk"]],
+    "api_key": [None, "", " ", 12, "pk one", "pk_a\npk_b", "pk_ü", ["pk"]],
     "start_date": [
         *(None, "", "2026", "soon", "13/01/2026", "2/30/2026", "31.01.2026"),
         *(20260101, 1767225600, True, {}),
@@ -178,7 +178,35 @@ def test_end_before_start() -> None:
     """An end_date before start_date is reported as an error of end_date."""
     dates = {"start_date": "2026-02-01", "end_date": "2026-01-01"}
     message = error_message(lambda: parse_config({**REQUIRED, **dates}))
-    assert message == "config: end_date: expected a time after start_date."
+    expected = "end_date: expected a time after start_date, which is 2026-02-01T00:00:00+00:00."
+    assert message == f"config: {expected}"
+
+
+def test_dates_of_the_us(caplog: pytest.LogCaptureFixture) -> None:
+    """MM/DD/YYYY is read so, and the log says once how, for each date that is written so."""
+    caplog.set_level(logging.INFO)
+    dates = {"start_date": "03/09/2026", "end_date": " 4/1/2026\n"}
+    config = parse_config({**REQUIRED, **dates})
+    assert (config.start_date, config.end_date) == (utc(2026, 3, 9), utc(2026, 4, 1))
+    assert caplog.messages == [
+        "config: start_date '03/09/2026' is read as 2026-03-09 (month/day/year).",
+        "config: end_date '4/1/2026' is read as 2026-04-01 (month/day/year).",
+    ]
+
+
+@pytest.mark.parametrize("start", ["2026-03-09", "2026-03-09T00:00:00Z"])
+def test_dates_that_need_no_explanation(caplog: pytest.LogCaptureFixture, start: str) -> None:
+    """The log says nothing of dates in another form."""
+    caplog.set_level(logging.INFO)
+    parse_config({**REQUIRED, "start_date": start})
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("start", ["13/01/2026", "31.01.2026", "01/02/26"])
+def test_an_error_about_a_date_explains_its_forms(start: str) -> None:
+    """The message says in which order month and day are read."""
+    message = error_message(lambda: parse_config({**REQUIRED, "start_date": start}))
+    assert "03/09/2026 (MM/DD/YYYY, so 9 March)" in message
 
 
 @given(st.sampled_from([setting.name for setting in SETTINGS]), st.data())
@@ -198,6 +226,14 @@ def test_secrets_never_print() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({**REQUIRED, "api_key": f"{key} {key}"})
     assert key not in "".join([*shown, *traceback.format_exception(caught.value)])
+
+
+@pytest.mark.parametrize(
+    "written", ["pk_key\n", "pk_key\r\n", " pk_key\t", "\ufeffpk_key", "pk_key\u200b \n"]
+)
+def test_a_key_that_was_copied_with_blanks(written: str) -> None:
+    """Blanks and line ends around the key, from a file or an editor, are no part of it."""
+    assert parse_config({**REQUIRED, "api_key": written}).api_key.reveal() == "pk_key"
 
 
 def test_settings_are_frozen() -> None:

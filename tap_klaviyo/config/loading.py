@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused
+from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_us_date, text
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.logs import get_logger
@@ -44,9 +45,10 @@ def parse_config(settings: Mapping[str, Any]) -> Config:
             wrong.append(_expected(setting, error))
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
-        wrong.append("end_date: expected a time after start_date")
+        wrong.append(f"end_date: expected a time after start_date, which is {start.isoformat()}")
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
+    _log_us_dates(settings, values)
     return Config(**values)
 
 
@@ -93,6 +95,18 @@ def copy_object(
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise error_type(f"{what}: the mapping is not JSON ({error}).") from None
     return copied
+
+
+def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Logs how dates in the form MM/DD/YYYY were read: others read them as DD/MM/YYYY."""
+    for name, value in values.items():
+        if isinstance(value, datetime) and is_us_date(settings.get(name)):
+            logger.info(
+                "config: %s '%s' is read as %s (month/day/year).",
+                name,
+                text(settings[name]),
+                value.date(),
+            )
 
 
 def _expected(setting: dataclasses.Field[Any], error: BaseException) -> str:

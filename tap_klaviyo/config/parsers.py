@@ -30,6 +30,13 @@ _STREAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _METRIC_STREAM_KEYS = {"metric", "integration"}
 _LONGEST_DURATION = 10 * 365 * 86_400
 _US_DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{4}", re.ASCII)
+_NEGATIVE_DURATION = re.compile(r"-|P[^/]*-", re.IGNORECASE)
+_EDGES = re.compile(r"^[\s\ufeff\u200b]+|[\s\ufeff\u200b]+$")
+"""Blanks, line ends and characters without a width that copying a text may add to it."""
+
+
+DURATION = "an ISO 8601 duration such as {}, or seconds"
+"""What is expected of each duration, with an example."""
 
 
 class ValueRefused(ValueError):
@@ -37,10 +44,11 @@ class ValueRefused(ValueError):
 
 
 def text(value: Any) -> str:
-    """Printable text that is not empty, without surrounding blanks."""
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+    """Printable text that is not empty, without surrounding blanks and line ends."""
+    parsed = _EDGES.sub("", value) if isinstance(value, str) else ""
+    if not parsed or not parsed.isprintable():
         raise ValueError(value)
-    return value.strip()
+    return parsed
 
 
 def metric_name(value: Any) -> str:
@@ -67,23 +75,33 @@ def secret(value: Any) -> Secret:
 def date(value: Any) -> datetime:
     """A UTC time from RFC 3339, an ISO date, or MM/DD/YYYY."""
     parsed = text(value)
-    if _US_DATE.fullmatch(parsed):
+    if is_us_date(parsed):
         month, day, year = map(int, parsed.split("/"))
         return datetime(year, month, day, tzinfo=timezone.utc)
     return parse_utc(parsed)
 
 
+def is_us_date(value: Any) -> bool:
+    """Whether a date is written as MM/DD/YYYY."""
+    return isinstance(value, str) and bool(_US_DATE.fullmatch(_EDGES.sub("", value)))
+
+
 def duration(value: Any) -> timedelta:
-    """Zero or more, at most ten years, from an ISO 8601 duration or a number of seconds."""
-    if isinstance(value, str) and value.upper().startswith("P"):
-        parsed: Any = pendulum.parse(value.upper())
-        if not isinstance(parsed, timedelta):
+    """A :data:`DURATION`, zero or more, at most ten years; a month has 30 days, a year 365."""
+    written = text(value) if isinstance(value, str) else value
+    if isinstance(written, str) and _NEGATIVE_DURATION.match(written):
+        raise ValueRefused("it is negative")
+    if isinstance(written, str) and written.upper().startswith("P"):
+        parsed: Any = pendulum.parse(written.upper())
+        if not isinstance(parsed, timedelta) or not re.search(r"\d", written):
             raise ValueError(value)
         seconds = parsed.total_seconds()
     else:
-        seconds = _number(value)
-    if not 0 <= seconds <= _LONGEST_DURATION:
-        raise ValueError(value)
+        seconds = _number(written)
+    if seconds < 0:
+        raise ValueRefused("it is negative")
+    if seconds > _LONGEST_DURATION:
+        raise ValueRefused("it is more than ten years")
     return timedelta(seconds=seconds)
 
 
