@@ -18,12 +18,10 @@ from hypothesis import strategies as st
 from tap_klaviyo.config.loading import (
     from_environment,
     parse_config,
-    parse_metric_streams,
     read_object,
 )
 from tap_klaviyo.config.settings import SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.streams import BY_NAME
 
 REQUIRED = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
 
@@ -49,6 +47,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("lookback_window", 0, timedelta()),
     ("lookback_window", None, timedelta(hours=1)),
     ("sweep_window", "P17D", timedelta(days=17)),
+    ("sweep_window", "P1M", timedelta(days=30)),
     ("sweep_window", "0", timedelta()),
     ("sweep_interval", "P1W", timedelta(days=7)),
     ("sweep_interval", 0.5, timedelta(seconds=0.5)),
@@ -79,24 +78,14 @@ BAD: dict[str, list[Any]] = {
     ],
     "end_date": ["", "tomorrow", 0, "2026-01-01", "2025-12-31"],
     "lookback_window": [-1, "-PT1H", "P", "1 hour", True, [], "NaN"],
-    "sweep_window": ["P11Y", float("inf"), "P99999999999D", "P1D/P1D"],
+    "sweep_window": ["-P30D", "P-1D", "PT", "P11Y", float("inf"), "P99999999999D", "P1D/P1D"],
     "sweep_interval": ["P-1D", "P1D/2026-01-01", {}, ""],
     "page_size": [0, 1001, 1.5, "many", True, [1]],
     "concurrency": [0, 65, -1, "", 10**400],
     "quota_share": [0, -1, 1.01, "NaN", "half", True],
     "request_timeout": [0, -1, 1e9, "NaN", False],
-    "reports": [
-        [],
-        {"r": {}},
-        {"r": {"stream": "open"}},
-        {"r": {"stream": "flow_series_report", "interval": "yearly"}},
-        {"r": {"stream": "flow_series_report", "colour": "red"}},
-        {"r": {"stream": "flow_values_report", "interval": "hourly"}},
-        {"r": {"stream": "form_values_report", "conversion_metric": "Placed Order"}},
-        {"r": {"stream": "form_values_report", "metrics": ["Opened Email"]}},
-        {"r": {"stream": "form_values_report", "window": "a month"}},
-    ],
-    "metric_streams": [[], "x", 1, {"a b": "X"}, {"open": "X"}, {"x": 1}, {"x": {"name": "X"}}],
+    "reports": [[], 1, "x", "[]"],
+    "metric_streams": [[], "x", 1, "null"],
     "activate_version": ["yes", 1, [], ""],
     "user_agent": ["", " ", 1, "tap\r\nX-Evil: 1", "Köln – data"],
     "revision": ["", "latest", "2026-7-15", 20260715, "２０２６-07-15"],
@@ -180,6 +169,20 @@ def test_end_before_start() -> None:
     message = error_message(lambda: parse_config({**REQUIRED, **dates}))
     expected = "end_date: expected a time after start_date, which is 2026-02-01T00:00:00+00:00."
     assert message == f"config: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        *((negative, "it is negative") for negative in ("-P30D", "P-30D", "-pt1h", -1, "-0.5")),
+        *((long, "it is more than ten years") for long in ("P11Y", "P122M", 10**9, "inf")),
+    ],
+)
+@pytest.mark.parametrize("name", ["lookback_window", "max_retry_wait"])
+def test_a_duration_out_of_range(name: str, written: Any, reason: str) -> None:
+    """The error says what is wrong with a duration that is one."""
+    message = error_message(lambda: parse_config({**REQUIRED, name: written}))
+    assert message.endswith(f", or seconds ({reason}).")
 
 
 def test_dates_of_the_us(caplog: pytest.LogCaptureFixture) -> None:
@@ -295,55 +298,3 @@ def test_unreadable_files(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     message = error_message(lambda: read_object(str(path), "state", ConfigError))
     assert message.startswith(f"state: cannot read {path}: ")
-
-
-def test_metric_streams(file: Callable[[bytes], str]) -> None:
-    """User-defined streams take a metric, or a metric and an integration."""
-    written = {"viewed": "Viewed Product", "order": {"metric": "Order", "integration": "Shopify"}}
-    for value in (written, json.dumps(written)):
-        streams = parse_config({**REQUIRED, "metric_streams": value}).metric_streams
-        assert [(s.name, s.metrics, s.integration) for s in streams] == [
-            ("viewed", ("Viewed Product",), ""),
-            ("order", ("Order",), "Shopify"),
-        ]
-
-
-def test_metric_streams_have_the_columns_of_events() -> None:
-    """A user-defined stream has the columns of `events`, without attributions by default."""
-    (own,) = parse_config({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
-    row = BY_NAME["events"]
-    assert (own.schema, own.relationships) == (row.schema, row.relationships)
-    assert own.fields_not_by_default == row.fields_not_by_default == ("attributions",)
-    assert own.selected_by_default
-    assert own.description == "Events of the metric Viewed."
-
-
-def test_a_catalog_needs_no_key() -> None:
-    """User-defined streams are parsed from settings that have no API key."""
-    settings = {"metric_streams": {"viewed": "Viewed Product"}}
-    assert [stream.name for stream in parse_metric_streams(settings)] == ["viewed"]
-    with pytest.raises(ConfigError, match="metric_streams: expected"):
-        parse_metric_streams({"metric_streams": []})
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"stream": "open"}, "mine: there is no report stream 'open'"),
-        ({"stream": "flow_series_report", "interval": "yearly"}, r"\$\[\.\.\.\]\.interval"),
-        ({"stream": "flow_values_report", "interval": "hourly"}, "has no hourly rows"),
-    ],
-)
-def test_invalid_reports(options: dict[str, Any], expected: str) -> None:
-    """An error names the report and what is invalid in it."""
-    with pytest.raises(ConfigError, match=f"reports: expected an object such as .*{expected}"):
-        parse_config({**REQUIRED, "reports": {"mine": options}})
-
-
-def test_reports() -> None:
-    """Reports are an object, or JSON text as in an environment variable."""
-    written = {"mine": {"stream": "flow_series_report", "group_by": ["flow_name"], "window": "P9D"}}
-    for value in (written, json.dumps(written)):
-        (mine,) = parse_config({**REQUIRED, "reports": value}).reports.values()
-        assert mine.group_by == ("flow_name",)
-        assert mine.window == timedelta(days=9)

@@ -111,8 +111,7 @@ def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> Non
 
 def _expected(setting: dataclasses.Field[Any], error: BaseException) -> str:
     """What is expected of a setting, and the reason where it holds no secret."""
-    shown = isinstance(error, ValueRefused | msgspec.ValidationError)
-    reason = f" ({error})" if shown else ""
+    reason = f" ({error})" if isinstance(error, ValueRefused) else ""
     return f"{setting.name}: expected {setting.metadata['expected']}{reason}"
 
 
