@@ -25,6 +25,12 @@ def test_complete(output_format: str) -> None:
         assert name in text
 
 
+@pytest.mark.parametrize("output_format", ["text", "json", "markdown"])
+def test_dates_are_explained(output_format: str) -> None:
+    """Every format says in which order month and day are read."""
+    assert "03/09/2026 (MM/DD/YYYY, so 9 March)" in " ".join(about(output_format).split())
+
+
 def test_json_settings() -> None:
     """The JSON format marks required and secret settings."""
     known = json.loads(about("json"))

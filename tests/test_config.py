@@ -18,12 +18,10 @@ from hypothesis import strategies as st
 from tap_klaviyo.config.loading import (
     from_environment,
     parse_config,
-    parse_metric_streams,
     read_object,
 )
 from tap_klaviyo.config.settings import SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.streams import BY_NAME
 
 REQUIRED = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
 
@@ -49,6 +47,7 @@ GOOD: list[tuple[str, Any, Any]] = [
     ("lookback_window", 0, timedelta()),
     ("lookback_window", None, timedelta(hours=1)),
     ("sweep_window", "P17D", timedelta(days=17)),
+    ("sweep_window", "P1M", timedelta(days=30)),
     ("sweep_window", "0", timedelta()),
     ("sweep_interval", "P1W", timedelta(days=7)),
     ("sweep_interval", 0.5, timedelta(seconds=0.5)),
@@ -72,31 +71,21 @@ GOOD: list[tuple[str, Any, Any]] = [
 ]
 
 BAD: dict[str, list[Any]] = {
-    "api_key": [None, "", " ", 12, "pk one", "pk\n", "pk_ü", ["pk"]],
+    "api_key": [None, "", " ", 12, "pk one", "pk_a\npk_b", "pk_ü", ["pk"]],
     "start_date": [
         *(None, "", "2026", "soon", "13/01/2026", "2/30/2026", "31.01.2026"),
         *(20260101, 1767225600, True, {}),
     ],
     "end_date": ["", "tomorrow", 0, "2026-01-01", "2025-12-31"],
     "lookback_window": [-1, "-PT1H", "P", "1 hour", True, [], "NaN"],
-    "sweep_window": ["P11Y", float("inf"), "P99999999999D", "P1D/P1D"],
+    "sweep_window": ["-P30D", "P-1D", "PT", "P11Y", float("inf"), "P99999999999D", "P1D/P1D"],
     "sweep_interval": ["P-1D", "P1D/2026-01-01", {}, ""],
     "page_size": [0, 1001, 1.5, "many", True, [1]],
     "concurrency": [0, 65, -1, "", 10**400],
     "quota_share": [0, -1, 1.01, "NaN", "half", True],
     "request_timeout": [0, -1, 1e9, "NaN", False],
-    "reports": [
-        [],
-        {"r": {}},
-        {"r": {"stream": "open"}},
-        {"r": {"stream": "flow_series_report", "interval": "yearly"}},
-        {"r": {"stream": "flow_series_report", "colour": "red"}},
-        {"r": {"stream": "flow_values_report", "interval": "hourly"}},
-        {"r": {"stream": "form_values_report", "conversion_metric": "Placed Order"}},
-        {"r": {"stream": "form_values_report", "metrics": ["Opened Email"]}},
-        {"r": {"stream": "form_values_report", "window": "a month"}},
-    ],
-    "metric_streams": [[], "x", 1, {"a b": "X"}, {"open": "X"}, {"x": 1}, {"x": {"name": "X"}}],
+    "reports": [[], 1, "x", "[]"],
+    "metric_streams": [[], "x", 1, "null"],
     "activate_version": ["yes", 1, [], ""],
     "user_agent": ["", " ", 1, "tap\r\nX-Evil: 1", "Köln – data"],
     "revision": ["", "latest", "2026-7-15", 20260715, "２０２６-07-15"],
@@ -178,7 +167,49 @@ def test_end_before_start() -> None:
     """An end_date before start_date is reported as an error of end_date."""
     dates = {"start_date": "2026-02-01", "end_date": "2026-01-01"}
     message = error_message(lambda: parse_config({**REQUIRED, **dates}))
-    assert message == "config: end_date: expected a time after start_date."
+    expected = "end_date: expected a time after start_date, which is 2026-02-01T00:00:00+00:00."
+    assert message == f"config: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        *((negative, "it is negative") for negative in ("-P30D", "P-30D", "-pt1h", -1, "-0.5")),
+        *((long, "it is more than ten years") for long in ("P11Y", "P122M", 10**9, "inf")),
+    ],
+)
+@pytest.mark.parametrize("name", ["lookback_window", "max_retry_wait"])
+def test_a_duration_out_of_range(name: str, written: Any, reason: str) -> None:
+    """The error says what is wrong with a duration that is one."""
+    message = error_message(lambda: parse_config({**REQUIRED, name: written}))
+    assert message.endswith(f", or seconds ({reason}).")
+
+
+def test_dates_of_the_us(caplog: pytest.LogCaptureFixture) -> None:
+    """MM/DD/YYYY is read so, and the log says once how, for each date that is written so."""
+    caplog.set_level(logging.INFO)
+    dates = {"start_date": "03/09/2026", "end_date": " 4/1/2026\n"}
+    config = parse_config({**REQUIRED, **dates})
+    assert (config.start_date, config.end_date) == (utc(2026, 3, 9), utc(2026, 4, 1))
+    assert caplog.messages == [
+        "config: start_date '03/09/2026' is read as 2026-03-09 (month/day/year).",
+        "config: end_date '4/1/2026' is read as 2026-04-01 (month/day/year).",
+    ]
+
+
+@pytest.mark.parametrize("start", ["2026-03-09", "2026-03-09T00:00:00Z"])
+def test_dates_that_need_no_explanation(caplog: pytest.LogCaptureFixture, start: str) -> None:
+    """The log says nothing of dates in another form."""
+    caplog.set_level(logging.INFO)
+    parse_config({**REQUIRED, "start_date": start})
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("start", ["13/01/2026", "31.01.2026", "01/02/26"])
+def test_an_error_about_a_date_explains_its_forms(start: str) -> None:
+    """The message says in which order month and day are read."""
+    message = error_message(lambda: parse_config({**REQUIRED, "start_date": start}))
+    assert "03/09/2026 (MM/DD/YYYY, so 9 March)" in message
 
 
 @given(st.sampled_from([setting.name for setting in SETTINGS]), st.data())
@@ -198,6 +229,14 @@ def test_secrets_never_print() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({**REQUIRED, "api_key": f"{key} {key}"})
     assert key not in "".join([*shown, *traceback.format_exception(caught.value)])
+
+
+@pytest.mark.parametrize(
+    "written", ["pk_key\n", "pk_key\r\n", " pk_key\t", "\ufeffpk_key", "pk_key\u200b \n"]
+)
+def test_a_key_that_was_copied_with_blanks(written: str) -> None:
+    """Blanks and line ends around the key, from a file or an editor, are no part of it."""
+    assert parse_config({**REQUIRED, "api_key": written}).api_key.reveal() == "pk_key"
 
 
 def test_settings_are_frozen() -> None:
@@ -259,55 +298,3 @@ def test_unreadable_files(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     message = error_message(lambda: read_object(str(path), "state", ConfigError))
     assert message.startswith(f"state: cannot read {path}: ")
-
-
-def test_metric_streams(file: Callable[[bytes], str]) -> None:
-    """User-defined streams take a metric, or a metric and an integration."""
-    written = {"viewed": "Viewed Product", "order": {"metric": "Order", "integration": "Shopify"}}
-    for value in (written, json.dumps(written)):
-        streams = parse_config({**REQUIRED, "metric_streams": value}).metric_streams
-        assert [(s.name, s.metrics, s.integration) for s in streams] == [
-            ("viewed", ("Viewed Product",), ""),
-            ("order", ("Order",), "Shopify"),
-        ]
-
-
-def test_metric_streams_have_the_columns_of_events() -> None:
-    """A user-defined stream has the columns of `events`, without attributions by default."""
-    (own,) = parse_config({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
-    row = BY_NAME["events"]
-    assert (own.schema, own.relationships) == (row.schema, row.relationships)
-    assert own.fields_not_by_default == row.fields_not_by_default == ("attributions",)
-    assert own.selected_by_default
-    assert own.description == "Events of the metric Viewed."
-
-
-def test_a_catalog_needs_no_key() -> None:
-    """User-defined streams are parsed from settings that have no API key."""
-    settings = {"metric_streams": {"viewed": "Viewed Product"}}
-    assert [stream.name for stream in parse_metric_streams(settings)] == ["viewed"]
-    with pytest.raises(ConfigError, match="metric_streams: expected"):
-        parse_metric_streams({"metric_streams": []})
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({"stream": "open"}, "mine: there is no report stream 'open'"),
-        ({"stream": "flow_series_report", "interval": "yearly"}, r"\$\[\.\.\.\]\.interval"),
-        ({"stream": "flow_values_report", "interval": "hourly"}, "has no hourly rows"),
-    ],
-)
-def test_invalid_reports(options: dict[str, Any], expected: str) -> None:
-    """An error names the report and what is invalid in it."""
-    with pytest.raises(ConfigError, match=f"reports: expected an object such as .*{expected}"):
-        parse_config({**REQUIRED, "reports": {"mine": options}})
-
-
-def test_reports() -> None:
-    """Reports are an object, or JSON text as in an environment variable."""
-    written = {"mine": {"stream": "flow_series_report", "group_by": ["flow_name"], "window": "P9D"}}
-    for value in (written, json.dumps(written)):
-        (mine,) = parse_config({**REQUIRED, "reports": value}).reports.values()
-        assert mine.group_by == ("flow_name",)
-        assert mine.window == timedelta(days=9)

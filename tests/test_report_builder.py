@@ -138,7 +138,11 @@ def test_no_conversion_metric(queries_for: BuildQueries) -> None:
 @pytest.mark.parametrize(
     ("stream", "options", "expected"),
     [
-        ("flow_values_report", {"statistics": ["open"]}, "statistics: unknown 'open'; expected"),
+        (
+            "flow_values_report",
+            {"statistics": ["open"]},
+            r"statistics: unknown 'open' \(did you mean 'opens'\?\); expected",
+        ),
         ("flow_values_report", {"group_by": ["subject"]}, "group_by: unknown 'subject'; expected"),
         ("flow_values_report", {"group_by": ["start"]}, "group_by: unknown 'start'"),
         ("form_series_report", {"group_by": ["local_date"]}, "group_by: unknown 'local_date'"),

@@ -34,7 +34,7 @@ def settings_table(settings: Iterable[SettingMetadata]) -> str:
         (
             f"`{setting['name']}`",
             f"`{default}`" if (default := _default(setting)) else "",
-            f"{setting['description']} Expects {setting['expected']}.",
+            _meaning(setting),
         )
         for setting in settings
     ]
@@ -72,6 +72,10 @@ def _content(stream: StreamMetadata) -> str:
     return "; ".join(stream["metrics"]) or stream["description"]
 
 
+def _meaning(setting: SettingMetadata) -> str:
+    return f"{setting['description']} Expects {setting['expected']}."
+
+
 def _default(setting: SettingMetadata) -> str:
     if setting["required"]:
         return "required"
@@ -88,7 +92,7 @@ def _text(metadata: TapMetadata) -> str:
         "",
     ]
     for setting in metadata["settings"]:
-        lines += _entry(f"  {setting['name']}", _default(setting), setting["description"], width)
+        lines += _entry(f"  {setting['name']}", _default(setting), _meaning(setting), width)
     lines += ["", "STREAMS, by area; * are selected by default"]
     for area, streams in by_area(metadata["streams"]):
         lines += ["", f"{area}:"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tap_klaviyo.config.nested import nest_settings
-from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused
+from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_us_date, text
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, Config
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.logs import get_logger
@@ -46,9 +47,10 @@ def parse_config(settings: Mapping[str, Any]) -> Config:
             wrong.append(_expected(setting, error))
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
-        wrong.append("end_date: expected a time after start_date")
+        wrong.append(f"end_date: expected a time after start_date, which is {start.isoformat()}")
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
+    _log_us_dates(settings, values)
     return Config(**values)
 
 
@@ -98,10 +100,21 @@ def copy_object(
     return copied
 
 
+def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Logs how dates in the form MM/DD/YYYY were read: others read them as DD/MM/YYYY."""
+    for name, value in values.items():
+        if isinstance(value, datetime) and is_us_date(settings.get(name)):
+            logger.info(
+                "config: %s '%s' is read as %s (month/day/year).",
+                name,
+                text(settings[name]),
+                value.date(),
+            )
+
+
 def _expected(setting: dataclasses.Field[Any], error: BaseException) -> str:
     """What is expected of a setting, and the reason where it holds no secret."""
-    shown = isinstance(error, ValueRefused | msgspec.ValidationError)
-    reason = f" ({error})" if shown else ""
+    reason = f" ({error})" if isinstance(error, ValueRefused) else ""
     return f"{setting.name}: expected {setting.metadata['expected']}{reason}"
 
 

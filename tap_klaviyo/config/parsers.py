@@ -8,28 +8,41 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pendulum
 
 from tap_klaviyo.dates import parse_utc
+from tap_klaviyo.errors import did_you_mean
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.urls import origin
+from tap_klaviyo.logs import LONGEST_NAME, quoted
 from tap_klaviyo.reports.options import ReportOptions
-from tap_klaviyo.streams import BY_NAME
+from tap_klaviyo.streams import BY_NAME, STREAMS
 from tap_klaviyo.streams.events import any_events
 from tap_klaviyo.streams.model import Stream
+
+Entry = TypeVar("Entry")
+Value = TypeVar("Value")
 
 PARSE_ERRORS = (ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError)
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _STREAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_METRIC_STREAM_KEYS = {"metric", "integration"}
+_METRIC_KEYS = ("metric", "integration")
+_MSGSPEC_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`")
 _LONGEST_DURATION = 10 * 365 * 86_400
 _US_DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{4}", re.ASCII)
+_NEGATIVE_DURATION = re.compile(r"-|P[^/]*-", re.IGNORECASE)
+_EDGES = re.compile(r"^[\s\ufeff\u200b]+|[\s\ufeff\u200b]+$")
+"""Blanks, line ends and characters without a width that copying a text may add to it."""
+
+
+DURATION = "an ISO 8601 duration such as {}, or seconds"
+"""What is expected of each duration, with an example."""
 
 
 class ValueRefused(ValueError):
@@ -37,10 +50,11 @@ class ValueRefused(ValueError):
 
 
 def text(value: Any) -> str:
-    """Printable text that is not empty, without surrounding blanks."""
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+    """Printable text that is not empty, without surrounding blanks and line ends."""
+    parsed = _EDGES.sub("", value) if isinstance(value, str) else ""
+    if not parsed or not parsed.isprintable():
         raise ValueError(value)
-    return value.strip()
+    return parsed
 
 
 def metric_name(value: Any) -> str:
@@ -67,23 +81,33 @@ def secret(value: Any) -> Secret:
 def date(value: Any) -> datetime:
     """A UTC time from RFC 3339, an ISO date, or MM/DD/YYYY."""
     parsed = text(value)
-    if _US_DATE.fullmatch(parsed):
+    if is_us_date(parsed):
         month, day, year = map(int, parsed.split("/"))
         return datetime(year, month, day, tzinfo=timezone.utc)
     return parse_utc(parsed)
 
 
+def is_us_date(value: Any) -> bool:
+    """Whether a date is written as MM/DD/YYYY."""
+    return isinstance(value, str) and bool(_US_DATE.fullmatch(_EDGES.sub("", value)))
+
+
 def duration(value: Any) -> timedelta:
-    """Zero or more, at most ten years, from an ISO 8601 duration or a number of seconds."""
-    if isinstance(value, str) and value.upper().startswith("P"):
-        parsed: Any = pendulum.parse(value.upper())
-        if not isinstance(parsed, timedelta):
+    """A :data:`DURATION`, zero or more, at most ten years; a month has 30 days, a year 365."""
+    written = text(value) if isinstance(value, str) else value
+    if isinstance(written, str) and _NEGATIVE_DURATION.match(written):
+        raise ValueRefused("it is negative")
+    if isinstance(written, str) and written.upper().startswith("P"):
+        parsed: Any = pendulum.parse(written.upper())
+        if not isinstance(parsed, timedelta) or not re.search(r"\d", written):
             raise ValueError(value)
         seconds = parsed.total_seconds()
     else:
-        seconds = _number(value)
-    if not 0 <= seconds <= _LONGEST_DURATION:
-        raise ValueError(value)
+        seconds = _number(written)
+    if seconds < 0:
+        raise ValueRefused("it is negative")
+    if seconds > _LONGEST_DURATION:
+        raise ValueRefused("it is more than ten years")
     return timedelta(seconds=seconds)
 
 
@@ -130,23 +154,12 @@ def boolean(value: Any) -> bool:
 
 def metric_streams(value: Any) -> tuple[Stream, ...]:
     """Event streams by name, each of a metric that the user names."""
-    return tuple(_metric_stream(name, metric) for name, metric in _object(value).items())
+    return tuple(_entries(value, _metric_stream).values())
 
 
 def reports(value: Any) -> dict[str, ReportOptions]:
     """Options of reports by the name that the user gives each report."""
-    parsed = msgspec.convert(_object(value), dict[str, ReportOptions])
-    for name, options in parsed.items():
-        report = options.stream in BY_NAME and BY_NAME[options.stream].report
-        if not report:
-            raise ValueRefused(f"{name}: there is no report stream '{options.stream}'")
-        if options.interval == "hourly" and not report.series:
-            raise ValueRefused(f"{name}: {options.stream} has no hourly rows")
-        if options.conversion_metric and not report.conversion:
-            raise ValueRefused(f"{name}: {options.stream} does not count conversions")
-        if options.metrics and not report.aggregates:
-            raise ValueRefused(f"{name}: {options.stream} is not made of metrics")
-    return parsed
+    return _entries(value, lambda _, written: _report(written))
 
 
 def revision(value: Any) -> str:
@@ -177,16 +190,90 @@ def _number(value: Any) -> float:
 
 def _object(value: Any) -> dict[str, Any]:
     """An object, or its JSON text, since environment variables hold only text."""
-    parsed = json.loads(value) if isinstance(value, str) else value
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueRefused(f"it is not JSON: {error}") from None
     if not isinstance(parsed, dict):
-        raise ValueError(value)
+        raise ValueRefused(f"it is {_shown(parsed)}")
     return parsed
 
 
+def _entries(value: Any, parse: Callable[[str, Any], Entry]) -> dict[str, Entry]:
+    """What ``parse`` makes of each name and value of an object.
+
+    All that it refuses is one :class:`ValueRefused`.
+    """
+    entries: dict[str, Entry] = {}
+    refused: list[str] = []
+    for name, written in _object(value).items():
+        try:
+            entries[name] = parse(name, written)
+        except ValueRefused as error:
+            refused.append(f"{name[:LONGEST_NAME]}: {error}")
+    if refused:
+        raise ValueRefused("; ".join(refused))
+    return entries
+
+
+def _options(written: Any, known: Collection[str]) -> dict[str, Any]:
+    """An object with ``known`` keys only; null is the same as an absent key."""
+    if not isinstance(written, dict):
+        raise ValueRefused(f"expected an object, not {_shown(written)}")
+    unknown = [f"{quoted(key)}{did_you_mean(key, known)}" for key in written if key not in known]
+    if unknown:
+        raise ValueRefused(f"unknown key {', '.join(unknown)}; known are {', '.join(known)}")
+    return {key: value for key, value in written.items() if value is not None}
+
+
+def _option(key: str, value: Any, parse: Callable[[Any], Value], expected: str) -> Value:
+    """The parsed value of one key of an object."""
+    try:
+        return parse(value)
+    except PARSE_ERRORS as error:
+        reason = f" ({error})" if isinstance(error, ValueRefused) else ""
+        raise ValueRefused(f"{key}: expected {expected}, not {_shown(value)}{reason}") from None
+
+
 def _metric_stream(name: str, written: Any) -> Stream:
-    options = {"metric": written} if isinstance(written, str) else _object(written)
-    if not _STREAM_NAME.fullmatch(name) or name in BY_NAME or options.keys() - _METRIC_STREAM_KEYS:
-        raise ValueError(name)
-    integration = options.get("integration")
-    owner = "" if integration is None else metric_name(integration)
-    return any_events(name, metric_name(options["metric"]), integration=owner)
+    if not _STREAM_NAME.fullmatch(name):
+        raise ValueRefused(
+            "not a name of a stream: lower-case letters, digits and underscores, a letter first"
+        )
+    if name in BY_NAME:
+        raise ValueRefused("this tap has a stream of that name; choose another one")
+    options = _options({"metric": written} if isinstance(written, str) else written, _METRIC_KEYS)
+    metric = _option("metric", options.get("metric"), metric_name, "the name or ID of a metric")
+    integration = ""
+    if "integration" in options:
+        expected = "the name of an integration"
+        integration = _option("integration", options["integration"], metric_name, expected)
+    return any_events(name, metric, integration=integration)
+
+
+def _report(written: Any) -> ReportOptions:
+    given = _options(written, ReportOptions.__struct_fields__)
+    if "window" in given:
+        expected = DURATION.format("P30D")
+        given["window"] = _option("window", given["window"], duration, expected)
+    try:
+        options = msgspec.convert(given, ReportOptions)
+    except msgspec.ValidationError as error:
+        raise ValueRefused(_MSGSPEC_PLACE.sub(r"\2: \1", str(error))) from None
+    stream = options.stream
+    report = BY_NAME[stream].report if stream in BY_NAME else None
+    if not report:
+        meant = did_you_mean(stream, [stream.name for stream in STREAMS if stream.report])
+        raise ValueRefused(f"there is no report stream {quoted(stream)}{meant}")
+    if options.interval == "hourly" and not report.series:
+        raise ValueRefused(f"{stream} has no hourly rows")
+    if options.conversion_metric and not report.conversion:
+        raise ValueRefused(f"{stream} does not count conversions")
+    if options.metrics and not report.aggregates:
+        raise ValueRefused(f"{stream} is not made of metrics")
+    return options
+
+
+def _shown(value: Any) -> str:
+    """A wrong value as JSON, cut."""
+    return json.dumps(value)[:LONGEST_NAME]

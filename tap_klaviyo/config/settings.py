@@ -20,8 +20,7 @@ from tap_klaviyo.streams.model import Stream
 
 REQUIRED = object()
 
-_DATE = "a date such as 2026-01-31, 2026-01-31T00:00:00Z or 01/31/2026 (MM/DD/YYYY)"
-_DURATION = "an ISO 8601 duration such as {}, or seconds"
+_DATE = "a date such as 2026-03-09, 2026-03-09T00:00:00Z or 03/09/2026 (MM/DD/YYYY, so 9 March)"
 _DAY = 86_400
 
 
@@ -45,7 +44,7 @@ class Config:
 
     api_key: Secret = _setting(
         parsers.secret,
-        "a private API key such as pk_...",
+        "a private API key (pk_...)",
         "Private API key of the Klaviyo account.",
     )
     start_date: datetime = _setting(
@@ -61,20 +60,20 @@ class Config:
     )
     lookback_window: timedelta = _setting(
         parsers.duration,
-        _DURATION.format("PT1H"),
+        parsers.DURATION.format("PT1H"),
         "Each run reads this much time before the bookmark again, to find late events. 0 turns it "
         "off.",
         "PT1H",
     )
     sweep_window: timedelta = _setting(
         parsers.duration,
-        _DURATION.format("P7D"),
+        parsers.DURATION.format("P7D"),
         "How far back a sweep looks for very late events. 0 turns sweeps off.",
         "P7D",
     )
     sweep_interval: timedelta = _setting(
         parsers.duration,
-        _DURATION.format("P1D"),
+        parsers.DURATION.format("P1D"),
         "Time between two sweeps. 0 turns sweeps off.",
         "P1D",
     )
@@ -101,7 +100,7 @@ class Config:
     )
     max_retry_wait: timedelta = _setting(
         parsers.duration,
-        _DURATION.format("PT10M"),
+        parsers.DURATION.format("PT10M"),
         "How long a failing endpoint is retried, and the longest wait that Klaviyo may ask for "
         "(Retry-After). After that its streams end; the other streams go on.",
         "PT10M",

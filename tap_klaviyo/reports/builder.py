@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from tap_klaviyo.discovery.schemas import load_schema
 from tap_klaviyo.discovery.selection import SelectedStream
-from tap_klaviyo.errors import ConfigError, StreamError
+from tap_klaviyo.errors import ConfigError, StreamError, did_you_mean
 from tap_klaviyo.klaviyo.account import Account
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.reports.queries import LOCAL_DATE, ReportQuery
@@ -135,6 +135,9 @@ def _conversion_metric(name: str, options: ReportOptions, account: Account) -> s
 def _check_known(name: str, option: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Raises :class:`ConfigError` if a value ``given`` for an option is not ``known``."""
     known = tuple(known)
-    if unknown := ", ".join(repr(value) for value in given if value not in known):
+    unknown = [f"{value!r}{did_you_mean(value, known)}" for value in given if value not in known]
+    if unknown:
         expected = f"; expected {', '.join(known)}" if known else ""
-        raise ConfigError(f"config: reports.{name}.{option}: unknown {unknown}{expected}.")
+        raise ConfigError(
+            f"config: reports.{name}.{option}: unknown {', '.join(unknown)}{expected}."
+        )

@@ -242,6 +242,21 @@ class State:
         self._update(stream, {**changes, METRICS: covered, BACKFILLS: backfills})
         return True
 
+    def set_back(self, stream: str, now: int) -> list[str]:
+        """Sets the bookmarks of ``stream`` that are after ``now`` back to it.
+
+        Returns the metrics whose own bookmarks were, and the empty text for the stream's.
+        """
+        bookmark = self.bookmark(stream)
+        if bookmark is None:
+            return []
+        parts = [""] if self.advance(stream, bookmark, latest=now) else []
+        for metric in self.metric_ids(stream):
+            mark = self.backfill_bookmark(stream, metric) or 0
+            if mark > now and self.advance_backfill(stream, metric, mark, latest=now):
+                parts.append(metric)
+        return parts
+
     def resume(self, stream: str) -> Resume:
         """What an interrupted run has read of ``stream`` besides what its bookmark says.
 

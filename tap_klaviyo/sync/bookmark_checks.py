@@ -101,6 +101,22 @@ def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: in
         )
 
 
+def warn_end(state: State, streams: Mapping[str, str], end_date: int) -> None:
+    """Warns of streams that were read up to ``end_date``, in Unix seconds, or beyond it.
+
+    ``streams`` maps names in messages to names in the state.
+    """
+    marks = {name: state.bookmark(stream) for name, stream in streams.items()}
+    done = [name for name, mark in marks.items() if mark is not None and mark >= end_date]
+    if done:
+        logger.warning(
+            "config: end_date %s is not later than bookmarks in the state, so nothing new is read "
+            "of %s.",
+            utc(end_date),
+            listed(done),
+        )
+
+
 def _by_time(times: Mapping[str, int]) -> str:
     """``2026-01-01T00:00:00Z (open, click), 2026-02-01T00:00:00Z (profiles)``."""
     names = defaultdict[int, list[str]](list)

@@ -16,7 +16,7 @@ is read again, since its events may have been late, and what a sweep that has be
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from tap_klaviyo.config.settings import Config
@@ -63,7 +63,7 @@ class Planner:
         self._start_date = max(0, int(config.start_date.timestamp()))
         self._clock_known = self._bookmarks_prepared = False
         self._incremental: list[StreamSync] = []
-        self._without_metric: list[str] = []
+        self._empty: list[str] = []
 
     @property
     def _first_second(self) -> int:
@@ -121,8 +121,7 @@ class Planner:
         sync.planned = True
         stream = sync.selected.stream
         if stream.metrics:
-            empty = self._without_metric
-            sync.parts = metrics_of(sync.selected, metrics, self._state, empty)
+            sync.parts = metrics_of(sync.selected, metrics, self._state, self._empty)
             if not sync.parts:
                 return
         if stream.report:
@@ -139,8 +138,8 @@ class Planner:
 
     def warn_empty(self) -> None:
         """Warns of the planned streams for which the account has no metric, once."""
-        warn_empty(self._without_metric)
-        self._without_metric.clear()
+        warn_empty(self._empty)
+        self._empty.clear()
 
     def add_parents(self, sync: StreamSync, parent_ids: Iterable[str]) -> None:
         """Adds the partitions of a child stream for those of ``parent_ids`` that are new to it."""
@@ -263,26 +262,30 @@ class Planner:
 
     def _check_bookmarks(self, syncs: Sequence[StreamSync]) -> None:
         """Sets bookmarks of the future back, and warns of what will not be read."""
-        future = {sync.name: start for sync in syncs if (start := self._set_back(sync)) is not None}
-        checks.warn_future(future)
+        checks.warn_future({n: start for sync in syncs for n, start in self._set_back(sync)})
         streams = {sync.name: sync.selected.stream.name for sync in syncs}
+        if self._config.end_date and self.end < self._now:
+            checks.warn_end(self._state, streams, self.end)
         checks.warn_gaps(self._state, streams, self._start_date, self._now)
         unread = [name for name, stream in streams.items() if self._state.bookmark(stream) is None]
         unknown = {name: self._state.unknown_keys(streams[name]) for name in unread}
         checks.warn_not_understood({name: keys for name, keys in unknown.items() if keys})
 
-    def _set_back(self, sync: StreamSync) -> int | None:
-        """Sets a bookmark of the future back; returns where its stream is read again from.
+    def _set_back(self, sync: StreamSync) -> Iterator[tuple[str, int]]:
+        """Sets bookmarks of the future back: yields what they are of, and where it is read from.
 
-        It sweeps, since the bookmark says nothing about what has been read since it was written.
+        The stream sweeps, since such a bookmark says nothing about what has been read since it was
+        written.
         """
         stream = sync.selected.stream
-        bookmark = self._state.bookmark(stream.name)
-        if bookmark is None or not self._state.advance(stream.name, bookmark, latest=self._now):
-            return None
-        sync.sweep = self.end if self._sweeps(stream) else None
+        parts = self._state.set_back(stream.name, self._now)
+        if parts and self._sweeps(stream):
+            sync.sweep = self.end
         lookback = timedelta(0) if stream.report else self._config.lookback_window
-        return self._start(sync, "", lookback, timedelta(seconds=self._sweep_window(stream)))
+        sweep = timedelta(seconds=self._sweep_window(stream))
+        for part in parts:
+            name = f"{part} of {sync.name}" if part else sync.name
+            yield name, self._start(sync, part, lookback, sweep)
 
     def _sweeps(self, stream: Stream) -> bool:
         has_window = stream.report is not None or self._config.sweep_window

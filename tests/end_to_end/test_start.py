@@ -212,6 +212,35 @@ def test_where_a_bookmark_in_the_future_is_read_from(
     assert f"again from {iso(start)} (open)" in caplog.text
 
 
+def test_a_bookmark_of_a_metric_in_the_future(
+    tap: Tap, shop: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is read from the bookmark of its stream, swept, and the warning names it."""
+    opened = ("Opened Email", "Klaviyo")
+    metric = next(m["id"] for m in shop.metrics() if (m["name"], m["integration"]) == opened)
+    own = {"timestamp": NOW - DAY, "swept_at": NOW - DAY, "joining": {metric: NOW + 9 * DAY}}
+    output = tap.sync(state(open={**own, "metrics": []}), catalog_of("open"), NOW)
+    assert set(output.ids["open"]) == events(shop, NOW - 8 * DAY, NOW)
+    assert f"again from {iso(NOW - 8 * DAY)} ({metric} of open)" in caplog.text
+
+
+@pytest.mark.parametrize(("end", "warned"), [(NOW - DAY, True), (NOW - 9, False), (NOW + 9, False)])
+def test_end_date_not_later_than_the_bookmark(
+    tap: Tap, caplog: pytest.LogCaptureFixture, end: int, warned: bool
+) -> None:
+    """One warning names the streams of which nothing new is read."""
+    read = {"timestamp": NOW - DAY, "swept_at": NOW - DAY}
+    tap.sync(
+        state(open=read, profiles=read),
+        catalog_of("open", "click", "profiles", "lists"),
+        NOW,
+        end_date=iso(end),
+    )
+    lines = [record.message for record in caplog.records if "end_date" in record.message]
+    assert len(lines) == warned
+    assert all(line.endswith("nothing new is read of open, profiles.") for line in lines)
+
+
 @pytest.mark.parametrize(("sweep", "swept_at"), [(10**18, NOW), (-5, 0), (NOW - 60, NOW - 60)])
 def test_an_interrupted_sweep(tap: Tap, sweep: int, swept_at: int) -> None:
     """A sweep that was interrupted counts up to its own end, whatever the state says of it."""
