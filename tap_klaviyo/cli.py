@@ -120,6 +120,7 @@ class _Command:
         self._signals: list[int] = []
         self._summary: RunSummary | None = None
         self._readable = 0
+        self._variables: list[str] = []
         self._error: Exception | None = None
 
     def run(self, arguments: Sequence[str]) -> int:
@@ -132,7 +133,7 @@ class _Command:
             ending = stopped(signal.SIGINT, self._summary)
         except Exception as error:
             self._error = error
-            ending = failed(error, self._summary, self._readable)
+            ending = failed(error, self._summary, self._readable, self._variables)
         if self._signals:
             ending = stopped(self._signals[0], self._summary, self._error)
         return self._end(ending)
@@ -189,12 +190,14 @@ class _Command:
 
     def _settings(self) -> Mapping[str, Any]:
         """The settings of the file, overridden by the environment."""
-        from tap_klaviyo.config.loading import from_environment, read_object
+        from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, from_environment, read_object
         from tap_klaviyo.config.nested import nest_settings
 
         path = self._options.config
         settings = read_object(path, "config", ConfigError) if path else {}
-        settings = {**nest_settings(settings), **from_environment(os.environ)}
+        given = from_environment(os.environ)
+        self._variables = [ENVIRONMENT_PREFIX + name.upper() for name in given]
+        settings = {**nest_settings(settings), **given}
         self._log_format = settings.get(LOG_FORMAT)
         return settings
 

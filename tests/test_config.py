@@ -272,7 +272,8 @@ def test_unknown_settings(file: Callable[[bytes], str], caplog: pytest.LogCaptur
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "is not JSON"),
+        (b"", "is empty."),
+        (b" \n", "is empty."),
         (b"api_key: pk", "is not JSON"),
         (b'{"api_key": "pk_very_secret", ]', "is not JSON"),
         (b"\xff\xfe\xff", "is not JSON"),

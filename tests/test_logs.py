@@ -45,10 +45,10 @@ each_text = pytest.mark.parametrize(("text", "shown"), FORGED.values(), ids=FORG
 def output() -> Iterator[io.StringIO]:
     """What a handler of a program that uses the library writes."""
     stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    logging.getLogger().addHandler(handler)
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, [logging.StreamHandler(stream)]
     yield stream
-    logging.getLogger().removeHandler(handler)
+    root.handlers = before
 
 
 @pytest.mark.parametrize("name", ["tap_klaviyo.klaviyo.client", "tap_klaviyo.new", *LIBRARIES])

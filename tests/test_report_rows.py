@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ def test_rows_of_values() -> None:
     assert as_resources(period, answer) == {
         "data": [
             {
-                "id": "mine",
+                "id": f"mine {json.dumps(groupings, separators=(',', ':'))}",
                 "attributes": {
                     "opens": 3,
                     **groupings,

@@ -12,15 +12,20 @@ from typing import Any
 import msgspec
 
 from tap_klaviyo.config.nested import nest_settings
-from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_us_date, text
+from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_day, is_us_date, text
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, Config
-from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.logs import get_logger
+from tap_klaviyo.errors import ConfigError, StateError, did_you_mean
+from tap_klaviyo.logs import get_logger, quoted
 from tap_klaviyo.streams.model import Stream
 
 logger = get_logger(__name__)
 
 ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
+
+_EMPTY: Mapping[type[ConfigError], str] = {
+    StateError: ": no target has confirmed a state yet, so run without --state"
+}
+"""What an empty file means."""
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -36,8 +41,10 @@ def parse_config(settings: Mapping[str, Any]) -> Config:
     unknown setting is a warning, since a newer or older tap may know it.
     """
     settings = nest_settings(settings)
-    for name in sorted(settings.keys() - {setting.name for setting in SETTINGS}):
-        logger.warning("config: unknown setting %r is ignored.", name)
+    known = [setting.name for setting in SETTINGS]
+    for name in sorted(settings.keys() - {*known}):
+        suggestion = did_you_mean(name, known)
+        logger.warning("config: unknown setting %s%s is ignored.", quoted(name), suggestion)
     values: dict[str, Any] = {}
     wrong: list[str] = []
     for setting in SETTINGS:
@@ -51,7 +58,9 @@ def parse_config(settings: Mapping[str, Any]) -> Config:
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
     _log_us_dates(settings, values)
-    return Config(**values)
+    start_day = start.date() if start and is_day(settings.get("start_date")) else None
+    end_day = end.date() if end and is_day(settings.get("end_date")) else None
+    return Config(**values, start_day=start_day, end_day=end_day)
 
 
 def parse_metric_streams(settings: Mapping[str, Any]) -> tuple[Stream, ...]:
@@ -74,13 +83,16 @@ def read_object(path: str | Path, what: str, error_type: type[ConfigError]) -> d
     ``what`` names the file in messages ("config", "catalog", "state"). Raises ``error_type``.
     """
     try:
-        document = json.loads(Path(path).read_bytes())
+        content = Path(path).read_bytes()
+        if not content.strip():
+            raise error_type(f"{what}: {path} is empty{_EMPTY.get(error_type, '')}.")
+        document = json.loads(content)
         # Parts of it may be written to stdout later, so it has to be encodable.
         msgspec.json.encode(document)
     except OSError as error:
         raise error_type(f"{what}: cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
-        raise error_type(f"{what}: {path} is not JSON ({error}).") from None
+        raise error_type(f"{what}: {path} is not JSON ({error}){_hint(error, what)}.") from None
     if not isinstance(document, dict):
         raise error_type(f"{what}: {path} must hold a JSON object.")
     return document
@@ -98,6 +110,12 @@ def copy_object(
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise error_type(f"{what}: the mapping is not JSON ({error}).") from None
     return copied
+
+
+def _hint(error: Exception, what: str) -> str:
+    """What to do about a file of several states, which are the output of a target."""
+    several = isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
+    return "; pass only the last line of a file of states" if several and what == "state" else ""
 
 
 def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> None:

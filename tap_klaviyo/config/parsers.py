@@ -35,6 +35,7 @@ _STREAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _METRIC_KEYS = ("metric", "integration")
 _MSGSPEC_PLACE = re.compile(r"(.*) - at `\$\.?(.*)`")
 _LONGEST_DURATION = 10 * 365 * 86_400
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}|\d{1,2}/\d{1,2}/\d{4}", re.ASCII)
 _US_DATE = re.compile(r"\d{1,2}/\d{1,2}/\d{4}", re.ASCII)
 _NEGATIVE_DURATION = re.compile(r"-|P[^/]*-", re.IGNORECASE)
 _EDGES = re.compile(r"^[\s\ufeff\u200b]+|[\s\ufeff\u200b]+$")
@@ -85,6 +86,11 @@ def date(value: Any) -> datetime:
         month, day, year = map(int, parsed.split("/"))
         return datetime(year, month, day, tzinfo=timezone.utc)
     return parse_utc(parsed)
+
+
+def is_day(value: Any) -> bool:
+    """Whether a date is written without a time."""
+    return isinstance(value, str) and bool(_DAY.fullmatch(_EDGES.sub("", value)))
 
 
 def is_us_date(value: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tap_klaviyo import __version__
@@ -152,6 +152,10 @@ class Config:
         "Address of Klaviyo's API. Requests go nowhere else.",
         "https://a.klaviyo.com",
     )
+    start_day: date | None = None
+    """The day of ``start_date`` if it was written without a time; reports mean a local day."""
+    end_day: date | None = None
+    """The same of ``end_date``."""
 
 
-SETTINGS = dataclasses.fields(Config)
+SETTINGS = tuple(field for field in dataclasses.fields(Config) if field.metadata)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb, field_path
@@ -13,9 +13,10 @@ from tap_klaviyo.discovery.entry_metadata import (
     read_metadata,
     stream_metadata,
 )
+from tap_klaviyo.discovery.ignored import Ignored
 from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
-from tap_klaviyo.errors import CatalogError
-from tap_klaviyo.logs import get_logger, listed, quoted
+from tap_klaviyo.errors import CatalogError, did_you_mean
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 
@@ -91,7 +92,7 @@ def read_catalog(
     entries = document.get("streams")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CatalogError("catalog: 'streams' must be an array of objects.")
-    ignored = _Ignored()
+    ignored = Ignored()
     chosen = [_read_entry(entry, metric_names or {}, known, ignored) for entry in entries]
     selected = [selection for selection in chosen if selection is not None]
     seen: set[str] = set()
@@ -101,8 +102,24 @@ def read_catalog(
                 f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
             )
         seen.add(selection.stream.name)
+    _refuse_equal_names(selected)
     ignored.warn()
     return selected
+
+
+def _refuse_equal_names(selected: Sequence[SelectedStream]) -> None:
+    """Raises :class:`CatalogError` for two streams that a target would write into one table.
+
+    SQL targets do not tell upper case from lower case.
+    """
+    by_table: dict[str, SelectedStream] = {}
+    for one in selected:
+        other = by_table.setdefault(one.name.casefold(), one)
+        if other is not one:
+            raise CatalogError(
+                f"catalog: the streams '{other.stream.name}' and '{one.stream.name}' have one name "
+                f"in 'stream', '{one.name}'; rename or deselect one."
+            )
 
 
 def _may_be_metric_id(entry: Mapping[str, Any], known: Mapping[str, Stream]) -> bool:
@@ -115,7 +132,7 @@ def _read_entry(
     entry: Mapping[str, Any],
     metric_names: Mapping[str, str],
     known: Mapping[str, Stream],
-    ignored: _Ignored,
+    ignored: Ignored,
 ) -> SelectedStream | None:
     identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
     name = str(entry.get("stream") or identifier)
@@ -127,16 +144,17 @@ def _read_entry(
     stream = stream or known.get(metric_names.get(identifier, ""))
     if stream is None:
         raise CatalogError(
-            f"catalog: stream '{name}' is selected but this tap has no such stream; "
+            f"catalog: stream '{name}'{did_you_mean(name, known)} is selected but this tap has no "
+            "such stream; "
             "deselect it, or see the streams of 'tap-klaviyo --about'."
         )
     listed = entry.get("schema")
     if not isinstance(listed, dict):
         raise CatalogError(f"catalog: stream '{name}' has no schema; run --discover again.")
     keys = _keys(entry, stream, name)
-    schema = _keyed(schema_of(stream), stream, keys)
-    schema = _Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed)
-    ignored.fields += _selected_but_absent(name, metadata, schema)
+    whole = _keyed(schema_of(stream), stream, keys)
+    schema = _Selection(name, metadata, {*stream.automatic, *keys}).of(whole, listed)
+    ignored.note_fields(name, metadata, whole, listed, schema)
     return SelectedStream(
         stream=stream,
         name=name,
@@ -145,22 +163,6 @@ def _read_entry(
         replication_method=_replication_method(entry, top, stream, name, ignored.methods),
         tap_stream_id=identifier,
     )
-
-
-def _selected_but_absent(name: str, metadata: Metadata, schema: Schema) -> list[str]:
-    """The fields that the metadata selects, but that ``schema``, which is read, does not have."""
-    fields = {place[1]: chosen for place, chosen in metadata.items() if _is_field(place)}
-    return [
-        f"{name}.{key}"
-        for key, chosen in fields.items()
-        if chosen.get("selected") is True
-        and chosen.get("inclusion") != "unsupported"
-        and key not in schema["properties"]
-    ]
-
-
-def _is_field(place: Breadcrumb) -> bool:
-    return len(place) == 2 and place[0] == "properties"
 
 
 def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...]:
@@ -203,35 +205,6 @@ def _replication_method(
         method = stream.replication_method
         overridden.setdefault(method, []).append(name)
     return str(method)
-
-
-@dataclass
-class _Ignored:
-    """What a catalog asks for and does not get.
-
-    ``methods`` holds names of streams by the only replication method that they have, ``fields``
-    those that are selected and not read.
-    """
-
-    methods: dict[str, list[str]] = field(default_factory=dict)
-    fields: list[str] = field(default_factory=list)
-
-    def warn(self) -> None:
-        """Logs a warning for each sort of what is ignored."""
-        if self.methods:
-            logger.warning(
-                "catalog: replication-method is ignored where a stream has only one: %s.",
-                "; ".join(
-                    f"{method} for {listed(names)}"
-                    for method, names in sorted(self.methods.items())
-                ),
-            )
-        if self.fields:
-            logger.warning(
-                "catalog: fields that are selected but not read, since they are not in the schema "
-                "of the catalog, or no field in them is selected: %s. Run --discover again.",
-                listed(map(quoted, self.fields)),
-            )
 
 
 @dataclass(frozen=True)

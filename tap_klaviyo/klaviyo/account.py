@@ -15,6 +15,7 @@ from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.pagination import NextLinks, next_link
 from tap_klaviyo.klaviyo.queries import Query
+from tap_klaviyo.logs import quoted
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.streams.model import Stream
 
@@ -153,9 +154,16 @@ def read_time_zone(client: Client) -> ZoneInfo:
 
     Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none.
     """
-    for name in _read(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"]):
+    names = _read(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"])
+    for name in names:
         with suppress(ZoneInfoNotFoundError, ValueError, TypeError):
             return ZoneInfo(name)
+    unknown = [quoted(name) for name in names if isinstance(name, str) and name]
+    if unknown:
+        raise StreamError(
+            f"The account's time zone {unknown[0]} is not known on this machine. Update its time "
+            "zones: pip install --upgrade tzdata."
+        )
     raise StreamError(
         "The account has no time zone set; reports need one. Set it in Klaviyo > Settings > "
         "Organization."

@@ -47,10 +47,11 @@ def _report_rows(period: ReportPeriod, attributes: Mapping[str, Any]) -> Iterato
     for result in attributes["results"]:
         groupings, statistics = result["groupings"], result["statistics"]
         row = {**groupings, **_identity(period.query, groupings)}
+        name = _name(period.query, groupings)
         if period.query.report.series:
-            yield from _series(period.query, row, attributes["date_times"], statistics)
+            yield from _series(period.query, name, row, attributes["date_times"], statistics)
         else:
-            yield _resource({**statistics, **row, **period.span()})
+            yield _resource(name, {**statistics, **row, **period.span()})
 
 
 def _aggregate_rows(
@@ -61,7 +62,8 @@ def _aggregate_rows(
         dimensions = dict(zip(query.extra_groups, result["dimensions"], strict=True))
         identity = _identity(query, dimensions)
         row = {"metric_id": query.metric_id, "dimensions": dimensions, **identity}
-        yield from _series(query, row, attributes["dates"], result["measurements"])
+        name = _name(query, dimensions)
+        yield from _series(query, name, row, attributes["dates"], result["measurements"])
 
 
 def _identity(query: ReportQuery, groupings: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,13 +75,22 @@ def _identity(query: ReportQuery, groupings: Mapping[str, Any]) -> dict[str, Any
     }
 
 
+def _name(query: ReportQuery, groupings: Mapping[str, Any]) -> str:
+    """What messages call a row, which has no ID: its report, and the groupings that it has."""
+    return f"{query.name} {key_of_values(groupings)}"
+
+
 def _series(
-    query: ReportQuery, row: Mapping[str, Any], dates: Sequence[str], values: Mapping[str, Any]
+    query: ReportQuery,
+    name: str,
+    row: Mapping[str, Any],
+    dates: Sequence[str],
+    values: Mapping[str, Any],
 ) -> Iterator[dict[str, Any]]:
     for index, date in enumerate(dates):
-        numbers = {name: series[index] for name, series in values.items()}
+        numbers = {statistic: series[index] for statistic, series in values.items()}
         time = {"date": date, LOCAL_DATE: _local_date(query, date), "interval": query.interval}
-        yield _resource({**numbers, **row, **time})
+        yield _resource(name, {**numbers, **row, **time})
 
 
 def _local_date(query: ReportQuery, date: Any) -> str | None:
@@ -90,6 +101,6 @@ def _local_date(query: ReportQuery, date: Any) -> str | None:
         return None
 
 
-def _resource(attributes: dict[str, Any]) -> dict[str, Any]:
-    """A row as a resource. It has no ID of its own, so messages about it name its report."""
-    return {"id": attributes["report"], "attributes": attributes}
+def _resource(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """A row as a resource."""
+    return {"id": name, "attributes": attributes}

@@ -59,6 +59,22 @@ from tap_klaviyo.state.bookmarks import (
 )
 
 
+def unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A state without what it is wrapped in: a STATE message, or Meltano's ``singer_state``.
+
+    Meltano keeps ``{"completed": {"singer_state": {...}}}``. Raises :class:`StateError` if what is
+    wrapped is no object.
+    """
+    keys = {"value"} if document.get("type") == "STATE" else {"singer_state", "completed"}
+    wrapper = next((key for key in document if key in keys), None)
+    if wrapper is None or "bookmarks" in document:
+        return document
+    value = document[wrapper]
+    if value is not None and not isinstance(value, Mapping):
+        raise StateError(f"state: '{wrapper}' must be an object.")
+    return unwrapped(value or {})
+
+
 class State:
     """The bookmarks of all streams. Raises :class:`StateError` for an invalid document.
 
@@ -66,7 +82,7 @@ class State:
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = dict(document)
+        self._document = dict(unwrapped(document))
         if "bookmarks" not in self._document:
             self._document = from_flat(self._document)
         bookmarks = self._document["bookmarks"]

@@ -29,6 +29,7 @@ from tap_klaviyo.state import Resume, State
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync import bookmark_checks as checks
+from tap_klaviyo.sync.report_partitions import local_start_of, report_partition
 from tap_klaviyo.sync.stream_metrics import metrics_of, warn_empty
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
@@ -205,16 +206,12 @@ class Planner:
             sync.unfinished += 1
 
     def _report_partition(self, sync: StreamSync, query: ReportQuery) -> Partition:
-        """A partition with one window for each period of a report."""
+        config = self._config
         start = self._start(sync, query.part, timedelta(0), query.window)
-        periods = {
-            seconds: period
-            for period in (query.periods(start, self.end) if start < self.end else ())
-            if (seconds := query.seconds(period.start)) >= 0
-        }
-        first, *boundaries = periods or (self.end,)
-        tracker = WindowTracker(first, max(first, self.end), boundaries=boundaries)
-        return Partition(sync, (), tracker, True, query.part, periods=periods)
+        if start == self._first_second:
+            start = local_start_of(config.start_day, query, start)
+        end = min(self._now, local_start_of(config.end_day, query, self.end))
+        return report_partition(sync, query, start, end)
 
     def _prepare_bookmarks(self) -> None:
         """Checks all bookmarks once, and prepares those of child streams, which are planned first.
