@@ -9,6 +9,7 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,21 @@ each_text = pytest.mark.parametrize(("text", "shown"), FORGED.values(), ids=FORG
 def output() -> Iterator[io.StringIO]:
     """What a handler of a program that uses the library writes."""
     stream = io.StringIO()
-    root = logging.getLogger()
-    before, root.handlers = root.handlers, [logging.StreamHandler(stream)]
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
     yield stream
-    root.handlers = before
+    logging.getLogger().removeHandler(handler)
+
+
+@contextmanager
+def only_handler() -> Iterator[io.StringIO]:
+    """What the one handler of the command writes; those of the tests keep their format."""
+    stream, root = io.StringIO(), logging.getLogger()
+    before, root.handlers = root.handlers, [logging.StreamHandler(stream)]
+    try:
+        yield stream
+    finally:
+        root.handlers = before
 
 
 @pytest.mark.parametrize("name", ["tap_klaviyo.klaviyo.client", "tap_klaviyo.new", *LIBRARIES])
@@ -87,39 +99,41 @@ TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 @each_text
-def test_handlers_of_the_command(output: io.StringIO, text: str, shown: str) -> None:
+def test_handlers_of_the_command(text: str, shown: str) -> None:
     """What any library logs, or warns of, is a harmless line with a time and a level."""
-    format_handlers("text")
-    logging.getLogger("some.library").error("%s", text)
-    assert re.fullmatch(f"{TIME} ERROR {re.escape(shown)}\n", output.getvalue())
-    warnings.showwarning(UserWarning(text), UserWarning, "file.py", 1)
-    last = output.getvalue().splitlines()[-1]
-    assert re.match(f"{TIME} WARNING .*UserWarning: {re.escape(shown)}", last)
+    with only_handler() as output:
+        format_handlers("text")
+        logging.getLogger("some.library").error("%s", text)
+        assert re.fullmatch(f"{TIME} ERROR {re.escape(shown)}\n", output.getvalue())
+        warnings.showwarning(UserWarning(text), UserWarning, "file.py", 1)
+        last = output.getvalue().splitlines()[-1]
+        assert re.match(f"{TIME} WARNING .*UserWarning: {re.escape(shown)}", last)
 
 
-def test_json(output: io.StringIO) -> None:
+def test_json() -> None:
     """Each line of the format json is an object, also with a metric or a traceback."""
-    format_handlers("json")
-    logger = get_logger("tap_klaviyo.new")
-    logger.setLevel(logging.DEBUG)
-    logger.info("%s of\n%s", KEY, "ü\ud800")
-    log_counter(logger, "record_count", 7, {"endpoint": "open"})
-    log_timer(logger, "http_request_duration", 0.5, {"endpoint": "/api/events"})
-    try:
-        raise ValueError(KEY)
-    except ValueError:
-        logger.exception("It failed.")
-    lines = list(map(json.loads, output.getvalue().splitlines()))
-    assert all(re.fullmatch(TIME, line["time"]) for line in lines)
-    assert {line["logger"] for line in lines} == {"tap_klaviyo.new"}
-    assert [line["level"] for line in lines] == ["INFO", "INFO", "DEBUG", "ERROR"]
-    assert lines[0]["message"] == "*** of\\nü\\ud800"
-    counter = {"type": "counter", "metric": "record_count", "value": 7}
-    assert lines[1]["metric"] == {**counter, "tags": {"endpoint": "open"}}
-    assert json.loads(lines[1]["message"].removeprefix("METRIC: ")) == lines[1]["metric"]
-    assert lines[2]["metric"]["type"] == "timer"
-    assert "ValueError: ***" in lines[3]["traceback"]
-    assert ["metric" in line for line in lines] == [False, True, True, False]
+    with only_handler() as output:
+        format_handlers("json")
+        logger = get_logger("tap_klaviyo.new")
+        logger.setLevel(logging.DEBUG)
+        logger.info("%s of\n%s", KEY, "ü\ud800")
+        log_counter(logger, "record_count", 7, {"endpoint": "open"})
+        log_timer(logger, "http_request_duration", 0.5, {"endpoint": "/api/events"})
+        try:
+            raise ValueError(KEY)
+        except ValueError:
+            logger.exception("It failed.")
+        lines = list(map(json.loads, output.getvalue().splitlines()))
+        assert all(re.fullmatch(TIME, line["time"]) for line in lines)
+        assert {line["logger"] for line in lines} == {"tap_klaviyo.new"}
+        assert [line["level"] for line in lines] == ["INFO", "INFO", "DEBUG", "ERROR"]
+        assert lines[0]["message"] == "*** of\\nü\\ud800"
+        counter = {"type": "counter", "metric": "record_count", "value": 7}
+        assert lines[1]["metric"] == {**counter, "tags": {"endpoint": "open"}}
+        assert json.loads(lines[1]["message"].removeprefix("METRIC: ")) == lines[1]["metric"]
+        assert lines[2]["metric"]["type"] == "timer"
+        assert "ValueError: ***" in lines[3]["traceback"]
+        assert ["metric" in line for line in lines] == [False, True, True, False]
 
 
 @pytest.mark.parametrize(
