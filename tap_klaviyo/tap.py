@@ -62,15 +62,21 @@ class Tap:
     """One Klaviyo account. ``config``, ``catalog`` and ``state`` are mappings or paths of files.
 
     Without a ``catalog``, the streams and fields that are selected by default are read. Without a
-    ``state``, incremental streams start at the setting ``start_date``.
+    ``state``, incremental streams start at the setting ``start_date``. The ``TAP_KLAVIYO_...``
+    variables of ``environment``, such as ``os.environ``, override ``config``; none by default.
 
     Raises :class:`ConfigError`, :class:`CatalogError` or :class:`StateError` for invalid documents.
     """
 
     def __init__(
-        self, config: Document, catalog: Document | None = None, state: Document | None = None
+        self,
+        config: Document,
+        catalog: Document | None = None,
+        state: Document | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._config = parse_config(_object(config, "config", ConfigError))
+        self._config = parse_config(_object(config, "config", ConfigError), environment or {})
         self._streams = (*STREAMS, *self._config.metric_streams)
         self._catalog = (
             build_catalog(self._streams)
@@ -240,6 +246,7 @@ def client_for(
         timeout=config.request_timeout,
         max_retry_wait=config.max_retry_wait.total_seconds(),
         quota_share=config.quota_share,
+        source_of=config.source_of,
         clock=clock,
         now=now,
         sleep=sleep,

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_us_date, text
-from tap_klaviyo.config.settings import REQUIRED, SETTINGS, Config
-from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.logs import get_logger
+from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config
+from tap_klaviyo.errors import ConfigError, did_you_mean
+from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.streams.model import Stream
 
 logger = get_logger(__name__)
@@ -28,40 +28,53 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def parse_config(settings: Mapping[str, Any]) -> Config:
-    """The settings as a user wrote them, parsed.
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return ENVIRONMENT_PREFIX + name.upper()
 
-    Raises :class:`ConfigError` that names every wrong setting and what is expected there. An
-    unknown setting is a warning, since a newer or older tap may know it.
+
+def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {}) -> Config:
+    """The settings as a user wrote them, parsed; variables of ``environment`` override them.
+
+    Raises :class:`ConfigError` that names every wrong setting and what is expected there. Unknown
+    settings are a warning, since a newer or older tap may know them.
     """
-    for name in sorted(settings.keys() - {setting.name for setting in SETTINGS}):
-        logger.warning("config: unknown setting %r is ignored.", name)
+    _warn_unknown(settings, environment)
+    given = from_environment(environment)
+    variables = {name: variable_of(name) for name in given}
+    _log_overridden(settings, given)
+    settings = {**settings, **given}
     values: dict[str, Any] = {}
     wrong: list[str] = []
     for setting in SETTINGS:
         try:
             values[setting.name] = _parse_setting(setting, settings.get(setting.name))
         except PARSE_ERRORS as error:
-            wrong.append(_expected(setting, error))
+            wrong.append(_expected(setting, error, variables))
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
         wrong.append(f"end_date: expected a time after start_date, which is {start.isoformat()}")
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
     _log_us_dates(settings, values)
-    return Config(**values)
+    return Config(**values, variables=variables)
 
 
-def parse_metric_streams(settings: Mapping[str, Any]) -> tuple[Stream, ...]:
+def parse_metric_streams(
+    settings: Mapping[str, Any], environment: Mapping[str, str] = {}
+) -> tuple[Stream, ...]:
     """The streams that the setting ``metric_streams`` adds; other settings are not looked at.
 
     So a catalog can be written without a key. Raises :class:`ConfigError`.
     """
     (setting,) = (setting for setting in SETTINGS if setting.name == "metric_streams")
+    given = from_environment(environment)
+    written = {**settings, **given}.get(setting.name)
     try:
-        streams: tuple[Stream, ...] = _parse_setting(setting, settings.get(setting.name))
+        streams: tuple[Stream, ...] = _parse_setting(setting, written)
     except PARSE_ERRORS as error:
-        raise ConfigError(f"config: {_expected(setting, error)}.") from None
+        variables = {name: variable_of(name) for name in given}
+        raise ConfigError(f"config: {_expected(setting, error, variables)}.") from None
     return streams
 
 
@@ -109,10 +122,40 @@ def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> Non
             )
 
 
-def _expected(setting: dataclasses.Field[Any], error: BaseException) -> str:
+def _warn_unknown(settings: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Warns of unknown settings, and of variables whose names are similar to those of settings."""
+    known = [setting.name for setting in SETTINGS]
+    unknown = [
+        quoted(name) + did_you_mean(name, known) for name in sorted(settings.keys() - {*known})
+    ]
+    variables = {variable_of(name) for name in known}
+    for name in sorted(environment.keys() - variables):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            meant = did_you_mean(name.removeprefix(ENVIRONMENT_PREFIX), known)
+            unknown += [f"{name}{meant}"] if meant else []
+    if unknown:
+        logger.warning("config: unknown settings are ignored: %s.", listed(unknown))
+
+
+def _log_overridden(settings: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Logs which variables override another value, since a variable may be a forgotten one."""
+    overriding = [
+        variable_of(name)
+        for name, value in given.items()
+        if settings.get(name) is not None and str(settings[name]).lower() != str(value).lower()
+    ]
+    if overriding:
+        logger.info("config: environment variables override the file: %s.", listed(overriding))
+
+
+def _expected(
+    setting: dataclasses.Field[Any], error: BaseException, variables: Mapping[str, str]
+) -> str:
     """What is expected of a setting, and the reason where it holds no secret."""
     reason = f" ({error})" if isinstance(error, ValueRefused) else ""
-    return f"{setting.name}: expected {setting.metadata['expected']}{reason}"
+    variable = variables.get(setting.name)
+    source = SOURCE.format(variable) if variable else ""
+    return f"{setting.name}{source}: expected {setting.metadata['expected']}{reason}"
 
 
 def _parse_setting(setting: dataclasses.Field[Any], written: Any) -> Any:

@@ -67,11 +67,15 @@ def warn_future(starts: Mapping[str, int]) -> None:
         )
 
 
-def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: int) -> None:
+def warn_gaps(
+    state: State, streams: Mapping[str, str], start_date: int, now: int, source: str = ""
+) -> None:
     """Warns of what lies outside of ``start_date``, in Unix seconds, and the bookmarks.
 
     ``streams`` maps names in messages to names in the state. The start of the run is ``now``.
+    ``source`` says where ``start_date`` comes from.
     """
+    shown = utc(start_date) + source
     bookmarks = {name: state.bookmark(stream) for name, stream in streams.items()}
     read_to = {name: mark for name, mark in bookmarks.items() if mark is not None}
     read_from = {name: state.start_date(streams[name]) for name in read_to}
@@ -82,7 +86,7 @@ def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: in
         logger.warning(
             "config: start_date %s is later than bookmarks in the state. Records from the bookmark "
             "up to start_date are not read: from %s. To read them, set start_date back.",
-            utc(start_date),
+            shown,
             _by_time(later),
         )
     if earlier:
@@ -90,21 +94,22 @@ def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: in
             "config: start_date %s is earlier than before, but streams continue at their "
             "bookmarks. Records from start_date are not read up to %s. To read them, remove these "
             "streams from 'bookmarks' in the state, or run once without a state.",
-            utc(start_date),
+            shown,
             _by_time(earlier),
         )
     if unread and start_date > now:
         logger.warning(
             "config: start_date %s is in the future, so nothing is read of %s.",
-            utc(start_date),
+            shown,
             listed(unread),
         )
 
 
-def warn_end(state: State, streams: Mapping[str, str], end_date: int) -> None:
+def warn_end(state: State, streams: Mapping[str, str], end_date: int, source: str = "") -> None:
     """Warns of streams that were read up to ``end_date``, in Unix seconds, or beyond it.
 
-    ``streams`` maps names in messages to names in the state.
+    ``streams`` maps names in messages to names in the state. ``source`` says where ``end_date``
+    comes from.
     """
     marks = {name: state.bookmark(stream) for name, stream in streams.items()}
     done = [name for name, mark in marks.items() if mark is not None and mark >= end_date]
@@ -112,7 +117,7 @@ def warn_end(state: State, streams: Mapping[str, str], end_date: int) -> None:
         logger.warning(
             "config: end_date %s is not later than bookmarks in the state, so nothing new is read "
             "of %s.",
-            utc(end_date),
+            utc(end_date) + source,
             listed(done),
         )
 

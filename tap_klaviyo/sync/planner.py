@@ -258,9 +258,11 @@ class Planner:
         """Sets bookmarks of the future back, and warns of what will not be read."""
         checks.warn_future({n: start for sync in syncs for n, start in self._set_back(sync)})
         streams = {sync.name: sync.selected.stream.name for sync in syncs}
+        source_of = self._config.source_of
         if self._config.end_date and self.end < self._now:
-            checks.warn_end(self._state, streams, self.end)
-        checks.warn_gaps(self._state, streams, self._start_date, self._now)
+            checks.warn_end(self._state, streams, self.end, source_of("end_date"))
+        source = source_of("start_date")
+        checks.warn_gaps(self._state, streams, self._start_date, self._now, source)
         unread = [name for name, stream in streams.items() if self._state.bookmark(stream) is None]
         unknown = {name: self._state.unknown_keys(streams[name]) for name in unread}
         checks.warn_not_understood({name: keys for name, keys in unknown.items() if keys})
