@@ -31,6 +31,7 @@ from tap_klaviyo.redaction import clean
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
+    from tap_klaviyo.streams.model import Stream
     from tap_klaviyo.tap import Tap
 
 STOPPED = "Stopped by %s; the state keeps what is done."
@@ -110,13 +111,8 @@ def _run(options: argparse.Namespace) -> int:
         from tap_klaviyo.discovery.catalog import catalog_text
         from tap_klaviyo.streams import STREAMS
 
-        settings = _settings(options) if _has_settings(options) else {}
-        if settings.get("metric_streams"):
-            from tap_klaviyo.config.loading import parse_metric_streams
-
-            _print(catalog_text([*STREAMS, *parse_metric_streams(settings)]))
-        else:
-            _print(catalog_text(STREAMS))
+        own = _metric_streams(options) if _has_settings(options) else ()
+        _print(catalog_text([*STREAMS, *own]))
     else:
         return _use_tap(options)
     return 0
@@ -129,17 +125,20 @@ def _print(text: str) -> None:
 
 def _has_settings(options: argparse.Namespace) -> bool:
     """Whether there may be settings; reading them takes time, so only if need be."""
-    given = options.config and os.path.exists(options.config)
-    return bool(given) or any(name.startswith("TAP_KLAVIYO_") for name in os.environ)
+    return bool(options.config) or any(name.startswith("TAP_KLAVIYO_") for name in os.environ)
 
 
 def _settings(options: argparse.Namespace) -> Mapping[str, Any]:
-    """The settings of the file, overridden by the environment."""
-    from tap_klaviyo.config.loading import from_environment, read_object
+    """The settings of the file; those of the environment override them."""
+    from tap_klaviyo.config.loading import read_object
 
-    given = options.config and (not options.discover or os.path.exists(options.config))
-    settings = read_object(options.config, "config", ConfigError) if given else {}
-    return {**settings, **from_environment(os.environ)}
+    return read_object(options.config, "config", ConfigError) if options.config else {}
+
+
+def _metric_streams(options: argparse.Namespace) -> Sequence[Stream]:
+    from tap_klaviyo.config.loading import parse_metric_streams
+
+    return parse_metric_streams(_settings(options), os.environ)
 
 
 def _use_tap(options: argparse.Namespace) -> int:
@@ -152,7 +151,8 @@ def _use_tap(options: argparse.Namespace) -> int:
         _logger(options)
     release_large_objects()
     received: list[int] = []
-    tap = Tap(_settings(options), options.catalog or None, options.state or None)
+    documents = _settings(options), options.catalog or None, options.state or None
+    tap = Tap(*documents, environment=os.environ)
     code = 0
     with _stopped_by_signals(tap, received):
         try:

@@ -84,11 +84,33 @@ def test_help(capfd: pytest.CaptureFixture[str]) -> None:
         assert text in shown
 
 
-@pytest.mark.parametrize("flags", [["--discover"], ["-d"], ["-d", "-c", "absent.json"]])
+@pytest.mark.parametrize("flags", [["--discover"], ["-d"]])
 def test_discover(capfdbinary: pytest.CaptureFixture[bytes], flags: list[str]) -> None:
     """--discover writes only the catalog and needs neither a network nor a config."""
     assert main(flags) == 0
     assert json.loads(capfdbinary.readouterr().out) == build_catalog()
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "config: cannot read"),
+        (b"api_key=pk", "is not JSON"),
+        (b"[]", "must hold a JSON object"),
+        ({"metric_streams": []}, "metric_streams: expected"),
+        ({"metric_streams": {"open": "X"}}, "open: this tap has a stream of that name"),
+    ],
+)
+def test_discover_with_a_wrong_config(
+    capfd: pytest.CaptureFixture[str], write: Callable[..., str], content: Any, expected: str
+) -> None:
+    """A config that is named is read: what is wrong with it is one line, and no catalog follows."""
+    config = "typo.json" if content is None else write("config.json", content)
+    assert main(["--config", config, "--discover"]) == 1
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    (line,) = errors(shown.err)
+    assert expected in line
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
