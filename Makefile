@@ -51,15 +51,15 @@ constraints: $(ENVS)/uv/ready  ## Update constraints.txt: a pinned version of ea
 	$(ENVS)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
 		--custom-compile-command "make constraints" --output-file constraints.txt setup.py
 
-audit: $(ENVS)/pip-audit/ready  ## Check constraints.txt for known vulnerabilities
-	$(ENVS)/pip-audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt
+audit: $(VENV)/bin/python $(ENVS)/pip-audit/ready  ## Check constraints.txt for known vulnerabilities
+	@$(BIN)/python -m tools.audit $(ENVS)/pip-audit/bin/pip-audit $(ARGS)
 
 clean:  ## Remove everything that these commands created
 	rm -rf $(VENV) $(ENVS) .demo build dist *.egg-info
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, for example: make PYTHON=python3.12 demo")'
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) tools/check_python.py
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/demo: $(VENV)/bin/python setup.py
 	@echo "Installing the demo ..."

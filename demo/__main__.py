@@ -123,7 +123,9 @@ def _sync(folder: Path, target: str, title: str) -> None:
     arguments = ["--config", str(folder / "config.json"), "--catalog", str(folder / "catalog.json")]
     if state.exists():
         arguments += ["--state", str(state)]
-    tap_command = [sys.executable, "-m", "tap_klaviyo", *arguments]
+    terminal = sys.stderr.isatty()
+    module = "demo.tap_without_log" if terminal else "tap_klaviyo"
+    tap_command = [sys.executable, "-m", module, *arguments]
     target_command = [target, "--config", str(folder / "target.json")]
     log = folder / "tap.log"
     with (
@@ -131,7 +133,7 @@ def _sync(folder: Path, target: str, title: str) -> None:
         subprocess.Popen(
             tap_command,
             stdout=subprocess.PIPE,
-            stderr=None if sys.stderr.isatty() else stderr,
+            stderr=None if terminal else stderr,
         ) as tap,
     ):
         result = subprocess.run(

@@ -44,9 +44,11 @@ def report(
 
 
 def _rows(before: dict[str, int], after: dict[str, int]) -> Table:
-    table = Table("table", title="Rows after the second sync", title_style="bold")
-    table.add_column("rows", justify="right")
-    table.add_column("new", justify="right")
+    rows, old = sum(after.values()), sum(before.values())
+    table = Table(title="Rows after the second sync", title_style="bold", show_footer=True)
+    table.add_column("table", "total")
+    table.add_column("rows", f"{rows:,}", justify="right")
+    table.add_column("new", f"[green]+{rows - old:,}[/]", justify="right")
     for name, rows in after.items():
         new = rows - before.get(name, 0)
         table.add_row(name, f"{rows:,}", f"[green]+{new:,}[/]" if new else "")

@@ -27,7 +27,7 @@ def main() -> int:
     except Exception as error:
         # Not even the modules that report errors could be loaded.
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        write_error(f"CRITICAL tap-klaviyo cannot start: {reason}")
+        write_error("CRITICAL", f"tap-klaviyo cannot start: {reason}")
         os._exit(1)
     finally:
         ignore_stop_signals()

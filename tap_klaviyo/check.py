@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
-from tap_klaviyo.errors import StreamError, TapError
-from tap_klaviyo.klaviyo.account import METRICS_QUERY, Account
+from tap_klaviyo.errors import StreamError
+from tap_klaviyo.klaviyo.account import Account, scopes_of
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.failures import is_forbidden, scopes_advice
 from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.reports.builder import build_queries
@@ -20,11 +21,15 @@ from tap_klaviyo.streams.model import Stream
 
 @dataclass(frozen=True)
 class StreamCheck:
-    """Whether a stream can be read: the scopes that it needs, and the error if it cannot."""
+    """Whether a stream can be read: the scopes that it needs, and the error if it cannot.
+
+    ``lacks_scope`` says that the key may not read it.
+    """
 
     stream: str
     scopes: tuple[str, ...]
     error: str | None
+    lacks_scope: bool = False
 
     @property
     def ok(self) -> bool:
@@ -43,13 +48,17 @@ def check(
     return map(checker.check, selection)
 
 
-def check_error(checks: Sequence[StreamCheck]) -> TapError | None:
+def check_error(checks: Sequence[StreamCheck]) -> StreamError | None:
     """The one line that says which streams cannot be read, and why."""
     errors = [check.error for check in checks if check.error is not None]
     if not errors:
         return None
-    reasons = " ".join(dict.fromkeys(errors))
-    return TapError(f"{len(errors)} of {len(checks)} streams cannot be read. {reasons}")
+    reasons = list(dict.fromkeys(errors))
+    if any(check.lacks_scope for check in checks):
+        reasons.append(scopes_advice(scope for check in checks for scope in check.scopes))
+    return StreamError(
+        f"{len(errors)} of {len(checks)} streams cannot be read. {' '.join(reasons)}"
+    )
 
 
 class _Checker:
@@ -64,13 +73,12 @@ class _Checker:
     def check(self, selected: SelectedStream) -> StreamCheck:
         """Checks one stream."""
         query = query_for(selected.stream, selected.schema)
-        scopes = (*query.scopes, *(METRICS_QUERY.scopes if selected.stream.metrics else ()))
-        error = None
+        scopes = scopes_of(selected.stream, query)
         try:
             self._request_first(selected, query)
-        except StreamError as refusal:
-            error = str(refusal)
-        return StreamCheck(selected.name, tuple(dict.fromkeys(scopes)), error)
+        except StreamError as error:
+            return StreamCheck(selected.name, scopes, str(error), is_forbidden(error))
+        return StreamCheck(selected.name, scopes, None)
 
     def _request_first(self, selected: SelectedStream, query: Query) -> None:
         """Requests the first page of a stream. Raises what Klaviyo answers."""

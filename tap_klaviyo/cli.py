@@ -1,7 +1,7 @@
 """The command ``tap-klaviyo``: arguments in, exit code out. A thin layer over :class:`Tap`.
 
-Exit codes: 0 success; 1 an error, which the last line on stderr names; 2 invalid arguments; 129,
-130 and 143 stopped by SIGHUP, SIGINT or SIGTERM, after the current page and a STATE.
+:mod:`tap_klaviyo.ending` has the exit codes. A signal ends a run after its current page and a
+STATE.
 """
 
 from __future__ import annotations
@@ -13,15 +13,26 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tap_klaviyo import __version__
-from tap_klaviyo.errors import ConfigError, InternalError, Stopped, TapError, unexpected
-from tap_klaviyo.logs import get_logger, redact_handlers
+from tap_klaviyo.ending import (
+    ArgumentsError,
+    Ending,
+    ExitCode,
+    SummaryFile,
+    closed_pipe,
+    complete,
+    failed,
+    incomplete_error,
+    stopped,
+)
+from tap_klaviyo.errors import CatalogError, ConfigError, Stopped, TapError
+from tap_klaviyo.logs import format_handlers, get_logger
 from tap_klaviyo.messages import check_stdout, write_stdout
 from tap_klaviyo.process import (
-    SIGNAL_EXIT,
+    exit_at_stop_signals,
     handle_stop_signals,
     ignore_stop_signals,
     release_large_objects,
@@ -31,30 +42,42 @@ from tap_klaviyo.redaction import clean
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
-    from tap_klaviyo.streams.model import Stream
+    from tap_klaviyo.sync.summary import RunSummary
     from tap_klaviyo.tap import Tap
 
-STOPPED = "Stopped by %s; the state keeps what is done."
+LOG_FORMAT = "log_format"
+"""The setting of the command that the tap itself does not read."""
 
 DESCRIPTION = """\
 Reads a Klaviyo account and writes Singer messages to stdout.
 
   1. tap-klaviyo --config config.json --test            check the API key
-  2. tap-klaviyo --discover > catalog.json              list streams and fields (edit to select)
-  3. tap-klaviyo --config config.json --catalog catalog.json | target-jsonl
+  2. tap-klaviyo --config config.json --select 'open,click,profiles' | target-jsonl
+  3. tap-klaviyo --config config.json --select '...' --state state.json | target-jsonl
 
-Without --catalog, the streams that are selected by default are read. Pass the last STATE that the
-target prints to --state, and the next run reads only what is new.
+Without --catalog and --select, the streams that are selected by default are read. Pass the last
+STATE that the target prints to --state, and the next run reads only what is new.
 """
 
 EPILOG = """\
+Patterns are streams and fields with dots: 'receive,open', 'events.*,!events.profile'.
+Exit codes: 0 complete; 1 failed or in part; 2 invalid arguments, configuration, catalog or state;
+3 nothing could be read; 128 + n stopped by signal n.
 Environment variables such as TAP_KLAVIYO_API_KEY and TAP_KLAVIYO_START_DATE override the file.
 See 'tap-klaviyo --about' for all settings and streams.
 """
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that reports invalid arguments as the command reports other errors: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises :class:`ArgumentsError`."""
+        raise ArgumentsError(f"Invalid arguments: {message}. See tap-klaviyo --help.")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="tap-klaviyo",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -65,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     add("-s", "--state", metavar="FILE", help="state of the last run, to continue from there")
     add("--catalog", metavar="FILE", help="streams and fields to read, as --discover writes it")
     add("-p", "--properties", metavar="FILE", dest="catalog", help="old name of --catalog")
+    patterns: dict[str, Any] = {"metavar": "PATTERNS", "action": "append", "default": []}
+    add("--select", **patterns, help="streams and fields to read; ! before one deselects it")
+    add("--deselect", **patterns, help="streams and fields not to read")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("-d", "--discover", action="store_true", help="write the catalog and exit")
     mode.add_argument(
@@ -73,49 +99,212 @@ def _parser() -> argparse.ArgumentParser:
     mode.add_argument("--about", action="store_true", help="describe this tap and exit")
     mode.add_argument("--version", action="version", version=f"tap-klaviyo {__version__}")
     add("--format", choices=("text", "json", "markdown"), default="text", help="for --about")
-    add("--debug", action="store_true", help="log more, and a traceback if an error occurs")
+    add("--summary-file", metavar="FILE", help="write how the command ended, as JSON")
+    add("--debug", action="store_true", help="log each request, and a traceback of an error")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    options = _parser().parse_args(arguments)
-    try:
-        return _run(options)
-    except BrokenPipeError:
-        pass  # The target has ended, and has said why.
-    except KeyboardInterrupt:
-        return SIGNAL_EXIT + signal.SIGINT
-    except Exception as error:
-        _report(error, options)
-    return 1
+    return _Command().run(sys.argv[1:] if arguments is None else arguments)
 
 
-def _report(error: Exception, options: argparse.Namespace) -> None:
-    """Says in one line why the command fails."""
-    reported = unexpected(error)
-    try:
-        _logger(options).critical("%s", reported, exc_info=options.debug)
-    except Exception:
-        # A dependency, memory or a file is missing for the logger, too.
-        write_error(f"CRITICAL {reported}")
+class _Command:
+    """One call of the command. It notes what it has done, for its ending."""
 
+    def __init__(self) -> None:
+        self._options = argparse.Namespace(debug=False)
+        self._summary_file: SummaryFile | None = None
+        self._log_format: object = os.environ.get(f"TAP_KLAVIYO_{LOG_FORMAT.upper()}")
+        self._logger: logging.Logger | None = None
+        self._signals: list[int] = []
+        self._summary: RunSummary | None = None
+        self._readable = 0
+        self._error: Exception | None = None
 
-def _run(options: argparse.Namespace) -> int:
-    # Imports are here so that --version and --discover do not wait for what they do not use.
-    if options.about:
-        from tap_klaviyo.about.render import about
+    def run(self, arguments: Sequence[str]) -> int:
+        """Does what the arguments say, and ends with the exit code."""
+        try:
+            ending = self._do(arguments)
+        except BrokenPipeError:
+            ending = closed_pipe(self._summary)
+        except KeyboardInterrupt:
+            ending = stopped(signal.SIGINT, self._summary)
+        except Exception as error:
+            self._error = error
+            ending = failed(error, self._summary, self._readable)
+        if self._signals:
+            ending = stopped(self._signals[0], self._summary, self._error)
+        return self._end(ending)
 
-        _print(about(options.format))
-    elif options.discover:
-        from tap_klaviyo.discovery.catalog import catalog_text
+    def _do(self, arguments: Sequence[str]) -> Ending:
+        # Even wrong arguments may name a file in which somebody looks for the ending.
+        if path := _summary_path(arguments):
+            self._summary_file = summary_file = SummaryFile(path)
+            exit_at_stop_signals(lambda code, message: summary_file.end(Ending(code, message)))
+        self._options = options = _parser().parse_args(arguments)
+        # Imports are here so that --version and --discover do not wait for what they do not use.
+        if options.about:
+            from tap_klaviyo.about.render import about
+
+            _print(about(options.format))
+            return complete()
+        if options.discover:
+            self._discover()
+            return complete()
+        return self._use_tap()
+
+    def _end(self, ending: Ending) -> int:
+        """Writes the summary file and then the last line, and returns the exit code."""
+        code = ending.code
+        if self._summary_file is not None:
+            try:
+                self._summary_file.end(ending)
+            except TapError as error:
+                self._log(logging.ERROR, str(error))
+                code = code or ExitCode.FAILED
+        if ending.message:
+            self._log(ending.level, ending.message)
+        return code
+
+    def _log(self, level: int, message: str) -> None:
+        exc_info = self._error if self._options.debug else None
+        try:
+            self._start_logging().log(level, "%s", message, exc_info=exc_info)
+        except Exception:
+            # A dependency, memory or a file is missing for the logger, too.
+            write_error(logging.getLevelName(level), message)
+
+    def _start_logging(self) -> logging.Logger:
+        """Singer's logger, which writes to stderr, in our format."""
+        if self._logger is None:
+            import singer
+
+            self._logger = singer.get_logger()
+            get_logger(self._logger.name)
+            if self._options.debug:
+                self._logger.setLevel(logging.DEBUG)
+        format_handlers(self._log_format)
+        return self._logger
+
+    def _settings(self) -> Mapping[str, Any]:
+        """The settings of the file, which variables of the environment override."""
+        from tap_klaviyo.config.loading import read_object
+
+        path = self._options.config
+        settings = read_object(path, "config", ConfigError) if path else {}
+        self._log_format = self._log_format or settings.get(LOG_FORMAT)
+        return settings
+
+    def _patterns(self) -> list[str]:
+        from tap_klaviyo.discovery.patterns import split_patterns
+
+        lists = {"select": self._options.select, "deselect": self._options.deselect}
+        joined = {option: ",".join(given) for option, given in lists.items()}
+        for option, given in lists.items():
+            if given and not split_patterns(joined[option]):
+                # A variable of a script may be empty, which must not mean all streams.
+                raise ArgumentsError(
+                    f"--{option}: there is no pattern; expected some, or no option."
+                )
+        return split_patterns(**joined)
+
+    def _discover(self) -> None:
+        """Prints the catalog, with the selection that the options ask for."""
+        from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
+        from tap_klaviyo.discovery.patterns import apply_patterns
         from tap_klaviyo.streams import STREAMS
 
-        own = _metric_streams(options) if _has_settings(options) else ()
-        _print(catalog_text([*STREAMS, *own]))
-    else:
-        return _use_tap(options)
-    return 0
+        streams = STREAMS
+        if self._options.config or any(name.startswith("TAP_KLAVIYO_") for name in os.environ):
+            from tap_klaviyo.config.loading import parse_metric_streams
+
+            streams = (*STREAMS, *parse_metric_streams(self._settings(), os.environ))
+        if self._options.catalog:
+            from tap_klaviyo.config.loading import read_object
+
+            catalog = read_object(self._options.catalog, "catalog", CatalogError)
+        else:
+            catalog = build_catalog(streams)
+        self._start_logging()
+        _print(catalog_text(apply_patterns(catalog, self._patterns())))
+
+    def _use_tap(self) -> Ending:
+        """Runs a sync or, with --test, a check."""
+        options = self._options
+        if not options.test:
+            check_stdout()
+        with _imports_frozen():
+            from tap_klaviyo.tap import Tap
+
+            self._start_logging()
+        release_large_objects()
+        settings = self._settings()
+        self._start_logging()
+        patterns = self._patterns()
+        documents = settings, options.catalog or None, options.state or None
+        tap = Tap(*documents, environment=os.environ, select=patterns)
+        with self._stopped_by_signals(tap), suppress(Stopped):
+            return self._check(tap) if options.test else self._sync(tap)
+        return complete()  # A signal has stopped it, which decides the ending.
+
+    def _sync(self, tap: Tap) -> Ending:
+        from tap_klaviyo.sync.progress_bars import progress_for_terminal
+        from tap_klaviyo.sync.target_watch import TargetWatch
+
+        def note(summary: RunSummary) -> None:
+            self._summary = summary
+
+        with TargetWatch(write_stdout) as write:
+            summary = tap.sync(write, progress=progress_for_terminal(), report=note)
+        if summary.error is not None:
+            raise summary.error
+        if not summary.complete and not summary.stopped:
+            raise incomplete_error()
+        return complete(summary=summary)
+
+    def _check(self, tap: Tap) -> Ending:
+        """Prints a line per stream to stderr."""
+        from tap_klaviyo.check import check_error
+
+        def report(check: StreamCheck) -> None:
+            self._readable += check.ok
+            print(_check_line(check), file=sys.stderr)
+
+        checks = tap.check(report)
+        if error := check_error(checks):
+            raise error
+        return complete(
+            f"{len(checks)} of {len(checks)} ok: the key can read all that is selected."
+        )
+
+    @contextmanager
+    def _stopped_by_signals(self, tap: Tap) -> Iterator[None]:
+        """Stops ``tap`` at the first signal, and notes all."""
+
+        def stop(number: int, _frame: object) -> None:
+            # A second signal may arrive at any line, and must not hide the first one.
+            first = not self._signals
+            self._signals.append(number)
+            if first:
+                tap.stop()
+
+        handle_stop_signals(stop)
+        try:
+            yield
+        finally:
+            ignore_stop_signals()
+
+
+def _summary_path(arguments: Sequence[str]) -> str | None:
+    """The value of --summary-file among arguments that may be invalid."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--summary-file")
+    try:
+        path: str | None = parser.parse_known_args(arguments)[0].summary_file
+    except argparse.ArgumentError:
+        return None  # Its value is missing, which the whole parser reports.
+    return path
 
 
 def _print(text: str) -> None:
@@ -123,113 +312,8 @@ def _print(text: str) -> None:
     write_stdout(text.encode() + b"\n")
 
 
-def _has_settings(options: argparse.Namespace) -> bool:
-    """Whether there may be settings; reading them takes time, so only if need be."""
-    return bool(options.config) or any(name.startswith("TAP_KLAVIYO_") for name in os.environ)
-
-
-def _settings(options: argparse.Namespace) -> Mapping[str, Any]:
-    """The settings of the file; those of the environment override them."""
-    from tap_klaviyo.config.loading import read_object
-
-    return read_object(options.config, "config", ConfigError) if options.config else {}
-
-
-def _metric_streams(options: argparse.Namespace) -> Sequence[Stream]:
-    from tap_klaviyo.config.loading import parse_metric_streams
-
-    return parse_metric_streams(_settings(options), os.environ)
-
-
-def _use_tap(options: argparse.Namespace) -> int:
-    """Runs a sync or, with --test, a check. The exit code is 0, 1 or that of a signal."""
-    if not options.test:
-        check_stdout()
-    with _imports_frozen():
-        from tap_klaviyo.tap import Tap
-
-        _logger(options)
-    release_large_objects()
-    received: list[int] = []
-    documents = _settings(options), options.catalog or None, options.state or None
-    tap = Tap(*documents, environment=os.environ)
-    code = 0
-    with _stopped_by_signals(tap, received):
-        try:
-            code = _check(tap, options) if options.test else _sync(tap, options)
-        except Stopped:
-            pass  # The signal decides the exit code.
-        except TapError as error:
-            if not received:
-                raise
-            _logger(options).error("%s", error)
-    if received:
-        number = signal.Signals(received[0])
-        message = "Stopped by %s." if options.test else STOPPED
-        _logger(options).warning(message, number.name)
-        return SIGNAL_EXIT + number
-    return code
-
-
-def _sync(tap: Tap, options: argparse.Namespace) -> int:
-    from tap_klaviyo.sync.progress_bars import progress_for_terminal
-
-    summary = tap.sync(write_stdout, progress=progress_for_terminal())
-    if summary.error is None:
-        if not summary.complete and not summary.stopped:
-            raise InternalError(
-                "Internal error: a stream was not read completely. Please report it."
-            )
-        return 0
-    if summary.stopped:
-        _logger(options).error("%s", summary.error)
-    else:
-        _logger(options).critical("%s", summary.error)
-    return 1
-
-
-def _check(tap: Tap, options: argparse.Namespace) -> int:
-    """Prints a line per stream to stderr."""
-    from tap_klaviyo.check import check_error
-
-    with nullcontext() if options.debug else _without_metrics():
-        checks = tap.check(lambda check: print(_check_line(check), file=sys.stderr))
-    if error := check_error(checks):
-        raise error
-    return 0
-
-
 def _check_line(check: StreamCheck) -> str:
     return clean(f"{'ok' if check.ok else 'no':4}{check.stream:45}{', '.join(check.scopes)}")
-
-
-@contextmanager
-def _stopped_by_signals(tap: Tap, received: list[int]) -> Iterator[None]:
-    """Stops ``tap`` at the first signal; ``received`` gets the numbers of all."""
-
-    def stop(number: int, _frame: object) -> None:
-        # A second signal may arrive at any line, and must not hide the first one.
-        first = not received
-        received.append(number)
-        if first:
-            tap.stop()
-
-    handle_stop_signals(stop)
-    try:
-        yield
-    finally:
-        ignore_stop_signals()
-
-
-@contextmanager
-def _without_metrics() -> Iterator[None]:
-    """Keeps the log line of each request out of what a person wants to read."""
-    logger = get_logger("tap_klaviyo.klaviyo.client")
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(logging.NOTSET)
 
 
 @contextmanager
@@ -241,15 +325,3 @@ def _imports_frozen() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def _logger(options: argparse.Namespace) -> logging.Logger:
-    """Singer's logger, which writes level and message to stderr."""
-    import singer
-
-    logger: logging.Logger = singer.get_logger()
-    redact_handlers()
-    get_logger(logger.name)
-    if options.debug:
-        logger.setLevel(logging.DEBUG)
-    return logger

@@ -29,6 +29,11 @@ def parse_utc(text: str) -> datetime:
     return datetime(utc.year, utc.month, utc.day, *clock, tzinfo=timezone.utc)
 
 
+def utc(seconds: float) -> str:
+    """Unix seconds as a UTC date, such as 2026-01-31T00:00:00Z."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def steady_clock(now: Callable[[], float], clock: Callable[[], float]) -> Callable[[], float]:
     """The wall clock ``now``, in Unix seconds, without its later jumps.
 

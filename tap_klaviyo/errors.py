@@ -3,7 +3,8 @@
 ::
 
     TapError                  base class; the message is one line for the user
-    ├── ConfigError           correct a setting, the API key, a proxy or a certificate
+    ├── ConfigError           correct a setting
+    │   ├── AccessError       correct the API key, a proxy or a certificate
     │   ├── CatalogError      correct the catalog
     │   └── StateError        correct or remove the state
     ├── StreamError           correct what the message names; other streams go on
@@ -44,11 +45,17 @@ class TapError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(clean(" ".join(message.split()))[:LONGEST_MESSAGE])
+        text = clean(" ".join(message.split()))
+        cut = len(text) > LONGEST_MESSAGE
+        super().__init__(f"{text[: LONGEST_MESSAGE - 1]}…" if cut else text)
 
 
 class ConfigError(TapError):
     """A setting, an input file or the environment has to be corrected."""
+
+
+class AccessError(ConfigError):
+    """No request can succeed: a key, a proxy or a certificate has to be corrected."""
 
 
 class CatalogError(ConfigError):
@@ -142,7 +149,7 @@ def unexpected(error: Exception) -> TapError:
     if limit := limit_of([error]):
         return LimitError(limit)
     if isinstance(error, ImportError):
-        return ConfigError(f"A dependency is missing: {error}. Reinstall tap-klaviyo with pip.")
+        return TapError(f"A dependency is missing: {error}. Reinstall tap-klaviyo with pip.")
     return LimitError(MEMORY) if is_memory_short() else InternalError.of(error)
 
 

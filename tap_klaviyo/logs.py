@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import traceback
 from collections.abc import Iterable, Mapping
 
+from tap_klaviyo.process import TIME_FORMAT
 from tap_klaviyo.redaction import clean, escaped, masked
 
 LONGEST_NAME = 100
@@ -24,6 +26,9 @@ LONGEST_LIST = 20
 
 LIBRARIES = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry", "backoff")
 """Loggers of libraries whose messages quote servers."""
+
+METRIC = "metric"
+"""The attribute of a log record, and the key of a JSON line, that holds a Singer metric."""
 
 _INDENT = "\n    "
 """Begins each line of a traceback but the first, so that none looks like a log line."""
@@ -58,23 +63,76 @@ def get_logger(name: str) -> logging.Logger:
     return logger
 
 
-def redact_handlers() -> None:
-    """Redacts what all libraries log. For the command, which owns the handlers of the process."""
+class TextFormatter(logging.Formatter):
+    """``2026-01-31T12:00:00Z INFO message``; a traceback follows on lines of its own."""
+
+    converter = staticmethod(time.gmtime)
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s", TIME_FORMAT)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger and message, and metric or traceback if any."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, in ASCII."""
+        line = {
+            "time": self.formatTime(record, TIME_FORMAT),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if metric := getattr(record, METRIC, None):
+            line[METRIC] = metric
+        if record.exc_text:
+            line["traceback"] = record.exc_text
+        return json.dumps(line)
+
+
+def format_handlers(log_format: object) -> None:
+    """Formats and redacts what all libraries log, and warnings of Python.
+
+    For the command, which owns the handlers of the process. ``log_format`` is one of
+    :data:`FORMATTERS`; anything else, which the settings will refuse, means text.
+    """
+    logging.captureWarnings(True)
+    formatter = JsonFormatter if log_format == "json" else TextFormatter
     for handler in logging.getLogger().handlers:
         handler.addFilter(REDACTION)
+        handler.setFormatter(formatter())
 
 
-def log_metric(
-    logger: logging.Logger, kind: str, metric: str, value: float, tags: Mapping[str, object]
+def log_counter(
+    logger: logging.Logger, metric: str, value: float, tags: Mapping[str, object]
 ) -> None:
-    """Logs a Singer metric at INFO.
+    """Logs a Singer counter at INFO."""
+    _log_metric(logger, logging.INFO, "counter", metric, value, tags)
 
-    ``kind`` is "counter" or "timer"; a timer's ``value`` is in seconds. The form is that of
-    ``singer.metrics.log``, which is not called because ``import singer`` configures the root
-    logger.
+
+def log_timer(
+    logger: logging.Logger, metric: str, seconds: float, tags: Mapping[str, object]
+) -> None:
+    """Logs a Singer timer at DEBUG: there is one for each request."""
+    _log_metric(logger, logging.DEBUG, "timer", metric, seconds, tags)
+
+
+def _log_metric(
+    logger: logging.Logger,
+    level: int,
+    kind: str,
+    metric: str,
+    value: float,
+    tags: Mapping[str, object],
+) -> None:
+    """Logs a metric in the form of ``singer.metrics.log``.
+
+    That is not called because ``import singer`` configures the root logger.
     """
     point = {"type": kind, "metric": metric, "value": value, "tags": dict(tags)}
-    logger.info("METRIC: %s", json.dumps(point))
+    logger.log(level, "METRIC: %s", json.dumps(point), extra={METRIC: point})
 
 
 def listed(names: Iterable[str]) -> str:

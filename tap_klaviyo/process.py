@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Any
@@ -20,6 +21,9 @@ STOP_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 MAY_BE_IGNORED = (signal.SIGHUP, signal.SIGINT)
 """Signals that stay ignored if they were at the start: by ``nohup``, or in a job with ``&``."""
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+"""How each log line begins: the time in UTC."""
 
 LARGE_OBJECT = 2**22
 """Bytes of an object whose memory goes back to the system as soon as it is dropped: 4 MiB."""
@@ -48,12 +52,17 @@ def ignore_stop_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def exit_at_stop_signals() -> None:
-    """Lets a stop signal end the process at once, with one line. For as long as nothing is read."""
+def exit_at_stop_signals(note: Callable[[int, str], object] = lambda code, message: None) -> None:
+    """Lets a stop signal end the process at once, with one line. For as long as nothing is read.
+
+    ``note`` is called with the exit code and the line before the process ends.
+    """
 
     def stop(number: int, _frame: object) -> None:
         ignore_stop_signals()
-        write_error(f"WARNING Stopped by {signal.Signals(number).name} before anything was read.")
+        message = f"Stopped by {signal.Signals(number).name} before anything was read."
+        write_error("WARNING", message)
+        note(SIGNAL_EXIT + number, message)
         os._exit(SIGNAL_EXIT + number)
 
     handle_stop_signals(stop)
@@ -93,8 +102,9 @@ class _Stderr(FileIO):
         return written
 
 
-def write_error(line: str) -> None:
+def write_error(level: str, message: str) -> None:
     """Writes a line to stderr without the help of ``logging``, which may not be loaded yet."""
+    line = f"{time.strftime(TIME_FORMAT, time.gmtime())} {level} {message}"
     try:
         os.write(STDERR, line.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:

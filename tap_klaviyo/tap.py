@@ -20,7 +20,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from os import PathLike
 from pathlib import Path
@@ -31,6 +31,7 @@ import msgspec
 from tap_klaviyo.config.loading import copy_object, parse_config, read_object
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.patterns import apply_patterns
 from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
 from tap_klaviyo.errors import (
     CatalogError,
@@ -61,9 +62,11 @@ Document = Mapping[str, Any] | str | PathLike[str]
 class Tap:
     """One Klaviyo account. ``config``, ``catalog`` and ``state`` are mappings or paths of files.
 
-    Without a ``catalog``, the streams and fields that are selected by default are read. Without a
-    ``state``, incremental streams start at the setting ``start_date``. The ``TAP_KLAVIYO_...``
-    variables of ``environment``, such as ``os.environ``, override ``config``; none by default.
+    Without a ``catalog``, the streams and fields that are selected by default are read. ``select``
+    has patterns that change this selection or that of the catalog, such as ``["receive",
+    "!receive.profile"]``; see :mod:`tap_klaviyo.discovery.patterns`. Without a ``state``,
+    incremental streams start at the setting ``start_date``. The ``TAP_KLAVIYO_...`` variables of
+    ``environment``, such as ``os.environ``, override ``config``; none by default.
 
     Raises :class:`ConfigError`, :class:`CatalogError` or :class:`StateError` for invalid documents.
     """
@@ -74,14 +77,15 @@ class Tap:
         catalog: Document | None = None,
         state: Document | None = None,
         *,
+        select: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._config = parse_config(_object(config, "config", ConfigError), environment or {})
         self._streams = (*STREAMS, *self._config.metric_streams)
-        self._catalog = (
-            build_catalog(self._streams)
-            if catalog is None
-            else _object(catalog, "catalog", CatalogError)
+        self._patterns = tuple(select)
+        given = None if catalog is None else _object(catalog, "catalog", CatalogError)
+        self._catalog = apply_patterns(
+            build_catalog(self._streams) if given is None else given, self._patterns
         )
         self._state = {} if state is None else _object(state, "state", StateError)
         State(self._state)
@@ -93,8 +97,11 @@ class Tap:
         self._lock = threading.RLock()
 
     def discover(self) -> dict[str, Any]:
-        """A new catalog of all streams, those of the setting ``metric_streams`` included."""
-        return copy.deepcopy(build_catalog(self._streams))
+        """A new catalog of all streams, those of the setting ``metric_streams`` included.
+
+        It has the selection of the ``select`` of the constructor.
+        """
+        return copy.deepcopy(apply_patterns(build_catalog(self._streams), self._patterns))
 
     def check(
         self, report: Callable[[StreamCheck], object] = lambda check: None
@@ -114,13 +121,18 @@ class Tap:
         return checks
 
     def sync(
-        self, write: Callable[[bytes], object], *, progress: Progress | None = None
+        self,
+        write: Callable[[bytes], object],
+        *,
+        progress: Progress | None = None,
+        report: Callable[[RunSummary], object] = lambda summary: None,
     ) -> RunSummary:
         """Reads the selected streams, from the state of the constructor.
 
         Singer messages are passed to ``write`` in the calling thread, as bytes of one or more whole
         lines. An error that ``write`` raises ends the run and is raised here. ``progress`` shows
-        how far the run is.
+        how far the run is. ``report`` is called with the summary of a run that ends with an error
+        or without.
 
         Streams that cannot be read are named in the summary, and the others are read. Raises
         :class:`TapError` for errors that end the run.
@@ -128,7 +140,7 @@ class Tap:
         writer = Writer(write)
         try:
             with self._client() as client, _bugs_reported():
-                return self._sync(client, writer, progress)
+                return self._sync(client, writer, progress, report)
         except Exception:
             if writer.error is not None:
                 raise writer.error from None
@@ -162,15 +174,24 @@ class Tap:
         for stop in active:
             stop()
 
-    def _sync(self, client: Client, writer: Writer, progress: Progress | None) -> RunSummary:
+    def _sync(
+        self,
+        client: Client,
+        writer: Writer,
+        progress: Progress | None,
+        report: Callable[[RunSummary], object],
+    ) -> RunSummary:
         try:
             with self._running(client.stop):
                 selection = self._select(client)
         except Stopped:
-            return RunSummary(streams=(), seconds=0.0, stopped=True, error=None)
+            return RunSummary((), time.time(), 0.0, stopped=True, saved=False, error=None)
         run = self._run(client, writer, selection, progress)
-        with self._running(run.stop):
-            return run.sync()
+        try:
+            with self._running(run.stop):
+                return run.sync()
+        finally:
+            report(run.summary())
 
     def _records(self, selection: list[SelectedStream]) -> Iterator[dict[str, Any]]:
         lines: list[bytes] = []

@@ -91,6 +91,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def heed_signals() -> None:
+    """Heeds signals that a shell made the tests ignore, with ``&`` or ``nohup``.
+
+    The processes that tests start inherit this.
+    """
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture(autouse=True)
 def restore_process() -> Iterator[None]:
     """Restores the signal handlers and the logging that the command sets."""
@@ -101,6 +112,7 @@ def restore_process() -> Iterator[None]:
     for handler in [one for one in root.handlers if one not in handlers]:
         root.removeHandler(handler)
     root.setLevel(level)
+    logging.captureWarnings(capture=False)
     for number, signal_handler in signal_handlers.items():
         signal.signal(number, signal_handler)
 

@@ -16,7 +16,7 @@ SANDBOX = sorted((ROOT / "sandbox").rglob("*.py"))
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"tap"},
+    {"ending", "tap"},
     {"sync", "check", "about"},
     {"config"},
     {"records", "reports"},

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
+from log_lines import log_lines
 
 from tap_klaviyo import __version__
 from tap_klaviyo.cli import main
@@ -61,7 +62,7 @@ def messages(text: str) -> list[dict[str, Any]]:
 def errors(text: str) -> list[str]:
     """The error lines of stderr, which must not contain a traceback."""
     assert "Traceback" not in text
-    return [line for line in text.splitlines() if line.startswith(("CRITICAL", "ERROR"))]
+    return [line for line in log_lines(text) if line.startswith(("CRITICAL", "ERROR"))]
 
 
 def test_version(capfd: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +107,7 @@ def test_discover_with_a_wrong_config(
 ) -> None:
     """A config that is named is read: what is wrong with it is one line, and no catalog follows."""
     config = "typo.json" if content is None else write("config.json", content)
-    assert main(["--config", config, "--discover"]) == 1
+    assert main(["--config", config, "--discover"]) == 2
     shown = capfd.readouterr()
     assert shown.out == ""
     (line,) = errors(shown.err)
@@ -123,26 +124,45 @@ def test_about(capfdbinary: pytest.CaptureFixture[bytes], form: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variable", "found"), [("", "viewed"), ('{"started.metric": "Started Checkout"}', "started")]
+)
+def test_dotted_settings(
+    capfdbinary: pytest.CaptureFixture[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[str, Any], str],
+    variable: str,
+    found: str,
+) -> None:
+    """A dotted key adds a stream to the catalog; an environment variable overrides it too."""
+    monkeypatch.setenv("TAP_KLAVIYO_METRIC_STREAMS", variable)
+    path = write("config.json", {"metric_streams.viewed.metric": "Viewed Product"})
+    assert main(["--discover", "--config", path]) == 0
+    catalog = json.loads(capfdbinary.readouterr().out)
+    own = {entry["stream"] for entry in catalog["streams"]} & {"viewed", "started"}
+    assert own == {found}
+
+
+@pytest.mark.parametrize(
     "flags", [["--discover", "--test"], ["--format", "xml"], ["--sync"], ["x"]]
 )
 def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) -> None:
-    """Invalid arguments print the usage and exit with 2."""
-    with pytest.raises(SystemExit) as exit_:
-        main(flags)
-    assert exit_.value.code == 2
-    assert "usage: tap-klaviyo" in capfd.readouterr().err
+    """Invalid arguments are one line that leads to --help, and exit with 2."""
+    assert main(flags) == 2
+    (line,) = errors(capfd.readouterr().err)
+    assert line.startswith("CRITICAL Invalid arguments: ")
+    assert line.endswith(" See tap-klaviyo --help.")
 
 
 @pytest.mark.parametrize("flag", ["--catalog", "-p", "--properties"])
 def test_sync(
     capfd: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any, flag: str
 ) -> None:
-    """A sync writes SCHEMA, RECORD and a final STATE; old flag names still work."""
+    """A sync writes SCHEMA, STATE, RECORD and a final STATE; old flag names still work."""
     config = write("config.json", config_for(klaviyo.url))
     assert main(["-c", config, flag, write("catalog.json", lists_only())]) == 0
     shown = capfd.readouterr()
     types = [message["type"] for message in messages(shown.out)]
-    assert (types[0], types[1], types[-1]) == ("SCHEMA", "RECORD", "STATE")
+    assert (*types[:3], types[-1]) == ("SCHEMA", "STATE", "RECORD", "STATE")
     assert KEY not in shown.out + shown.err
     assert not errors(shown.err)
 
@@ -174,9 +194,9 @@ def test_refused(
     status: str,
     expected: str,
 ) -> None:
-    """A refused request exits 1 and logs a line with the remedy."""
+    """A refused request exits 3, for nothing could be read, and logs a line with the remedy."""
     config = write("config.json", config_for(serve().answer(b"{}", status).url))
-    assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), *mode]) == 1
+    assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), *mode]) == 3
     shown = capfd.readouterr()
     assert expected in errors(shown.err)[-1]
     assert KEY not in shown.out + shown.err
@@ -212,10 +232,10 @@ def test_bad_files(
     content: Any,
     expected: str,
 ) -> None:
-    """An invalid file exits 1 with one line that names it; nothing is sent or written."""
+    """An invalid file exits 2 with one line that names it; nothing is sent or written."""
     files = {"config": write("config.json", config_for(klaviyo.url))}
     files[role] = write("bad.json", content) if content is not None else "absent.json"
-    assert main([part for name, path in files.items() for part in (f"--{name}", path)]) == 1
+    assert main([part for name, path in files.items() for part in (f"--{name}", path)]) == 2
     shown = capfd.readouterr()
     assert shown.out == ""
     (line,) = errors(shown.err)
@@ -226,7 +246,7 @@ def test_bad_files(
 
 def test_debug(capfd: pytest.CaptureFixture[str], write: Callable[..., str]) -> None:
     """--debug adds a traceback."""
-    assert main(["--debug", "-c", write("config.json", {})]) == 1
+    assert main(["--debug", "-c", write("config.json", {})]) == 2
     assert "Traceback" in capfd.readouterr().err
 
 

@@ -13,7 +13,7 @@ import urllib3
 from requests.exceptions import ReadTimeout
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
+from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
 from tap_klaviyo.klaviyo.failures import (
     MAX_RESTARTS,
     POLICY,
@@ -47,11 +47,11 @@ PLACEHOLDERS = {
     ("status", "retry", "ends", "error"),
     [
         (400, Retry.NEVER, Ends.STREAM, ApiError),
-        (401, Retry.NEVER, Ends.RUN, ConfigError),
+        (401, Retry.NEVER, Ends.RUN, AccessError),
         (403, Retry.NEVER, Ends.STREAM, ApiError),
         (404, Retry.NEVER, Ends.STREAM, ApiError),
         (408, Retry.BACKOFF, Ends.STREAM, RetryableError),
-        (410, Retry.NEVER, Ends.RUN, ConfigError),
+        (410, Retry.NEVER, Ends.RUN, AccessError),
         (418, Retry.NEVER, Ends.STREAM, ApiError),
         (429, Retry.AS_ASKED, Ends.STREAM, RetryableError),
         (500, Retry.BACKOFF, Ends.STREAM, RetryableError),
@@ -60,7 +60,7 @@ PLACEHOLDERS = {
         (504, Retry.BACKOFF, Ends.STREAM, RetryableError),
         (522, Retry.BACKOFF, Ends.STREAM, RetryableError),
         (302, Retry.NEVER, Ends.STREAM, ApiError),
-        (407, Retry.NEVER, Ends.RUN, ConfigError),
+        (407, Retry.NEVER, Ends.RUN, AccessError),
     ],
 )
 def test_statuses(status: int, retry: Retry, ends: Ends, error: type[TapError]) -> None:

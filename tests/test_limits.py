@@ -16,7 +16,7 @@ import requests
 import urllib3
 
 from tap_klaviyo import limits
-from tap_klaviyo.errors import ConfigError, InternalError, LimitError, StateError, unexpected
+from tap_klaviyo.errors import InternalError, LimitError, StateError, TapError, unexpected
 from tap_klaviyo.klaviyo.network_failures import failure_of_exception
 from tap_klaviyo.limits import FILES, MEMORY, SYSTEM_FILES, THREADS, affordable_workers
 from tap_klaviyo.sync.workers import WorkerPool
@@ -65,7 +65,7 @@ def test_an_error_of_python_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (RuntimeError("can't"), InternalError),
         (os_error(errno.EIO), InternalError),
-        (ImportError("No module named 'msgspec'"), ConfigError),
+        (ImportError("No module named 'msgspec'"), TapError),
         (StateError("state: no"), StateError),
     ],
     ids=repr,

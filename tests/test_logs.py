@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import logging
+import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from log_lines import log_lines
 
+from tap_klaviyo.cli import main
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.network_settings import hide_proxy_passwords
-from tap_klaviyo.logs import LIBRARIES, get_logger, redact_handlers
+from tap_klaviyo.logs import LIBRARIES, format_handlers, get_logger, log_counter, log_timer
 from tap_klaviyo.redaction import clean
 
 PACKAGE = Path(__file__).parent.parent / "tap_klaviyo"
@@ -78,11 +83,79 @@ def test_errors(text: str, shown: str) -> None:
     assert clean(text) == shown
 
 
-def test_handlers_of_the_command(output: io.StringIO) -> None:
-    """What any library logs passes the handlers of the command."""
-    redact_handlers()
-    logging.getLogger("some.library").error("%s", f"{KEY}\x1b")
-    assert output.getvalue() == "***\\x1b\n"
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+
+
+@each_text
+def test_handlers_of_the_command(output: io.StringIO, text: str, shown: str) -> None:
+    """What any library logs, or warns of, is a harmless line with a time and a level."""
+    format_handlers("text")
+    logging.getLogger("some.library").error("%s", text)
+    assert re.fullmatch(f"{TIME} ERROR {re.escape(shown)}\n", output.getvalue())
+    warnings.showwarning(UserWarning(text), UserWarning, "file.py", 1)
+    last = output.getvalue().splitlines()[-1]
+    assert re.match(f"{TIME} WARNING .*UserWarning: {re.escape(shown)}", last)
+
+
+def test_json(output: io.StringIO) -> None:
+    """Each line of the format json is an object, also with a metric or a traceback."""
+    format_handlers("json")
+    logger = get_logger("tap_klaviyo.new")
+    logger.setLevel(logging.DEBUG)
+    logger.info("%s of\n%s", KEY, "ü\ud800")
+    log_counter(logger, "record_count", 7, {"endpoint": "open"})
+    log_timer(logger, "http_request_duration", 0.5, {"endpoint": "/api/events"})
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        logger.exception("It failed.")
+    lines = list(map(json.loads, output.getvalue().splitlines()))
+    assert all(re.fullmatch(TIME, line["time"]) for line in lines)
+    assert {line["logger"] for line in lines} == {"tap_klaviyo.new"}
+    assert [line["level"] for line in lines] == ["INFO", "INFO", "DEBUG", "ERROR"]
+    assert lines[0]["message"] == "*** of\\nü\\ud800"
+    counter = {"type": "counter", "metric": "record_count", "value": 7}
+    assert lines[1]["metric"] == {**counter, "tags": {"endpoint": "open"}}
+    assert json.loads(lines[1]["message"].removeprefix("METRIC: ")) == lines[1]["metric"]
+    assert lines[2]["metric"]["type"] == "timer"
+    assert "ValueError: ***" in lines[3]["traceback"]
+    assert ["metric" in line for line in lines] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "is_json"),
+    [
+        ({"log_format": "json"}, "", True),
+        ({}, "json", True),
+        ({"log_format": "json"}, "text", False),
+        ({}, "", False),
+    ],
+)
+def test_the_setting(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    settings: dict[str, str],
+    variable: str,
+    is_json: bool,
+) -> None:
+    """The setting log_format decides the form of all lines, warnings of settings included."""
+    monkeypatch.setenv("TAP_KLAVIYO_LOG_FORMAT", variable)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"start_date": "2026-01-01", "unknown": 1, **settings}))
+    assert main(["-c", str(config)]) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("{") == is_json for line in lines)
+
+
+def test_an_unknown_format(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A wrong value of log_format is an error like any other setting's."""
+    config = tmp_path / "config.json"
+    config.write_text('{"api_key": "pk_x", "start_date": "2026-01-01", "log_format": ["xml"]}')
+    assert main(["-c", str(config)]) == 2
+    (line,) = log_lines(capfd.readouterr().err)
+    assert line.startswith("CRITICAL config: log_format: expected text or json")
 
 
 @pytest.mark.parametrize(

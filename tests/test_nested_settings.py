@@ -1,171 +1,213 @@
-"""The settings that are objects: metric_streams and reports."""
+"""Settings that are objects, with dotted keys and JSON text in them, as Meltano passes them on."""
 
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tap_klaviyo.config.loading import parse_config, parse_metric_streams
+from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.streams import BY_NAME
 
 REQUIRED = {"api_key": "pk_test_key", "start_date": "2026-01-01"}
+ORDERS = {"orders": {"metric": "Placed Order", "integration": "Shopify"}}
+MONTHLY = {"monthly": {"stream": "campaign_values_report", "statistics": ["opens", "clicks"]}}
 
-METRIC_STREAMS: dict[str, tuple[Any, str]] = {
-    "no object": (["Placed Order"], 'it is ["Placed Order"]'),
-    "no JSON": ("placed_order", "it is not JSON: Expecting value: line 1"),
-    "a number": ({"orders": 7}, "orders: expected an object, not 7"),
-    "null": ({"orders": None}, "orders: expected an object, not null"),
-    "a name with blanks": ({"Placed Order": "X"}, "Placed Order: not a name of a stream: lower-"),
-    "a name of the tap": ({"open": "X"}, "open: this tap has a stream of that name"),
-    "an unknown key": (
-        {"orders": {"metrik": "X", "integration": "Y"}},
-        "orders: unknown key 'metrik' (did you mean 'metric'?); known are metric, integration",
+SAME: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    (
+        "all keys dotted",
+        {"metric_streams": {"orders.metric": "Placed Order", "orders.integration": "Shopify"}},
+        {"metric_streams": ORDERS},
     ),
-    "unknown keys": ({"orders": {"metric": "X", "a": 1, "b": 2}}, "orders: unknown key 'a', 'b';"),
-    "no metric": (
-        {"orders": {"integration": "X"}},
-        "orders: metric: expected the name or ID of a metric, not null",
+    (
+        "dotted keys in JSON text",
+        {"metric_streams": '{"orders.metric": "Placed Order", "orders.integration": "Shopify"}'},
+        {"metric_streams": ORDERS},
     ),
-    "an empty metric": (
-        {"orders": " "},
-        'orders: metric: expected the name or ID of a metric, not " "',
+    (
+        "dotted keys beside the other settings",
+        {"metric_streams.orders.metric": "Placed Order", "metric_streams.orders": {}},
+        {"metric_streams": {"orders": {"metric": "Placed Order"}}},
     ),
-    "an empty integration": (
-        {"orders": {"metric": "X", "integration": ""}},
-        'orders: integration: expected the name of an integration, not ""',
+    (
+        "an object at a dotted key beside the other settings",
+        {"metric_streams.orders": ORDERS["orders"], "metric_streams.viewed": "Viewed Product"},
+        {"metric_streams": {**ORDERS, "viewed": "Viewed Product"}},
     ),
-    "an integration": (
-        {"orders": {"metric": "X", "integration": ["Y"]}},
-        'orders: integration: expected the name of an integration, not ["Y"]',
+    (
+        "a setting in three forms",
+        {
+            "metric_streams": {"orders": {"metric": "Placed Order"}, "viewed.metric": "Viewed"},
+            "metric_streams.orders.integration": "Shopify",
+        },
+        {"metric_streams": {**ORDERS, "viewed": {"metric": "Viewed"}}},
     ),
-    "two entries": ({"a": 1, "b": 2}, "a: expected an object, not 1; b: expected an object, not 2"),
-}
-
-WINDOW = "mine: window: expected an ISO 8601 duration such as P30D, or seconds, not"
-
-REPORTS: dict[str, tuple[Any, str]] = {
-    "no object": ([], "it is []"),
-    "a text": ({"mine": "forms"}, 'mine: expected an object, not "forms"'),
-    "no stream": ({"mine": {}}, "mine: Object missing required field `stream`"),
-    "not a report": ({"mine": {"stream": "open"}}, "mine: there is no report stream 'open')"),
-    "a misspelt stream": (
-        {"mine": {"stream": "flow_serie_report"}},
-        "mine: there is no report stream 'flow_serie_report' (did you mean 'flow_series_report'?)",
+    (
+        "a metric as text, and its integration at a dotted key",
+        {"metric_streams": {"orders": "Placed Order", "orders.integration": "Shopify"}},
+        {"metric_streams": ORDERS},
     ),
-    "an interval": (
-        {"mine": {"stream": "flow_series_report", "interval": "yearly"}},
-        "mine: interval: Invalid enum value 'yearly'",
+    (
+        "a stream as JSON text",
+        {"metric_streams": {"orders": json.dumps(ORDERS["orders"])}},
+        {"metric_streams": ORDERS},
     ),
-    "an unknown key": (
-        {"mine": {"stream": "flow_series_report", "metric": ["X"]}},
-        "mine: unknown key 'metric' (did you mean 'metrics'?)",
+    (
+        "a list at a dotted key",
+        {
+            "reports": {
+                "monthly.stream": "campaign_values_report",
+                "monthly.statistics": ["opens", "clicks"],
+            }
+        },
+        {"reports": MONTHLY},
     ),
-    "a text for an array": (
-        {"mine": {"stream": "flow_series_report", "statistics": "opens"}},
-        "mine: statistics: Expected `array`, got `str`",
+    (
+        "a list as JSON text at a dotted key",
+        {
+            "reports": {
+                "monthly.stream": "campaign_values_report",
+                "monthly.statistics": '["opens", "clicks"]',
+            }
+        },
+        {"reports": MONTHLY},
     ),
-    "a number in an array": (
-        {"mine": {"stream": "flow_series_report", "statistics": ["opens", 1]}},
-        "mine: statistics[1]: Expected `str`, got `int`",
+    (
+        "a list as JSON text in an object",
+        {"reports": {"monthly": {**MONTHLY["monthly"], "statistics": '["opens", "clicks"]'}}},
+        {"reports": MONTHLY},
     ),
-    "hourly": (
-        {"mine": {"stream": "flow_values_report", "interval": "hourly"}},
-        "mine: flow_values_report has no hourly rows",
+    (
+        "a report as JSON text",
+        {"reports": {"monthly": json.dumps(MONTHLY["monthly"])}},
+        {"reports": MONTHLY},
     ),
-    "conversions": (
-        {"mine": {"stream": "form_values_report", "conversion_metric": "Placed Order"}},
-        "mine: form_values_report does not count conversions",
+    (
+        "a name with a dot, whose options are in an object",
+        {"reports": {"Q1.2026": MONTHLY["monthly"]}},
+        {"reports": {"Q1.2026": MONTHLY["monthly"]}},
     ),
-    "metrics": (
-        {"mine": {"stream": "form_values_report", "metrics": ["Opened Email"]}},
-        "mine: form_values_report is not made of metrics",
+    (
+        "a name with a dot, whose options are at dotted keys",
+        {
+            "reports": {"Q1.2026.stream": "campaign_values_report"},
+            "reports.Q1.2026.statistics": ["opens", "clicks"],
+        },
+        {"reports": {"Q1.2026": MONTHLY["monthly"]}},
     ),
-    "a window": ({"mine": {"stream": "open", "window": "a month"}}, f'{WINDOW} "a month"'),
-    "a negative window": (
-        {"mine": {"stream": "open", "window": "-P30D"}},
-        f'{WINDOW} "-P30D" (it is negative)',
+    (
+        "an option that is given twice with one value",
+        {"metric_streams": {**ORDERS, "orders.metric": "Placed Order"}},
+        {"metric_streams": ORDERS},
     ),
-    "two reports": ({"a": {}, "b": 2}, "b: expected an object, not 2"),
-}
-
-CASES = [
-    pytest.param(setting, *case, id=f"{setting}, {name}")
-    for setting, cases in (("metric_streams", METRIC_STREAMS), ("reports", REPORTS))
-    for name, case in cases.items()
+    (
+        "null at a name, and its options at dotted keys",
+        {"metric_streams": {"orders": None, "orders.metric": "Placed Order"}},
+        {"metric_streams": {"orders": {"metric": "Placed Order"}}},
+    ),
+    ("null", {"metric_streams": None, "reports": None}, {}),
+    ("an empty object", {"metric_streams": {}, "reports": "{}"}, {}),
 ]
 
 
-@pytest.mark.parametrize(("setting", "written", "expected"), CASES)
-def test_an_error_names_the_entry_and_the_key(setting: str, written: Any, expected: str) -> None:
-    """One line says which entry of an object is wrong, which key of it, and what is expected."""
-    with pytest.raises(ConfigError) as caught:
-        parse_config({**REQUIRED, setting: written})
-    message = str(caught.value)
-    assert message.startswith(f"config: {setting}: expected an object such as ")
-    assert expected in message
-    assert "\n" not in message
+@pytest.mark.parametrize(
+    ("written", "meant"), [case[1:] for case in SAME], ids=[case[0] for case in SAME]
+)
+def test_dotted_keys_and_objects_mean_the_same(
+    written: dict[str, Any], meant: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each form is read as the object that it stands for, and none causes a warning."""
+    with caplog.at_level(logging.WARNING):
+        read, expected = (parse_config({**REQUIRED, **given}) for given in (written, meant))
+        assert read.metric_streams == expected.metric_streams
+        assert read.reports == expected.reports
+        assert parse_metric_streams(written) == parse_metric_streams(meant)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
-    ("written", "window"),
+    ("written", "metric"),
     [
-        ("P9D", timedelta(days=9)),
-        ("p1m", timedelta(days=30)),
-        (" P1Y ", timedelta(days=365)),
-        (86_400, timedelta(days=1)),
-        ("3600", timedelta(hours=1)),
-        (0, timedelta()),
-        (None, timedelta(days=30)),
+        ({"metric_streams": {**ORDERS, "orders.metric": "Ordered Product"}}, "Ordered Product"),
+        ({"metric_streams": {"orders.metric": "Ordered Product", **ORDERS}}, "Ordered Product"),
+        ({"metric_streams": {"orders": "A", "orders.metric": "B"}}, "B"),
+        ({"metric_streams": ORDERS, "metric_streams.orders.metric": "B"}, "B"),
+        ({"metric_streams": {"orders.metric": "A"}, "metric_streams.orders.metric": "B"}, "B"),
+        ({"metric_streams": ORDERS, "metric_streams.orders": "B"}, "B"),
     ],
 )
-def test_the_window_of_a_report_is_a_duration_like_any_other(
-    written: Any, window: timedelta
+def test_the_longer_key_wins(
+    written: dict[str, Any], metric: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It takes the forms of all durations."""
-    report = {"stream": "flow_series_report", "window": written}
-    reports = parse_config({**REQUIRED, "reports": {"mine": report}}).reports
-    assert reports["mine"].window == window
-    if written is not None:
-        assert parse_config({**REQUIRED, "sweep_window": written}).sweep_window == window
+    """Of two values of one option the one at the longer key is used; one warning names it."""
+    with caplog.at_level(logging.WARNING):
+        (stream,) = parse_config({**REQUIRED, **written}).metric_streams
+    assert stream.metrics == (metric,)
+    (warning,) = caplog.messages
+    assert warning == (
+        "config: metric_streams has two values of orders.metric; the one at the longest dotted "
+        "key is used."
+    )
 
 
-def test_metric_streams() -> None:
-    """User-defined streams take a metric, or a metric and an integration."""
-    written = {"viewed": "Viewed Product", "order": {"metric": "Order", "integration": "Shopify"}}
-    for value in (written, json.dumps(written)):
-        streams = parse_config({**REQUIRED, "metric_streams": value}).metric_streams
-        assert [(s.name, s.metrics, s.integration) for s in streams] == [
-            ("viewed", ("Viewed Product",), ""),
-            ("order", ("Order",), "Shopify"),
-        ]
+def test_numbers_and_booleans_are_text() -> None:
+    """Meltano exports numbers and booleans as text; they are read as what the setting takes."""
+    text = {"page_size": "500", "activate_version": "true", "quota_share": "0.5"}
+    config = parse_config({**REQUIRED, **text, "lookback_window": "7200"})
+    assert (config.page_size, config.activate_version, config.quota_share) == (500, True, 0.5)
+    assert config.lookback_window == timedelta(hours=2)
 
 
-def test_metric_streams_have_the_columns_of_events() -> None:
-    """A user-defined stream has the columns of `events`, without attributions by default."""
-    (own,) = parse_config({**REQUIRED, "metric_streams": {"viewed": "Viewed"}}).metric_streams
-    row = BY_NAME["events"]
-    assert (own.schema, own.relationships) == (row.schema, row.relationships)
-    assert own.fields_not_by_default == row.fields_not_by_default == ("attributions",)
-    assert own.selected_by_default
-    assert own.description == "Events of the metric Viewed."
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"metric_streams": []},
+        {"metric_streams": "[" * 100_000},
+        {"metric_streams": 1, "metric_streams.orders.metric": "A"},
+        {"metric_streams": {"orders.colour": "red"}},
+        {"metric_streams": {"orders.metric": "A", "orders.": "B"}},
+        {"metric_streams": {".metric": "A"}},
+        {"metric_streams": {"orders": [], "orders.metric": "A"}},
+        {"metric_streams": {"orders.metric": {"name": "A"}}},
+        {"metric_streams.": "A"},
+    ],
+    ids=lambda written: str(written)[:60],
+)
+def test_wrong_values_are_still_refused(written: dict[str, Any]) -> None:
+    """What cannot be an object is refused with the name of the setting."""
+    with pytest.raises(ConfigError, match="config: metric_streams: expected an object such as"):
+        parse_config({**REQUIRED, **written})
 
 
-def test_a_catalog_needs_no_key() -> None:
-    """User-defined streams are parsed from settings that have no API key."""
-    settings = {"metric_streams": {"viewed": "Viewed Product"}}
-    assert [stream.name for stream in parse_metric_streams(settings)] == ["viewed"]
-    with pytest.raises(ConfigError, match="metric_streams: expected"):
-        parse_metric_streams({"metric_streams": []})
+def test_reports_without_an_object_are_still_refused() -> None:
+    """A report that is text stays refused if an option of it is at a dotted key."""
+    written = {"monthly": "campaign_values_report", "monthly.interval": "daily"}
+    with pytest.raises(ConfigError, match="config: reports: expected an object such as"):
+        parse_config({**REQUIRED, "reports": written})
 
 
-def test_reports() -> None:
-    """Reports are an object, or JSON text as in an environment variable."""
-    written = {"mine": {"stream": "flow_series_report", "group_by": ["flow_name"], "window": "P9D"}}
-    for value in (written, json.dumps(written)):
-        (mine,) = parse_config({**REQUIRED, "reports": value}).reports.values()
-        assert mine.group_by == ("flow_name",)
-        assert mine.window == timedelta(days=9)
+def test_other_settings_have_no_dotted_keys(caplog: pytest.LogCaptureFixture) -> None:
+    """A dotted key of a setting that is no object is an unknown setting."""
+    with caplog.at_level(logging.WARNING):
+        parse_config({**REQUIRED, "page_size.x": 1})
+    assert "'page_size.x'" in caplog.text
+
+
+def test_nothing_changes_the_second_time() -> None:
+    """Nested settings are returned as they are, and the argument is not changed."""
+    written = {"metric_streams": {"orders.metric": "A"}, "metric_streams.b": "B", "page_size": "5"}
+    before = json.dumps(written)
+    once = nest_settings(written)
+    assert (
+        nest_settings(once)
+        == once
+        == {
+            "metric_streams": {"b": "B", "orders": {"metric": "A"}},
+            "page_size": "5",
+        }
+    )
+    assert json.dumps(written) == before

@@ -145,6 +145,7 @@ def test_no_conversion_metric(queries_for: BuildQueries) -> None:
         ),
         ("flow_values_report", {"group_by": ["subject"]}, "group_by: unknown 'subject'; expected"),
         ("flow_values_report", {"group_by": ["start"]}, "group_by: unknown 'start'"),
+        ("form_series_report", {"group_by": ["local_date"]}, "group_by: unknown 'local_date'"),
         ("segment_values_report", {"group_by": ["name"]}, "group_by: unknown 'name'."),
         ("flow_values_report", {"conversion_metric": "Orders"}, "conversion_metric: unknown"),
         ("metric_aggregates", {"metrics": ["O", "Orders"]}, "metrics: unknown 'Orders'"),

@@ -1,4 +1,4 @@
-"""Report queries: periods, request bodies, and the rows of responses."""
+"""Report queries: periods and request bodies."""
 
 from __future__ import annotations
 
@@ -9,40 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sample_reports import REPORTS, only_period, query, seconds
 
 from tap_klaviyo.reports.queries import ReportPeriod, ReportQuery
-from tap_klaviyo.reports.rows import as_resources
-from tap_klaviyo.streams import BY_NAME, STREAMS
+from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.model import Interval
 
-AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 NEW_YORK = ZoneInfo("America/New_York")
-REPORTS = [stream.name for stream in STREAMS if stream.report]
 SERIES = [name for name in REPORTS if BY_NAME[name].keys[1] == "date"]
-
-
-def query(stream: str, **changes: Any) -> ReportQuery:
-    """A query of a report stream, in Amsterdam's time zone."""
-    report = BY_NAME[stream].report
-    assert report is not None
-    arguments: dict[str, Any] = {
-        "name": "mine",
-        "stream": BY_NAME[stream],
-        "interval": report.interval,
-        "statistics": ("opens",),
-        "extra_groups": (),
-        "filter": "",
-        "metric_id": "Mt0001",
-        "window": timedelta(days=30),
-        "time_zone": AMSTERDAM,
-        **changes,
-    }
-    return ReportQuery(**arguments)
-
-
-def seconds(text: str, zone: ZoneInfo = AMSTERDAM) -> int:
-    """The Unix seconds of a local time."""
-    return int(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp())
 
 
 def period_bounds(report_query: ReportQuery, start: str, end: str) -> list[tuple[str, str]]:
@@ -60,14 +34,6 @@ def attributes(period: ReportPeriod, link: str = "") -> dict[str, Any]:
     assert document["data"]["type"] == period.query.stream.type
     found: dict[str, Any] = document["data"]["attributes"]
     return found
-
-
-def only_period(report_query: ReportQuery, start: str, end: str) -> ReportPeriod:
-    """The only period between two local times."""
-    (period,) = report_query.periods(
-        seconds(start, report_query.time_zone), seconds(end, report_query.time_zone)
-    )
-    return period
 
 
 @pytest.mark.parametrize(
@@ -113,7 +79,11 @@ def test_the_last_period_is_requested_up_to_now() -> None:
         "start": "2026-03-01T00:00:00+00:00",
         "end": "2026-03-09T12:30:00+00:00",
     }
-    assert period.span() == {"start": "2026-02-28T23:00:00Z", "end": "2026-03-31T22:00:00Z"}
+    assert period.span() == {
+        "start": "2026-02-28T23:00:00Z",
+        "end": "2026-03-31T22:00:00Z",
+        "local_date": "2026-03-01",
+    }
 
 
 @pytest.mark.parametrize(
@@ -222,97 +192,6 @@ def test_next_pages() -> None:
     counts = only_period(query("metric_aggregates"), "2026-03-01T00:00:00", "2026-03-02T00:00:00")
     assert counts.url(link) == counts.url("") == "/api/metric-aggregates"
     assert attributes(counts, link)["page_cursor"] == "a=="
-
-
-def test_rows_of_values() -> None:
-    """Each result of a values report is a row with its period."""
-    report_query = query("flow_values_report", extra_groups=("flow_name",))
-    period = only_period(report_query, "2026-03-01T00:00:00", "2026-03-02T00:00:00")
-    groupings = {"flow_id": "F", "flow_message_id": "M", "send_channel": "email", "flow_name": "A"}
-    result = {"groupings": groupings, "statistics": {"opens": 3}}
-    links = {"next": None}
-    answer = {"data": {"attributes": {"results": [result]}}, "links": links}
-    assert as_resources(period, answer) == {
-        "data": [
-            {
-                "id": "mine",
-                "attributes": {
-                    "opens": 3,
-                    **groupings,
-                    "report": "mine",
-                    "groupings_key": '{"flow_name":"A"}',
-                    "start": "2026-02-28T23:00:00Z",
-                    "end": "2026-03-31T22:00:00Z",
-                },
-            }
-        ],
-        "links": links,
-    }
-
-
-def test_rows_of_a_series() -> None:
-    """Each result of a series is a row for each date with the statistics of that date."""
-    report_query = query("form_series_report", statistics=("submits", "viewed_form"))
-    period = only_period(report_query, "2026-03-01T00:00:00", "2026-03-03T00:00:00")
-    dates = ["2026-03-01T00:00:00+01:00", "2026-03-02T00:00:00+01:00"]
-    result = {
-        "groupings": {"form_id": "F"},
-        "statistics": {"submits": [1, 2], "viewed_form": [3, 4]},
-    }
-    answer = {"data": {"attributes": {"results": [result], "date_times": dates}}}
-    rows = [one["attributes"] for one in as_resources(period, answer)["data"]]
-    found = [(row["date"], row["submits"], row["viewed_form"]) for row in rows]
-    assert found == [(dates[0], 1, 3), (dates[1], 2, 4)]
-    assert {(row["report"], row["interval"], row["form_id"]) for row in rows} == {
-        ("mine", "daily", "F")
-    }
-
-
-def test_rows_of_aggregates() -> None:
-    """The dimensions of an aggregate have their names, in one object and in the key."""
-    report_query = query("metric_aggregates", extra_groups=("$message", "List"))
-    period = only_period(report_query, "2026-03-01T00:00:00", "2026-03-02T00:00:00")
-    row = {"dimensions": ["M", ""], "measurements": {"count": [7.0]}}
-    answer = {"data": {"attributes": {"dates": ["2026-03-01T00:00:00+01:00"], "data": [row]}}}
-    (resource,) = as_resources(period, answer)["data"]
-    assert resource["attributes"] == {
-        "count": 7.0,
-        "metric_id": "Mt0001",
-        "dimensions": {"$message": "M", "List": ""},
-        "dimensions_key": '{"$message":"M","List":""}',
-        "report": "mine",
-        "date": "2026-03-01T00:00:00+01:00",
-        "interval": "daily",
-    }
-
-
-@pytest.mark.parametrize("stream", REPORTS)
-@pytest.mark.parametrize(
-    "answer",
-    [
-        None,
-        [],
-        {"data": []},
-        {"data": {"attributes": {}}},
-        {"data": {"attributes": {"results": [1], "data": [1], "date_times": [], "dates": []}}},
-        {
-            "data": {
-                "attributes": {
-                    "results": [{"groupings": {}, "statistics": []}],
-                    "data": [{"dimensions": ["too", "many"], "measurements": {}}],
-                    "dates": ["x"],
-                    "date_times": ["x"],
-                }
-            }
-        },
-    ],
-)
-def test_invalid_responses(stream: str, answer: Any) -> None:
-    """An invalid response raises ValueError."""
-    report_query = query(stream)
-    (period, *_) = report_query.periods(seconds("2026-03-01"), seconds("2026-03-02"))
-    with pytest.raises(ValueError, match=r".+"):
-        as_resources(period, answer)
 
 
 def test_parts() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tap_klaviyo.about.metadata import FieldMetadata, StreamMetadata, tap_metadata
+from tap_klaviyo.config.loading import parse_metric_streams
 from tap_klaviyo.streams import AREAS
 from tap_klaviyo.streams.model import Stream
 from tools.diagram import AS_ONE, diagram
@@ -35,6 +36,20 @@ def section(stream: StreamMetadata) -> str:
     """The section of a stream, with the shared section of event streams."""
     own = SECTIONS[SHARED if stream["metrics"] else stream["name"]]
     return own + (SECTIONS[SHARED] if f"[{SHARED.lower()}]" in own else "")
+
+
+def test_attributions_are_said_to_be_where_they_are() -> None:
+    """The page names the event streams that have the column `attributions`."""
+    own = parse_metric_streams({"metric_streams": {"viewed": "Viewed Product"}})
+    having = [
+        stream["name"]
+        for stream in STREAMS
+        if any(field["name"] == "attributions" for field in stream["fields"])
+    ]
+    assert having == ["events"]
+    assert "attributions" in own[0].fields_not_by_default
+    sentence = "only `events` and the streams of the setting `metric_streams` have `attributions`"
+    assert sentence in " ".join(PAGE.split())
 
 
 def field_paths(depth: int, fields: Sequence[FieldMetadata], prefix: str = "") -> Iterator[str]:

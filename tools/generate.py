@@ -1,22 +1,22 @@
-"""Write the generated files: catalog.json, docs/streams.md, pictures, and tables in other files.
+"""Write the generated files: catalog.json, docs/streams.md, meltano/tap-klaviyo.yml, pictures, and
+parts of other files.
 
     python -m tools.generate            write the files that are out of date
     python -m tools.generate --check    list them and exit with 1, without writing
 
-Generated tables are in README.md and docs/settings.md, between a comment with the table's name and
-`<!-- end -->`. In meltano.yml only the descriptions of the tap's settings are generated.
+Generated parts of README.md, docs/settings.md and docs/meltano.md are between a comment with their
+name and `<!-- end -->`. In meltano.yml the tap's lists `settings` and `select` are generated.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-from tap_klaviyo.about.metadata import SettingMetadata, tap_metadata
-from tap_klaviyo.discovery.catalog import catalog_text
-from tools import import_diagram
+from tap_klaviyo.about.metadata import tap_metadata
+from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
+from tools import import_diagram, meltano_plugin
 from tools.setting_docs import settings_table
 from tools.stream_docs import default_streams_table, document
 
@@ -26,18 +26,20 @@ ROOT = Path(__file__).resolve().parent.parent
 def generated() -> dict[Path, str]:
     """Return the text that each generated file should have."""
     metadata = tap_metadata()
-    readme, settings, meltano = (
-        ROOT / name for name in ("README.md", "docs/settings.md", "meltano.yml")
+    readme, settings, meltano, page = (
+        ROOT / name for name in ("README.md", "docs/settings.md", "meltano.yml", "docs/meltano.md")
     )
     streams = default_streams_table(metadata["streams"], "docs/streams.md")
     return {
-        ROOT / "catalog.json": catalog_text() + "\n",
+        ROOT / "catalog.json": catalog_text(build_catalog()) + "\n",
         ROOT / "docs" / "streams.md": document(metadata),
         readme: replace_table(readme.read_text(), "streams", streams),
         settings: replace_table(
             settings.read_text(), "settings", settings_table(metadata["settings"])
         ),
-        meltano: replace_descriptions(meltano.read_text(), metadata["settings"]),
+        meltano: meltano_plugin.replace_lists(meltano.read_text(), metadata),
+        ROOT / "meltano" / "tap-klaviyo.yml": meltano_plugin.definition(metadata),
+        page: replace_table(page.read_text(), "select", meltano_plugin.select_command(metadata)),
         **import_diagram.generated(),
     }
 
@@ -46,21 +48,6 @@ def replace_table(text: str, name: str, table: str) -> str:
     """Return `text` with a new `table` between the comments with this name."""
     pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
     return re.sub(pattern, lambda match: f"{match[1]}\n{table}\n\n{match[2]}", text, flags=re.S)
-
-
-def replace_descriptions(text: str, settings: Iterable[SettingMetadata]) -> str:
-    """Return the text of meltano.yml with the description of each setting after its name."""
-    descriptions = {
-        setting["name"]: setting["description"].replace("'", "''") for setting in settings
-    }
-
-    def described(match: re.Match[str]) -> str:
-        if match["name"] not in descriptions:
-            return match[0]
-        return f"{match['line']}      description: '{descriptions[match['name']]}'\n"
-
-    pattern = r"^(?P<line>    - name: (?P<name>\w+)\n)(?:      description: .*\n)?"
-    return re.sub(pattern, described, text, flags=re.M)
 
 
 def main() -> int:

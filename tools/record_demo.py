@@ -24,7 +24,7 @@ PICTURE = ROOT / "docs" / "demo.svg"
 
 COMMAND = ("make", "--no-print-directory", "demo")
 COLUMNS = 100
-LINES = 60
+LINES = 62
 
 SHOWN_FOLDER = "~/tap-klaviyo"
 """What the picture shows instead of the folder of this checkout."""

@@ -48,7 +48,7 @@ def _report(model: str, span: Mapping[str, str], *groupings: str) -> Row:
         (f"{model}RequestDTOResourceObjectAttributes",),
         keys=(*span, *groupings, "groupings_key"),
         choices={**STATISTICS, "group_by": "string"},
-        ours={**span, **_strings("groupings_key")},
+        ours={**span, **_strings("groupings_key"), "local_date": "date"},
     )
 
 
@@ -58,7 +58,7 @@ def _segment_report(model: str, span: Mapping[str, str]) -> Row:
         (f"{model}RequestDTOResourceObjectAttributes",),
         keys=(*span, "segment_id"),
         choices=STATISTICS,
-        ours={**span, "segment_id": "string"},
+        ours={**span, "segment_id": "string", "local_date": "date"},
     )
 
 
@@ -205,7 +205,12 @@ ROWS: Mapping[str, Row] = {
         ("MetricAggregateQueryResourceObjectAttributes",),
         keys=("report", "metric_id", "date", "interval", "dimensions_key"),
         choices={"measurements": "number"},
-        ours={**SERIES, **_strings("metric_id", "dimensions_key"), "dimensions": "free-form"},
+        ours={
+            **SERIES,
+            **_strings("metric_id", "dimensions_key"),
+            "dimensions": "free-form",
+            "local_date": "date",
+        },
     ),
     "metric_property.json": Row(
         ("MetricPropertyResponseObjectResourceExtended",),

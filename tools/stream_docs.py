@@ -25,8 +25,8 @@ _JOINS = """\
 ## How the tables join
 
 An arrow points from the table with an id column to the table with the matching `id`. `tags[].id` is
-the `id` of each element of the array `tags`. Of the event streams, only `events` has
-`attributions`. Tables without joins are left out."""
+the `id` of each element of the array `tags`. Of the event streams, only `events` and the streams
+of the setting `metric_streams` have `attributions`. Tables without joins are left out."""
 
 _READING = """\
 ## Notation

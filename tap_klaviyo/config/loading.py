@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_us_date, text
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config
 from tap_klaviyo.errors import ConfigError, did_you_mean
@@ -39,10 +40,10 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
     Raises :class:`ConfigError` that names every wrong setting and what is expected there. Unknown
     settings are a warning, since a newer or older tap may know them.
     """
+    settings, given = nest_settings(settings), nest_settings(from_environment(environment))
     _warn_unknown(settings, environment)
-    given = from_environment(environment)
-    variables = {name: variable_of(name) for name in given}
     _log_overridden(settings, given)
+    variables = {name: variable_of(name) for name in given}
     settings = {**settings, **given}
     values: dict[str, Any] = {}
     wrong: list[str] = []
@@ -68,8 +69,8 @@ def parse_metric_streams(
     So a catalog can be written without a key. Raises :class:`ConfigError`.
     """
     (setting,) = (setting for setting in SETTINGS if setting.name == "metric_streams")
-    given = from_environment(environment)
-    written = {**settings, **given}.get(setting.name)
+    given = nest_settings(from_environment(environment))
+    written = {**nest_settings(settings), **given}.get(setting.name)
     try:
         streams: tuple[Stream, ...] = _parse_setting(setting, written)
     except PARSE_ERRORS as error:

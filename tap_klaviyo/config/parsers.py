@@ -111,6 +111,17 @@ def duration(value: Any) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def choice(*values: str) -> Callable[[Any], str]:
+    """A parser of one of ``values``."""
+
+    def parse(value: Any) -> str:
+        if value not in values:
+            raise ValueError(value)
+        return str(value)
+
+    return parse
+
+
 def integer(low: int, high: int) -> Callable[[Any], int]:
     """A parser of whole numbers from ``low`` to ``high``."""
 

@@ -131,6 +131,12 @@ class Config:
         "Custom reports by name. A report stream without any reads one report named default.",
         {},
     )
+    log_format: str = _setting(
+        parsers.choice("text", "json"),
+        "text or json",
+        "Form of the log lines on stderr: text, or one JSON object per line.",
+        "text",
+    )
     user_agent: str = _setting(
         parsers.header,
         "ASCII text",

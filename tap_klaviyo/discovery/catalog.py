@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tap_klaviyo.discovery.schemas import Schema, schema_of
+from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.streams.model import Stream
 
@@ -20,9 +20,9 @@ def build_catalog(streams: Sequence[Stream] = STREAMS) -> dict[str, Any]:
     return {"streams": [_entry(stream) for stream in streams]}
 
 
-def catalog_text(streams: Sequence[Stream] = STREAMS) -> str:
-    """The catalog as ``--discover`` prints it and ``catalog.json`` holds it."""
-    return json.dumps(build_catalog(streams), indent=2, ensure_ascii=False)
+def catalog_text(catalog: Mapping[str, Any]) -> str:
+    """A catalog as ``--discover`` prints it and ``catalog.json`` holds it."""
+    return json.dumps(catalog, indent=2, ensure_ascii=False)
 
 
 def _entry(stream: Stream) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def _entry(stream: Stream) -> dict[str, Any]:
             {"breadcrumb": [], "metadata": _stream_metadata(stream)},
             *(
                 {"breadcrumb": list(place), "metadata": _field_metadata(stream, place)}
-                for place in _places(schema)
+                for place in places(schema)
             ),
         ],
     }
@@ -67,11 +67,25 @@ def _field_metadata(stream: Stream, place: Breadcrumb) -> dict[str, Any]:
     }
 
 
-def _places(schema: Schema, parent: Breadcrumb = ()) -> Iterator[Breadcrumb]:
-    """The breadcrumb of every property; ``items`` of an array is a step like any other."""
-    for name, child in schema.get("properties", {}).items():
+def places(schema: Mapping[str, Any], parent: Breadcrumb = ()) -> Iterator[Breadcrumb]:
+    """The breadcrumb of every property; ``items`` of an array is a step like any other.
+
+    The schema may be one of a user: what is no object is passed over.
+    """
+    properties = schema.get("properties")
+    for name, child in properties.items() if isinstance(properties, dict) else ():
         place = (*parent, "properties", name)
         yield place
-        yield from _places(child, place)
+        if isinstance(child, dict):
+            yield from places(child, place)
     if isinstance(schema.get("items"), dict):
-        yield from _places(schema["items"], (*parent, "items"))
+        yield from places(schema["items"], (*parent, "items"))
+
+
+def field_path(place: Breadcrumb) -> tuple[str, ...]:
+    """The names of the properties in a breadcrumb, one of which may itself be "items"."""
+    steps, path = iter(place), []
+    for step in steps:
+        if step == "properties":
+            path.append(next(steps, ""))
+    return tuple(path)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb
+from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb, field_path
 from tap_klaviyo.discovery.entry_metadata import (
     Metadata,
     is_selected,
@@ -278,7 +278,7 @@ class _Selection:
         for key in sorted(unknown):
             place = (*parent, "properties", key)
             if self.metadata.get(place, {}).get("selected") is True:
-                path = ".".join(step for step in place if step not in ("properties", "items"))
+                path = ".".join(field_path(place))
                 raise CatalogError(
                     f"catalog: field '{path}' of stream '{self.name}' is selected but does not "
                     "exist; deselect it, or run --discover again."

@@ -16,6 +16,7 @@ from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.pagination import NextLinks, next_link
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams.model import Stream
 
 Value = TypeVar("Value")
 
@@ -38,6 +39,12 @@ _MAPPED_METRICS_QUERY = Query(
     tier="S",
 )
 _REVENUE = "revenue"
+
+
+def scopes_of(stream: Stream, query: Query) -> tuple[str, ...]:
+    """The scopes that a stream needs: those of its requests, and of what is looked up for it."""
+    looked_up = METRICS_QUERY.scopes if stream.metrics else ()
+    return tuple(dict.fromkeys((*query.scopes, *looked_up)))
 
 
 @dataclass(frozen=True)

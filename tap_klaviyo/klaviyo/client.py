@@ -47,7 +47,7 @@ from tap_klaviyo.klaviyo.memory_budget import NoRoom
 from tap_klaviyo.klaviyo.network_failures import failure_of_exception
 from tap_klaviyo.klaviyo.network_settings import hide_proxy_passwords, proxy_variable
 from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.klaviyo.rate_limits import RateLimiter, retry_after
+from tap_klaviyo.klaviyo.rate_limits import RateLimiter, RateLimiters, retry_after
 from tap_klaviyo.klaviyo.refusals import (
     NO_DETAIL,
     ErrorDetail,
@@ -60,7 +60,7 @@ from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.klaviyo.retries import LONGEST_GAP, MAX_THROTTLED, RetryClock, backoffs
 from tap_klaviyo.klaviyo.server_clock import ServerClock
 from tap_klaviyo.klaviyo.urls import origin, without_query
-from tap_klaviyo.logs import get_logger, log_metric
+from tap_klaviyo.logs import get_logger, log_timer
 from tap_klaviyo.streams.model import TIERS
 
 logger = get_logger(__name__)
@@ -95,18 +95,17 @@ class Client:
         self._origin = origin(base_url + "/")
         self._values = {"base_url": base_url, "revision": revision}
         self._timeout = timeout
-        self._quota_share = quota_share
         self._source_of = source_of
         self._clock = clock
         self._sleep = sleep
         self._retry_clock = RetryClock(max_retry_wait, clock, stale_after=timeout + LONGEST_GAP)
-        self._limiters: dict[tuple[str, str], RateLimiter] = {}
-        self._creating_limiter = threading.Lock()
+        self.rate_limits = RateLimiters(quota_share, clock, self._wait)
         self._exchanges = Exchanges(auth, revision=revision, user_agent=user_agent, clock=clock)
         self._server_clock = ServerClock(steady_clock(now, clock))
         self._stopped = CloseEvent()
         self._logging = threading.Lock()
         self._quiet = False
+        self._warned: set[str] = set()
         self.unfolding = threading.Lock()
         """Held while an answer is parsed: unfolding one at a time bounds memory."""
         hide_proxy_passwords()
@@ -181,6 +180,10 @@ class Client:
             self._quiet = True
         self._exchanges.close()
 
+    def failing(self) -> list[tuple[str, float]]:
+        """The endpoints that do not answer at present: path, seconds since the first failure."""
+        return self._retry_clock.failing()
+
     def clock_offset(self) -> float | None:
         """Seconds by which the local wall clock is ahead of Klaviyo's, by its first answer.
 
@@ -189,15 +192,6 @@ class Client:
         """
         return self._server_clock.offset
 
-    def daily_quotas(self) -> list[tuple[str, int, int]]:
-        """The endpoints with a daily quota: path, requests of this client, quota."""
-        # A copy, since a worker that is not stopped yet may add a limiter.
-        return [
-            (path, limiter.request_count, daily)
-            for (path, tier), limiter in list(self._limiters.items())
-            if (daily := TIERS[tier].daily) is not None
-        ]
-
     def _try(
         self,
         url: str,
@@ -205,7 +199,7 @@ class Client:
         json_body: bytes | None,
         parse: Callable[[Body], Parsed],
     ) -> Parsed:
-        limiter = self._limiter(query)
+        limiter = self.rate_limits.of(query)
         with limiter.slot():
             if self._stopped.is_set():
                 raise Stopped("The run was stopped.")
@@ -240,16 +234,6 @@ class Client:
         """The seconds that an exchange may take: no longer than patience while nothing answers."""
         return min(self._timeout, max(self._retry_clock.patience(), CONNECT_TIMEOUT))
 
-    def _limiter(self, query: Query) -> RateLimiter:
-        """The one limiter of an endpoint."""
-        with self._creating_limiter:
-            key = query.path, query.tier
-            if key not in self._limiters:
-                self._limiters[key] = RateLimiter(
-                    query.tier, self._quota_share, self._clock, self._wait
-                )
-            return self._limiters[key]
-
     def _wait(self, seconds: float) -> None:
         """Waits, at most until :meth:`stop`. Raises :class:`Stopped` after that."""
         if self._sleep is not None and not self._stopped.is_set():
@@ -265,8 +249,8 @@ class Client:
             daily = TIERS[query.tier].daily
             failure = failure_of_wait(seconds, daily)
             raise self._failed(failure, query, reason=f"{seconds:.0f} s", daily=daily)
-        self._log(logger.info, "Rate limit of %s reached; waiting %g s.", query.path, seconds)
-        limiter.pause(seconds)
+        self._log(logger.debug, "Rate limit of %s reached; waiting %g s.", query.path, seconds)
+        limiter.throttle(seconds)
         raise Throttled
 
     def _asked_to_wait(self, answer: Answer) -> float:
@@ -328,19 +312,25 @@ class Client:
         return Transient(error, sent) if failure.retry is Retry.BACKOFF else error
 
     def _log_failure(self, error: TapError, *, first: bool) -> None:
-        """Logs the first failure of an endpoint as a warning, those that follow for debugging."""
-        limit = self._retry_clock.limit
-        log = logger.warning if first and limit else logger.debug
-        self._log(log, "%s Retrying for up to %.0f s.", str(error).replace(AGAIN, ""), limit)
+        """Logs the first failure of an endpoint as a warning, those that follow for debugging.
+
+        What several endpoints have in common is one warning until Klaviyo answers again.
+        """
+        limit, message = self._retry_clock.limit, str(error).replace(AGAIN, "")
+        is_new = first and limit and message not in self._warned
+        self._warned.add(message)
+        log = logger.warning if is_new else logger.debug
+        self._log(log, "%s Retrying for up to %.0f s.", message, limit)
 
     def _note_exchange(self, answer: Answer, path: str) -> None:
         """Notes the time of Klaviyo's clock, and logs how long the exchange took."""
         self._server_clock.note(answer.headers)
         tags = {"endpoint": path, "http_status_code": answer.status}
-        self._log(log_metric, logger, "timer", "http_request_duration", answer.seconds, tags)
+        self._log(log_timer, logger, "http_request_duration", answer.seconds, tags)
 
     def _note_answer(self, path: str) -> None:
         if (seconds := self._retry_clock.answered(path)) is not None:
+            self._warned.clear()
             self._log(logger.warning, "Klaviyo answers at %s again, after %.0f s.", path, seconds)
 
     def _log(self, log: Callable[..., None], *arguments: Any) -> None:

@@ -13,10 +13,10 @@ Source: Klaviyo's guide on rate limits, status codes and errors.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
+from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
 from tap_klaviyo.klaviyo.refusals import ErrorDetail
 from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 
@@ -57,12 +57,25 @@ class Failure(NamedTuple):
         if detail.text:
             message += f" Klaviyo says: {detail.text}"
         if self.ends is Ends.RUN:
-            return ConfigError(message)
+            return AccessError(message)
         if self.retry is not Retry.NEVER:
             return RetryableError(message)
         return ApiError(
             message, int(str(values["status"])), detail.parameter, is_page_size=detail.is_page_size
         )
+
+
+def is_forbidden(error: TapError) -> bool:
+    """Whether Klaviyo refuses a request because the key lacks a scope."""
+    return isinstance(error, ApiError) and error.status in POLICY["scope missing"].statuses
+
+
+def scopes_advice(scopes: Iterable[str]) -> str:
+    """What to do about missing scopes: one key for all that a selection needs."""
+    return (
+        "Create a key with all scopes that this selection needs in Klaviyo > Settings > API keys: "
+        f"{', '.join(sorted(set(scopes)))}."
+    )
 
 
 class Throttled(Exception):
@@ -160,8 +173,7 @@ POLICY: Mapping[str, Failure] = {
         (403,),
         Retry.NEVER,
         Ends.STREAM,
-        "The API key lacks access to {path} (403). It needs {scopes}: create a key with these "
-        "scopes in Klaviyo > Settings > API keys.",
+        "The API key lacks access to {path} (403). It needs {scopes}.",
     ),
     "not found": Failure(
         (404,),

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
+from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.server_clock import http_date
 from tap_klaviyo.streams.model import TIERS
 
@@ -40,7 +41,8 @@ class RateLimiter:
 
     ``share`` is the share of the quota to use, ``clock`` returns seconds, and ``sleep`` may raise
     to end all waits. ``request_count`` counts all requests, ``in_flight`` those without an answer
-    yet. Daily quotas are left to Klaviyo, since earlier runs have used an unknown part of them.
+    yet, ``throttled`` the answers of 429. Daily quotas are left to Klaviyo, since earlier runs have
+    used an unknown part of them.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class RateLimiter:
         self._sleep = sleep
         self._paused_until = 0.0
         self.request_count = 0
+        self.throttled = 0
         self.in_flight = 0
         self._lock = threading.Lock()
         self._first_in_line = threading.Lock()
@@ -86,6 +89,15 @@ class RateLimiter:
         with self._lock:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
 
+    def throttle(self, seconds: float) -> None:
+        """Pauses as an answer of 429 asks."""
+        self.throttled += 1
+        self.pause(seconds)
+
+    def paused_for(self) -> float:
+        """The seconds for which no request starts; 0 if one may start."""
+        return max(0.0, self._paused_until - self._clock())
+
     def heed_quota(self, headers: Mapping[str, str]) -> None:
         """Pauses if the quota that an answer tells of may be used up by requests in flight."""
         try:
@@ -109,6 +121,53 @@ class RateLimiter:
                 self.request_count += 1
                 return 0.0
             return max(1, int(self._bucket.waiting(item))) / 1000  # type: ignore[arg-type]
+
+
+class RateLimiters:
+    """The limiters of an account, one for each endpoint. Thread-safe.
+
+    ``share``, ``clock`` and ``sleep`` are those of :class:`RateLimiter`.
+    """
+
+    def __init__(
+        self, share: float, clock: Callable[[], float], sleep: Callable[[float], None]
+    ) -> None:
+        self._share = share
+        self._clock = clock
+        self._sleep = sleep
+        self._limiters: dict[tuple[str, str], RateLimiter] = {}
+        self._creating = threading.Lock()
+
+    def of(self, query: Query) -> RateLimiter:
+        """The one limiter of an endpoint."""
+        with self._creating:
+            key = query.path, query.tier
+            if key not in self._limiters:
+                self._limiters[key] = RateLimiter(query.tier, self._share, self._clock, self._sleep)
+            return self._limiters[key]
+
+    def daily_quotas(self) -> list[tuple[str, int, int]]:
+        """The endpoints with a daily quota: path, requests of this run, quota."""
+        return [
+            (path, limiter.request_count, daily)
+            for (path, tier), limiter in self._all()
+            if (daily := TIERS[tier].daily) is not None
+        ]
+
+    def throttled(self) -> list[tuple[str, int]]:
+        """The endpoints whose limit was exceeded: path, answers of 429."""
+        return [
+            (path, limiter.throttled) for (path, _), limiter in self._all() if limiter.throttled
+        ]
+
+    def paused(self) -> list[tuple[str, float]]:
+        """The endpoints that wait for their quota: path, seconds that remain."""
+        waits = [(path, limiter.paused_for()) for (path, _), limiter in self._all()]
+        return [(path, seconds) for path, seconds in waits if seconds]
+
+    def _all(self) -> list[tuple[tuple[str, str], RateLimiter]]:
+        # A copy, since a worker may add a limiter.
+        return list(self._limiters.items())
 
 
 def retry_after(value: str | None, now: float) -> float:

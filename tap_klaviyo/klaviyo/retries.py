@@ -76,6 +76,13 @@ class RetryClock:
             times = self._failing.pop(path, None)
         return None if times is None else now - times[0]
 
+    def failing(self) -> list[tuple[str, float]]:
+        """The endpoints that fail at present: path, seconds since the first failure."""
+        now = self._clock()
+        with self._lock:
+            since = {path: self._current(path, now) for path in self._failing if path != ALL}
+        return [(path, now - begun) for path, begun in since.items() if begun is not None]
+
     def remaining(self, path: str, since: float, tries: int) -> float:
         """Seconds for which a request may still be retried.
 

@@ -9,7 +9,7 @@ from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import ConfigError, StreamError, did_you_mean
 from tap_klaviyo.klaviyo.account import Account
 from tap_klaviyo.reports.options import ReportOptions
-from tap_klaviyo.reports.queries import ReportQuery
+from tap_klaviyo.reports.queries import LOCAL_DATE, ReportQuery
 from tap_klaviyo.streams import DEFAULT_STREAMS
 from tap_klaviyo.streams.model import Report
 
@@ -76,7 +76,7 @@ def _extra_groups(name: str, options: ReportOptions, selected: SelectedStream) -
     """The groupings beyond those that all rows have. Those of aggregates only Klaviyo can check."""
     report, stream = _report(selected), selected.stream
     if not report.aggregates:
-        not_groups = {*stream.keys, *_known_statistics(selected)} - set(report.groups)
+        not_groups = {*stream.keys, LOCAL_DATE, *_known_statistics(selected)} - set(report.groups)
         properties = load_schema(stream.schema)["properties"]
         known = [part for part in properties if part not in not_groups]
         _check_known(name, "group_by", options.group_by, known)

@@ -27,6 +27,9 @@ import msgspec
 from tap_klaviyo.reports.periods import CALENDARS
 from tap_klaviyo.streams.model import Interval, Report, Stream
 
+LOCAL_DATE = "local_date"
+"""The property of a row that holds the first day of its interval in the account's time zone."""
+
 _CURSOR = "page_cursor"
 _CLOCK = "%Y-%m-%dT%H:%M:%S"
 _SECOND = timedelta(seconds=1)
@@ -119,12 +122,13 @@ class ReportPeriod:
         return datetime.fromtimestamp(self.until, self.query.time_zone).replace(tzinfo=None)
 
     def span(self) -> dict[str, str]:
-        """``start`` and ``end`` of the period in UTC, as properties of its rows."""
+        """Properties of its rows: ``start`` and ``end`` of the period in UTC, and its first day."""
         zone = self.query.time_zone
-        return {
+        bounds = {
             name: clock.replace(tzinfo=zone).astimezone(timezone.utc).strftime(f"{_CLOCK}Z")
             for name, clock in (("start", self.start), ("end", self.end))
         }
+        return {**bounds, LOCAL_DATE: self.start.date().isoformat()}
 
 
 def _last_second(until: datetime) -> datetime:

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from tap_klaviyo.reports.queries import ReportPeriod, ReportQuery
+from tap_klaviyo.dates import parse_utc
+from tap_klaviyo.reports.queries import LOCAL_DATE, ReportPeriod, ReportQuery
+
+LONGEST_KEY = 200
+"""Characters of a key that is made of values. A longer one changes the keys of existing rows.
+
+Some databases limit the key of an index, SQL Server for example to 900 bytes for all its columns.
+"""
+
+
+def key_of_values(values: Mapping[str, Any]) -> str:
+    """A key for a combination of values: compact JSON of at most ``LONGEST_KEY`` characters.
+
+    If the JSON is longer, the key is its beginning, ``#`` and the SHA-256 of all of it in
+    hexadecimal. Equal values always have the same key.
+    """
+    encoded = msgspec.json.encode(values)
+    text = encoded.decode()
+    if len(text) <= LONGEST_KEY:
+        return text
+    ending = f"#{hashlib.sha256(encoded).hexdigest()}"
+    return text[: LONGEST_KEY - len(ending)] + ending
 
 
 def as_resources(period: ReportPeriod, document: Any) -> dict[str, Any]:
@@ -47,7 +69,7 @@ def _identity(query: ReportQuery, groupings: Mapping[str, Any]) -> dict[str, Any
     extra = {name: groupings.get(name) for name in query.extra_groups}
     return {
         "report": query.name,
-        query.report.extra_groups_key: msgspec.json.encode(extra).decode(),
+        query.report.extra_groups_key: key_of_values(extra),
     }
 
 
@@ -56,7 +78,16 @@ def _series(
 ) -> Iterator[dict[str, Any]]:
     for index, date in enumerate(dates):
         numbers = {name: series[index] for name, series in values.items()}
-        yield _resource({**numbers, **row, "date": date, "interval": query.interval})
+        time = {"date": date, LOCAL_DATE: _local_date(query, date), "interval": query.interval}
+        yield _resource({**numbers, **row, **time})
+
+
+def _local_date(query: ReportQuery, date: Any) -> str | None:
+    """The day that an instant belongs to in the account's time zone; None if it is no date."""
+    try:
+        return parse_utc(str(date)).astimezone(query.time_zone).date().isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _resource(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from tap_klaviyo.errors import StreamError
+from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page
@@ -19,7 +20,7 @@ from tap_klaviyo.sync.stream_sync import StreamSync
 logger = get_logger(__name__)
 
 LOG_INTERVAL = 60
-"""Seconds between two log lines that say how far the run, or a stream, has come."""
+"""Seconds between two log lines that say how far the run has come."""
 
 _TIME_EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -27,7 +28,8 @@ _TIME_EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 class Output:
     """The output of one run. Hidden parents have none.
 
-    ``syncs`` are the selected streams in the order of the catalog. ``version`` is the table version
+    ``syncs`` are the selected streams in the order of the catalog. ``client`` tells what the run
+    waits for. ``version`` is the table version
     of full tables, None without versions. ``now`` is the wall clock in Unix seconds.
     """
 
@@ -37,6 +39,7 @@ class Output:
         progress: Progress,
         state: State,
         syncs: Sequence[StreamSync],
+        client: Client,
         version: int | None,
         now: Callable[[], float],
     ) -> None:
@@ -44,19 +47,21 @@ class Output:
         self._progress = progress
         self._state = state
         self._syncs = syncs
+        self._client = client
         self._version = version
         self._now = now
         self._without_schema = deque(syncs)
         self._logged_at = now()
+        for sync in syncs:
+            progress.add(sync.name)
+        self._reasons: set[str] = set()
+        self.saved = False
+        """Whether a STATE was written."""
 
-    def show(self, sync: StreamSync, end: int) -> None:
-        """Shows the progress of a stream that is read up to ``end``, in Unix seconds."""
-        if sync.hidden_parent:
-            return
-        start = sync.low_water_mark if sync.partitions else None
-        self._progress.add(sync.name, start, end)
-        if sync.finished:
-            self._progress.finish(sync.name)
+    def show(self, sync: StreamSync) -> None:
+        """Shows a stream as done if nothing is to be read of it."""
+        if sync.finished and not sync.hidden_parent:
+            self._progress.finish(sync.name, sync.records)
 
     def schemas(self) -> None:
         """Writes the SCHEMA of each stream, once, before the first record of all."""
@@ -66,8 +71,14 @@ class Output:
             self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
 
     def page(self, sync: StreamSync, page: Page, records: list[Any]) -> None:
-        """Writes those ``records`` of a page that belong to its window."""
-        self.schemas()
+        """Writes those ``records`` of a page that belong to its window.
+
+        A STATE precedes the first record of all, because pipelinewise's targets take the first
+        STATE for one whose records are all stored.
+        """
+        if self._without_schema:
+            self.schemas()
+            self.state()
         if sync.hidden_parent:
             return
         now = self._now()
@@ -75,14 +86,11 @@ class Output:
         self._writer.records(sync.parser.encode(records, extracted, self._version_of(sync)))
         sync.count_page(page, len(records))
         self.progress(sync)
-        if now - sync.counted_at > LOG_INTERVAL:
-            summary.log_record_count(sync)
-            sync.counted_at = now
 
     def progress(self, sync: StreamSync) -> None:
         """Shows how far a stream has come."""
-        if not sync.hidden_parent:
-            self._progress.update(sync.name, sync.low_water_mark, sync.records)
+        if not sync.hidden_parent and self._progress.is_due(sync.name):
+            self._progress.update(sync.name, sync.share, sync.records)
 
     def complete(self, sync: StreamSync) -> None:
         """Ends the output of a stream that is finished; activates a table that was read fully."""
@@ -91,13 +99,15 @@ class Output:
         version = self._version_of(sync)
         if version is not None and sync.error is None:
             self._writer.activate_version(sync.name, version)
-        self._progress.finish(sync.name)
+        self._progress.finish(sync.name, sync.records)
 
     def failed(self, sync: StreamSync, error: StreamError) -> None:
-        """Logs why a stream ends early."""
+        """Logs why a stream ends early; of streams with the same reason, only the first one."""
         if not sync.hidden_parent:
-            logger.error("Stream '%s' ends here: %s", sync.name, error)
-            self._progress.finish(sync.name)
+            log = logger.debug if str(error) in self._reasons else logger.error
+            log("Stream '%s' ends here: %s", sync.name, error)
+            self._reasons.add(str(error))
+            self._progress.fail(sync.name, sync.records)
 
     def state(self) -> None:
         """Writes a STATE, unless no SCHEMA was written or the output has failed."""
@@ -105,12 +115,19 @@ class Output:
             return
         unfinished = (sync.name for sync in self._syncs if not sync.finished)
         self._writer.state(self._state.document(next(unfinished, None)))
+        self.saved = True
 
     def log_progress(self) -> None:
-        """Logs, once per ``LOG_INTERVAL``, which streams are still being read."""
-        if self._now() - self._logged_at > LOG_INTERVAL:
-            summary.log_unfinished(self._syncs)
-            self._logged_at = self._now()
+        """Logs, once per ``LOG_INTERVAL``, how far the run is and what it waits for."""
+        now = self._now()
+        if now - self._logged_at > LOG_INTERVAL:
+            summary.log_progress(self._syncs, self._client, now)
+            self._logged_at = now
+
+    def log_summary(self) -> None:
+        """Logs what was written, unless nobody can read it any more."""
+        if not isinstance(self._writer.error, BrokenPipeError):
+            summary.log_summary(self._syncs, self._client)
 
     def _version_of(self, sync: StreamSync) -> int | None:
         return self._version if sync.selected.is_full_table else None

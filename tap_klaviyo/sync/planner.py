@@ -29,7 +29,7 @@ from tap_klaviyo.state import Resume, State
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync import bookmark_checks as checks
-from tap_klaviyo.sync.stream_metrics import metrics_of
+from tap_klaviyo.sync.stream_metrics import metrics_of, warn_empty
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
 
@@ -63,6 +63,7 @@ class Planner:
         self._start_date = max(0, int(config.start_date.timestamp()))
         self._clock_known = self._bookmarks_prepared = False
         self._incremental: list[StreamSync] = []
+        self._empty: list[str] = []
 
     @property
     def _first_second(self) -> int:
@@ -120,7 +121,7 @@ class Planner:
         sync.planned = True
         stream = sync.selected.stream
         if stream.metrics:
-            sync.parts = metrics_of(sync.selected, metrics, self._state)
+            sync.parts = metrics_of(sync.selected, metrics, self._state, self._empty)
             if not sync.parts:
                 return
         if stream.report:
@@ -134,6 +135,11 @@ class Planner:
             for metric_id in sync.parts or ("",):
                 for stream_filter in stream.filters:
                     self._add_partition(sync, stream_filter, metric_id=metric_id)
+
+    def warn_empty(self) -> None:
+        """Warns of the planned streams for which the account has no metric, once."""
+        warn_empty(self._empty)
+        self._empty.clear()
 
     def add_parents(self, sync: StreamSync, parent_ids: Iterable[str]) -> None:
         """Adds the partitions of a child stream for those of ``parent_ids`` that are new to it."""
@@ -258,14 +264,8 @@ class Planner:
         """Sets bookmarks of the future back, and warns of what will not be read."""
         checks.warn_future({n: start for sync in syncs for n, start in self._set_back(sync)})
         streams = {sync.name: sync.selected.stream.name for sync in syncs}
-        source_of = self._config.source_of
-        if self._config.end_date and self.end < self._now:
-            checks.warn_end(self._state, streams, self.end, source_of("end_date"))
-        source = source_of("start_date")
-        checks.warn_gaps(self._state, streams, self._start_date, self._now, source)
-        unread = [name for name, stream in streams.items() if self._state.bookmark(stream) is None]
-        unknown = {name: self._state.unknown_keys(streams[name]) for name in unread}
-        checks.warn_not_understood({name: keys for name, keys in unknown.items() if keys})
+        checks.warn_dates(self._state, streams, self._config, self._now)
+        checks.warn_not_understood(self._state, streams)
 
     def _set_back(self, sync: StreamSync) -> Iterator[tuple[str, int]]:
         """Sets bookmarks of the future back: yields what they are of, and where it is read from.

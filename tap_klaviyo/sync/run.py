@@ -53,7 +53,7 @@ from tap_klaviyo.sync.planner import Planner
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.scheduler import Scheduler
 from tap_klaviyo.sync.stream_sync import StreamSync, stream_syncs
-from tap_klaviyo.sync.summary import RunSummary, summarize
+from tap_klaviyo.sync.summary import RunSummary, run_summary
 from tap_klaviyo.sync.window_reader import WindowReader
 from tap_klaviyo.sync.workers import WorkerPool
 
@@ -96,14 +96,16 @@ class Run:
             config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
         )
         self._stopped = False
-        self._syncs = stream_syncs(selection, self._started)
+        self._syncs = stream_syncs(selection)
         self._selected = [sync for sync in self._syncs if not sync.hidden_parent]
         self._scheduler = Scheduler(
             self._syncs, config.concurrency, config.quota_share, self._page_sizes
         )
         version = self._started if config.activate_version else None
         self._progress = progress or Progress()
-        self._output = Output(writer, self._progress, state, self._selected, version, self._now)
+        self._output = Output(
+            writer, self._progress, state, self._selected, client, version, self._now
+        )
 
     def sync(self) -> RunSummary:
         """Reads everything and ends with a STATE message.
@@ -121,7 +123,8 @@ class Run:
         with self._progress:
             self._plan()
             try:
-                with closing(self._pool.run(self._next_task)) as results:
+                results = self._pool.run(self._next_task, self._output.log_progress)
+                with closing(results):
                     asked = self._clock()
                     for task, result in results:
                         received, in_flight = self._clock(), self._pool.in_flight + 1
@@ -135,8 +138,7 @@ class Run:
                 self._client.close()
                 self._note_progress()
                 self._output.state()
-                summary.log_summary(self._selected, self._now() - self._started)
-                summary.log_daily_quotas(self._client.daily_quotas())
+                self._output.log_summary()
 
     def stop(self) -> None:
         """Ends the run after the current page; :meth:`sync` then returns. Signal-safe."""
@@ -146,9 +148,8 @@ class Run:
 
     def summary(self) -> RunSummary:
         """What the run has done so far."""
-        seconds, error = self._now() - self._started, summary.run_error(self._selected)
-        streams = tuple(summarize(sync, self._state) for sync in self._selected)
-        return RunSummary(streams, seconds, self._stopped, error)
+        times, saved = (self._started, self._now()), self._output.saved
+        return run_summary(self._selected, self._state, times, stopped=self._stopped, saved=saved)
 
     @property
     def errors(self) -> list[StreamError]:
@@ -172,7 +173,7 @@ class Run:
                 timed.append(sync)
             else:
                 self._planner.plan(sync, Metrics(()))
-                self._output.show(sync, self._planner.end)
+                self._output.show(sync)
         self._lookups += [
             AccountLookup(syncs, self._account, self._reports)
             for syncs in (events, *([sync] for sync in timed), reports)
@@ -212,9 +213,10 @@ class Run:
             if result.error is None:
                 self._output.schemas()
                 self._planner.plan(sync, result.metrics, result.queries)
-            self._output.show(sync, self._planner.end)
+            self._output.show(sync)
             if result.error is not None:
                 self._end_stream(sync, result.error)
+        self._planner.warn_empty()
 
     def _take_parent_check(self, check: ParentCheck, exists: bool | BaseException) -> None:
         """Reads the children again if their parent exists, else ends their partition."""

@@ -21,11 +21,14 @@ from tap_klaviyo.streams.model import Stream
 logger = get_logger(__name__)
 
 
-def metrics_of(selected: SelectedStream, metrics: Metrics, state: State) -> list[str]:
+def metrics_of(
+    selected: SelectedStream, metrics: Metrics, state: State, empty: list[str]
+) -> list[str]:
     """The IDs of the metrics of a stream; none if the account has no metric for it.
 
-    Stores the definition of a stream that the user has defined, and drops the bookmarks of metrics
-    that left it. All that has changed since the last run is one warning.
+    Adds a description of such a stream to ``empty``. Stores the definition of a stream that the
+    user has defined, and drops the bookmarks of metrics that left it. All that has changed since
+    the last run is one warning.
     """
     stream = selected.stream
     found = metrics.ids(stream.metrics, stream.integration)
@@ -36,7 +39,7 @@ def metrics_of(selected: SelectedStream, metrics: Metrics, state: State) -> list
     renamed = [i for i in held if i not in (*left, *missing, *found)]
     parts = [*found, *renamed]
     if not parts:
-        _warn_empty(selected, missing)
+        empty.append(_described_empty(selected, missing))
         return []
     if stream.name not in BY_NAME:
         state.define(stream.name, _definition(stream), without=left)
@@ -107,14 +110,19 @@ def _described(metric_id: str, metrics: Metrics) -> str:
     return metric_id if name is None else f"{metric_id} ({quoted(name)})"
 
 
-def _warn_empty(selected: SelectedStream, missing: Sequence[str]) -> None:
+def _described_empty(selected: SelectedStream, missing: Sequence[str]) -> str:
+    """``open ('Opened Email')``: a stream and what it lacks."""
     stream = selected.stream
-    logger.warning(
-        "Stream '%s' is empty: the account has no metric %s%s%s.",
-        selected.name,
-        " or ".join(f"'{name}'" for name in stream.metrics),
-        f" of the integration {stream.integration.capitalize()}" if stream.integration else "",
-        f", nor those of the state ({listed(missing)}), which keep their bookmarks"
-        if missing
-        else "",
-    )
+    names = " or ".join(f"'{name}'" for name in stream.metrics)
+    owner = f" of the integration {stream.integration.capitalize()}" if stream.integration else ""
+    held = f", nor {listed(missing)} of the state" if missing else ""
+    return f"{selected.name} ({names}{owner}{held})"
+
+
+def warn_empty(empty: Sequence[str]) -> None:
+    """Warns of streams without a metric, in one line."""
+    if empty:
+        logger.warning(
+            "The account has no metric for these streams, so they are empty: %s. Bookmarks stay.",
+            listed(empty),
+        )

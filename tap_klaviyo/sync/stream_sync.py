@@ -53,7 +53,6 @@ class StreamSync:
     requests: int = 0
     pages: int = 0
     records: int = 0
-    counted_at: float = 0.0
     converted_pages: int = 0
     warnings: Counter[str] = field(default_factory=Counter)
     without_key: int = 0
@@ -95,6 +94,16 @@ class StreamSync:
         return self.unfinished + sum(p.tracker.outstanding for p in self.partitions)
 
     @property
+    def share(self) -> float | None:
+        """The share of the stream that this run has read, from 0 to 1; None if it is not known."""
+        if self.partitions and self.partitions_known:
+            seconds = sum(partition.tracker.seconds for partition in self.partitions)
+            done = sum(partition.tracker.seconds_done for partition in self.partitions)
+            return done / seconds if seconds else None
+        parents = len(self.parent_ids) * len(self.selected.stream.filters)
+        return 1 - self.unfinished / parents if parents and self.partitions_known else None
+
+    @property
     def partitions_known(self) -> bool:
         """Whether all partitions are known: a child has one for each record of its parent."""
         return self.parent is None or self.parent.finished
@@ -131,19 +140,16 @@ class Partition:
     open: int = 0
 
 
-def stream_syncs(selection: Iterable[SelectedStream], now: float) -> list[StreamSync]:
-    """The streams of a run, and after them the parents that they need and that are not selected.
-
-    ``now`` is the wall clock in Unix seconds.
-    """
-    syncs = [_stream_sync(selected, now) for selected in selection]
+def stream_syncs(selection: Iterable[SelectedStream]) -> list[StreamSync]:
+    """The streams of a run, and after them the parents that they need and that are not selected."""
+    syncs = [_stream_sync(selected) for selected in selection]
     by_stream = {sync.selected.stream.name: sync for sync in syncs}
     for sync in syncs:  # It grows by the parents, which may have parents too.
         parent = sync.selected.stream.parent
         if parent is None:
             continue
         if parent.stream not in by_stream:
-            hidden = _stream_sync(hidden_parent(BY_NAME[parent.stream]), now, hidden=True)
+            hidden = _stream_sync(hidden_parent(BY_NAME[parent.stream]), hidden=True)
             by_stream[parent.stream] = hidden
             syncs.append(hidden)
         sync.parent = by_stream[parent.stream]
@@ -151,6 +157,6 @@ def stream_syncs(selection: Iterable[SelectedStream], now: float) -> list[Stream
     return syncs
 
 
-def _stream_sync(selected: SelectedStream, now: float, *, hidden: bool = False) -> StreamSync:
+def _stream_sync(selected: SelectedStream, *, hidden: bool = False) -> StreamSync:
     query = query_for(selected.stream, selected.schema)
-    return StreamSync(selected, query, PageParser(selected), hidden, counted_at=now)
+    return StreamSync(selected, query, PageParser(selected), hidden)

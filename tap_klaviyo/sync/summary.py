@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
+from tap_klaviyo.dates import utc
 from tap_klaviyo.errors import RetryableError, StreamError, TapError
+from tap_klaviyo.klaviyo.account import scopes_of
+from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.failures import is_forbidden, scopes_advice
 from tap_klaviyo.klaviyo.rate_limits import SLOW_LIMIT
 from tap_klaviyo.limits import THREADS
-from tap_klaviyo.logs import get_logger, log_metric
+from tap_klaviyo.logs import get_logger, listed, log_counter
 from tap_klaviyo.state import State
 from tap_klaviyo.streams.model import TIERS
 from tap_klaviyo.sync.stream_sync import StreamSync
@@ -39,11 +44,17 @@ class StreamSummary:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run did. ``seconds`` is its duration; ``error`` says in one line what failed."""
+    """What a run did.
+
+    ``started`` is when it began in Unix seconds, ``seconds`` its duration. ``saved`` says whether a
+    STATE was written, from which a new run continues. ``error`` says in one line what failed.
+    """
 
     streams: tuple[StreamSummary, ...]
+    started: float
     seconds: float
     stopped: bool
+    saved: bool
     error: TapError | None
 
     @property
@@ -56,9 +67,32 @@ class RunSummary:
         """The number of records that were written."""
         return sum(stream.records for stream in self.streams)
 
+    @property
+    def pages(self) -> int:
+        """The number of pages that were read."""
+        return sum(stream.pages for stream in self.streams)
 
-def summarize(sync: StreamSync, state: State) -> StreamSummary:
-    """The summary of one stream."""
+
+def run_summary(
+    syncs: Sequence[StreamSync],
+    state: State,
+    times: tuple[float, float],
+    *,
+    stopped: bool,
+    saved: bool,
+) -> RunSummary:
+    """The summary of a run; ``times`` are its start and its end in Unix seconds."""
+    return RunSummary(
+        streams=tuple(_stream_summary(sync, state) for sync in syncs),
+        started=times[0],
+        seconds=times[1] - times[0],
+        stopped=stopped,
+        saved=saved,
+        error=run_error(syncs),
+    )
+
+
+def _stream_summary(sync: StreamSync, state: State) -> StreamSummary:
     status: Status = "complete" if sync.finished else "incomplete"
     incremental = sync.selected.incremental
     return StreamSummary(
@@ -77,7 +111,9 @@ def run_error(syncs: Sequence[StreamSync]) -> TapError | None:
     errors = {sync.name: sync.error for sync in syncs if sync.error}
     if not errors:
         return None
-    reasons = " ".join(dict.fromkeys(map(str, errors.values())))
+    reasons = list(dict.fromkeys(map(str, errors.values())))
+    if any(map(is_forbidden, errors.values())):
+        reasons.append(scopes_advice(chain.from_iterable(map(_scopes, syncs))))
     if len(errors) == len(syncs):
         others = ""
     elif all(sync.finished for sync in syncs):
@@ -86,28 +122,33 @@ def run_error(syncs: Sequence[StreamSync]) -> TapError | None:
         others = "; the run ended before the others were complete"
     later = all(isinstance(error, RetryableError) for error in errors.values())
     error_type = RetryableError if later else StreamError
-    return error_type(
-        f"{len(errors)} of {len(syncs)} streams could not be read ({', '.join(errors)}){others}. "
-        f"{reasons}"
+    unread = (
+        f"{len(errors)} of {len(syncs)} streams could not be read ({', '.join(errors)}){others}"
     )
+    if len(errors) == len(syncs) > 1:
+        unread = f"None of {len(syncs)} streams could be read"
+    return error_type(f"{unread}. {' '.join(reasons)}")
 
 
-def log_record_count(sync: StreamSync) -> None:
-    """Logs Singer's metric of the records that were written for a stream so far."""
-    log_metric(logger, "counter", "record_count", sync.records, {"endpoint": sync.name})
+def _scopes(sync: StreamSync) -> tuple[str, ...]:
+    return scopes_of(sync.selected.stream, sync.query)
 
 
-def log_unfinished(syncs: Iterable[StreamSync]) -> None:
-    """Logs which streams are still being read."""
+def log_progress(syncs: Sequence[StreamSync], client: Client, now: float) -> None:
+    """Logs how far a run is and what it waits for. ``now`` is the wall clock in Unix seconds."""
     unfinished = [sync for sync in syncs if not sync.finished]
-    if unfinished:
-        logger.info("Still reading %s.", ", ".join(map(_remaining, unfinished)))
-
-
-def log_daily_quotas(quotas: Iterable[tuple[str, int, int]]) -> None:
-    """Logs the use of daily quotas: path, requests of this run, quota."""
-    for path, requests, daily in quotas:
-        logger.info("%d of %d requests a day to %s used in this run.", requests, daily, path)
+    records = sum(sync.records for sync in syncs)
+    waits = [
+        f"{path} is at its rate limit until {utc(now + seconds)}"
+        for path, seconds in client.rate_limits.paused()
+    ]
+    waits += [f"{path} has failed for {seconds:.0f} s" for path, seconds in client.failing()]
+    logger.info(
+        "Read %s records so far. Still reading %s.%s",
+        f"{records:,}",
+        listed(map(_remaining, unfinished)),
+        f" Waiting: {listed(waits)}." if waits else "",
+    )
 
 
 def log_fewer_workers(workers: int, limit: str = THREADS) -> None:
@@ -115,12 +156,13 @@ def log_fewer_workers(workers: int, limit: str = THREADS) -> None:
     logger.warning("Concurrency is %d: more workers do not fit the limit of %s.", workers, limit)
 
 
-def log_summary(syncs: Sequence[StreamSync], seconds: float) -> None:
-    """Logs what was read, and what was odd about each stream."""
-    records = sum(sync.records for sync in syncs)
-    logger.info("Read %d records of %d streams in %.0f s.", records, len(syncs), seconds)
+def log_summary(syncs: Sequence[StreamSync], client: Client) -> None:
+    """Logs for each stream how many records were written, and what was odd about it.
+
+    Then where the run exceeded a rate limit, and its use of daily quotas.
+    """
     for sync in syncs:
-        log_record_count(sync)
+        log_counter(logger, "record_count", sync.records, {"endpoint": sync.name})
         for warning, times in sorted(sync.warnings.items()):
             logger.warning("Stream '%s': %s (%d times).", sync.name, warning, times)
         if sync.gone:
@@ -129,12 +171,6 @@ def log_summary(syncs: Sequence[StreamSync], seconds: float) -> None:
                 sync.name,
                 len(sync.gone),
                 len(sync.parent_ids),
-            )
-        if sync.converted_pages:
-            logger.info(
-                "Stream '%s': %d pages contained values that had to be converted.",
-                sync.name,
-                sync.converted_pages,
             )
         if sync.without_key:
             logger.warning(
@@ -145,11 +181,23 @@ def log_summary(syncs: Sequence[StreamSync], seconds: float) -> None:
                 ", ".join(sync.ids_without_key),
                 ", …" if sync.without_key > len(sync.ids_without_key) else ".",
             )
+    converted = [f"{s.name} ({s.converted_pages})" for s in syncs if s.converted_pages]
+    if converted:
+        logger.info("Pages with values that had to be converted: %s.", listed(converted))
+    _log_requests(client)
+
+
+def _log_requests(client: Client) -> None:
+    if throttled := client.rate_limits.throttled():
+        waits = (f"{path} ({times} times)" for path, times in throttled)
+        logger.info("Waited for the rate limit of %s.", listed(waits))
+    for path, requests, daily in client.rate_limits.daily_quotas():
+        logger.info("%d of %d requests a day to %s used in this run.", requests, daily, path)
 
 
 def _remaining(sync: StreamSync) -> str:
-    """The name of a stream and, for a slow endpoint, how much remains."""
+    """The name of a stream and, where the number of requests decides, how many remain."""
     per_minute = TIERS[sync.query.tier].steady
-    if per_minute > SLOW_LIMIT or not sync.planned:
+    if not sync.planned or (per_minute > SLOW_LIMIT and sync.parent is None):
         return sync.name
-    return f"{sync.name} ({sync.outstanding} requests left, at most {per_minute} a minute)"
+    return f"{sync.name} ({sync.outstanding:,} requests left, at most {per_minute} a minute)"

@@ -95,6 +95,10 @@ class WindowTracker:
         bounds = pairwise([start, *(boundaries or ()), end])
         windows = [Window(*bound) for bound in bounds if bound[0] < bound[1]]
         self._pending = without(windows, done)
+        self.seconds = self._pending_seconds
+        """The seconds that are to be read."""
+        self.seconds_done = 0
+        """Those of them that are done."""
         self._open: list[int] = []
         # After the mark: the end and the number of records of what is done, by its start.
         self._done_after_mark = {
@@ -178,6 +182,7 @@ class WindowTracker:
 
     def _note_done(self, window: Window, records: int) -> None:
         """Notes what is done, as one with what the same reader has done before it."""
+        self.seconds_done += window.end - window.start
         start = window.start
         for known, (end, earlier) in self._done_after_mark.items():
             if end == start:

@@ -53,13 +53,16 @@ class ClosableQueue(Generic[Item]):
             with suppress(IndexError):
                 self._changed.notify()
 
-    def get(self) -> Item:
-        """Takes the oldest item, or waits for one. Raises :class:`QueueClosed`."""
+    def get(self, waiting: Callable[[], object] = lambda: None) -> Item:
+        """Takes the oldest item, or waits for one. Raises :class:`QueueClosed`.
+
+        ``waiting`` is called every ``WAIT_SECONDS`` while it waits.
+        """
         with self._changed:
             while not self._changed.wait_for(
                 lambda: self._closed or bool(self._items), WAIT_SECONDS
             ):
-                pass
+                waiting()
             if self._closed:
                 raise QueueClosed
             return self._items.popleft()
@@ -104,12 +107,15 @@ class WorkerPool(Generic[Task, Result]):
         return max(0, self._size - self._in_flight)
 
     def run(
-        self, next_task: Callable[[], Task | None]
+        self,
+        next_task: Callable[[], Task | None],
+        waiting: Callable[[], object] = lambda: None,
     ) -> Generator[tuple[Task, Result | BaseException], None, None]:
         """Yields each task with its result, or with the error that it raised.
 
         Before each wait for a result it asks ``next_task`` for as many tasks as workers are idle.
-        Ends when that returns None and no task is in flight, or after :meth:`stop`. Raises
+        Ends when that returns None and no task is in flight, or after :meth:`stop`. While it waits
+        for a result, it calls ``waiting`` every ``WAIT_SECONDS``. Raises
         RuntimeError if the system allows no thread at all, and the error of a worker that failed
         outside a task.
         """
@@ -119,7 +125,7 @@ class WorkerPool(Generic[Task, Result]):
                     self._start(task)
                 if not self._in_flight:
                     return
-                finished = self._results.get()
+                finished = self._results.get(waiting)
                 self._in_flight -= 1
                 yield finished
         except QueueClosed:

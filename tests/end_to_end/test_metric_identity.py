@@ -171,8 +171,8 @@ def test_an_account_without_any_metric_of_the_state(
     warnings(caplog)
     second = tap.sync(first.state, catalog_of("open"), NOW + 2 * DAY)
     (line,) = warnings(caplog)
-    assert "'open' is empty" in line
-    assert "which keep their bookmarks" in line
+    assert "so they are empty: open ('Opened Email'" in line
+    assert "Bookmarks stay." in line
     assert not second.ids["open"]
     assert second.state["bookmarks"] == first.state["bookmarks"]
 
@@ -259,7 +259,7 @@ def test_a_definition_without_a_metric(
     warnings(caplog)
     second = sync(tap, {"orders": "Placed Ordr"}, first.state, NOW + 100)
     assert not second.ids["orders"]
-    assert "no metric 'Placed Ordr'" in warnings(caplog)[0]
+    assert "so they are empty: orders ('Placed Ordr')" in warnings(caplog)[0]
     event = arrive(shop, metric_id(shop, "Placed Order", "Shopify"), NOW + 160)
     third = sync(tap, ORDERS, second.state, NOW + 200)
     assert third.ids["orders"] == [event]

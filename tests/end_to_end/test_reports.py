@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jsonschema
 import pytest
@@ -78,14 +79,18 @@ def sent(account: Account, metric: str) -> Counter[str]:
 @pytest.mark.parametrize("whole_days", [True, False])
 @pytest.mark.parametrize("stream", REPORTS)
 def test_rows(tap: Tap, account: Account, stream: str, whole_days: bool) -> None:
-    """Each report has rows that fit the schema and have unique keys."""
+    """Each report has rows that fit the schema and have unique keys and the account's dates."""
     account.whole_days = whole_days
+    (attributes,) = [one.attributes for one in account.collections["account"]]
+    zone = ZoneInfo(attributes["timezone"])
     output = read(tap, stream)
     (schema,) = output.of("SCHEMA")
     validator = jsonschema.Draft4Validator(schema["schema"])
     for record in output.records(stream):
         validator.validate(record)
         assert record["report"] == "default"
+        moment = datetime.fromisoformat(record[REPORTS[stream].keys[1]].replace("Z", "+00:00"))
+        assert record["local_date"] == moment.astimezone(zone).date().isoformat()
     found = keys(output, stream)
     assert found
     assert len(found) == len(set(found))
@@ -274,9 +279,12 @@ def test_the_log_names_unfinished_streams(
     with caplog.at_level("INFO", logger="tap_klaviyo"):
         read(tap, "segment_values_report", "lists", concurrency=1)
     lines = [r.getMessage() for r in caplog.records if "Still reading" in r.getMessage()]
-    assert lines[0] == "Still reading lists, segment_values_report."
-    assert lines[1].startswith("Still reading lists, segment_values_report (")
-    assert lines[-1] == "Still reading segment_values_report (1 requests left, at most 2 a minute)."
+    still = "Read 0 records so far. Still reading"
+    assert lines[0] == f"{still} lists, segment_values_report."
+    assert lines[1].startswith(f"{still} lists, segment_values_report (")
+    assert lines[-1].endswith(
+        "Still reading segment_values_report (1 requests left, at most 2 a minute)."
+    )
 
 
 def test_the_log_reports_the_quota(tap: Tap, caplog: pytest.LogCaptureFixture) -> None:

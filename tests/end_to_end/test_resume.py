@@ -161,3 +161,18 @@ def test_end_date(tap_on: TapOn) -> None:
     output = tap_on(shop).sync(now=NOW, end_date=end, catalog=catalog_of("receive"))
     assert set(output.ids["receive"]) == truth(shop, DEFAULT_STREAMS[0], NOW - 10 * DAY)
     assert output.state["bookmarks"]["receive"]["timestamp"] == NOW - 10 * DAY
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_state_precedes_the_first_record(tap_on: TapOn, resumed: bool) -> None:
+    """The first STATE covers no record of the run: some targets take it for stored at once."""
+    tap = tap_on(account())
+    given = tap.sync(now=NOW - DAY).state if resumed else {"bookmarks": {}}
+    output = tap.sync(given, now=NOW)
+    types = [message["type"] for message in output.messages]
+    assert types[: types.index("RECORD")] == ["SCHEMA"] * len(DEFAULT_STREAMS) + ["STATE"]
+    first = output.of("STATE")[0]["value"]["bookmarks"]
+    marks = {name: bookmark.get("timestamp") for name, bookmark in first.items()}
+    assert any(marks.values()) == resumed
+    for name, mark in marks.items():
+        assert mark == given["bookmarks"].get(name, {}).get("timestamp")

@@ -18,6 +18,11 @@ CHECKOUT = Path(__file__).parents[2]
 TAP = Path(sys.executable).with_name("tap-klaviyo")
 
 REQUIREMENTS = {
+    # Targets of which only the mapping of types is tested. Not all of them start with the newest
+    # versions of what they depend on.
+    "columns-bigquery": "z3-target-bigquery==0.7.2 setuptools<81",
+    "columns-snowflake-meltanolabs": "meltanolabs-target-snowflake==0.20.4",
+    "columns-snowflake-pipelinewise": "pipelinewise-target-snowflake==2.3.0 numpy<2",
     "meltano": "meltano==4.4.1",
     "singer-tools": "singer-tools==0.4.1",
     "target-csv": "meltanolabs-target-csv==0.5.0",
@@ -42,10 +47,11 @@ def ready(name: str) -> Path:
     """Returns the `bin` folder of an environment; creates it unless the pinned version exists."""
     folder = CHECKOUT / ".envs" / name
     stamp = folder / "ready"
-    installed = REQUIREMENTS[name].replace("-", "_").replace("==", "-")
+    requirements = REQUIREMENTS[name].split()
+    installed = requirements[0].replace("-", "_").replace("==", "-")
     if not stamp.exists() or not any(folder.glob(f"lib/*/site-packages/{installed}.dist-info")):
         stamp.unlink(missing_ok=True)
-        install(folder, REQUIREMENTS[name])
+        install(folder, *requirements)
         stamp.touch()
     return folder / "bin"
 
@@ -64,22 +70,26 @@ def run(
     code: int | None = 0,
     timeout: float = 120,
     environment: Mapping[str, str] | None = None,
+    stdin: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a command without the developer's environment variables.
 
     Raises AssertionError with the output if the exit code is not `code` (None: any code), if the
     command takes more than `timeout` seconds, or if it leaves a process running.
     """
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**_ENVIRONMENT, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with (
+        (stdin or Path(os.devnull)).open("rb") as given,
+        subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=_variables(environment),
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process,
+    ):
         timed_out = False
         try:
             out, err = process.communicate(timeout=timeout)
@@ -104,6 +114,53 @@ def pipe(
     """
     pipeline = " | ".join(shlex.join(map(str, command)) for command in commands)
     return run("bash", "-o", "pipefail", "-c", pipeline, cwd=cwd, environment=environment).stdout
+
+
+def pipe_until_killed(
+    tap: Sequence[str | Path],
+    target: Sequence[str | Path],
+    *,
+    lines: int,
+    with_target: bool,
+    cwd: Path,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Kills the tap, and the target too if `with_target`, after some lines of a pipeline.
+
+    Returns the stdout of the target, which otherwise ends by itself. Raises AssertionError if the
+    tap ended before, or the target failed.
+    """
+    variables = _variables(environment)
+    with (
+        subprocess.Popen(
+            tap, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as source,
+        subprocess.Popen(
+            target,
+            cwd=cwd,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as sink,
+    ):
+        assert source.stdout
+        assert sink.stdin
+        for _ in range(lines):
+            line = source.stdout.readline()
+            assert line.endswith(b"\n"), "the tap has ended"
+            sink.stdin.write(line)
+        sink.stdin.flush()
+        source.kill()
+        if with_target:
+            sink.kill()
+        out, _ = sink.communicate(timeout=60)
+        assert with_target or sink.returncode == 0, "the target failed"
+    return out.decode()
+
+
+def _variables(environment: Mapping[str, str] | None) -> dict[str, str]:
+    return {**_ENVIRONMENT, **(environment or {})}
 
 
 def _kill_group(leader: int) -> bool:

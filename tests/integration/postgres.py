@@ -55,10 +55,12 @@ class Server:
     programs: Path
     port: int
 
-    def database(self, name: str) -> Database:
-        """Creates an empty database."""
+    def database(self, name: str, time_zone: str = "Europe/Berlin") -> Database:
+        """Creates an empty database, whose sessions have a time zone unless they set another."""
+        database = Database(self.programs, self.port, name)
         Database(self.programs, self.port, "postgres").execute(f'create database "{name}"')
-        return Database(self.programs, self.port, name)
+        database.execute(f"alter database \"{name}\" set timezone to '{time_zone}'")
+        return database
 
 
 def find_programs() -> Path | None:
@@ -70,10 +72,7 @@ def find_programs() -> Path | None:
 
 @contextmanager
 def serving(programs: Path) -> Iterator[Server]:
-    """Starts a server with an empty cluster, and stops it at the end.
-
-    Its time zone is not UTC, so that no date is right by chance.
-    """
+    """Starts a server with an empty cluster, and stops it at the end."""
     # Not a folder of pytest: the server does not run as root and cannot read those.
     with tempfile.TemporaryDirectory() as name:
         folder, owner = Path(name), _unprivileged()
@@ -98,7 +97,7 @@ def serving(programs: Path) -> Iterator[Server]:
             assert done.returncode == 0, log.read_text()
 
         port = _free_port()
-        options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c timezone=Europe/Berlin"
+        options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
         run_program(
             "initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--no-locale"
         )

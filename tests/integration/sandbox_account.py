@@ -50,7 +50,17 @@ KEY_OF = {
     **dict.fromkeys((*EVENT_STREAMS, "campaigns", "lists"), "id"),
     "global_exclusions": "email",
 }
-"""The key of each table."""
+"""The key of the table of each default stream."""
+
+_IN_DEFINITION = (
+    "label",
+    "channel",
+    "content",
+    "render_options",
+    "notification_type",
+    "kv_pairs",
+    "options",
+)
 
 LOOKBACK = 3600
 _QUIET = 2 * LOOKBACK
@@ -69,12 +79,18 @@ class SandboxAccount:
         """The data of the account."""
         return self.box.account
 
-    def write_files(self, folder: Path) -> None:
-        """Writes `config.json` for the account and a discovered `catalog.json` into a folder."""
+    def write_files(self, folder: Path, *streams: str) -> None:
+        """Writes `config.json` for the account and a discovered `catalog.json` into a folder.
+
+        The catalog selects `streams`; without any, those that are selected by default.
+        """
         config = {"api_key": self.box.key, "base_url": self.box.url, "start_date": "2020-01-01"}
         (folder / "config.json").write_text(json.dumps(config))
-        discovered = run(TAP, "--config", "config.json", "--discover", cwd=folder).stdout
-        (folder / "catalog.json").write_text(discovered)
+        catalog = json.loads(run(TAP, "--config=config.json", "--discover", cwd=folder).stdout)
+        for entry in catalog["streams"] if streams else ():
+            (top,) = (item["metadata"] for item in entry["metadata"] if not item["breadcrumb"])
+            top["selected"] = entry["stream"] in streams
+        (folder / "catalog.json").write_text(json.dumps(catalog))
 
     def keys(self, start: float = 0, end: float = 4e9) -> Keys:
         """The expected keys of each table, sorted; for events those in `[start, end)`."""
@@ -108,14 +124,17 @@ class SandboxAccount:
         return {stream: sorted({*keys} - {*before[stream]}) for stream, keys in self.keys().items()}
 
     def records(self, stream: str) -> dict[str, Record]:
-        """The records of a stream by id according to the API: attributes and included resources."""
+        """The records of a stream by key, with included resources, according to the API."""
+        if stream in ("profiles", "global_exclusions"):
+            profiles = self._profiles()
+            return profiles if stream == "profiles" else _exclusions(profiles)
         if stream == "lists":
             pages = [self._pages("lists", include="tags")]
         elif stream == "campaigns":
             pages = [
                 self._pages(
                     "campaigns",
-                    include="tags",
+                    include="campaign-messages,tags",
                     filter=f"equals(messages.channel,'{channel}'),equals(archived,{archived})",
                 )
                 for channel in ("email", "sms", "mobile_push")
@@ -135,6 +154,10 @@ class SandboxAccount:
         return {
             record["id"]: record for result in pages for page in result for record in _records(page)
         }
+
+    def _profiles(self) -> dict[str, Record]:
+        pages = self._pages("profiles", **{"additional-fields[profile]": "subscriptions"})
+        return {one["id"]: _flatten(one) for page in pages for one in page["data"]}
 
     def _pages(self, path: str, **parameters: str) -> Iterator[Record]:
         url: str | None = f"{self.box.url}/api/{path}?{urlencode(parameters, quote_via=quote)}"
@@ -187,5 +210,20 @@ def _records(page: Record) -> Iterator[Record]:
         yield record
 
 
+def _exclusions(profiles: Mapping[str, Record]) -> dict[str, Record]:
+    """The suppressed profiles by email address, with their suppressions and the latest of them."""
+    exclusions = {}
+    for profile in profiles.values():
+        suppressions = profile["subscriptions"]["email"]["marketing"]["suppression"]
+        if suppressions and profile["email"]:
+            latest = max(suppressions, key=lambda suppression: suppression["timestamp"])
+            exclusions[profile["email"]] = {**profile, "suppressions": suppressions, **latest}
+    return exclusions
+
+
 def _flatten(resource: Record) -> Record:
-    return {"type": resource["type"], "id": resource["id"], **resource["attributes"]}
+    """A resource as a record; the definition of a message is part of it."""
+    attributes = {**resource["attributes"]}
+    if resource["type"] == "campaign-message":
+        attributes |= {**dict.fromkeys(_IN_DEFINITION), **attributes.pop("definition")}
+    return {"type": resource["type"], "id": resource["id"], **attributes}

@@ -98,6 +98,12 @@ DATABASES = {
     "pipelinewise-postgres": pipelinewise_postgres,
 }
 
+FLATTENING: dict[str, Row] = {
+    "meltanolabs-postgres": {"flattening_enabled": True, "flattening_max_depth": 2},
+    "pipelinewise-postgres": {"data_flattening_max_level": 2},
+}
+"""Settings with which a target stores objects as columns, two levels deep."""
+
 
 def _address(database: Database) -> Row:
     return {"host": "127.0.0.1", "port": database.port, "user": USER, "password": "any"}

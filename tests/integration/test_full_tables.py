@@ -17,7 +17,7 @@ from targets import DATABASES, Row
 
 Environment = Callable[[str], Path]
 
-STREAMS = ("lists", "list_members", "webhooks", "open")
+STREAMS = ("lists", "list_members", "webhooks", "open", "profiles")
 _KEYS = ("id", "list_id", "profile_id")
 _DELETED = "_sdc_deleted_at"
 
@@ -74,35 +74,44 @@ def warehouse(
     (tmp_path / "state.json").write_text("{}")
     command = environment(target.environment) / target.executable
     with serve_account(1000) as klaviyo:
-        klaviyo.write_files(tmp_path)
-        _select(tmp_path / "catalog.json")
+        klaviyo.write_files(tmp_path, *STREAMS)
+        _read_in_full("profiles", tmp_path / "catalog.json")
         config = json.loads((tmp_path / "config.json").read_text())
         (tmp_path / "config.json").write_text(json.dumps({**config, "activate_version": True}))
         yield Warehouse(klaviyo, tmp_path, command, target.rows, deletes)
 
 
-def _select(catalog: Path) -> None:
+def _read_in_full(stream: str, catalog: Path) -> None:
     document = json.loads(catalog.read_text())
-    for entry in document["streams"]:
-        (top,) = (item["metadata"] for item in entry["metadata"] if not item["breadcrumb"])
-        top["selected"] = entry["stream"] in STREAMS
+    (entry,) = (entry for entry in document["streams"] if entry["stream"] == stream)
+    (top,) = (item["metadata"] for item in entry["metadata"] if not item["breadcrumb"])
+    top["replication-method"] = "FULL_TABLE"
     catalog.write_text(json.dumps(document))
 
 
 def test_deleted_resources_are_deleted_from_the_table(warehouse: Warehouse) -> None:
-    """Deleted lists, members and webhooks are deleted or marked; other rows are unchanged."""
+    """Deleted lists, members, webhooks and profiles are deleted or marked; other rows stay.
+
+    A profile is also deleted when Klaviyo merges it with another one.
+    """
     account = warehouse.klaviyo.account
     lists, webhooks = {*account.ids("list")}, {*account.ids("webhook")}
+    profiles = {*account.ids("profile")}
     opens = {*account.event_ids(["Opened Email"], end=time.time())}
     warehouse.sync()
     assert warehouse.table("lists") == TableKeys(lists, set())
     assert warehouse.table("webhooks") == TableKeys(webhooks, set())
+    assert warehouse.table("profiles") == TableKeys(profiles, set())
 
     deleted = next(one for one in account.ids("list") if account.members(one))
     account.remove("list", deleted)
     for webhook in webhooks:
         account.remove("webhook", webhook)
     added = account.add_list("New")
+    merged = min(
+        profiles - {one for group in account.ids("list") for one in account.members(group)}
+    )
+    account.remove("profile", merged)
     warehouse.sync()
 
     def marked(*ids: str) -> set[str]:
@@ -110,6 +119,7 @@ def test_deleted_resources_are_deleted_from_the_table(warehouse: Warehouse) -> N
 
     assert warehouse.table("lists") == TableKeys({*lists, added} - {deleted}, marked(deleted))
     assert warehouse.table("webhooks") == TableKeys(set(), marked(*webhooks))
+    assert warehouse.table("profiles") == TableKeys(profiles - {merged}, marked(merged))
     members = warehouse.table("list_members", key="list_id")
     assert members == TableKeys(
         {one for one in account.ids("list") if account.members(one)}, marked(deleted)

@@ -1,4 +1,4 @@
-"""Meltano runs the tap as meltano.yml defines it, without Meltano Hub."""
+"""Meltano runs the tap as its definitions say, without Meltano Hub."""
 
 from __future__ import annotations
 
@@ -45,11 +45,9 @@ class Project:
         )
         return done.stdout + done.stderr if with_log else done.stdout
 
-    def state(self) -> dict[str, Any]:
-        """Returns the state that Meltano stored for the pipeline of the job."""
-        stored = self.meltano(
-            "--environment=dev", "state", "get", "dev:tap-klaviyo-to-target-jsonl"
-        )
+    def state(self, state_id: str = "dev:tap-klaviyo-to-target-jsonl") -> dict[str, Any]:
+        """Returns a state that Meltano stored; the default is that of the job."""
+        stored = self.meltano("state", "get", state_id)
         state: dict[str, Any] = json.loads(stored)["singer_state"]
         return state
 

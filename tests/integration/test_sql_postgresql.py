@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from external_programs import TAP, pipe, run
+from external_programs import CHECKOUT, TAP, pipe, run
 from postgres import Database, Server
 from sql_answers import NOW, QUERIES, TRUTHS, assert_answer, query_text, shop
 from targets import DATABASES
@@ -19,6 +20,7 @@ from targets import DATABASES
 from demo.__main__ import OWN_STREAMS, select
 from sandbox.account import Account
 from sandbox.server import Sandbox
+from tap_klaviyo.discovery.catalog import build_catalog
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,20 @@ def warehouse(
             environment=target.variables,
         )
     return Warehouse(account, database)
+
+
+def test_columns_that_need_quotes(postgres: Server) -> None:
+    """docs/targets.md names all columns that need quotes in PostgreSQL."""
+    reserved = postgres.database("keywords").execute(
+        "select word from pg_get_keywords() where catcode in ('R', 'T')"
+    )
+    columns = {
+        column for entry in build_catalog()["streams"] for column in entry["schema"]["properties"]
+    }
+    quoted = {one for one in columns if one in reserved.split() or not one.isidentifier()}
+    page = (CHECKOUT / "docs" / "targets.md").read_text()
+    (named,) = re.findall(r"^- (.*) always need quotes", page, re.M)
+    assert quoted == {*re.findall(r'`"(.+?)"`', named)}
 
 
 _DECODED: dict[str, Callable[[Any], Any]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,13 +21,10 @@ from sandbox_account import (
     bookmark,
     serve_account,
 )
+from stored_values import canonical
 from targets import DATABASES, FILES, Row, Target
 
 Environment = Callable[[str], Path]
-
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d+))?(?:Z|([+-]\d\d:\d\d))?")
-
-_COORDINATES = ("latitude", "longitude")
 
 
 @dataclass(frozen=True)
@@ -148,7 +144,7 @@ def test_rows_are_complete(synced: Synced, stream: str) -> None:
     for key, row in rows.items():
         expected = {name: from_api[key][name] for name in from_api[key].keys() & row.keys()}
         assert len(expected) >= 5
-        assert _canonical({name: row[name] for name in expected}) == _canonical(expected)
+        assert canonical({name: row[name] for name in expected}) == canonical(expected)
 
 
 def test_dates_are_in_utc(synced: Synced) -> None:
@@ -156,22 +152,4 @@ def test_dates_are_in_utc(synced: Synced) -> None:
     for stream in EVENT_STREAMS:
         for row in synced.target.rows(stream):
             moment = datetime.fromtimestamp(row["timestamp"], timezone.utc)
-            assert _canonical(row["datetime"]) == moment
-
-
-def _canonical(value: Any) -> Any:
-    """The value with all dates as datetimes, and coordinates in text as numbers.
-
-    Dates without a time zone are in UTC.
-    """
-    if isinstance(value, dict):
-        return {
-            name: float(child) if name in _COORDINATES and child else _canonical(child)
-            for name, child in value.items()
-        }
-    if isinstance(value, list):
-        return [_canonical(child) for child in value]
-    if isinstance(value, str) and (date := _DATE.fullmatch(value)):
-        moment, fraction, zone = date.groups(default="")
-        return datetime.fromisoformat(f"{moment}.{fraction:0<6}{zone or '+00:00'}")
-    return value
+            assert canonical(row["datetime"]) == moment

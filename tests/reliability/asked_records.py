@@ -41,7 +41,7 @@ KEYS: Sequence[Key] = (("id",), ("list_id", "profile_id"), ("report", "start", "
 REPORTS = ("form_values_report",)
 
 EXPLANATIONS = (
-    r"Stream '{name}' is empty: ",
+    r"are empty: .*\b{name} \(",
     r"bookmarks in the future.*\b{name}\b",
     r"is missing in the account and keeps its bookmark",
     r"The local clock is \d+ s ",

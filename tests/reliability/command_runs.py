@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from log_lines import log_lines
 from run_output import Message, Pipe
 from simulated_klaviyo import NOW, URL, Arrival, SimulatedKlaviyo, time_limit
 from tap_processes import restored_logging
 
 from tap_klaviyo import cli
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.ending import ExitCode
 from tap_klaviyo.state import METRICS, SWEPT_AT
 from tap_klaviyo.sync.run import Run
 
-LEVELS = ("DEBUG ", "INFO ", "WARNING ", "ERROR ", "CRITICAL ")
 STREAMS = ("open", "lists")
 DAY = 86_400
 
@@ -81,15 +82,15 @@ def run(arguments: list[str], klaviyo: SimulatedKlaviyo) -> Outcome:
         patch("tap_klaviyo.tap.Run", partial(Run, now=klaviyo.clock)),
     ):
         code = cli.main(arguments)
-    assert code in (0, 1)
+    assert code in tuple(ExitCode)
     assert "Traceback" not in shown.getvalue()
     assert "Internal error" not in shown.getvalue(), shown.getvalue()
-    for line in shown.getvalue().splitlines():
-        assert line.startswith(LEVELS), line
+    logged = log_lines(shown.getvalue())
+    assert len(logged) == len(shown.getvalue().splitlines()), shown.getvalue()
     *lines, rest = bytes(pipe.got).split(b"\n")
     assert rest == b"", "the last line is incomplete"
-    outcome = Outcome(code, [json.loads(line) for line in lines], shown.getvalue())
-    assert len(outcome.errors) == code
+    outcome = Outcome(code, [json.loads(line) for line in lines], "\n".join(logged))
+    assert len(outcome.errors) == bool(code)
     return outcome
 
 

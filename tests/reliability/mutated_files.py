@@ -92,6 +92,7 @@ SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
         ),
         max_size=2,
     ),
+    "log_format": st.sampled_from(["text", "json", "JSON", None]),
     "user_agent": st.sampled_from(["x", "tap (me@example.com)", "é", "a\r\nb"]),
     "revision": st.sampled_from(["2026-07-15", "2020-01-01", "2026-07-15.pre", "9999-01-01"]),
     "base_url": st.sampled_from([URL, f"{URL}/", "http://127.0.0.1:1", "https://a.example/api"]),

@@ -33,9 +33,12 @@ class SimulatedWorkers:
         """The number of idle workers."""
         return self._workers - len(self._tasks) - len(self._results)
 
-    def run(self, next_task: Callable[[], Any]) -> Generator[tuple[Any, Any], None, None]:
+    def run(
+        self, next_task: Callable[[], Any], waiting: Callable[[], object]
+    ) -> Generator[tuple[Any, Any], None, None]:
         """Like :meth:`WorkerPool.run`."""
         while not self._stopped:
+            waiting()
             while self.idle and (task := next_task()) is not None:
                 self._tasks.append(task)
                 self._age.setdefault(task, -len(self._age))

@@ -118,7 +118,7 @@ def test_memory_is_bounded(
         command += [f"--{name}", str(tmp_path / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     *_, last, peak = done.stderr.splitlines()
-    assert done.returncode in (0, 1)
+    assert done.returncode in (0, 1, 3)
     assert "Internal error" not in last
     assert int(peak.split()[1]) * 1024 < MOST_MEMORY, peak
 

@@ -63,7 +63,7 @@ ALONE, ALL = True, False
 PERMANENT: dict[str, tuple[dict[str, Any], bool, str]] = {
     "400": ({"status": 400}, ALONE, "Klaviyo refuses the request to /api/events (400)"),
     "401": ({"status": 401}, ALL, "Set api_key to a valid private API key"),
-    "403": ({"status": 403}, ALONE, "create a key with these scopes"),
+    "403": ({"status": 403}, ALONE, "Create a key with all scopes that this selection needs"),
     "403 as HTML": ({"status": 403, "html": True}, ALL, "a proxy, a firewall or a login page"),
     "404": ({"status": 404}, ALONE, "Check base_url and revision"),
     "410": ({"status": 410}, ALL, "Remove the setting 'revision', or update"),

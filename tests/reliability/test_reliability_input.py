@@ -60,7 +60,7 @@ BROKEN: dict[str, tuple[bytes | Path | list[Any], str]] = {
 def test_broken_files(tmp_path: Path, role: str, content: Any, expected: str) -> None:
     """A file that is not a JSON object ends the command with a line that names its role."""
     outcome = run_with(tmp_path, **{role: content})
-    assert outcome.code == 1
+    assert outcome.code == 2
     assert outcome.errors[0].startswith(f"CRITICAL {role}: ")
     assert expected in outcome.errors[0]
     assert not outcome.messages
@@ -70,31 +70,31 @@ NO_DAY = "2026-02-30"
 FUTURE = NOW + 400 * DAY
 
 FILES: dict[str, tuple[dict[str, Any], int, str]] = {
-    "config: nothing in it": ({"config": {}}, 1, "api_key: expected"),
+    "config: nothing in it": ({"config": {}}, 2, "api_key: expected"),
     "config: an unknown key": ({"config": config(color="red")}, 0, "unknown setting 'color'"),
     "config: a key with a line break": ({"config": config(**{"a\nb": 1})}, 0, "unknown setting"),
-    "config: wrong types": ({"config": config(start_date=[1])}, 1, "start_date: expected"),
-    "config: no such day": ({"config": config(start_date=NO_DAY)}, 1, "start_date: expected"),
-    "config: start after end": ({"config": config(end_date="2020-01-01")}, 1, "after start_date"),
+    "config: wrong types": ({"config": config(start_date=[1])}, 2, "start_date: expected"),
+    "config: no such day": ({"config": config(start_date=NO_DAY)}, 2, "start_date: expected"),
+    "config: start after end": ({"config": config(end_date="2020-01-01")}, 2, "after start_date"),
     "config: start in the future": (
         {"config": config(start_date="2999-01-01")},
         0,
         "Read 27 records",
     ),
-    "config: no worker": ({"config": config(concurrency=0)}, 1, "concurrency: expected"),
-    "config: too many workers": ({"config": config(concurrency=10**30)}, 1, "concurrency"),
+    "config: no worker": ({"config": config(concurrency=0)}, 2, "concurrency: expected"),
+    "config: too many workers": ({"config": config(concurrency=10**30)}, 2, "concurrency"),
     "config: a huge text": ({"config": config(user_agent="x" * 5_000_000)}, 0, "Read"),
     "state: empty object": ({"state": {}}, 0, "Read 32 records"),
     "state: no bookmarks": ({"state": {"bookmarks": None}}, 0, "Read 32 records"),
-    "state: bookmarks a list": ({"state": {"bookmarks": []}}, 1, "'bookmarks' must be an object"),
-    "state: no such day": ({"state": state(open={"timestamp": NO_DAY})}, 1, "open.timestamp"),
+    "state: bookmarks a list": ({"state": {"bookmarks": []}}, 2, "'bookmarks' must be an object"),
+    "state: no such day": ({"state": state(open={"timestamp": NO_DAY})}, 2, "open.timestamp"),
     "state: a time out of range": (
         {"state": state(open={"timestamp": 10**30})},
-        1,
+        2,
         "open.timestamp",
     ),
-    "state: a huge text": ({"state": state(open={"timestamp": "9" * 5_000_000})}, 1, "open.timest"),
-    "state: a name with a line break": ({"state": state(**{"a\nb": 1})}, 1, "must be an object"),
+    "state: a huge text": ({"state": state(open={"timestamp": "9" * 5_000_000})}, 2, "open.timest"),
+    "state: a name with a line break": ({"state": state(**{"a\nb": 1})}, 2, "must be an object"),
     "state: an unknown stream": ({"state": state(gone={"timestamp": 1})}, 0, "unknown streams"),
     "state: nulls": (
         {"state": state(open=dict.fromkeys(("timestamp", "joining", "metrics", "swept_at")))},
@@ -104,11 +104,11 @@ FILES: dict[str, tuple[dict[str, Any], int, str]] = {
     "state: before 1970": ({"state": state(open={"timestamp": -1})}, 0, "Read 32 records"),
     "state: of Meltano's SDK, no date": (
         {"state": state(open={"replication_key": "datetime", "replication_key_value": "x"})},
-        1,
+        2,
         "open.replication_key_value must be",
     ),
     "state: from the future": ({"state": state(open={"timestamp": FUTURE})}, 0, "future"),
-    "catalog: nothing in it": ({"catalog": {}}, 1, "'streams' must be an array"),
+    "catalog: nothing in it": ({"catalog": {}}, 2, "'streams' must be an array"),
     "catalog: no streams": ({"catalog": {"streams": []}}, 0, "No stream is selected"),
     "catalog: none selected": (
         {"catalog": deselected(catalog("lists"), "lists")},
@@ -117,7 +117,7 @@ FILES: dict[str, tuple[dict[str, Any], int, str]] = {
     ),
     "catalog: a stream twice": (
         {"catalog": {"streams": catalog("lists")["streams"] * 2}},
-        1,
+        2,
         "'lists' is selected twice",
     ),
     "catalog: an unknown stream": (
@@ -128,7 +128,7 @@ FILES: dict[str, tuple[dict[str, Any], int, str]] = {
                 ]
             }
         },
-        1,
+        2,
         "no such stream",
     ),
     "catalog: a key deselected": (

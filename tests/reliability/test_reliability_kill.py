@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from log_lines import criticals
 from repeated_kills import MAX_READ_AHEAD, kill_repeatedly
 from tap_processes import (
     METRIC,
@@ -142,5 +143,5 @@ def test_a_full_disk(command: Command) -> None:
         process = command.start(stdout=full)
         assert process.wait() == 1
     assert_no_traceback(process)
-    (line,) = (line for line in process.errors.splitlines() if line.startswith("CRITICAL"))
+    (line,) = criticals(process.errors)
     assert "No space left on device" in line

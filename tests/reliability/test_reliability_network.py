@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import trustme
+from log_lines import criticals
 from run_output import ids
 from simulated_klaviyo import Arrival, SimulatedKlaviyo
 from tap_processes import restored_logging
@@ -124,10 +125,10 @@ def test_a_name_that_nobody_knows(
         (tmp_path / name).write_text(json.dumps(content))
         arguments += [f"--{name}", str(tmp_path / name)]
     with restored_logging():
-        assert main(arguments) == 1
+        assert main(arguments) == 3
     shown = capfd.readouterr()
     assert shown.out == ""
-    (line,) = (line for line in shown.err.splitlines() if line.startswith("CRITICAL"))
+    (line,) = criticals(shown.err)
     assert "klaviyo.invalid" in line
     assert "Name or service not known" in line
     assert "Check the network" in line

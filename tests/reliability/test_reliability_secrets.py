@@ -99,7 +99,7 @@ def test_a_redirect_is_not_followed(
     here, there = serve(), serve().answer(page(None))
     here.answer(b"", status, Location=f"{there.url}/api/lists")
     shown = tap(here.url, max_retry_wait=0)
-    assert shown.code == 1
+    assert shown.code == 3
     assert not there.requests
     shown.assert_no_secret()
 
@@ -116,7 +116,7 @@ def test_nothing_shows_the_key(
     here = serve().answer(page(None), status)
     shown = tap(here.url, *mode)
     assert CANARY in here.requests[0][1]["Authorization"]
-    assert shown.code == (0 if status.startswith("200") else 1)
+    assert shown.code == (0 if status.startswith("200") else 3)
     shown.assert_no_secret()
 
 
@@ -135,7 +135,7 @@ def test_a_certificate_that_is_not_valid(
     """A server without TLS receives nothing, and the error does not have the key."""
     here = serve().answer(page(None))
     shown = tap(here.url.replace("http://", "https://"), max_retry_wait=0)
-    assert shown.code == 1
+    assert shown.code == 3
     assert not here.requests
     shown.assert_no_secret()
 
@@ -150,7 +150,7 @@ def test_a_config_that_is_refused(
 ) -> None:
     """The error about an invalid config does not have the key."""
     shown = tap("https://a.klaviyo.com", **settings)
-    assert shown.code == 1
+    assert shown.code == 2
     shown.assert_no_secret()
 
 
@@ -158,7 +158,7 @@ def test_discovery_knows_no_key(tap: Callable[..., CommandResult]) -> None:
     """The catalog has nothing from the config."""
     shown = tap("https://a.klaviyo.com", "--discover")
     assert shown.code == 0
-    assert json.loads(shown.out) == build_catalog()
+    assert [entry["stream"] for entry in json.loads(shown.out)["streams"]] == ["lists"]
     shown.assert_no_secret()
 
 
@@ -189,7 +189,7 @@ def test_nothing_shows_the_password_of_a_proxy(
     here = serve().answer(b"no", "407 Proxy Authentication Required")
     monkeypatch.setenv("HTTPS_PROXY", proxy.format(credentials, urlsplit(here.url).netloc))
     shown = tap("https://klaviyo.invalid", max_retry_wait=0)
-    assert shown.code == 1
+    assert shown.code == 3
     assert "HTTPS_PROXY" in shown.err
     assert "y99" not in shown.err
     assert b64encode(unquote(credentials[:-1]).encode()).decode() not in shown.err

@@ -42,9 +42,12 @@ class TimedWorkers:
         """The number of idle workers."""
         return self._workers - len(self._in_flight)
 
-    def run(self, next_task: Callable[[], Any]) -> Generator[tuple[Any, Any], None, None]:
+    def run(
+        self, next_task: Callable[[], Any], waiting: Callable[[], object]
+    ) -> Generator[tuple[Any, Any], None, None]:
         """Like :meth:`WorkerPool.run`."""
         while not self._stopped:
+            waiting()
             while self.idle and (task := next_task()) is not None:
                 done = self.klaviyo.now + self._random.uniform(*self._seconds)
                 entry = (done, next(self._numbers), task, self._work(task))
