@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb, field_path
+from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb, field_path, places
+from tap_klaviyo.discovery.catalog_checks import (
+    changed_types,
+    misspelt_fields,
+    refuse_shared_tables,
+)
 from tap_klaviyo.discovery.entry_metadata import (
     Metadata,
     is_selected,
@@ -14,7 +19,7 @@ from tap_klaviyo.discovery.entry_metadata import (
     stream_metadata,
 )
 from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
-from tap_klaviyo.errors import CatalogError
+from tap_klaviyo.errors import CatalogError, did_you_mean
 from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
@@ -101,6 +106,7 @@ def read_catalog(
                 f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
             )
         seen.add(selection.stream.name)
+    refuse_shared_tables((selection.stream.name, selection.name) for selection in selected)
     ignored.warn()
     return selected
 
@@ -127,16 +133,21 @@ def _read_entry(
     stream = stream or known.get(metric_names.get(identifier, ""))
     if stream is None:
         raise CatalogError(
-            f"catalog: stream '{name}' is selected but this tap has no such stream; "
-            "deselect it, or see the streams of 'tap-klaviyo --about'."
+            f"catalog: stream '{name}' is selected but this tap has no such stream"
+            f"{did_you_mean(name, known)}; deselect it, or see the streams of "
+            "'tap-klaviyo --about'."
         )
     listed = entry.get("schema")
     if not isinstance(listed, dict):
         raise CatalogError(f"catalog: stream '{name}' has no schema; run --discover again.")
     keys = _keys(entry, stream, name)
-    schema = _keyed(schema_of(stream), stream, keys)
+    optional = {*stream.keys} - {*keys}
+    schema = _keyed(schema_of(stream), optional)
     schema = _Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed)
     ignored.fields += _selected_but_absent(name, metadata, schema)
+    ignored.misspelt += misspelt_fields(name, places(schema_of(stream)), metadata)
+    typed = {key: child for key, child in schema["properties"].items() if key not in optional}
+    ignored.types += changed_types({"properties": typed}, listed, name)
     return SelectedStream(
         stream=stream,
         name=name,
@@ -174,11 +185,12 @@ def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...
     return tuple(keys)
 
 
-def _keyed(schema: Schema, stream: Stream, keys: tuple[str, ...]) -> Schema:
-    """The schema in which only ``keys`` must have a value, of all key properties."""
-    optional = {name: schema["properties"][name] for name in stream.keys if name not in keys}
+def _keyed(schema: Schema, optional: Collection[str]) -> Schema:
+    """The schema in which the key properties that are ``optional`` may be null."""
     nullable = {
-        name: {**child, "type": ["null", child["type"]]} for name, child in optional.items()
+        name: {**child, "type": ["null", child["type"]]}
+        for name, child in schema["properties"].items()
+        if name in optional
     }
     return {**schema, "properties": {**schema["properties"], **nullable}}
 
@@ -210,11 +222,14 @@ class _Ignored:
     """What a catalog asks for and does not get.
 
     ``methods`` holds names of streams by the only replication method that they have, ``fields``
-    those that are selected and not read.
+    those that are selected and not read, ``misspelt`` those that are deselected and do not exist.
+    ``types`` holds fields whose type in the schema of the catalog is another one.
     """
 
     methods: dict[str, list[str]] = field(default_factory=dict)
     fields: list[str] = field(default_factory=list)
+    misspelt: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
 
     def warn(self) -> None:
         """Logs a warning for each sort of what is ignored."""
@@ -231,6 +246,18 @@ class _Ignored:
                 "catalog: fields that are selected but not read, since they are not in the schema "
                 "of the catalog, or no field in them is selected: %s. Run --discover again.",
                 listed(map(quoted, self.fields)),
+            )
+        if self.misspelt:
+            logger.warning(
+                "catalog: fields that are deselected but do not exist: %s. Correct their names, or "
+                "what was meant is read.",
+                listed(self.misspelt),
+            )
+        if self.types:
+            logger.warning(
+                "catalog: types in the schema of the catalog are not used where they differ from "
+                "those of the tap: %s. Convert the fields in the target, or run --discover again.",
+                listed(map(quoted, self.types)),
             )
 
 
@@ -254,7 +281,7 @@ class _Selection:
         listed = theirs.get("properties")
         if not isinstance(listed, dict) or not listed or not ours.get("properties"):
             return ours
-        self._refuse_unknown(listed.keys() - ours["properties"].keys(), parent)
+        self._refuse_unknown(listed.keys(), ours["properties"].keys(), parent)
         wanted = {
             key: self.of(child, listed.get(key), (*parent, "properties", key))
             for key, child in ours["properties"].items()
@@ -274,14 +301,14 @@ class _Selection:
         metadata = self.metadata.get((*parent, "properties", key), {})
         return key in listed and is_selected(metadata, default=True)
 
-    def _refuse_unknown(self, unknown: set[str], parent: Breadcrumb) -> None:
-        for key in sorted(unknown):
+    def _refuse_unknown(self, listed: Set[str], known: Set[str], parent: Breadcrumb) -> None:
+        for key in sorted(listed - known):
             place = (*parent, "properties", key)
             if self.metadata.get(place, {}).get("selected") is True:
                 path = ".".join(field_path(place))
                 raise CatalogError(
                     f"catalog: field '{path}' of stream '{self.name}' is selected but does not "
-                    "exist; deselect it, or run --discover again."
+                    f"exist{did_you_mean(key, known)}; deselect it, or run --discover again."
                 )
 
 
