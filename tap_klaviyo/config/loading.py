@@ -22,6 +22,19 @@ logger = get_logger(__name__)
 
 ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
 
+EMPTY_HINTS = {"state": ": run without --state for a first sync"}
+WRONG_HINTS = {"state": ": pass the last line that the target printed"}
+"""What to do about a file that does not hold one JSON object, by what the file is for."""
+
+JSON_TYPES = {
+    list: "an array",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+}
+
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings that ``TAP_KLAVIYO_...`` variables give; an empty variable gives none."""
@@ -84,16 +97,23 @@ def read_object(path: str | Path, what: str, error_type: type[ConfigError]) -> d
 
     ``what`` names the file in messages ("config", "catalog", "state"). Raises ``error_type``.
     """
+    hint = WRONG_HINTS.get(what, "")
     try:
-        document = json.loads(Path(path).read_bytes())
+        content = Path(path).read_bytes()
+        if not content.strip():
+            raise error_type(f"{what}: {path} is empty{EMPTY_HINTS.get(what, '')}.")
+        document = json.loads(content)
         # Parts of it may be written to stdout later, so it has to be encodable.
         msgspec.json.encode(document)
     except OSError as error:
         raise error_type(f"{what}: cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
+        if str(error).startswith("Extra data"):
+            raise error_type(f"{what}: {path} holds more than one JSON object{hint}.") from None
         raise error_type(f"{what}: {path} is not JSON ({error}).") from None
     if not isinstance(document, dict):
-        raise error_type(f"{what}: {path} must hold a JSON object.")
+        kind = JSON_TYPES[type(document)]
+        raise error_type(f"{what}: {path} must hold a JSON object, not {kind}{hint}.")
     return document
 
 
