@@ -15,6 +15,7 @@ from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.pagination import NextLinks, next_link
 from tap_klaviyo.klaviyo.queries import Query
+from tap_klaviyo.logs import quoted
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.streams.model import Stream
 
@@ -151,11 +152,20 @@ def read_metrics(client: Client) -> Metrics:
 def read_time_zone(client: Client) -> ZoneInfo:
     """The account's time zone.
 
-    Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none.
+    Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none, or none
+    that Python knows.
     """
-    for name in _read(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"]):
-        with suppress(ZoneInfoNotFoundError, ValueError, TypeError):
+    names = _read(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"])
+    for name in names:
+        # A name of a folder, such as "Europe", is an OSError.
+        with suppress(ZoneInfoNotFoundError, ValueError, TypeError, OSError):
             return ZoneInfo(name)
+    if unknown := [quoted(str(name)) for name in names if name]:
+        raise StreamError(
+            f"The account's time zone {unknown[0]} is unknown to Python's zoneinfo; reports need "
+            "it. Update the package tzdata with pip, or set another time zone in Klaviyo > "
+            "Settings > Organization."
+        )
     raise StreamError(
         "The account has no time zone set; reports need one. Set it in Klaviyo > Settings > "
         "Organization."
