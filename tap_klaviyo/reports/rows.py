@@ -10,6 +10,7 @@ import msgspec
 
 from tap_klaviyo.dates import parse_utc
 from tap_klaviyo.reports.queries import LOCAL_DATE, ReportPeriod, ReportQuery
+from tap_klaviyo.streams.model import Report
 
 LONGEST_KEY = 200
 """Characters of a key that is made of values. A longer one changes the keys of existing rows.
@@ -50,7 +51,7 @@ def _report_rows(period: ReportPeriod, attributes: Mapping[str, Any]) -> Iterato
         if period.query.report.series:
             yield from _series(period.query, row, attributes["date_times"], statistics)
         else:
-            yield _resource({**statistics, **row, **period.span()})
+            yield _resource(period.query.report, {**statistics, **row, **period.span()})
 
 
 def _aggregate_rows(
@@ -79,7 +80,7 @@ def _series(
     for index, date in enumerate(dates):
         numbers = {name: series[index] for name, series in values.items()}
         time = {"date": date, LOCAL_DATE: _local_date(query, date), "interval": query.interval}
-        yield _resource({**numbers, **row, **time})
+        yield _resource(query.report, {**numbers, **row, **time})
 
 
 def _local_date(query: ReportQuery, date: Any) -> str | None:
@@ -90,6 +91,8 @@ def _local_date(query: ReportQuery, date: Any) -> str | None:
         return None
 
 
-def _resource(attributes: dict[str, Any]) -> dict[str, Any]:
-    """A row as a resource. It has no ID of its own, so messages about it name its report."""
-    return {"id": attributes["report"], "attributes": attributes}
+def _resource(report: Report, attributes: dict[str, Any]) -> dict[str, Any]:
+    """A row as a resource. It has no ID of its own: messages name its report and its groupings."""
+    groupings = [f"{name} {attributes[name]}" for name in report.groups if attributes.get(name)]
+    shown = f" ({', '.join(groupings)})" if groupings else ""
+    return {"id": f"{attributes['report']}{shown}", "attributes": attributes}
