@@ -120,7 +120,6 @@ class _Command:
         self._signals: list[int] = []
         self._summary: RunSummary | None = None
         self._readable = 0
-        self._variables: list[str] = []
         self._error: Exception | None = None
 
     def run(self, arguments: Sequence[str]) -> int:
@@ -133,7 +132,7 @@ class _Command:
             ending = stopped(signal.SIGINT, self._summary)
         except Exception as error:
             self._error = error
-            ending = failed(error, self._summary, self._readable, self._variables)
+            ending = failed(error, self._summary, self._readable)
         if self._signals:
             ending = stopped(self._signals[0], self._summary, self._error)
         return self._end(ending)
@@ -189,16 +188,12 @@ class _Command:
         return self._logger
 
     def _settings(self) -> Mapping[str, Any]:
-        """The settings of the file, overridden by the environment."""
-        from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, from_environment, read_object
-        from tap_klaviyo.config.nested import nest_settings
+        """The settings of the file, which variables of the environment override."""
+        from tap_klaviyo.config.loading import read_object
 
         path = self._options.config
         settings = read_object(path, "config", ConfigError) if path else {}
-        given = from_environment(os.environ)
-        self._variables = [ENVIRONMENT_PREFIX + name.upper() for name in given]
-        settings = {**nest_settings(settings), **given}
-        self._log_format = settings.get(LOG_FORMAT)
+        self._log_format = self._log_format or settings.get(LOG_FORMAT)
         return settings
 
     def _patterns(self) -> list[str]:
@@ -224,7 +219,7 @@ class _Command:
         if self._options.config or any(name.startswith("TAP_KLAVIYO_") for name in os.environ):
             from tap_klaviyo.config.loading import parse_metric_streams
 
-            streams = (*STREAMS, *parse_metric_streams(self._settings()))
+            streams = (*STREAMS, *parse_metric_streams(self._settings(), os.environ))
         if self._options.catalog:
             from tap_klaviyo.config.loading import read_object
 
@@ -247,7 +242,8 @@ class _Command:
         settings = self._settings()
         self._start_logging()
         patterns = self._patterns()
-        tap = Tap(settings, options.catalog or None, options.state or None, select=patterns)
+        documents = settings, options.catalog or None, options.state or None
+        tap = Tap(*documents, environment=os.environ, select=patterns)
         with self._stopped_by_signals(tap), suppress(Stopped):
             return self._check(tap) if options.test else self._sync(tap)
         return complete()  # A signal has stopped it, which decides the ending.

@@ -98,25 +98,14 @@ def stopped(
     return Ending(SIGNAL_EXIT + number, " ".join(sentences), summary)
 
 
-def failed(
-    error: Exception,
-    summary: RunSummary | None = None,
-    pages: int = 0,
-    variables: Sequence[str] = (),
-) -> Ending:
-    """The ending of a command that failed.
-
-    ``pages`` is how many pages were read. ``variables`` of the environment have set settings, which
-    an error about a setting says: one may be forgotten.
-    """
+def failed(error: Exception, summary: RunSummary | None = None, pages: int = 0) -> Ending:
+    """The ending of a command that failed. ``pages`` is how many pages were read."""
     reported = unexpected(error)
     code = _exit_code(reported, pages or (summary.pages if summary else 0))
     sentences = [str(reported)]
     if summary is not None and code != ExitCode.INVALID:
         sentences = [_without_advice(reported)]
         sentences += [_what_was_read(summary), _how_to_go_on(summary)]
-    if variables and isinstance(reported, ConfigError):
-        sentences.append(f"Settings from the environment: {', '.join(variables)}.")
     return Ending(code, " ".join(sentences), summary)
 
 

@@ -65,7 +65,8 @@ class Tap:
     Without a ``catalog``, the streams and fields that are selected by default are read. ``select``
     has patterns that change this selection or that of the catalog, such as ``["receive",
     "!receive.profile"]``; see :mod:`tap_klaviyo.discovery.patterns`. Without a ``state``,
-    incremental streams start at the setting ``start_date``.
+    incremental streams start at the setting ``start_date``. The ``TAP_KLAVIYO_...`` variables of
+    ``environment``, such as ``os.environ``, override ``config``; none by default.
 
     Raises :class:`ConfigError`, :class:`CatalogError` or :class:`StateError` for invalid documents.
     """
@@ -77,8 +78,9 @@ class Tap:
         state: Document | None = None,
         *,
         select: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._config = parse_config(_object(config, "config", ConfigError))
+        self._config = parse_config(_object(config, "config", ConfigError), environment or {})
         self._streams = (*STREAMS, *self._config.metric_streams)
         self._patterns = tuple(select)
         given = None if catalog is None else _object(catalog, "catalog", CatalogError)
@@ -265,6 +267,7 @@ def client_for(
         timeout=config.request_timeout,
         max_retry_wait=config.max_retry_wait.total_seconds(),
         quota_share=config.quota_share,
+        source_of=config.source_of,
         clock=clock,
         now=now,
         sleep=sleep,

@@ -132,13 +132,28 @@ def test_a_refusal_is_remembered(configure: Configure) -> None:
 
 
 @responses.activate
-@pytest.mark.parametrize("name", [None, "", "Mars/Olympus_Mons", 7])
-def test_an_invalid_time_zone(configure: Configure, name: Any) -> None:
-    """An unknown time zone is the same error as a missing one."""
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (None, "has no time zone set"),
+        ("", "has no time zone set"),
+        ("Mars/Olympus_Mons", "time zone 'Mars/Olympus_Mons' is unknown to Python's zoneinfo"),
+        ("Europe", "time zone 'Europe' is unknown to Python's zoneinfo"),
+        ("../etc", "time zone '../etc' is unknown"),
+        ("a\0b", r"time zone 'a\x00b' is unknown"),
+        ("x" * 9_000, f"time zone '{'x' * 100}' is unknown"),
+        (7, "time zone '7' is unknown"),
+    ],
+)
+def test_an_invalid_time_zone(configure: Configure, name: Any, expected: str) -> None:
+    """A time zone that Python does not know is quoted with what to do; a missing one is not."""
     account = {"type": "account", "id": "A", "attributes": {"timezone": name}}
     responses.get("https://a.klaviyo.com/api/accounts", json=page(account))
-    with pytest.raises(StreamError, match="time zone"):
+    with pytest.raises(StreamError) as caught:
         _ = account_of(configure).time_zone
+    assert expected in str(caught.value)
+    assert "Klaviyo > Settings > Organization." in str(caught.value)
+    assert ("tzdata" in str(caught.value)) is bool(name)
 
 
 @responses.activate

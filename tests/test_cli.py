@@ -92,6 +92,28 @@ def test_discover(capfdbinary: pytest.CaptureFixture[bytes], flags: list[str]) -
     assert json.loads(capfdbinary.readouterr().out) == build_catalog()
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "config: cannot read"),
+        (b"api_key=pk", "is not JSON"),
+        (b"[]", "must hold a JSON object"),
+        ({"metric_streams": []}, "metric_streams: expected"),
+        ({"metric_streams": {"open": "X"}}, "open: this tap has a stream of that name"),
+    ],
+)
+def test_discover_with_a_wrong_config(
+    capfd: pytest.CaptureFixture[str], write: Callable[..., str], content: Any, expected: str
+) -> None:
+    """A config that is named is read: what is wrong with it is one line, and no catalog follows."""
+    config = "typo.json" if content is None else write("config.json", content)
+    assert main(["--config", config, "--discover"]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    (line,) = errors(shown.err)
+    assert expected in line
+
+
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
 def test_about(capfdbinary: pytest.CaptureFixture[bytes], form: str) -> None:
     """--about describes the tap in the requested format."""
@@ -192,8 +214,11 @@ BAD_FILES: dict[str, tuple[str, Any, str]] = {
         "sweep_window: expected",
     ),
     "state absent": ("state", None, "state: cannot read"),
-    "state empty": ("state", b"", "is empty: no target has confirmed a state yet, so run without"),
-    "state of several lines": ("state", b'{"bookmarks": {}}\n{}', "pass only the last line of a"),
+    "state no JSON": ("state", b"STATE", "is not JSON"),
+    "state empty": ("state", b"\n", "is empty: run without --state for a first sync."),
+    "state null": ("state", b"null", "not null: pass the last line that the target printed."),
+    "state lines": ("state", b"{}\n{}\n", "one JSON object: pass the last line that the target"),
+    "state config": ("state", {"api_key": KEY}, "'api_key' is neither 'bookmarks' nor a date"),
     "state odd": ("state", {"bookmarks": {"open": {"timestamp": "x"}}}, "bookmarks.open.timestamp"),
     "catalog absent": ("catalog", None, "catalog: cannot read"),
     "catalog no streams": ("catalog", {}, "'streams'"),

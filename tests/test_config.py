@@ -274,12 +274,13 @@ def test_unknown_settings(file: Callable[[bytes], str], caplog: pytest.LogCaptur
     [
         (b"", "is empty."),
         (b" \n", "is empty."),
+        (b"{}\n{}\n", "holds more than one JSON object."),
         (b"api_key: pk", "is not JSON"),
         (b'{"api_key": "pk_very_secret", ]', "is not JSON"),
         (b"\xff\xfe\xff", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b"[]", "must hold a JSON object"),
-        (b"null", "must hold a JSON object"),
+        (b"[]", "must hold a JSON object, not an array."),
+        (b"null", "must hold a JSON object, not null."),
     ],
 )
 def test_invalid_files(file: Callable[[bytes], str], content: bytes, expected: str) -> None:

@@ -39,6 +39,7 @@ PLACEHOLDERS = {
     "reason": "because",
     "daily": 225,
     "variable": "HTTPS_PROXY",
+    "source": "",
 }
 
 

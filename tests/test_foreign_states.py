@@ -60,6 +60,60 @@ def test_bookmarks_of_other_taps(bookmark: dict[str, Any], seconds: int | None) 
         assert state.document(None)["bookmarks"]["events"] == expected
 
 
+STATE = {"bookmarks": {"open": {"timestamp": JAN}, "click": {"timestamp": 1}}}
+LATER = {"bookmarks": {"click": {"timestamp": JAN}}}
+FLAT = {"open": "2026-01-01T00:00:00Z", "click": "2026-01-01"}
+
+WRAPPED: dict[str, tuple[dict[str, Any], int | None, int | None]] = {
+    "message": ({"type": "STATE", "value": STATE}, JAN, 1),
+    "message of a target": ({"type": "STATE", "value": STATE, "stream": None}, JAN, 1),
+    "message, flat": ({"type": "STATE", "value": FLAT}, JAN, JAN),
+    "message, empty": ({"type": "STATE", "value": {}}, None, None),
+    "value": ({"value": STATE}, JAN, 1),
+    "Meltano, state get": ({"singer_state": STATE}, JAN, 1),
+    "Meltano, a first run": ({"singer_state": {}}, None, None),
+    "Meltano, completed": ({"completed": {"singer_state": STATE}, "partial": {}}, JAN, 1),
+    "Meltano, no partial": ({"completed": {"singer_state": STATE}, "partial": None}, JAN, 1),
+    "Meltano, partial": ({"completed": {}, "partial": {"singer_state": LATER}}, None, JAN),
+    "Meltano, both": (
+        {"completed": {"singer_state": STATE}, "partial": {"singer_state": LATER}},
+        JAN,
+        JAN,
+    ),
+    "Meltano, both in a wrapper": ({"state": {"completed": STATE, "partial": LATER}}, JAN, JAN),
+    "message in Meltano's": ({"singer_state": {"type": "STATE", "value": STATE}}, JAN, 1),
+}
+
+
+@pytest.mark.parametrize(("document", "opened", "clicked"), WRAPPED.values(), ids=WRAPPED.keys())
+def test_a_state_in_something_else(
+    document: dict[str, Any], opened: int | None, clicked: int | None
+) -> None:
+    """The state in a message, or in what Meltano stores, is read, and written without it."""
+    state = State(document)
+    assert (state.bookmark("open"), state.bookmark("click")) == (opened, clicked)
+    assert state.document(None).keys() == {"bookmarks", "currently_syncing"}
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ({"type": "RECORD", "stream": "open", "record": {"id": "1"}}, "'type' is neither"),
+        ({"type": "STATE", "value": [STATE]}, "'type' is neither"),
+        ({"streams": []}, "'streams' is neither"),
+        ({"singer_state": {"open": "soon"}}, "'open' is neither"),
+        ({"completed": {"bookmarks": []}}, "'bookmarks' must be an object"),
+        ({"completed": {"singer_state": 1}}, "'singer_state' is neither"),
+        ({"partial": {"bookmarks": {"open": {"timestamp": "x"}}}}, "bookmarks.open.timestamp"),
+    ],
+)
+def test_what_holds_no_state(document: dict[str, Any], named: str) -> None:
+    """It is an error that names what it has instead, and shows no value that may be a secret."""
+    with pytest.raises(StateError) as caught:
+        State(document)
+    assert named in str(caught.value)
+
+
 @pytest.mark.parametrize("value", ["soon", True, [], JAN * 1000])
 def test_a_bookmark_of_another_tap_that_is_no_date(value: Any) -> None:
     """It is an error with the location when its stream is read, and carried along otherwise."""

@@ -294,6 +294,15 @@ def test_what_cannot_be_a_record(plan: Plan) -> None:
     assert sync.ids_without_key == [f"{letter}{number}" for number in range(5) for letter in "PQ"]
 
 
+def test_what_cannot_be_a_record_is_named_once(plan: Plan) -> None:
+    """Rows of a report may have the same groupings; the message repeats none."""
+    sync = plan("global_exclusions")
+    for names in (["a", "b", "a"], ["b", "c"]):
+        sync.count_page(Page([], [], [], None, without_key=names), 0)
+    assert sync.without_key == 5
+    assert sync.ids_without_key == ["a", "b", "c"]
+
+
 def test_finished(plan: Plan) -> None:
     """A stream is finished when all its partitions are, or when Klaviyo refuses it."""
     sync = plan("clicked_sms", BOTH_NAMES)

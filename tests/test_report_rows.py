@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,9 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from sample_reports import REPORTS, only_period, query, seconds
 
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.page_converter import convert_page
 from tap_klaviyo.reports.rows import LONGEST_KEY, as_resources, key_of_values
 from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.model import Interval
+
+Select = Callable[..., SelectedStream]
 
 
 def test_rows_of_values() -> None:
@@ -26,7 +31,7 @@ def test_rows_of_values() -> None:
     assert as_resources(period, answer) == {
         "data": [
             {
-                "id": f"mine {json.dumps(groupings, separators=(',', ':'))}",
+                "id": "mine (flow_id F, flow_message_id M, send_channel email)",
                 "attributes": {
                     "opens": 3,
                     **groupings,
@@ -40,6 +45,31 @@ def test_rows_of_values() -> None:
         ],
         "links": links,
     }
+
+
+@pytest.mark.parametrize(
+    ("groupings", "shown"),
+    [
+        ({"flow_id": "F", "flow_message_id": "M"}, "mine (flow_id F, flow_message_id M)"),
+        ({"flow_id": "F", "send_channel": None}, "mine (flow_id F)"),
+        ({"flow_id": "F", "flow_name": "To jo@example.com"}, "mine (flow_id F)"),
+        ({}, "mine"),
+    ],
+)
+@pytest.mark.parametrize("stream", ["flow_values_report", "flow_series_report"])
+def test_a_row_without_a_grouping_of_its_key(
+    select: Select, stream: str, groupings: dict[str, Any], shown: str
+) -> None:
+    """It is no record, and is named by its report and the groupings that it has."""
+    period = only_period(query(stream), "2026-03-01T00:00:00", "2026-03-03T00:00:00")
+    dates = ["2026-03-01T00:00:00+01:00", "2026-03-02T00:00:00+01:00"]
+    opens = [1, 2] if stream == "flow_series_report" else 3
+    result = {"groupings": groupings, "statistics": {"opens": opens}}
+    answer = {"data": {"attributes": {"results": [result], "date_times": dates}}}
+    body = json.dumps(as_resources(period, answer)).encode()
+    page = convert_page(body, select(stream))
+    assert json.loads(page.body)["data"] == []
+    assert {*page.without_key} == {shown}
 
 
 def test_rows_of_a_series() -> None:

@@ -306,8 +306,8 @@ def test_copies() -> None:
         (bookmarks(receive={"joining": {"Mt1": "x"}}), "bookmarks.receive.joining.Mt1"),
         ({"receive": 1767225600}, "'receive'"),
         ({"receive": {"timestamp": JAN}}, "'receive'"),
-        ({"value": {"bookmarks": {}}}, "'value'"),
-        ({"receive": "soon"}, "bookmarks.receive.since"),
+        ({"value": 1}, "'value' is neither 'bookmarks' nor a date"),
+        ({"receive": "soon"}, "'receive' is neither 'bookmarks' nor a date"),
     ],
 )
 def test_errors_name_the_location(document: dict[str, Any], location: str) -> None:

@@ -13,19 +13,27 @@ import msgspec
 
 from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_day, is_us_date, text
-from tap_klaviyo.config.settings import REQUIRED, SETTINGS, Config
-from tap_klaviyo.errors import ConfigError, StateError, did_you_mean
-from tap_klaviyo.logs import get_logger, quoted
+from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config
+from tap_klaviyo.errors import ConfigError, did_you_mean
+from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.streams.model import Stream
 
 logger = get_logger(__name__)
 
 ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
 
-_EMPTY: Mapping[type[ConfigError], str] = {
-    StateError: ": no target has confirmed a state yet, so run without --state"
+EMPTY_HINTS = {"state": ": run without --state for a first sync"}
+WRONG_HINTS = {"state": ": pass the last line that the target printed"}
+"""What to do about a file that does not hold one JSON object, by what the file is for."""
+
+JSON_TYPES = {
+    list: "an array",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
 }
-"""What an empty file means."""
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -34,46 +42,58 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-def parse_config(settings: Mapping[str, Any]) -> Config:
-    """The settings as a user wrote them, parsed.
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    return ENVIRONMENT_PREFIX + name.upper()
 
-    Raises :class:`ConfigError` that names every wrong setting and what is expected there. An
-    unknown setting is a warning, since a newer or older tap may know it.
+
+def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {}) -> Config:
+    """The settings as a user wrote them, parsed; variables of ``environment`` override them.
+
+    Raises :class:`ConfigError` that names every wrong setting and what is expected there. Unknown
+    settings are a warning, since a newer or older tap may know them.
     """
-    settings = nest_settings(settings)
-    known = [setting.name for setting in SETTINGS]
-    for name in sorted(settings.keys() - {*known}):
-        suggestion = did_you_mean(name, known)
-        logger.warning("config: unknown setting %s%s is ignored.", quoted(name), suggestion)
+    settings, given = nest_settings(settings), nest_settings(from_environment(environment))
+    _warn_unknown(settings, environment)
+    _log_overridden(settings, given)
+    variables = {name: variable_of(name) for name in given}
+    settings = {**settings, **given}
     values: dict[str, Any] = {}
     wrong: list[str] = []
     for setting in SETTINGS:
         try:
             values[setting.name] = _parse_setting(setting, settings.get(setting.name))
         except PARSE_ERRORS as error:
-            wrong.append(_expected(setting, error))
+            wrong.append(_expected(setting, error, variables))
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
         wrong.append(f"end_date: expected a time after start_date, which is {start.isoformat()}")
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
     _log_us_dates(settings, values)
-    start_day = start.date() if start and is_day(settings.get("start_date")) else None
-    end_day = end.date() if end and is_day(settings.get("end_date")) else None
-    return Config(**values, start_day=start_day, end_day=end_day)
+    return Config(
+        **values,
+        variables=variables,
+        start_day=start.date() if start and is_day(settings.get("start_date")) else None,
+        end_day=end.date() if end and is_day(settings.get("end_date")) else None,
+    )
 
 
-def parse_metric_streams(settings: Mapping[str, Any]) -> tuple[Stream, ...]:
+def parse_metric_streams(
+    settings: Mapping[str, Any], environment: Mapping[str, str] = {}
+) -> tuple[Stream, ...]:
     """The streams that the setting ``metric_streams`` adds; other settings are not looked at.
 
     So a catalog can be written without a key. Raises :class:`ConfigError`.
     """
     (setting,) = (setting for setting in SETTINGS if setting.name == "metric_streams")
+    given = nest_settings(from_environment(environment))
+    written = {**nest_settings(settings), **given}.get(setting.name)
     try:
-        written = nest_settings(settings).get(setting.name)
         streams: tuple[Stream, ...] = _parse_setting(setting, written)
     except PARSE_ERRORS as error:
-        raise ConfigError(f"config: {_expected(setting, error)}.") from None
+        variables = {name: variable_of(name) for name in given}
+        raise ConfigError(f"config: {_expected(setting, error, variables)}.") from None
     return streams
 
 
@@ -82,19 +102,23 @@ def read_object(path: str | Path, what: str, error_type: type[ConfigError]) -> d
 
     ``what`` names the file in messages ("config", "catalog", "state"). Raises ``error_type``.
     """
+    hint = WRONG_HINTS.get(what, "")
     try:
         content = Path(path).read_bytes()
         if not content.strip():
-            raise error_type(f"{what}: {path} is empty{_EMPTY.get(error_type, '')}.")
+            raise error_type(f"{what}: {path} is empty{EMPTY_HINTS.get(what, '')}.")
         document = json.loads(content)
         # Parts of it may be written to stdout later, so it has to be encodable.
         msgspec.json.encode(document)
     except OSError as error:
         raise error_type(f"{what}: cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
-        raise error_type(f"{what}: {path} is not JSON ({error}){_hint(error, what)}.") from None
+        if str(error).startswith("Extra data"):
+            raise error_type(f"{what}: {path} holds more than one JSON object{hint}.") from None
+        raise error_type(f"{what}: {path} is not JSON ({error}).") from None
     if not isinstance(document, dict):
-        raise error_type(f"{what}: {path} must hold a JSON object.")
+        kind = JSON_TYPES[type(document)]
+        raise error_type(f"{what}: {path} must hold a JSON object, not {kind}{hint}.")
     return document
 
 
@@ -112,12 +136,6 @@ def copy_object(
     return copied
 
 
-def _hint(error: Exception, what: str) -> str:
-    """What to do about a file of several states, which are the output of a target."""
-    several = isinstance(error, json.JSONDecodeError) and error.msg == "Extra data"
-    return "; pass only the last line of a file of states" if several and what == "state" else ""
-
-
 def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Logs how dates in the form MM/DD/YYYY were read: others read them as DD/MM/YYYY."""
     for name, value in values.items():
@@ -130,10 +148,40 @@ def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> Non
             )
 
 
-def _expected(setting: dataclasses.Field[Any], error: BaseException) -> str:
+def _warn_unknown(settings: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+    """Warns of unknown settings, and of variables whose names are similar to those of settings."""
+    known = [setting.name for setting in SETTINGS]
+    unknown = [
+        quoted(name) + did_you_mean(name, known) for name in sorted(settings.keys() - {*known})
+    ]
+    variables = {variable_of(name) for name in known}
+    for name in sorted(environment.keys() - variables):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            meant = did_you_mean(name.removeprefix(ENVIRONMENT_PREFIX), known)
+            unknown += [f"{name}{meant}"] if meant else []
+    if unknown:
+        logger.warning("config: unknown settings are ignored: %s.", listed(unknown))
+
+
+def _log_overridden(settings: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Logs which variables override another value, since a variable may be a forgotten one."""
+    overriding = [
+        variable_of(name)
+        for name, value in given.items()
+        if settings.get(name) is not None and str(settings[name]).lower() != str(value).lower()
+    ]
+    if overriding:
+        logger.info("config: environment variables override the file: %s.", listed(overriding))
+
+
+def _expected(
+    setting: dataclasses.Field[Any], error: BaseException, variables: Mapping[str, str]
+) -> str:
     """What is expected of a setting, and the reason where it holds no secret."""
     reason = f" ({error})" if isinstance(error, ValueRefused) else ""
-    return f"{setting.name}: expected {setting.metadata['expected']}{reason}"
+    variable = variables.get(setting.name)
+    source = SOURCE.format(variable) if variable else ""
+    return f"{setting.name}{source}: expected {setting.metadata['expected']}{reason}"
 
 
 def _parse_setting(setting: dataclasses.Field[Any], written: Any) -> Any:

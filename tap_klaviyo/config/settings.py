@@ -20,6 +20,9 @@ from tap_klaviyo.streams.model import Stream
 
 REQUIRED = object()
 
+SOURCE = " (set by the environment variable {}, which overrides the file)"
+"""Follows the name of a setting that comes from the environment."""
+
 _DATE = "a date such as 2026-03-09, 2026-03-09T00:00:00Z or 03/09/2026 (MM/DD/YYYY, so 9 March)"
 _DAY = 86_400
 
@@ -152,10 +155,20 @@ class Config:
         "Address of Klaviyo's API. Requests go nowhere else.",
         "https://a.klaviyo.com",
     )
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The environment variables that settings come from, by the name of the setting."""
     start_day: date | None = None
     """The day of ``start_date`` if it was written without a time; reports mean a local day."""
     end_day: date | None = None
     """The same of ``end_date``."""
+
+    def source_of(self, name: str) -> str:
+        """Says after the name of a setting in a message that an environment variable sets it.
+
+        Empty for other settings.
+        """
+        variable = self.variables.get(name)
+        return SOURCE.format(variable) if variable else ""
 
 
 SETTINGS = tuple(field for field in dataclasses.fields(Config) if field.metadata)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Any
 
-from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb, field_path
+from tap_klaviyo.discovery.catalog import REPLICATION_METHODS, Breadcrumb, field_path, places
+from tap_klaviyo.discovery.catalog_checks import (
+    changed_types,
+    misspelt_fields,
+    refuse_shared_tables,
+)
 from tap_klaviyo.discovery.entry_metadata import (
     Metadata,
     is_selected,
     read_metadata,
     stream_metadata,
 )
-from tap_klaviyo.discovery.ignored import Ignored
 from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
 from tap_klaviyo.errors import CatalogError, did_you_mean
-from tap_klaviyo.logs import get_logger
+from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 
@@ -92,7 +96,7 @@ def read_catalog(
     entries = document.get("streams")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CatalogError("catalog: 'streams' must be an array of objects.")
-    ignored = Ignored()
+    ignored = _Ignored()
     chosen = [_read_entry(entry, metric_names or {}, known, ignored) for entry in entries]
     selected = [selection for selection in chosen if selection is not None]
     seen: set[str] = set()
@@ -102,24 +106,9 @@ def read_catalog(
                 f"catalog: stream '{selection.stream.name}' is selected twice; deselect one entry."
             )
         seen.add(selection.stream.name)
-    _refuse_equal_names(selected)
+    refuse_shared_tables((selection.stream.name, selection.name) for selection in selected)
     ignored.warn()
     return selected
-
-
-def _refuse_equal_names(selected: Sequence[SelectedStream]) -> None:
-    """Raises :class:`CatalogError` for two streams that a target would write into one table.
-
-    SQL targets do not tell upper case from lower case.
-    """
-    by_table: dict[str, SelectedStream] = {}
-    for one in selected:
-        other = by_table.setdefault(one.name.casefold(), one)
-        if other is not one:
-            raise CatalogError(
-                f"catalog: the streams '{other.stream.name}' and '{one.stream.name}' have one name "
-                f"in 'stream', '{one.name}'; rename or deselect one."
-            )
 
 
 def _may_be_metric_id(entry: Mapping[str, Any], known: Mapping[str, Stream]) -> bool:
@@ -132,7 +121,7 @@ def _read_entry(
     entry: Mapping[str, Any],
     metric_names: Mapping[str, str],
     known: Mapping[str, Stream],
-    ignored: Ignored,
+    ignored: _Ignored,
 ) -> SelectedStream | None:
     identifier = str(entry.get("tap_stream_id") or entry.get("stream") or "")
     name = str(entry.get("stream") or identifier)
@@ -144,17 +133,21 @@ def _read_entry(
     stream = stream or known.get(metric_names.get(identifier, ""))
     if stream is None:
         raise CatalogError(
-            f"catalog: stream '{name}'{did_you_mean(name, known)} is selected but this tap has no "
-            "such stream; "
-            "deselect it, or see the streams of 'tap-klaviyo --about'."
+            f"catalog: stream '{name}' is selected but this tap has no such stream"
+            f"{did_you_mean(name, known)}; deselect it, or see the streams of "
+            "'tap-klaviyo --about'."
         )
     listed = entry.get("schema")
     if not isinstance(listed, dict):
         raise CatalogError(f"catalog: stream '{name}' has no schema; run --discover again.")
     keys = _keys(entry, stream, name)
-    whole = _keyed(schema_of(stream), stream, keys)
-    schema = _Selection(name, metadata, {*stream.automatic, *keys}).of(whole, listed)
-    ignored.note_fields(name, metadata, whole, listed, schema)
+    optional = {*stream.keys} - {*keys}
+    schema = _keyed(schema_of(stream), optional)
+    schema = _Selection(name, metadata, {*stream.automatic, *keys}).of(schema, listed)
+    ignored.fields += _selected_but_absent(name, metadata, schema)
+    ignored.misspelt += misspelt_fields(name, places(schema_of(stream)), metadata)
+    typed = {key: child for key, child in schema["properties"].items() if key not in optional}
+    ignored.types += changed_types({"properties": typed}, listed, name)
     return SelectedStream(
         stream=stream,
         name=name,
@@ -163,6 +156,22 @@ def _read_entry(
         replication_method=_replication_method(entry, top, stream, name, ignored.methods),
         tap_stream_id=identifier,
     )
+
+
+def _selected_but_absent(name: str, metadata: Metadata, schema: Schema) -> list[str]:
+    """The fields that the metadata selects, but that ``schema``, which is read, does not have."""
+    fields = {place[1]: chosen for place, chosen in metadata.items() if _is_field(place)}
+    return [
+        f"{name}.{key}"
+        for key, chosen in fields.items()
+        if chosen.get("selected") is True
+        and chosen.get("inclusion") != "unsupported"
+        and key not in schema["properties"]
+    ]
+
+
+def _is_field(place: Breadcrumb) -> bool:
+    return len(place) == 2 and place[0] == "properties"
 
 
 def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...]:
@@ -176,11 +185,12 @@ def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...
     return tuple(keys)
 
 
-def _keyed(schema: Schema, stream: Stream, keys: tuple[str, ...]) -> Schema:
-    """The schema in which only ``keys`` must have a value, of all key properties."""
-    optional = {name: schema["properties"][name] for name in stream.keys if name not in keys}
+def _keyed(schema: Schema, optional: Collection[str]) -> Schema:
+    """The schema in which the key properties that are ``optional`` may be null."""
     nullable = {
-        name: {**child, "type": ["null", child["type"]]} for name, child in optional.items()
+        name: {**child, "type": ["null", child["type"]]}
+        for name, child in schema["properties"].items()
+        if name in optional
     }
     return {**schema, "properties": {**schema["properties"], **nullable}}
 
@@ -207,6 +217,50 @@ def _replication_method(
     return str(method)
 
 
+@dataclass
+class _Ignored:
+    """What a catalog asks for and does not get.
+
+    ``methods`` holds names of streams by the only replication method that they have, ``fields``
+    those that are selected and not read, ``misspelt`` those that are deselected and do not exist.
+    ``types`` holds fields whose type in the schema of the catalog is another one.
+    """
+
+    methods: dict[str, list[str]] = field(default_factory=dict)
+    fields: list[str] = field(default_factory=list)
+    misspelt: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+
+    def warn(self) -> None:
+        """Logs a warning for each sort of what is ignored."""
+        if self.methods:
+            logger.warning(
+                "catalog: replication-method is ignored where a stream has only one: %s.",
+                "; ".join(
+                    f"{method} for {listed(names)}"
+                    for method, names in sorted(self.methods.items())
+                ),
+            )
+        if self.fields:
+            logger.warning(
+                "catalog: fields that are selected but not read, since they are not in the schema "
+                "of the catalog, or no field in them is selected: %s. Run --discover again.",
+                listed(map(quoted, self.fields)),
+            )
+        if self.misspelt:
+            logger.warning(
+                "catalog: fields that are deselected but do not exist: %s. Correct their names, or "
+                "what was meant is read.",
+                listed(self.misspelt),
+            )
+        if self.types:
+            logger.warning(
+                "catalog: types in the schema of the catalog are not used where they differ from "
+                "those of the tap: %s. Convert the fields in the target, or run --discover again.",
+                listed(map(quoted, self.types)),
+            )
+
+
 @dataclass(frozen=True)
 class _Selection:
     """What the metadata of a catalog entry selects of a schema."""
@@ -227,7 +281,7 @@ class _Selection:
         listed = theirs.get("properties")
         if not isinstance(listed, dict) or not listed or not ours.get("properties"):
             return ours
-        self._refuse_unknown(listed.keys() - ours["properties"].keys(), parent)
+        self._refuse_unknown(listed.keys(), ours["properties"].keys(), parent)
         wanted = {
             key: self.of(child, listed.get(key), (*parent, "properties", key))
             for key, child in ours["properties"].items()
@@ -247,14 +301,14 @@ class _Selection:
         metadata = self.metadata.get((*parent, "properties", key), {})
         return key in listed and is_selected(metadata, default=True)
 
-    def _refuse_unknown(self, unknown: set[str], parent: Breadcrumb) -> None:
-        for key in sorted(unknown):
+    def _refuse_unknown(self, listed: Set[str], known: Set[str], parent: Breadcrumb) -> None:
+        for key in sorted(listed - known):
             place = (*parent, "properties", key)
             if self.metadata.get(place, {}).get("selected") is True:
                 path = ".".join(field_path(place))
                 raise CatalogError(
                     f"catalog: field '{path}' of stream '{self.name}' is selected but does not "
-                    "exist; deselect it, or run --discover again."
+                    f"exist{did_you_mean(key, known)}; deselect it, or run --discover again."
                 )
 
 

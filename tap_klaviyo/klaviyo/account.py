@@ -152,17 +152,19 @@ def read_metrics(client: Client) -> Metrics:
 def read_time_zone(client: Client) -> ZoneInfo:
     """The account's time zone.
 
-    Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none.
+    Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none, or none
+    that Python knows.
     """
     names = _read(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"])
     for name in names:
-        with suppress(ZoneInfoNotFoundError, ValueError, TypeError):
+        # A name of a folder, such as "Europe", is an OSError.
+        with suppress(ZoneInfoNotFoundError, ValueError, TypeError, OSError):
             return ZoneInfo(name)
-    unknown = [quoted(name) for name in names if isinstance(name, str) and name]
-    if unknown:
+    if unknown := [quoted(str(name)) for name in names if name]:
         raise StreamError(
-            f"The account's time zone {unknown[0]} is not known on this machine. Update its time "
-            "zones: pip install --upgrade tzdata."
+            f"The account's time zone {unknown[0]} is unknown to Python's zoneinfo; reports need "
+            "it. Update the package tzdata with pip, or set another time zone in Klaviyo > "
+            "Settings > Organization."
         )
     raise StreamError(
         "The account has no time zone set; reports need one. Set it in Klaviyo > Settings > "

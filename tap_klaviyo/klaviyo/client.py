@@ -72,8 +72,8 @@ class Client:
     """Requests to one Klaviyo account, from any number of threads.
 
     ``timeout`` and ``max_retry_wait`` are in seconds, ``quota_share`` is a share of Klaviyo's rate
-    limits. ``clock`` returns seconds, ``now`` is the wall clock in Unix seconds; ``sleep`` replaces
-    the wait for an event, for tests.
+    limits, ``source_of`` says where a setting comes from. ``clock`` returns seconds, ``now`` is the
+    wall clock in Unix seconds; ``sleep`` replaces the wait for an event, for tests.
     """
 
     def __init__(
@@ -86,14 +86,16 @@ class Client:
         timeout: float,
         max_retry_wait: float,
         quota_share: float,
+        source_of: Callable[[str], str] = lambda setting: "",
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._base_url = base_url
         self._origin = origin(base_url + "/")
-        self._revision = revision
+        self._values = {"base_url": base_url, "revision": revision}
         self._timeout = timeout
+        self._source_of = source_of
         self._clock = clock
         self._sleep = sleep
         self._retry_clock = RetryClock(max_retry_wait, clock, stale_after=timeout + LONGEST_GAP)
@@ -274,9 +276,8 @@ class Client:
             seconds = self._asked_to_wait(answer)
             left = self._retry_clock.remaining(query.path, sent, 1)
             if seconds > left:
-                failure = POLICY["unavailable"]
                 values = {"status": answer.status, "reason": f"{seconds:.0f} s"}
-                return self._failed(failure, query, sent, detail, **values)
+                return self._failed(POLICY["unavailable"], query, sent, detail, **values)
             limiter.pause(seconds)
         reason = sender_of(answer.headers)
         return self._failed(failure, query, sent, detail, status=answer.status, reason=reason)
@@ -302,9 +303,9 @@ class Client:
             **{
                 "path": query.path,
                 "scopes": ", ".join(query.scopes),
-                "base_url": self._base_url,
-                "revision": self._revision,
+                **self._values,
                 "variable": proxy_variable(self._base_url + query.path),
+                "source": self._source_of(failure.setting),
                 **values,
             },
         )
@@ -328,8 +329,7 @@ class Client:
         self._log(log_timer, logger, "http_request_duration", answer.seconds, tags)
 
     def _note_answer(self, path: str) -> None:
-        seconds = self._retry_clock.answered(path)
-        if seconds is not None:
+        if (seconds := self._retry_clock.answered(path)) is not None:
             self._warned.clear()
             self._log(logger.warning, "Klaviyo answers at %s again, after %.0f s.", path, seconds)
 

@@ -41,13 +41,15 @@ class Failure(NamedTuple):
 
     ``statuses`` are the HTTP statuses that mean this failure; none if there was no usable answer.
     ``message`` is what the user reads, with the placeholders ``{path}``, ``{status}``,
-    ``{base_url}``, ``{revision}``, ``{scopes}``, ``{reason}`` and ``{variable}``.
+    ``{base_url}``, ``{revision}``, ``{scopes}``, ``{reason}`` and ``{variable}``. ``{source}`` says
+    where ``setting``, which has to be corrected, comes from, if that is not the file.
     """
 
     statuses: Sequence[int]
     retry: Retry
     ends: Ends
     message: str
+    setting: str = ""
 
     def error(self, detail: ErrorDetail, **values: object) -> TapError:
         """The failure as an error. ``values`` fill the placeholders, ``detail`` is appended."""
@@ -106,23 +108,26 @@ POLICY: Mapping[str, Failure] = {
         (401,),
         Retry.NEVER,
         Ends.RUN,
-        "Klaviyo does not accept the API key (401). Set api_key to a valid private API key: "
-        "Klaviyo > Settings > API keys.",
+        "Klaviyo does not accept the API key (401). Set api_key{source} to a valid private API "
+        "key: Klaviyo > Settings > API keys.",
+        "api_key",
     ),
     "revision retired": Failure(
         (410,),
         Retry.NEVER,
         Ends.RUN,
-        "Klaviyo has retired revision {revision} (410). Remove the setting 'revision', or update "
-        "tap-klaviyo.",
+        "Klaviyo has retired revision {revision} (410). Remove the setting 'revision'{source}, or "
+        "update tap-klaviyo.",
+        "revision",
     ),
     "certificate invalid": Failure(
         (),
         Retry.NEVER,
         Ends.RUN,
         "The certificate of {base_url} is not valid, so nothing was sent: {reason}. Check "
-        "base_url. If a proxy has a certificate of its own, set REQUESTS_CA_BUNDLE to the file of "
-        "its certificate authority.",
+        "base_url{source}. If a proxy has a certificate of its own, set REQUESTS_CA_BUNDLE to the "
+        "file of its certificate authority.",
+        "base_url",
     ),
     "certificate file missing": Failure(
         (),
@@ -154,7 +159,8 @@ POLICY: Mapping[str, Failure] = {
         (),
         Retry.NEVER,
         Ends.RUN,
-        "No request can be sent to {base_url}: {reason}. Correct base_url.",
+        "No request can be sent to {base_url}: {reason}. Correct base_url{source}.",
+        "base_url",
     ),
     "limit reached": Failure(
         (),

@@ -10,6 +10,7 @@ import msgspec
 
 from tap_klaviyo.dates import parse_utc
 from tap_klaviyo.reports.queries import LOCAL_DATE, ReportPeriod, ReportQuery
+from tap_klaviyo.streams.model import Report
 
 LONGEST_KEY = 200
 """Characters of a key that is made of values. A longer one changes the keys of existing rows.
@@ -47,11 +48,10 @@ def _report_rows(period: ReportPeriod, attributes: Mapping[str, Any]) -> Iterato
     for result in attributes["results"]:
         groupings, statistics = result["groupings"], result["statistics"]
         row = {**groupings, **_identity(period.query, groupings)}
-        name = _name(period.query, groupings)
         if period.query.report.series:
-            yield from _series(period.query, name, row, attributes["date_times"], statistics)
+            yield from _series(period.query, row, attributes["date_times"], statistics)
         else:
-            yield _resource(name, {**statistics, **row, **period.span()})
+            yield _resource(period.query.report, {**statistics, **row, **period.span()})
 
 
 def _aggregate_rows(
@@ -62,8 +62,7 @@ def _aggregate_rows(
         dimensions = dict(zip(query.extra_groups, result["dimensions"], strict=True))
         identity = _identity(query, dimensions)
         row = {"metric_id": query.metric_id, "dimensions": dimensions, **identity}
-        name = _name(query, dimensions)
-        yield from _series(query, name, row, attributes["dates"], result["measurements"])
+        yield from _series(query, row, attributes["dates"], result["measurements"])
 
 
 def _identity(query: ReportQuery, groupings: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,22 +74,13 @@ def _identity(query: ReportQuery, groupings: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _name(query: ReportQuery, groupings: Mapping[str, Any]) -> str:
-    """What messages call a row, which has no ID: its report, and the groupings that it has."""
-    return f"{query.name} {key_of_values(groupings)}"
-
-
 def _series(
-    query: ReportQuery,
-    name: str,
-    row: Mapping[str, Any],
-    dates: Sequence[str],
-    values: Mapping[str, Any],
+    query: ReportQuery, row: Mapping[str, Any], dates: Sequence[str], values: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
     for index, date in enumerate(dates):
-        numbers = {statistic: series[index] for statistic, series in values.items()}
+        numbers = {name: series[index] for name, series in values.items()}
         time = {"date": date, LOCAL_DATE: _local_date(query, date), "interval": query.interval}
-        yield _resource(name, {**numbers, **row, **time})
+        yield _resource(query.report, {**numbers, **row, **time})
 
 
 def _local_date(query: ReportQuery, date: Any) -> str | None:
@@ -101,6 +91,8 @@ def _local_date(query: ReportQuery, date: Any) -> str | None:
         return None
 
 
-def _resource(name: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """A row as a resource."""
-    return {"id": name, "attributes": attributes}
+def _resource(report: Report, attributes: dict[str, Any]) -> dict[str, Any]:
+    """A row as a resource. It has no ID of its own: messages name its report and its groupings."""
+    groupings = [f"{name} {attributes[name]}" for name in report.groups if attributes.get(name)]
+    shown = f" ({', '.join(groupings)})" if groupings else ""
+    return {"id": f"{attributes['report']}{shown}", "attributes": attributes}

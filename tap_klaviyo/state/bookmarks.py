@@ -71,13 +71,27 @@ _LONGEST_VALUE = 100
 """Characters of a wrong value that an error shows."""
 
 
-def from_flat(document: dict[str, Any]) -> dict[str, Any]:
+def from_flat(document: Mapping[str, Any]) -> dict[str, Any]:
     """``{"receive": "2017-…"}`` as a document with bookmarks; other values are refused."""
-    flat = {key: value for key, value in document.items() if key != "currently_syncing"}
+    flat = {
+        name: value
+        for name, value in document.items()
+        if value is not None and name != "currently_syncing"
+    }
     for name, value in flat.items():
-        if value is not None and not isinstance(value, str):
-            raise StateError(f"state: '{name}' is neither 'bookmarks' nor a date.")
-    return {"bookmarks": {name: {LEGACY_BOOKMARK: value} for name, value in flat.items() if value}}
+        if not _is_date(value):
+            raise StateError(
+                f"state: '{name[:_LONGEST_VALUE]}' is neither 'bookmarks' nor a date; expected "
+                'a state that the target printed, such as {"bookmarks": {"open": {...}}}.'
+            )
+    return {"bookmarks": {name: {LEGACY_BOOKMARK: value} for name, value in flat.items()}}
+
+
+def _is_date(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(parse_utc(value))
+    except ValueError:
+        return False
 
 
 def validate(name: str, bookmark: Any) -> None:

@@ -28,6 +28,8 @@ or stream>": {"since": "2026-01-01T00:00:00Z"}}}`` and the flat form ``{"receive
 "replication_key_value": "2026-01-01T00:00:00Z"}``, and singer-python's ``write_bookmark`` writes
 ``{"updated": "2026-01-01T00:00:00Z"}``.
 
+A STATE message, and what Meltano stores, are read too: the state in them counts.
+
 A document that cannot be understood raises :class:`StateError`. To start over silently would cost
 days; to skip silently would lose records.
 """
@@ -37,7 +39,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from tap_klaviyo.errors import StateError
 from tap_klaviyo.state.bookmarks import (
     BACKFILLS,
     BOOKMARK,
@@ -51,28 +52,12 @@ from tap_klaviyo.state.bookmarks import (
     Resume,
     any_bookmark_in,
     bookmark_in,
-    from_flat,
     seconds_in,
     validate,
     without_foreign,
     without_negatives,
 )
-
-
-def unwrapped(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A state without what it is wrapped in: a STATE message, or Meltano's ``singer_state``.
-
-    Meltano keeps ``{"completed": {"singer_state": {...}}}``. Raises :class:`StateError` if what is
-    wrapped is no object.
-    """
-    keys = {"value"} if document.get("type") == "STATE" else {"singer_state", "completed"}
-    wrapper = next((key for key in document if key in keys), None)
-    if wrapper is None or "bookmarks" in document:
-        return document
-    value = document[wrapper]
-    if value is not None and not isinstance(value, Mapping):
-        raise StateError(f"state: '{wrapper}' must be an object.")
-    return unwrapped(value or {})
+from tap_klaviyo.state.wrappers import unwrapped
 
 
 class State:
@@ -82,14 +67,8 @@ class State:
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._document = dict(unwrapped(document))
-        if "bookmarks" not in self._document:
-            self._document = from_flat(self._document)
+        self._document = unwrapped(document)
         bookmarks = self._document["bookmarks"]
-        if bookmarks is None:
-            bookmarks = {}
-        if not isinstance(bookmarks, dict):
-            raise StateError("state: 'bookmarks' must be an object.")
         for name, bookmark in bookmarks.items():
             validate(name, bookmark)
         # Bookmarks are replaced, never changed in place: a shallow copy is enough.

@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from tap_klaviyo.config.settings import Config
 from tap_klaviyo.dates import utc
 from tap_klaviyo.errors import did_you_mean
 from tap_klaviyo.logs import get_logger, listed, quoted
@@ -45,8 +46,13 @@ def warn_unknown_bookmarks(state: State, known: Iterable[str]) -> None:
         )
 
 
-def warn_not_understood(keys: Mapping[str, Iterable[str]]) -> None:
-    """Warns of streams whose bookmarks have only ``keys`` that cannot be continued from."""
+def warn_not_understood(state: State, streams: Mapping[str, str]) -> None:
+    """Warns of streams without a bookmark for which the state holds only keys of other taps.
+
+    ``streams`` maps names in messages to names in the state.
+    """
+    unread = [name for name, stream in streams.items() if state.bookmark(stream) is None]
+    keys = {name: found for name in unread if (found := state.unknown_keys(streams[name]))}
     if keys:
         logger.warning(
             "state: these bookmarks hold no date up to which the whole stream was read, so the "
@@ -67,11 +73,21 @@ def warn_future(starts: Mapping[str, int]) -> None:
         )
 
 
-def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: int) -> None:
-    """Warns of what lies outside of ``start_date``, in Unix seconds, and the bookmarks.
+def warn_dates(state: State, streams: Mapping[str, str], config: Config, now: int) -> None:
+    """Warns of what ``start_date``, ``end_date`` and the bookmarks leave unread.
 
-    ``streams`` maps names in messages to names in the state. The start of the run is ``now``.
+    ``streams`` maps names in messages to names in the state. ``now`` is the start of the run.
     """
+    start_date = max(0, int(config.start_date.timestamp()))
+    _warn_start(state, streams, start_date, now, utc(start_date) + config.source_of("start_date"))
+    end_date = int(config.end_date.timestamp()) if config.end_date else now
+    if end_date < now:
+        _warn_end(state, streams, end_date, config.source_of("end_date"))
+
+
+def _warn_start(
+    state: State, streams: Mapping[str, str], start_date: int, now: int, shown: str
+) -> None:
     bookmarks = {name: state.bookmark(stream) for name, stream in streams.items()}
     read_to = {name: mark for name, mark in bookmarks.items() if mark is not None}
     read_from = {name: state.start_date(streams[name]) for name in read_to}
@@ -82,7 +98,7 @@ def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: in
         logger.warning(
             "config: start_date %s is later than bookmarks in the state. Records from the bookmark "
             "up to start_date are not read: from %s. To read them, set start_date back.",
-            utc(start_date),
+            shown,
             _by_time(later),
         )
     if earlier:
@@ -90,29 +106,25 @@ def warn_gaps(state: State, streams: Mapping[str, str], start_date: int, now: in
             "config: start_date %s is earlier than before, but streams continue at their "
             "bookmarks. Records from start_date are not read up to %s. To read them, remove these "
             "streams from 'bookmarks' in the state, or run once without a state.",
-            utc(start_date),
+            shown,
             _by_time(earlier),
         )
     if unread and start_date > now:
         logger.warning(
             "config: start_date %s is in the future, so nothing is read of %s.",
-            utc(start_date),
+            shown,
             listed(unread),
         )
 
 
-def warn_end(state: State, streams: Mapping[str, str], end_date: int) -> None:
-    """Warns of streams that were read up to ``end_date``, in Unix seconds, or beyond it.
-
-    ``streams`` maps names in messages to names in the state.
-    """
+def _warn_end(state: State, streams: Mapping[str, str], end_date: int, source: str) -> None:
     marks = {name: state.bookmark(stream) for name, stream in streams.items()}
     done = [name for name, mark in marks.items() if mark is not None and mark >= end_date]
     if done:
         logger.warning(
             "config: end_date %s is not later than bookmarks in the state, so nothing new is read "
             "of %s.",
-            utc(end_date),
+            utc(end_date) + source,
             listed(done),
         )
 

@@ -261,12 +261,8 @@ class Planner:
         """Sets bookmarks of the future back, and warns of what will not be read."""
         checks.warn_future({n: start for sync in syncs for n, start in self._set_back(sync)})
         streams = {sync.name: sync.selected.stream.name for sync in syncs}
-        if self._config.end_date and self.end < self._now:
-            checks.warn_end(self._state, streams, self.end)
-        checks.warn_gaps(self._state, streams, self._start_date, self._now)
-        unread = [name for name, stream in streams.items() if self._state.bookmark(stream) is None]
-        unknown = {name: self._state.unknown_keys(streams[name]) for name in unread}
-        checks.warn_not_understood({name: keys for name, keys in unknown.items() if keys})
+        checks.warn_dates(self._state, streams, self._config, self._now)
+        checks.warn_not_understood(self._state, streams)
 
     def _set_back(self, sync: StreamSync) -> Iterator[tuple[str, int]]:
         """Sets bookmarks of the future back: yields what they are of, and where it is read from.

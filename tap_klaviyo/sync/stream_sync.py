@@ -65,7 +65,8 @@ class StreamSync:
         self.converted_pages += page.converted
         self.warnings += page.warnings
         self.without_key += len(page.without_key)
-        self.ids_without_key += page.without_key[: MAX_IDS_SHOWN - len(self.ids_without_key)]
+        shown = dict.fromkeys((*self.ids_without_key, *page.without_key))
+        self.ids_without_key = list(shown)[:MAX_IDS_SHOWN]
 
     @property
     def name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -15,7 +14,7 @@ import pytest
 from external_programs import CHECKOUT, TAP, run
 from sandbox_account import LOOKBACK, SandboxAccount, bookmark, serve_account
 
-from tap_klaviyo.config.settings import Config
+from tap_klaviyo.config.settings import SETTINGS
 
 KEY = "pk_0123456789abcdef"
 DEFINITION = CHECKOUT / "meltano.yml"
@@ -86,7 +85,7 @@ def test_definition(environment: Callable[[str], Path], tmp_path: Path) -> None:
     manifest = tmp_path / ".meltano" / "manifests" / "meltano-manifest.json"
     (tap,) = json.loads(manifest.read_text())["plugins"]["extractors"]
     settings = {setting["name"]: setting for setting in tap["settings"]}
-    assert list(settings) == [field.name for field in dataclasses.fields(Config)]
+    assert list(settings) == [setting.name for setting in SETTINGS]
     assert [name for name, setting in settings.items() if setting.get("sensitive")] == ["api_key"]
 
 

@@ -67,7 +67,7 @@ class Asked:
 
 def asked_of(files: Mapping[str, Any], klaviyo: SimulatedKlaviyo, now: float = NOW) -> list[Asked]:
     """What each selected stream has to contain, for files that the tap has accepted."""
-    config, catalog, state = files["config"], files["catalog"], files.get("state") or {}
+    config, catalog, state = files["config"], files["catalog"], _state_in(files.get("state"))
     custom = _custom_streams(config)
     window = _Window(config, state, now)
     asked = []
@@ -78,6 +78,19 @@ def asked_of(files: Mapping[str, Any], klaviyo: SimulatedKlaviyo, now: float = N
         keys, gap = _keys(stream, entry, custom, window, klaviyo)
         asked.append(Asked(stream, name, keys, set(_fields(entry)), gap))
     return asked
+
+
+def _state_in(document: Any) -> Document:
+    """The state of a file: perhaps in a STATE message, or in what Meltano stores."""
+    if not isinstance(document, dict) or "bookmarks" in document:
+        return document or {}
+    for key in ("value", "singer_state", "state"):
+        if isinstance(document.get(key), dict):
+            return _state_in(document[key])
+    parts = [_state_in(document[key]) for key in ("completed", "partial") if document.get(key)]
+    bookmarks = [part.get("bookmarks") or {} for part in parts]
+    merged = {name: bookmark for part in bookmarks for name, bookmark in part.items()}
+    return {"bookmarks": merged} if parts else document
 
 
 def unexplained(asked: Iterable[Asked], messages: list[Message], shown: str) -> list[str]:

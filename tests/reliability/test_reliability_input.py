@@ -40,10 +40,10 @@ def state(**bookmarks: Any) -> dict[str, Any]:
 
 
 BROKEN: dict[str, tuple[bytes | Path | list[Any], str]] = {
-    "empty": (b"", "is not JSON"),
-    "blank": (b" \n", "is not JSON"),
+    "empty": (b"", "is empty"),
+    "blank": (b" \n", "is empty"),
     "broken": (b'{"streams": [', "is not JSON"),
-    "two documents": (b"{}{}", "is not JSON"),
+    "two documents": (b"{}{}", "more than one JSON object"),
     "not UTF-8": (b'{"a": "\xff"}', "is not JSON"),
     "a lone surrogate": (b'{"a": "\\ud83d"}', "is not JSON"),
     "deep": (b"[" * 100_000, "is not JSON"),
@@ -71,7 +71,7 @@ FUTURE = NOW + 400 * DAY
 
 FILES: dict[str, tuple[dict[str, Any], int, str]] = {
     "config: nothing in it": ({"config": {}}, 2, "api_key: expected"),
-    "config: an unknown key": ({"config": config(color="red")}, 0, "unknown setting 'color'"),
+    "config: an unknown key": ({"config": config(color="red")}, 0, "settings are ignored: 'color'"),
     "config: a key with a line break": ({"config": config(**{"a\nb": 1})}, 0, "unknown setting"),
     "config: wrong types": ({"config": config(start_date=[1])}, 2, "start_date: expected"),
     "config: no such day": ({"config": config(start_date=NO_DAY)}, 2, "start_date: expected"),
