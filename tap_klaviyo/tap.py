@@ -31,7 +31,7 @@ import msgspec
 from tap_klaviyo.config.loading import copy_object, parse_config, read_object
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
-from tap_klaviyo.discovery.patterns import apply_patterns
+from tap_klaviyo.discovery.patterns import apply_patterns, split_patterns
 from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
 from tap_klaviyo.errors import (
     CatalogError,
@@ -63,8 +63,8 @@ class Tap:
     """One Klaviyo account. ``config``, ``catalog`` and ``state`` are mappings or paths of files.
 
     Without a ``catalog``, the streams and fields that are selected by default are read. ``select``
-    has patterns that change this selection or that of the catalog, such as ``["receive",
-    "!receive.profile"]``; see :mod:`tap_klaviyo.discovery.patterns`. Without a ``state``,
+    has patterns that change this selection or that of the catalog, such as "receive,!*.profile" or
+    a list of them; see :mod:`tap_klaviyo.discovery.patterns`. Without a ``state``,
     incremental streams start at the setting ``start_date``. The ``TAP_KLAVIYO_...`` variables of
     ``environment``, such as ``os.environ``, override ``config``; none by default.
 
@@ -77,12 +77,12 @@ class Tap:
         catalog: Document | None = None,
         state: Document | None = None,
         *,
-        select: Sequence[str] = (),
+        select: str | Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._config = parse_config(_object(config, "config", ConfigError), environment or {})
         self._streams = (*STREAMS, *self._config.metric_streams)
-        self._patterns = tuple(select)
+        self._patterns = split_patterns(select) if isinstance(select, str) else list(select)
         given = None if catalog is None else _object(catalog, "catalog", CatalogError)
         self._catalog = apply_patterns(
             build_catalog(self._streams) if given is None else given, self._patterns

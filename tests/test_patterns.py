@@ -201,6 +201,10 @@ def test_a_misspelt_option(
 
 def test_the_library(settings: dict[str, Any]) -> None:
     """The library takes the same patterns."""
+    assert (
+        Tap(settings, select="lists.name").discover()
+        == Tap(settings, select=["lists.name"]).discover()
+    )
     tap = Tap(settings, select=["lists.name"])
     assert list(selected(catalog=tap.discover())) == ["lists"]
     lines: list[bytes] = []
