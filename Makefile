@@ -42,10 +42,10 @@ bench: $(VENV)/dev $(ENVS)/target-jsonl/ready $(PEERS)  ## Compare the speed wit
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/dev  ## Run random failures, kills and stops for an hour; MINUTES=5 for less, SEED=1 to repeat
-	PYTHONPATH=. $(BIN)/python tests/reliability/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=.:tests $(BIN)/python tests/reliability/soak.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev  ## Run the command with 10,000 random changes of its files and answers; EXAMPLES=500 for less, SEED=1 to repeat
-	PYTHONPATH=. $(BIN)/python tests/reliability/fuzz.py --examples $(or $(EXAMPLES),10000) $(if $(SEED),--seed $(SEED))
+	PYTHONPATH=.:tests $(BIN)/python tests/reliability/fuzz.py --examples $(or $(EXAMPLES),10000) $(if $(SEED),--seed $(SEED))
 
 constraints: $(ENVS)/uv/ready  ## Update constraints.txt: a pinned version of each dependency
 	$(ENVS)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from tools import audit
 
 ROOT = Path(__file__).parent.parent
+MAKEFILE = (ROOT / "Makefile").read_text()
 ANSWER = '{{"dependencies": [{}], "fixes": []}}'
 SKIPPED = '{"name": "rich", "skip_reason": "Dependency not found on PyPI"}'
 CLEAN = '{"name": "backoff", "version": "2.2.1", "vulns": []}'
@@ -108,3 +111,22 @@ def test_python_without_venv(tmp_path: Path, missing: str) -> None:
     assert all(line.startswith("make: *** ") for line in rest)
     assert done.returncode == 2
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("command", ["soak", "fuzz"])
+def test_commands_that_only_developers_run(command: str) -> None:
+    """They start: the suite runs their parts, but not the commands themselves."""
+    (shown,) = re.findall(
+        rf"^\tPYTHONPATH=(\S+) \S+ (tests/reliability/{command}\.py)", MAKEFILE, re.M
+    )
+    path, script = shown
+    done = subprocess.run(
+        [sys.executable, script, "--help"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
