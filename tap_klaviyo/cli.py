@@ -143,6 +143,7 @@ class _Command:
             self._summary_file = summary_file = SummaryFile(path)
             exit_at_stop_signals(lambda code, message: summary_file.end(Ending(code, message)))
         self._options = options = _parser().parse_args(arguments)
+        _refuse_empty_paths(options)
         # Imports are here so that --version and --discover do not wait for what they do not use.
         if options.about:
             from tap_klaviyo.about.render import about
@@ -242,7 +243,7 @@ class _Command:
         settings = self._settings()
         self._start_logging()
         patterns = self._patterns()
-        documents = settings, options.catalog or None, options.state or None
+        documents = settings, options.catalog, options.state
         tap = Tap(*documents, environment=os.environ, select=patterns)
         with self._stopped_by_signals(tap), suppress(Stopped):
             return self._check(tap) if options.test else self._sync(tap)
@@ -305,6 +306,13 @@ def _summary_path(arguments: Sequence[str]) -> str | None:
     except argparse.ArgumentError:
         return None  # Its value is missing, which the whole parser reports.
     return path
+
+
+def _refuse_empty_paths(options: argparse.Namespace) -> None:
+    """Raises :class:`ArgumentsError`: without a state, for example, all would be read again."""
+    for name in ("config", "catalog", "state"):
+        if getattr(options, name) == "":
+            raise ArgumentsError(f"--{name}: the name of the file is empty.")
 
 
 def _print(text: str) -> None:

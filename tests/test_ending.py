@@ -149,6 +149,9 @@ INVALID: dict[str, tuple[list[str], str]] = {
     "a catalog for discovery": (["--catalog", "absent.json", "--discover"], "catalog: cannot"),
     "a state": (["--state", "absent.json"], "state: cannot read absent.json"),
     "a pattern": (["--select", "opn"], "select: 'opn' matches no stream"),
+    "no config": (["-c", ""], "--config: the name of the file is empty."),
+    "no catalog": (["-p", ""], "--catalog: the name of the file is empty."),
+    "no state": (["--state", ""], "--state: the name of the file is empty."),
     "no pattern": (["--select", " , "], "--select: there is no pattern"),
     "nothing to deselect": (["--discover", "--deselect", ""], "--deselect: there is no pattern"),
 }

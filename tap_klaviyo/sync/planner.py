@@ -208,8 +208,7 @@ class Planner:
     def _report_partition(self, sync: StreamSync, query: ReportQuery) -> Partition:
         config = self._config
         start = self._start(sync, query.part, timedelta(0), query.window)
-        if start == self._first_second:
-            start = local_start_of(config.start_day, query, start)
+        start = max(start, local_start_of(config.start_day, query, start))
         end = min(self._now, local_start_of(config.end_day, query, self.end))
         return report_partition(sync, query, start, end)
 
