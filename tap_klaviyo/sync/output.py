@@ -64,21 +64,22 @@ class Output:
             self._progress.finish(sync.name, sync.records)
 
     def schemas(self) -> None:
-        """Writes the SCHEMA of each stream, once, before the first record of all."""
+        """Writes the SCHEMA of each stream, once, before the first record of all, and a STATE.
+
+        The STATE holds the bookmarks that the run starts with: pipelinewise's targets take the
+        first one for one whose records are all stored.
+        """
+        if not self._without_schema:
+            return
         while self._without_schema:
             selected = self._without_schema.popleft().selected
             bookmarks = [selected.stream.replication_key] if selected.incremental else []
             self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
+        self.state()
 
     def page(self, sync: StreamSync, page: Page, records: list[Any]) -> None:
-        """Writes those ``records`` of a page that belong to its window.
-
-        A STATE precedes the first record of all, because pipelinewise's targets take the first
-        STATE for one whose records are all stored.
-        """
-        if self._without_schema:
-            self.schemas()
-            self.state()
+        """Writes those ``records`` of a page that belong to its window."""
+        self.schemas()
         if sync.hidden_parent:
             return
         now = self._now()
