@@ -106,7 +106,7 @@ def test_cron(sync: Sync, folder: Path, klaviyo: SandboxAccount, shell: str) -> 
     target.write_text("not a configuration")
     assert "target-jsonl: exit code 1: simplejson" in sync(1, shell=shell)
     target.write_text(valid)
-    assert "Klaviyo does not accept the API key (401)" in sync(1, shell=shell, key="pk_wrong")
+    assert "Klaviyo does not accept the API key (401)" in sync(3, shell=shell, key="pk_wrong")
     assert json.loads((folder / "state.json").read_text()) == confirmed
     assert sync(shell=shell) == ""
     assert _written(folder) == klaviyo.keys(end=_confirmed(folder))["open"]
