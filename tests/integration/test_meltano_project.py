@@ -47,6 +47,7 @@ WRITTEN: dict[str, Any] = {
             "window": "P30D",
         }
     },
+    "log_format": "json",
     "user_agent": "tap-klaviyo (data@example.com)",
     "revision": "2026-07-15",
     "base_url": "https://proxy.example.com",
