@@ -201,7 +201,9 @@ def _klaviyo_with_events() -> SimulatedKlaviyo:
 
 
 def _after_the_bookmark(klaviyo: SimulatedKlaviyo, output: RunOutput) -> int:
-    states = [output.messages[place]["value"]["bookmarks"]["open"] for place in output.states]
+    states = [
+        output.messages[place]["value"]["bookmarks"].get("open", {}) for place in output.states
+    ]
     bookmark_time = states[-1].get("timestamp", 0) if states else 0
     read = ids(output.messages)["open"]
     return sum(klaviyo.events[id].timestamp >= bookmark_time for id in read)

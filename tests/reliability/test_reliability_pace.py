@@ -100,6 +100,6 @@ def test_bookmarks_follow_their_records(concurrency: int, seed: int) -> None:
         if message["type"] == "RECORD":
             written_ids.add(message["record"]["id"])
         if message["type"] == "STATE":
-            bookmark = message["value"]["bookmarks"]["open"].get("timestamp", 0)
+            bookmark = message["value"]["bookmarks"].get("open", {}).get("timestamp", 0)
             before = {e.id for e in backfill.klaviyo.events.values() if e.timestamp < bookmark}
             assert before <= written_ids
