@@ -206,7 +206,7 @@ def test_widths(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     assert first.startswith("• unsubscribed_from")
     assert "1,234,567" in first
     assert "50%" in first
-    assert (name in first) == (columns >= 60)
+    assert (name in first) == (columns >= 80)
     assert ("━" in first) == (columns >= 100)
 
 

@@ -180,9 +180,9 @@ class Bars(Progress):
         bar_width = next((width for least, width in BAR_WIDTHS if columns >= least), 0)
         numbers = [_numbers(row, columns, with_unit=bool(bar_width)) for row in rows]
         widths = [max(map(len, cells)) for cells in zip(*numbers, strict=True)]
-        gaps = len(widths) + 1 + bool(bar_width)
+        gaps = len(widths) + 2 + bool(bar_width)  # Old versions of rich have one at the end, too.
         name_width = max(1, columns - 1 - bar_width - sum(widths) - gaps)
-        table = Table.grid(padding=(0, 1))
+        table = Table.grid(padding=(0, 1, 0, 0))
         for _ in range(2 + bool(bar_width)):
             table.add_column(no_wrap=True)
         for width in widths:
