@@ -23,7 +23,7 @@ from tap_klaviyo.streams.model import Stream
 class StreamCheck:
     """Whether a stream can be read: the scopes that it needs, and the error if it cannot.
 
-    ``lacks_scope`` says that the key may not read it.
+    ``lacks_scope`` says that the key lacks a scope for it.
     """
 
     stream: str

@@ -131,6 +131,8 @@ def _log_metric(
 
     That is not called because ``import singer`` configures the root logger.
     """
+    if not logger.isEnabledFor(level):
+        return
     point = {"type": kind, "metric": metric, "value": value, "tags": dict(tags)}
     logger.log(level, "METRIC: %s", json.dumps(point), extra={METRIC: point})
 
