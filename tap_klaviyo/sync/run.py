@@ -253,7 +253,8 @@ class Run:
     def _take_page(self, reader: WindowReader, page: Page) -> None:
         """Writes a page, and continues with the next one or finishes the window."""
         done = reader.window.start
-        records, more = reader.take(page, others_idle=self._pool.idle > 1)
+        idle = self._scheduler.room(reader, self._pool.idle - 1, self._backpressure.useful)
+        records, more = reader.take(page, idle)
         sync = reader.partition.sync
         self._output.page(sync, page, records)
         for child in sync.children:
