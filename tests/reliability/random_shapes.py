@@ -67,7 +67,7 @@ DRAWS: tuple[Draw, ...] = (uniform, clusters, campaigns, one_second, sale, nearl
 
 
 def random_shape(seed: int, end: int, *, most_events: float = 1e5) -> Shape:
-    """A month to five years of one to eighteen metrics of unequal size, each a mixture of shapes."""
+    """A month to five years of one to eighteen metrics of unequal size and mixed shapes."""
     draw = random.Random(seed)
     start = end - int(draw.choice([0.1, 1, 5]) * YEAR)
     metrics = []
