@@ -14,6 +14,7 @@ from typing import Any
 
 from tap_klaviyo import __version__
 from tap_klaviyo.config import parsers
+from tap_klaviyo.config.parsers import Intervals
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.streams.model import Stream
@@ -114,6 +115,14 @@ class Config:
         "Write ACTIVATE_VERSION after each full table that was read completely. Targets that "
         "support it then delete rows that no longer exist in Klaviyo.",
         False,
+    )
+    full_table_interval: Intervals = _setting(
+        parsers.intervals,
+        f"{parsers.DURATION.format('P1D')}; or an object of them by stream or pattern, such as "
+        '{"templates": "P1D", "list*": "PT6H"}',
+        "Time until a full table is read again. Default: each run; for flow_actions, flow_messages "
+        "and metric_properties P7D, and until then only the children of parents that were updated.",
+        {},
     )
     metric_streams: tuple[Stream, ...] = _setting(
         parsers.metric_streams,

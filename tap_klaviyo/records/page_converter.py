@@ -11,6 +11,7 @@ import msgspec
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.conform import conform_attributes
 from tap_klaviyo.records.lenient_json import cleaned, loads
+from tap_klaviyo.records.page_decoder import unselected_date
 from tap_klaviyo.records.transform import as_dict, as_list, lift_fields, lifted_names, split_rows
 from tap_klaviyo.records.unknown_attributes import ITEMS, MOST_UNKNOWN, Findings, Schema
 from tap_klaviyo.streams.model import FieldPath, Relationship
@@ -84,7 +85,8 @@ def _data(
 ) -> list[dict[str, Any]]:
     """The resources that have all key properties; those without one are noted in ``page``."""
     stream = selected.stream
-    wanted = _Wanted({"properties": selected.schema["properties"]}, stream.field_paths)
+    properties = {**unselected_date(selected), **selected.schema["properties"]}
+    wanted = _Wanted({"properties": properties}, stream.field_paths)
     given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
     keys = ("id", *(key for key in selected.keys if key not in given_by_page))
     data = []

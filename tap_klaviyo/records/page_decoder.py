@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from tap_klaviyo.records.resources import (
 )
 from tap_klaviyo.streams.model import PARENT
 
+UPDATED_SCHEMA = {"type": ["null", "string"], "format": "date-time"}
+"""The schema of the date at which a parent was updated."""
+
 
 class DecodedPage(NamedTuple):
     """The records of a page; :class:`~tap_klaviyo.records.page_parser.Page` describes them."""
@@ -24,6 +28,7 @@ class DecodedPage(NamedTuple):
     ids: list[str]
     times: list[int | None]
     next_url: str | None
+    updated: list[int | None]
 
 
 class PageDecoder:
@@ -41,11 +46,13 @@ class PageDecoder:
             [relationship.name for relationship in stream.relationships],
             [name for name in properties if name in related],
             id_property=stream.id_property,
+            extra_attributes=unselected_date(selected),
         )
         self._keys = [key for key in selected.keys if key in own]
         self._decoder = msgspec.json.Decoder(document_type(self._resource, self._included.values()))
         self._encoder = msgspec.json.Encoder()
         self._time_field = stream.time_filter.field if stream.time_filter else ""
+        self._updated = selected.updated
 
     def decode(self, body: bytes, parent: str) -> DecodedPage:
         """The records of a page of the children of ``parent``.
@@ -66,7 +73,14 @@ class PageDecoder:
         related = [read(items, context) for read in self._related]
         records = self._resource.records(ids, attributes, related)
         times = [_seconds(time) for time in attributes.get(self._time_field, ())]
-        return DecodedPage(records, ids, times, document.links.next or None)
+        updated = [_seconds(time) for time in attributes.get(self._updated, ())]
+        return DecodedPage(records, ids, times, document.links.next or None, updated)
+
+
+def unselected_date(selected: SelectedStream) -> Mapping[str, Any]:
+    """The schema of the date that the run needs, by its name, if the user has not selected it."""
+    name, properties = selected.updated, selected.schema["properties"]
+    return {name: UPDATED_SCHEMA} if name and name not in properties else {}
 
 
 def _seconds(time: Any) -> int | None:
