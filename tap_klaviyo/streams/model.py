@@ -109,6 +109,10 @@ class TimeFilter:
         return (self.lower, self.upper) != ("greater-or-equal", "less-than")
 
 
+DATED_CHILDREN_DAYS = 7
+"""Days after which a stream whose parents have an ``updated`` is read in full again, by default."""
+
+
 @dataclass(frozen=True)
 class Parent:
     """The parent stream, and the property of a child that holds the parent's ID.

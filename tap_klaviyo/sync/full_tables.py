@@ -24,16 +24,13 @@ from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.state import FullRead, State
 from tap_klaviyo.streams import dated_parent
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams.model import DATED_CHILDREN_DAYS, Stream
 from tap_klaviyo.sync.bookmark_checks import by_time
 from tap_klaviyo.sync.planner import CLOCK_TOLERANCE
 from tap_klaviyo.sync.reading import Reading
 from tap_klaviyo.sync.stream_sync import StreamSync
 
 logger = get_logger(__name__)
-
-CHILDREN_INTERVAL = timedelta(days=7)
-"""The interval of streams that are read in part between full reads, if the user sets none."""
 
 _HASH_LENGTH = 12
 
@@ -128,5 +125,5 @@ def interval_of(stream: Stream, config: Config) -> timedelta:
     given = config.full_table_interval
     matching = [pattern for pattern in given if fnmatchcase(stream.name, pattern)]
     if not matching:
-        return CHILDREN_INTERVAL if dated_parent(stream) else timedelta(0)
+        return timedelta(days=DATED_CHILDREN_DAYS if dated_parent(stream) else 0)
     return given[max(matching, key=lambda pattern: (pattern == stream.name, len(pattern)))]

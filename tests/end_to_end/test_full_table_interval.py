@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from expected_keys import assert_complete
 from sync_runner import NOW, Message, Output, Tap, catalog_of
 
 from sandbox.account import Account
+from tap_klaviyo import Tap as Library
+from tap_klaviyo.dates import utc
+from tap_klaviyo.ending import SummaryFile, complete
 
 TapOn = Callable[..., Tap]
 
@@ -226,3 +231,24 @@ def test_a_run_says_what_is_not_due(tap_on: TapOn, caplog: pytest.LogCaptureFixt
         "full_table_interval: not read, not due until 2026-11-02T12:00:00Z (lists, tags), "
         "2026-11-03T12:00:00Z (templates)."
     ]
+
+
+def test_the_summary_says_what_is_not_due(tap_on: TapOn, tmp_path: Path) -> None:
+    """A table that is not due has a status of its own, and the time when it is due."""
+    tap, messages = tap_on(account()), list[bytes]()
+    settings = {**tap.settings, **DAILY}
+    first = Library(settings, select="tags").sync(messages.append)
+    assert [(one.status, one.not_due_until) for one in first.streams] == [("complete", None)]
+    state = json.loads(messages[-1].splitlines()[-1])["value"]
+    read_at = state["bookmarks"]["tags"]["full_table_read_at"]
+    second = Library(settings, state=state, select="tags,tag_groups").sync(messages.append)
+    assert second.complete
+    statuses = {one.stream: (one.status, one.not_due_until) for one in second.streams}
+    assert statuses == {"tags": ("not_due", read_at + DAY), "tag_groups": ("complete", None)}
+    ending = complete(summary=second)
+    assert f"{second.records} records of 1 streams" in ending.message
+    SummaryFile(str(tmp_path / "summary.json")).end(ending)
+    document = json.loads((tmp_path / "summary.json").read_text())
+    assert document["status"] == "complete"
+    tags = next(one for one in document["streams"] if one["stream"] == "tags")
+    assert (tags["status"], tags["not_due_until"]) == ("not_due", utc(read_at + DAY))
