@@ -122,12 +122,12 @@ def duration(value: Any) -> timedelta:
 
 
 def intervals(value: Any) -> Intervals:
-    """Durations by pattern of stream names; one duration holds for all streams."""
+    """Durations by pattern of stream names, sorted; one duration holds for all streams."""
     is_object = isinstance(value, dict) or (isinstance(value, str) and "{" in value)
     if not is_object:
         return {"*": duration(value)}
     written = {pattern: one for pattern, one in _object(value).items() if one is not None}
-    return _entries(written, _interval)
+    return dict(sorted(_entries(written, _interval).items()))
 
 
 def _interval(pattern: str, written: Any) -> timedelta:
