@@ -133,7 +133,8 @@ class Run:
                         yield
                         waited, asked = received - asked, self._clock()
                         self._backpressure.note(waited, asked - received, in_flight)
-                if any(not isinstance(sync.error, RetryableError) for sync in self._selected):
+                due = [sync for sync in self._selected if not sync.reading.is_skipped]
+                if not due or any(not isinstance(sync.error, RetryableError) for sync in due):
                     self._output.schemas()
             finally:
                 self._client.close()

@@ -216,6 +216,16 @@ def test_a_table_that_failed_is_due(tap_on: TapOn) -> None:
     assert read(second) == {"lists", "list_members"}
 
 
+def test_nothing_is_written_if_klaviyo_never_answers(tap_on: TapOn) -> None:
+    """Tables that are not due do not make a run that reads nothing write anything."""
+    tap = tap_on(account())
+    first = tap.sync(now=NOW, catalog=catalog_of("lists"), **DAILY)
+    tap.box.faults.add("status", path="/api/*", times=None, status=503)
+    second = tap.sync(first.state, now=NOW + HOUR, catalog=catalog_of("lists", "tags"), **DAILY)
+    assert second.fault is not None
+    assert not second.messages
+
+
 def test_a_run_says_what_is_not_due(tap_on: TapOn, caplog: pytest.LogCaptureFixture) -> None:
     """One line names all tables that are not due, and until when."""
     tap, catalog = tap_on(account()), catalog_of("lists", "tags", "templates")

@@ -157,6 +157,24 @@ def test_the_date_of_a_parent_need_not_be_selected(tap: Tap) -> None:
     assert not any("updated" in record for record in second.records("metrics"))
 
 
+def test_a_parent_that_is_not_due_is_listed_with_its_date(tap: Tap) -> None:
+    """Of flows that are not due only IDs and dates are requested, and no record is written."""
+    account = tap.box.account
+    options: dict[str, Any] = {
+        "catalog": catalog_of("flows", "flow_messages"),
+        "full_table_interval": {"flows": "P1D"},
+    }
+    first = tap.sync(now=NOW, **options)
+    updated = busy(account, "flow_messages")[:1]
+    account.update("flow", updated[0], now=RECENT)
+    tap.box.requests.clear()
+    second = tap.sync(first.state, now=NOW + HOUR, **options)
+    assert {*second.ids} == {"flow_messages"}
+    assert {*second.ids["flow_messages"]} == children(account, "flow_messages", updated)
+    flows = [seen for seen in tap.box.requests if seen.path.rstrip("/") == "/api/flows"]
+    assert {dict(seen.query)["fields[flow]"] for seen in flows} == {"updated"}
+
+
 def test_a_part_is_not_activated(tap: Tap) -> None:
     """Records of a part have the version of the last full read, which is not activated again."""
     account = tap.box.account
