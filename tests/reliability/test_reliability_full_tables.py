@@ -77,7 +77,7 @@ def killed_after(klaviyo: SimulatedKlaviyo, seconds: float) -> Pipe:
 
 @pytest.mark.parametrize("by", ["kill", "stop"])
 def test_a_job_that_never_ends_gets_through_all_tables(by: str) -> None:
-    """Each hourly run is ended after 1.5 seconds; after some of them every table is complete."""
+    """Each hourly run is ended after 2.5 seconds; after some of them every table is complete."""
     klaviyo = SimulatedKlaviyo(*TABLES)
     options: dict[str, Any] = {"full_table_interval": "P1D", "concurrency": 1}
     whole = klaviyo.sync({}, **options)
@@ -85,12 +85,12 @@ def test_a_job_that_never_ends_gets_through_all_tables(by: str) -> None:
     while len(state.get("bookmarks", ())) < len(TABLES) and len(runs) < 23:
         begun = klaviyo.now
         end: dict[str, Any] = (
-            {"stop_after": 1.5} if by == "stop" else {"pipe": killed_after(klaviyo, 1.5)}
+            {"stop_after": 2.5} if by == "stop" else {"pipe": killed_after(klaviyo, 2.5)}
         )
         runs.append(klaviyo.sync(state, **end, **options))
         state = state_of(runs[-1], state)
         klaviyo.pass_time(begun + HOUR - klaviyo.now)
-    assert len(runs) > 2
+    assert len(runs) > 1
     assert set(state["bookmarks"]) == set(TABLES)
     assert records(runs).keys() == records([whole]).keys() == {*TABLES}
     rest = klaviyo.sync(state, **options)
