@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sandbox.endpoints.model import Endpoint
-from sandbox.filters import Condition, matcher, resolve_path, unix_seconds
+from sandbox.filters import Condition, matcher, resolve_path, satisfies, unix_seconds
 from sandbox.pagination import Selection, SortKey
 
 
@@ -40,8 +40,20 @@ class Resource:
         return {**self.attributes, **self.hidden, "id": self.id}
 
 
+EntrySort = Literal["oldest", "newest", "matching"]
+"""By which date of an array a resource is sorted upwards; `matching`: the oldest that matches.
+
+Klaviyo does not document it.
+"""
+
+
 class Collection:
-    """The existing resources of one type, in order of creation."""
+    """The existing resources of one type, in order of creation.
+
+    `entry_sort` says by which date of an array resources are sorted.
+    """
+
+    entry_sort: EntrySort = "oldest"
 
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._by_id = {resource.id: resource for resource in resources}
@@ -77,18 +89,22 @@ class Collection:
         filter_field = endpoint.filters.get(name)
         is_date = filter_field is not None and filter_field.type == "datetime"
         matches = matcher(conditions)
+        on_sort = [condition for condition in conditions if condition.field == name]
 
         def key(resource: Resource) -> SortKey:
             if name in ("", "id"):
                 return (resource.id,)
             parent, _, last = name.rpartition(".")
             found = [part.get(last) for part in resolve_path(resource.values(), parent)]
+            if self.entry_sort == "matching":
+                found = [value for value in found if all(satisfies(one, value) for one in on_sort)]
             present = [
                 unix_seconds(value) if is_date else value for value in found if value is not None
             ]
             if not present:
                 return (not descending, 0, resource.id)
-            return (descending, max(present) if descending else min(present), resource.id)
+            latest = descending != (self.entry_sort == "newest")
+            return (descending, max(present) if latest else min(present), resource.id)
 
         keyed = {resource: key(resource) for resource in self if matches(resource.values())}
         rows = sorted(keyed, key=keyed.__getitem__)

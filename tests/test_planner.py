@@ -272,9 +272,7 @@ def test_missing_metric(plan: Plan, caplog: pytest.LogCaptureFixture) -> None:
     assert "are empty: clicked_sms ('Clicked SMS' or 'Clicked Text Message' of" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("stream", "partitions"), [("campaigns", 6), ("lists", 1), ("global_exclusions", 1)]
-)
+@pytest.mark.parametrize(("stream", "partitions"), [("campaigns", 6), ("lists", 1), ("flows", 2)])
 def test_full_table_streams(plan: Plan, stream: str, partitions: int) -> None:
     """A full-table stream has one window for each of its variants, without a time filter."""
     sync = plan(stream)

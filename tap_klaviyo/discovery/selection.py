@@ -64,6 +64,12 @@ class SelectedStream:
             self.incremental or not self.stream.replication_key
         )
 
+    @property
+    def ends_with_run(self) -> bool:
+        """Whether nothing is read of the stream that is later than the start of the run."""
+        time_filter = self.stream.time_filter
+        return self.windowed and time_filter is not None and not time_filter.is_of_entries
+
 
 def hidden_parent(stream: Stream) -> SelectedStream:
     """A stream that is read for its IDs only, because its children need them."""

@@ -29,12 +29,14 @@ class ConvertedPage:
     """A page that fits.
 
     ``findings`` tells what was changed. ``without_key`` holds the IDs of resources that lack a key
-    property and so cannot become records.
+    property and so cannot become records, ``times_without_key`` the newest of their times if they
+    have several.
     """
 
     findings: Findings
     body: bytes = b""
     without_key: list[str] = field(default_factory=list)
+    times_without_key: list[int | None] = field(default_factory=list)
 
 
 def convert_page(
@@ -103,6 +105,8 @@ def _data(
                 data.append(converted)
             else:
                 page.without_key.append(shown_id(str(row.get("id"))))
+                times = converted["attributes"].get(dates, ())
+                page.times_without_key.append(max(times, default=None))
     return data
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import compress
@@ -40,6 +40,7 @@ class DecodedPage:
     next_url: str | None
     updated: list[int | None]
     without_key: list[str] = field(default_factory=list)
+    times_without_key: list[int | None] = field(default_factory=list)
 
 
 class PageDecoder:
@@ -87,32 +88,44 @@ class PageDecoder:
         }
         context = {PARENT: parent, **found}
         attributes = self._resource.attributes(items)
+        times, oldest = self._times(attributes)
         without_key: list[str] = []
-        if (has_key := self._have_key(attributes)) is not None:
-            without_key = [
-                shown_id(item.id) for item, has in zip(items, has_key, strict=True) if not has
-            ]
+        times_without_key: list[int | None] = []
+        has_key = self._have_key(attributes, len(items))
+        if not all(has_key):
+            lacks_key = [not has for has in has_key]
+            without_key = [shown_id(item.id) for item in compress(items, lacks_key)]
+            times_without_key = list(compress(times, lacks_key))
             items = list(compress(items, has_key))
             attributes = {name: list(compress(attributes[name], has_key)) for name in attributes}
+            times, oldest = list(compress(times, has_key)), list(compress(oldest, has_key))
         ids = [item.id for item in items]
         if not all(ids):
             raise ValueError("an empty ID")
         related = [read(items, context) for read in self._related]
-        records = self._resource.records(ids, attributes, related)
-        times, oldest = self._times(attributes.get(self._time_field, ()))
-        updated = [_seconds(time) for time in attributes.get(self._updated, ())]
-        next_url = document.links.next or None
-        return DecodedPage(records, ids, times, oldest, next_url, updated, without_key)
+        return DecodedPage(
+            self._resource.records(ids, attributes, related),
+            ids,
+            times,
+            oldest,
+            document.links.next or None,
+            [_seconds(time) for time in attributes.get(self._updated, ())],
+            without_key,
+            times_without_key,
+        )
 
-    def _have_key(self, attributes: dict[str, list[Any]]) -> list[bool] | None:
-        """For each resource whether it has all key properties; None if all have."""
+    def _have_key(self, attributes: dict[str, list[Any]], count: int) -> list[bool]:
+        """For each resource whether it has all key properties."""
         columns = [attributes[key] for key in self._keys]
         if all(map(all, columns)):
-            return None
+            return [True] * count
         return [all(map(_is_key, keys)) for keys in zip(*columns, strict=True)]
 
-    def _times(self, column: Sequence[Any]) -> tuple[list[int | None], list[int | None]]:
+    def _times(
+        self, attributes: Mapping[str, list[Any]]
+    ) -> tuple[list[int | None], list[int | None]]:
         """The newest and the oldest time of each resource in Unix seconds; None if it has none."""
+        column = attributes.get(self._time_field, ())
         if not self._is_of_entries:
             times = [_seconds(time) for time in column]
             return times, times

@@ -58,7 +58,7 @@ class Page:
     needs besides. ``next_url`` is Klaviyo's link to the next page.
     ``warnings`` counts, by text, what was changed; ``converted`` says that the page did not fit and
     was converted. ``without_key`` holds the IDs of resources that lack a key property and so cannot
-    become records.
+    become records, ``times_without_key`` their times if resources have several.
     """
 
     records: list[Any]
@@ -69,6 +69,7 @@ class Page:
     updated: list[int | None] = field(default_factory=list)
     warnings: Counter[str] = field(default_factory=Counter)
     without_key: list[str] = field(default_factory=list)
+    times_without_key: list[int | None] = field(default_factory=list)
     converted: bool = False
 
 
@@ -141,6 +142,7 @@ class PageParser:
             compiled = self._compiled = compiled.extended(converted.findings)
         decoded = compiled.converted.decode(converted.body, parent)
         decoded.without_key = converted.without_key
+        decoded.times_without_key = converted.times_without_key
         return Page(
             **vars(decoded),
             warnings=converted.findings.warnings,

@@ -38,7 +38,7 @@ PEOPLE = (
         scopes=("profiles:read",),
         page_size=100,
         sort=f"{_SUPPRESSION}.timestamp",
-        filters=(f"greater-or-equal({_SUPPRESSION}.timestamp,{_ANY_TIME})",),
+        time_filter=TimeFilter(f"{_SUPPRESSION}.timestamp", upper=""),
         field_paths={
             "suppressions": FieldPath(_SUPPRESSION),
             "reason": FieldPath(_SUPPRESSION, latest="reason"),

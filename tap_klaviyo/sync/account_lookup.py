@@ -73,7 +73,7 @@ def lookups_for(
         elif stream.report:
             check_options(sync.selected, reports)
             with_reports.append(sync)
-        elif sync.selected.windowed and not stream.parent:
+        elif sync.selected.ends_with_run and not stream.parent:
             timed.append(sync)
     groups = (events, *([sync] for sync in timed), with_reports)
     return [AccountLookup(group, account, reports) for group in groups if group]

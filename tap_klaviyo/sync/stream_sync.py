@@ -155,6 +155,8 @@ class Partition:
     record whose children it reads. ``periods`` are the periods of a report by the second at which
     their window starts. ``in_order`` says that Klaviyo has sorted all records so far by time.
     ``split_from`` maps the seconds at which windows were split to the starts of these windows.
+    ``written_ahead`` are the IDs of records that were written by another reader than that of their
+    window.
     """
 
     sync: StreamSync
@@ -166,6 +168,7 @@ class Partition:
     periods: Mapping[int, ReportPeriod] = field(default_factory=dict)
     in_order: bool = True
     split_from: dict[int, int] = field(default_factory=dict)
+    written_ahead: set[str] = field(default_factory=set)
     open: int = 0
 
 

@@ -9,6 +9,14 @@ second; the rest becomes one or more windows. If the last rows show nothing but 
 may continue for many pages, the window is split after that second: its reader finishes the second
 while others read the rest.
 
+Some records have several times, those of the suppressions of a profile, and Klaviyo does not say by
+which of them it sorts. Their window is that of the newest one. What Klaviyo sorts by is no earlier
+than the oldest one, so the latest of the oldest times so far takes the place of the time of a row:
+whatever belongs before it has been seen. Klaviyo allows no upper bound for such a list, so its
+reader ends when that time has reached the end of the window. What a page has brought of later
+windows is left to their readers. What has been written of a part that is given back is remembered
+by ID, so that each record comes once.
+
 A page that is out of order puts the splits in doubt. If the window begins where another one was
 split, it is read again from the start of that one, and no window of the partition is split any
 more.
@@ -18,10 +26,12 @@ If a window has to start again, because its cursor has expired, it does so at th
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import compress, zip_longest
+from itertools import accumulate, compress, zip_longest
 from typing import Any
 
 from tap_klaviyo.errors import ApiError, StreamError
@@ -39,6 +49,9 @@ from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window
 KEPT_BACK = 51
 """Rows at the end of a page that do not count as complete: records may be 50 rows late."""
 
+MOST_AHEAD = 20_000
+"""IDs of records, written ahead of their turn, beyond which a window is not split."""
+
 KEPT_BACK_SHARE = 0.6
 """The largest share of a small page that is kept back, so that each page completes something."""
 
@@ -52,7 +65,9 @@ class WindowReader:
 
     ``window`` is what remains to be done of it, ``requested`` what its pages hold: more, once a
     part is done or was given back. ``url`` is the page to request next, ``pages`` counts those that
-    were written, ``records`` what was written of ``window``, ``latest`` is the latest second of it.
+    were written, ``records`` what was written of ``window``. ``latest`` is the time of the last
+    row, ``passed`` counts the pages before the first second of the window. ``ahead`` holds the
+    newest times, by ID, of the records that were written although they lie after the safe second.
     ``recent`` holds the times of the last rows, ``in_order`` says that no page was out of order,
     ``must_read_again`` that one was, and that the split before the window may have lost records.
 
@@ -71,6 +86,8 @@ class WindowReader:
     most_pages: int = 0
     records: int = 0
     latest: int | None = None
+    passed: int = 0
+    ahead: dict[str, float] = field(default_factory=dict)
     recent: deque[int] = field(init=False)
     in_order: bool = field(init=False)
     must_read_again: bool = False
@@ -135,12 +152,13 @@ class WindowReader:
         it is long, and tells the tracker how dense the records are.
         """
         self.pages += 1
-        times = [time for time in page.times if time is not None]
+        times = self._times_of_rows(page)
         self._note_order(times)
         before, self.latest = self.latest, max(times, default=self.latest)
         safe = self._safe_second(page)
-        if page.next_url and safe is not None:
-            self._split(page, safe, before, idle)
+        self.passed += safe is not None and safe <= self.requested.start
+        if page.next_url and safe is not None and times:
+            self._split(times, before, safe, idle)
         records, more = self._within_window(page, safe)
         self.records += len(records)
         since = self.requested.start if before is None else before
@@ -183,6 +201,7 @@ class WindowReader:
         the window began that was split there.
         """
         if self.in_order:
+            self.partition.written_ahead.update(self._written_from(self.window.start))
             self.requested = self.window
         else:
             start, end = self.requested
@@ -192,8 +211,17 @@ class WindowReader:
         self.page_size = page_size
         self.pages = self.records = 0
         self.latest = None
+        self.ahead.clear()
         self.recent = deque(maxlen=_kept_back(page_size))
         self.next_links = NextLinks()
+
+    def _times_of_rows(self, page: Page) -> list[int]:
+        """The times of the rows of a page, at least, in Klaviyo's order."""
+        if not self._has_entries:
+            return [time for time in page.times if time is not None]
+        oldest = [time for time in page.oldest if time is not None]
+        known = [] if self.latest is None else [self.latest]
+        return list(accumulate(known + oldest, max))[len(known) :]
 
     def _note_order(self, times: list[int]) -> None:
         """Notes whether a page continues in the order of time."""
@@ -211,21 +239,28 @@ class WindowReader:
             return self.recent[0]
         return None
 
-    def _split(self, page: Page, safe: int, before: int | None, idle: int) -> None:
+    def _split(self, times: Sequence[int], before: int | None, safe: int, idle: int) -> None:
         """Gives the rest of the window back if it is long or idle workers could help.
 
         The rest begins at the safe second or, if a part of that has been written, after it.
+        ``times`` are those of the rows of the page.
         """
-        written = self.window.start if before is None else max(before, self.window.start)
-        split_at = safe if safe > written else written + 1
+        page_seconds = max(1, times[-1] - times[len(times) // 4]) * 4 / 3
+        if self._has_entries:
+            split_at = max(safe, self.window.start + 1)
+            remembered = len(self.partition.written_ahead) + len(self.ahead)
+            if safe < self.window.start or remembered > MOST_AHEAD:
+                return
+        else:
+            written = self.window.start if before is None else max(before, self.window.start)
+            split_at = safe if safe > written else written + 1
         if not self.window.start < split_at < self.window.end:
             return
-        times = [time for time in page.times if time is not None]
-        page_seconds = max(1, max(times) - min(times))
-        is_long = self.pages >= SPLIT_AFTER_PAGES
-        tracker = self.partition.tracker
-        if tracker.split(self.window, split_at, page_seconds, idle, is_long=is_long):
+        is_long = self.pages >= SPLIT_AFTER_PAGES and not self._has_entries
+        tracker, passed = self.partition.tracker, self.passed
+        if tracker.split(self.window, split_at, page_seconds, idle, is_long=is_long, passed=passed):
             self.partition.split_from[split_at] = self.requested.start
+            self.partition.written_ahead.update(self._written_from(split_at))
             self.window = Window(self.window.start, split_at)
 
     def _shrink(self, safe: int) -> None:
@@ -237,12 +272,42 @@ class WindowReader:
     def _within_window(self, page: Page, safe: int | None) -> tuple[list[Any], bool]:
         """The records that were requested and not given back, and whether more may follow."""
         more = page.next_url is not None
-        start, end = self.requested.start, self.window.end
+        start, end = self.requested.start, float(self.window.end)
         if end == self.requested.end and not self._is_inexact:
             return page.records, more
+        if self._has_entries and end == self.partition.tracker.end:
+            end = math.inf
         inside = [time is None or start <= time < end for time in page.times]
+        if self._has_entries:
+            passed = self.window.start if safe is None else safe
+            self.ahead = {one: time for one, time in self.ahead.items() if time >= passed}
+            inside = self._not_written(page.ids, page.times, inside)
+            lacks = page.times_without_key
+            counted = [time is None or start <= time < end for time in lacks]
+            counted = self._not_written(page.without_key, lacks, counted)
+            page.without_key = list(compress(page.without_key, counted))
         ends_here = safe is not None and safe >= end
         return list(compress(page.records, inside)), more and not ends_here
+
+    def _not_written(
+        self, ids: Sequence[str], times: Sequence[int | None], inside: Sequence[bool]
+    ) -> list[bool]:
+        """Which records inside the window were not written yet. Notes them as written."""
+        known = self.partition.written_ahead
+        new = [one and identifier not in known for identifier, one in zip(ids, inside, strict=True)]
+        latest = [math.inf if time is None else time for time in times]
+        self.ahead.update(zip(compress(ids, new), compress(latest, new), strict=True))
+        return new
+
+    def _written_from(self, second: int) -> list[str]:
+        """The IDs of the records from ``second`` on that were written."""
+        return [identifier for identifier, time in self.ahead.items() if time >= second]
+
+    @property
+    def _has_entries(self) -> bool:
+        """Whether records have several times."""
+        time_filter = self.partition.sync.selected.stream.time_filter
+        return self.partition.windowed and time_filter is not None and time_filter.is_of_entries
 
     @property
     def _is_inexact(self) -> bool:

@@ -171,17 +171,25 @@ class WindowTracker:
         return window
 
     def split(
-        self, window: Window, at: int, page_seconds: float, idle: int, *, is_long: bool
+        self,
+        window: Window,
+        at: int,
+        page_seconds: float,
+        idle: int,
+        *,
+        is_long: bool,
+        passed: int = 0,
     ) -> bool:
         """Gives an open window back from the second ``at``, if it is long or others can help.
 
         ``page_seconds`` is what a page spans at the density of the last one. ``idle`` readers have
-        nothing to do. Returns whether the window now ends at ``at``.
+        nothing to do. ``passed`` is how many pages a window costs before its first record.
+        Returns whether the window now ends at ``at``.
         """
         rest = Window(at, window.end)
         pages = min(MOST_EXPECTED, (rest.end - rest.start) / page_seconds)
         self._expected_pages.pop(window.start, None)
-        readers = self._readers_for(pages, idle)
+        readers = self._readers_for(pages, idle, passed)
         if readers == 1 and not is_long:
             self._expected_pages[window.start] = pages
             return False
@@ -237,11 +245,12 @@ class WindowTracker:
     def _pending_seconds(self) -> int:
         return sum(window.end - window.start for window in self._pending)
 
-    def _readers_for(self, pages: float, idle: int) -> int:
+    def _readers_for(self, pages: float, idle: int, passed: int) -> int:
         """How many readers should read the rest of a window with ``pages``; 1 if none can help."""
-        if idle < 1 or pages <= LEAST_SHARED or self._pending:
+        if idle < 1 or pages <= LEAST_SHARED * (1 + passed) or self._pending:
             return 1
-        share = min(idle, MOST_WINDOWS - 1, max(1, self._requests_to_spare))
+        spare = self._requests_to_spare // (1 + passed)
+        share = min(idle, MOST_WINDOWS - 1, max(int(not passed), spare))
         others = self._expected_pages.values()
         if pages < max(others, default=0.0):
             share = round(share * pages / (pages + sum(others)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
@@ -47,25 +47,42 @@ class Conditions:
         return self.latency + self.page_size * self.per_record
 
 
-class Listed:
-    """The records of a metric in Klaviyo's order: their times, their place in it as ID."""
+class Events:
+    """The events of a metric in Klaviyo's order: their times, their place in it as ID."""
+
+    stream = "open"
 
     def __init__(self, times: Sequence[int]) -> None:
-        self.times = list(times)
-        self.ids = [str(number) for number in range(len(self.times))]
-        self.written = bytearray(len(self.times))
-        self._in_order = self.times == sorted(self.times)
+        self.newest = self.oldest = list(times)
+        self.ids = [str(number) for number in range(len(times))]
+        self.written = Counter[int]()
+        self._in_order = self.newest == sorted(self.newest)
 
     def between(self, start: int, end: int) -> Sequence[int]:
-        """The places of the records of a window."""
+        """The places of the events of a window."""
         if self._in_order:
-            return range(bisect_left(self.times, start), bisect_left(self.times, end))
-        return [place for place, time in enumerate(self.times) if start <= time < end]
+            return range(bisect_left(self.newest, start), bisect_left(self.newest, end))
+        return [place for place, time in enumerate(self.newest) if start <= time < end]
+
+
+class Profiles(Events):
+    """Profiles with the times of their suppressions, sorted by the ``by`` of these times."""
+
+    stream = "global_exclusions"
+
+    def __init__(self, times: Sequence[Sequence[int]], by: Callable[[Sequence[int]], int]) -> None:
+        ordered = sorted(times, key=by)
+        super().__init__([max(of_one) for of_one in ordered])
+        self.oldest = [min(of_one) for of_one in ordered]
+
+    def between(self, start: int, end: int) -> Sequence[int]:
+        """The places of the profiles with a suppression from ``start`` on."""
+        return [place for place, time in enumerate(self.newest) if time >= start]
 
 
 @dataclass
 class Outcome:
-    """A run: its seconds, its requests, and the events that it did not write.
+    """A run: its seconds, its requests, the events that it did not write, and that it wrote again.
 
     ``pages`` is how many its events fill, ``bound`` the least time that they allow, in seconds.
     """
@@ -73,6 +90,7 @@ class Outcome:
     seconds: float
     requests: int
     missing: int
+    again: int
     metrics: int
     pages: int
     bound: float
@@ -97,15 +115,15 @@ def bound(shape: Sequence[Sequence[int]], conditions: Conditions) -> tuple[int, 
 
 
 @cache
-def _selected() -> SelectedStream:
-    return next(one for one in read_catalog(build_catalog()) if one.stream.name == "open")
+def _selected(stream: str) -> SelectedStream:
+    return next(one for one in read_catalog(build_catalog()) if one.stream.name == stream)
 
 
 class _Reading:
-    """One run of the stream ``open``, whose metrics are those of a shape."""
+    """One run of a stream with the records of ``parts``: metrics, or all profiles."""
 
-    def __init__(self, shape: Sequence[Sequence[int]], start: int, conditions: Conditions) -> None:
-        self.metrics = {f"M{number}": Listed(times) for number, times in enumerate(shape)}
+    def __init__(self, parts: Sequence[Events], start: int, conditions: Conditions) -> None:
+        self._parts = {f"M{number}": part for number, part in enumerate(parts)}
         self.now = 0.0
         self.requests = 0
         self._conditions = conditions
@@ -117,10 +135,10 @@ class _Reading:
                 "concurrency": conditions.workers,
             }
         )
-        selected = _selected()
+        selected = _selected(parts[0].stream)
         query = query_for(selected.stream, selected.schema)
         sync = StreamSync(selected, query, PageParser(selected))
-        metrics = [Metric(name, "Opened Email", "Klaviyo") for name in self.metrics]
+        metrics = [Metric(name, "Opened Email", "Klaviyo") for name in self._parts]
         Planner(config, State({}), NOW).plan(sync, Metrics(metrics))
         sizes = PageSizes(conditions.page_size)
         self._scheduler = Scheduler([sync], conditions.workers, 1.0, sizes)
@@ -150,23 +168,24 @@ class _Reading:
             heapq.heappush(self._in_flight, entry)
 
     def _answer(self, reader: WindowReader) -> Page:
-        metric = self.metrics[reader.partition.part]
+        part = self._part_of(reader)
         places = self._rests.pop(reader.url, None)
         if places is None:
-            places = metric.between(*reader.requested)
+            places = part.between(*reader.requested)
         page, rest = places[: reader.page_size], places[reader.page_size :]
         link = f"next-{self.requests}" if rest else None
         if link:
             self._rests[link] = rest
-        times = [metric.times[place] for place in page]
-        ids = [metric.ids[place] for place in page]
-        return Page([*page], ids, [*times], [*times], link)
+        ids = [part.ids[place] for place in page]
+        newest = [part.newest[place] for place in page]
+        return Page([*page], ids, [*newest], [part.oldest[place] for place in page], link)
+
+    def _part_of(self, reader: WindowReader) -> Events:
+        return self._parts[reader.partition.part or "M0"]
 
     def _take(self, reader: WindowReader, page: Page) -> None:
         records, more = reader.take(page, self._scheduler.room(reader, self._idle - 1))
-        written = self.metrics[reader.partition.part].written
-        for place in records:
-            written[place] = 1
+        self._part_of(reader).written.update(records)
         if reader.must_read_again:
             reader.restart(reader.page_size)
             self._scheduler.resume(reader)
@@ -178,9 +197,16 @@ class _Reading:
             self._scheduler.resume(reader)
 
 
-def read(shape: Sequence[Sequence[int]], start: int, conditions: Conditions) -> Outcome:
-    """Reads a metric for each list of times of ``shape``, from ``start``."""
-    reading = _Reading(shape, start, conditions)
+def read(parts: Sequence[Events], start: int, conditions: Conditions) -> Outcome:
+    """Reads all metrics of a stream, or all profiles, from ``start``."""
+    reading = _Reading(parts, start, conditions)
     reading.run()
-    missing = sum(metric.written.count(0) for metric in reading.metrics.values())
-    return Outcome(reading.now, reading.requests, missing, len(shape), *bound(shape, conditions))
+    missing = sum(len(part.ids) - len(part.written) for part in parts)
+    again = sum(part.written.total() - len(part.written) for part in parts)
+    least = bound([part.newest for part in parts], conditions)
+    return Outcome(reading.now, reading.requests, missing, again, len(parts), *least)
+
+
+def read_events(shape: Sequence[Sequence[int]], start: int, conditions: Conditions) -> Outcome:
+    """Reads a metric for each list of times of ``shape``."""
+    return read([Events(times) for times in shape], start, conditions)

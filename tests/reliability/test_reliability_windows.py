@@ -6,11 +6,13 @@ other, and four round trips.
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Sequence
 from statistics import mean
 
 import pytest
 from random_shapes import DAY, disordered, random_shape
-from simulated_windows import NOW, Conditions, Outcome, read
+from simulated_windows import NOW, Conditions, Outcome, Profiles, read, read_events
 
 START = NOW - 95 * DAY
 ROUNDS = Conditions(latency=1.0, per_record=0.0)
@@ -33,7 +35,7 @@ EVEN = [START + 8 * number for number in range(1_000_000)]
 def outcomes() -> list[Outcome]:
     """Random accounts, read with one request a round."""
     shapes = [random_shape(seed, NOW - 10) for seed in range(150)]
-    return [read(shape.metrics, shape.start, ROUNDS) for shape in shapes]
+    return [read_events(shape.metrics, shape.start, ROUNDS) for shape in shapes]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def outcomes() -> list[Outcome]:
 )
 def test_time_of_clustered_accounts(times: list[int], ratio: float) -> None:
     """Clusters are found and shared: the run takes little more than the least time."""
-    outcome = read([times], START, Conditions())
+    outcome = read_events([times], START, Conditions())
     assert not outcome.missing
     assert outcome.seconds <= ratio * outcome.bound
 
@@ -64,7 +66,7 @@ def test_requests_of_random_accounts(outcomes: list[Outcome]) -> None:
 
 def test_requests_of_even_accounts() -> None:
     """Evenly spread events of a thousand pages take at most a tenth more requests than pages."""
-    outcome = read([EVEN], START, Conditions())
+    outcome = read_events([EVEN], START, Conditions())
     assert outcome.requests <= 1.1 * outcome.pages
 
 
@@ -72,7 +74,7 @@ def test_requests_of_even_accounts() -> None:
 def test_one_page_takes_one_request(metrics: int) -> None:
     """A metric whose events fit one page takes one request."""
     times = [START + 9_000 * number for number in range(900)]
-    assert read([times] * metrics, START, Conditions()).requests == metrics
+    assert read_events([times] * metrics, START, Conditions()).requests == metrics
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8, 32])
@@ -84,4 +86,36 @@ def test_no_event_of_a_random_account_is_lost(seed: int, workers: int) -> None:
     for rows in (0, 1, 50):
         kept_back = min(rows, conditions.page_size // 4)
         metrics = [disordered(times, kept_back, seed) for times in shape.metrics]
-        assert not read(metrics, shape.start, conditions).missing
+        assert not read_events(metrics, shape.start, conditions).missing
+
+
+PAGES_OF_PROFILES = Conditions(page_size=100, per_record=0.0002)
+
+
+def suppressions(seed: int, profiles: int) -> list[list[int]]:
+    """The times at which profiles were suppressed: over years, in clusters, once or again."""
+    draw = random.Random(seed)
+    cleanings = [NOW - draw.randrange(1, 900 * DAY) for _ in range(5)]
+    found = []
+    for _ in range(profiles):
+        first = draw.choice([draw.choice(cleanings), NOW - draw.randrange(1, 900 * DAY)])
+        again = draw.random() < draw.choice([0, 0.1, 0.3])
+        found.append([first, min(NOW - 1, first + draw.randrange(300 * DAY))] if again else [first])
+    return found
+
+
+@pytest.mark.parametrize(("by", "ratio"), [(max, 2), (min, 4)], ids=["newest", "oldest"])
+@pytest.mark.parametrize("seed", range(4))
+def test_time_of_suppressed_profiles(
+    seed: int, by: Callable[[Sequence[int]], int], ratio: float
+) -> None:
+    """They are read side by side, each once, whichever of their dates they are sorted by.
+
+    Sorted by the oldest, each reader passes the profiles that were suppressed again later.
+    """
+    profiles = suppressions(seed, 14_400)
+    outcome = read([Profiles(profiles, by)], 0, PAGES_OF_PROFILES)
+    assert not outcome.missing
+    assert not outcome.again
+    assert outcome.seconds <= ratio * outcome.bound
+    assert outcome.requests <= 2 * outcome.pages + 30
