@@ -57,7 +57,7 @@ def plan(configure: Callable[..., Config], select: Callable[..., SelectedStream]
 
 def window(sync: StreamSync, partition: int = 0) -> Window | None:
     """The first window of a partition."""
-    return sync.partitions[partition].tracker.take(1)
+    return sync.partitions[partition].tracker.take()
 
 
 def test_first_run(plan: Plan) -> None:
@@ -183,7 +183,7 @@ def test_bookmarks_during_a_backfill(
     planner = Planner(configure(**settings), state, NOW)
     planner.plan(sync, BOTH_NAMES)
     for partition in sync.partitions[:partitions]:
-        while (full_window := partition.tracker.take(1)) is not None:
+        while (full_window := partition.tracker.take()) is not None:
             partition.tracker.finish(full_window, 0)
         assert planner.advance(sync)
     assert not planner.advance(sync) or sync.finished
@@ -200,7 +200,7 @@ def test_backfill_of_the_only_metric(configure: Callable[..., Config], plan: Pla
     assert planner.advance(sync)
     assert state.bookmark("open") == NOW - DAY
     assert state.backfill_bookmark("open", "A") == START
-    full_window = sync.partitions[0].tracker.take(1)
+    full_window = sync.partitions[0].tracker.take()
     assert full_window is not None
     sync.partitions[0].tracker.finish(full_window, 0)
     planner.advance(sync)
@@ -257,7 +257,7 @@ def test_unread_seconds_are_not_bookmarked(plan: Plan) -> None:
     bookmark = {"timestamp": NOW - 5, "swept_at": NOW, "metrics": ["A"]}
     sync = plan("clicked_sms", BOTH_NAMES, bookmark, lookback_window=0)
     new = sync.partitions[1].tracker
-    full_window = new.take(1)
+    full_window = new.take()
     assert full_window is not None
     new.finish(full_window, 0)
     assert sync.low_water_mark <= NOW - 5
@@ -281,14 +281,14 @@ def test_full_table_streams(plan: Plan, stream: str, partitions: int) -> None:
     assert not sync.partitions
     assert [partition.windowed for partition in sync.unstarted] == [False] * partitions
     assert len({partition.filters for partition in sync.unstarted}) == partitions
-    assert all(partition.tracker.take(1) for partition in sync.unstarted)
+    assert all(partition.tracker.take() for partition in sync.unstarted)
 
 
 def test_what_cannot_be_a_record(plan: Plan) -> None:
     """All resources without a key are counted; the ids of the first ten are kept."""
     sync = plan("global_exclusions")
     for number in range(1_000):
-        page = Page([], [], [], None, without_key=[f"P{number}", f"Q{number}"])
+        page = Page([], [], [], [], None, without_key=[f"P{number}", f"Q{number}"])
         sync.count_page(page, 0)
     assert sync.without_key == 2_000
     assert sync.ids_without_key == [f"{letter}{number}" for number in range(5) for letter in "PQ"]
@@ -298,7 +298,7 @@ def test_what_cannot_be_a_record_is_named_once(plan: Plan) -> None:
     """Rows of a report may have the same groupings; the message repeats none."""
     sync = plan("global_exclusions")
     for names in (["a", "b", "a"], ["b", "c"]):
-        sync.count_page(Page([], [], [], None, without_key=names), 0)
+        sync.count_page(Page([], [], [], [], None, without_key=names), 0)
     assert sync.without_key == 5
     assert sync.ids_without_key == ["a", "b", "c"]
 
@@ -308,7 +308,7 @@ def test_finished(plan: Plan) -> None:
     sync = plan("clicked_sms", BOTH_NAMES)
     for partition in sync.partitions:
         assert not sync.finished
-        full_window = partition.tracker.take(1)
+        full_window = partition.tracker.take()
         assert full_window is not None
         partition.tracker.finish(full_window, 0)
     assert sync.finished

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tap_klaviyo.sync.windows import Window, WindowTracker
+from tap_klaviyo.sync.windows import Window, WindowTracker, growing
 
 START = 1_000
 
@@ -54,11 +54,11 @@ class Readers(RuleBasedStateMachine):
         )
         return done + len(self.open) * self.split_after
 
-    @rule(readers=st.integers(min_value=1, max_value=40))
-    def take(self, readers: int) -> None:
+    @rule()
+    def take(self) -> None:
         """A reader asks for a window."""
         before = self.records_after_low_water_mark()
-        window = self.tracker.take(readers)
+        window = self.tracker.take()
         if window is None:
             # Another window must be open, otherwise the read would never end.
             assert self.open or self.tracker.finished
@@ -70,14 +70,21 @@ class Readers(RuleBasedStateMachine):
         self.open.append(window)
 
     @precondition(lambda self: any(window.end - window.start > 1 for window in self.open))
-    @rule(data=st.data())
-    def split(self, data: st.DataObject) -> None:
-        """A reader keeps the first part of its window and returns the rest."""
+    @rule(
+        data=st.data(),
+        page_seconds=st.integers(min_value=1, max_value=400),
+        idle=st.integers(min_value=-1, max_value=40),
+        is_long=st.booleans(),
+    )
+    def split(self, data: st.DataObject, page_seconds: int, idle: int, is_long: bool) -> None:
+        """A reader keeps the first part of its window and returns the rest, or keeps all of it."""
         wide = [window for window in self.open if window.end - window.start > 1]
         window = data.draw(st.sampled_from(wide))
         at = data.draw(st.integers(min_value=window.start + 1, max_value=window.end - 1))
-        self.tracker.give_back(Window(at, window.end))
-        self.open[self.open.index(window)] = Window(window.start, at)
+        if self.tracker.split(window, at, page_seconds, idle, is_long=is_long):
+            self.open[self.open.index(window)] = Window(window.start, at)
+        else:
+            assert not is_long
 
     @precondition(lambda self: self.open)
     @rule(data=st.data(), records=st.integers(min_value=0, max_value=10_000))
@@ -116,7 +123,7 @@ class Readers(RuleBasedStateMachine):
         if not hasattr(self, "tracker"):
             return
         for _ in range(10_000):
-            if (window := self.tracker.take(1)) is not None:
+            if (window := self.tracker.take()) is not None:
                 self.open.append(window)
             elif self.open:
                 self._finish(self.open[-1], 0)
@@ -131,135 +138,168 @@ TestReaders = Readers.TestCase
 TestReaders.settings = settings(max_examples=100)
 
 
-def observed(per_second: int, *, end: int = 100_000, pages: int = 8, **sizes: int) -> WindowTracker:
-    """A tracker whose first 10 seconds were read as ``pages`` pages of a given density."""
+def started(
+    *, start: int = 0, end: int = 100_000, read: int = 10, records: int = 10, **sizes: int
+) -> tuple[WindowTracker, Window]:
+    """A tracker whose only window shows ``records`` in its first ``read`` seconds; the window."""
     tracker = WindowTracker(
-        0, end, **{"split_after": 100, "page_size": 10, "read_ahead": 1_000, **sizes}
+        start, end, **{"split_after": 80, "page_size": 10, "read_ahead": 10_000, **sizes}
     )
-    assert tracker.take(1) == (0, end)
-    tracker.give_back(Window(10, end))
-    for _ in range(pages):
-        tracker.observe(Window(0, 10), per_second * 10, 0)
-    tracker.finish(Window(0, 10), per_second * 10)
-    return tracker
+    window = tracker.take()
+    assert window == (start, end)
+    tracker.observe(Window(start, start + read), records, start)
+    return tracker, window
+
+
+def split_at(tracker: WindowTracker, window: Window, at: int, idle: int, page: int = 10) -> Window:
+    """Splits an open window for idle readers; what remains of it."""
+    done = tracker.split(window, at, page, idle, is_long=False)
+    return Window(window.start, at) if done else window
+
+
+def pending(tracker: WindowTracker) -> list[Window]:
+    """Takes all windows that are pending."""
+    return list(iter(tracker.take, None))
 
 
 def test_nothing_to_read() -> None:
     """An empty period is finished from the start."""
     tracker = WindowTracker(5, 5, split_after=1, page_size=1, read_ahead=1)
-    assert tracker.take(1) is None
+    assert tracker.take() is None
     assert tracker.finished
     assert tracker.low_water_mark == 5
 
 
-def test_unknown_density() -> None:
-    """Without a density estimate all pending time is one window."""
-    assert WindowTracker(0, 100, split_after=1, page_size=1, read_ahead=4).take(30) == (0, 100)
+def test_the_first_window_is_read_alone() -> None:
+    """All pending time is one window until its first page has come."""
+    tracker = WindowTracker(0, 100, split_after=1, page_size=1, read_ahead=4)
+    assert tracker.take() == (0, 100)
+    assert tracker.take() is None
 
 
-def test_width_follows_density() -> None:
-    """A window is at most four times as wide as the observed density suggests."""
-    tracker = observed(per_second=5)
-    assert tracker.take(1) == (10, 90)
-    assert tracker.take(1) == (90, 170)
+@pytest.mark.parametrize(
+    ("seconds", "page", "readers", "expected"),
+    [
+        (1000, 10, 1, [1000]),
+        (1000, 10, 2, [50, 1000]),
+        (1000, 10, 16, [10, 20, 60, 270, 514, 758, 1000]),
+        (100_000, 10, 16, [10, 20, 60, 270, 1822, 18453, 45636, 72819, 100_000]),
+        (100_000, 10, 3, [108, 2321, 100_000]),
+        (25, 10, 16, [10, 15, 20, 25]),
+        (14, 10, 16, [5, 10, 14]),
+        (2, 1, 16, [1, 2]),
+        (1, 1, 16, [1]),
+    ],
+)
+def test_windows_grow(seconds: int, page: int, readers: int, expected: list[int]) -> None:
+    """Windows after a page start one page wide and grow; the widest one is parted evenly."""
+    ends = [end - 7 for _, end in growing(Window(7, 7 + seconds), page, readers)]
+    assert ends == expected
 
 
-def test_first_pages_are_not_trusted() -> None:
-    """Pending time is shared evenly among idle readers while few pages are known."""
-    tracker = observed(per_second=5_000, end=1_010, pages=1)
-    assert [tracker.take(readers) for readers in (10, 9)] == [(10, 110), (110, 210)]
+@given(
+    seconds=st.integers(min_value=1, max_value=10**9),
+    page=st.floats(min_value=1, max_value=10**8),
+    readers=st.integers(min_value=1, max_value=64),
+)
+def test_growing_windows_cover_the_rest(seconds: int, page: float, readers: int) -> None:
+    """The windows follow each other without a gap, and there is at most one for each reader."""
+    windows = growing(Window(0, seconds), page, readers)
+    starts = [start for start, _ in windows]
+    assert [*starts, seconds] == [0, *(end for _, end in windows)]
+    assert all(start < end for start, end in windows)
+    assert len(windows) <= readers
 
 
-@pytest.mark.parametrize(("pages", "width"), [(8, 20), (7, 10)])
-def test_early_density_estimates_are_raised(pages: int, width: int) -> None:
-    """Windows are narrower than the estimate suggests while few pages are known."""
-    assert observed(per_second=1, end=210, pages=pages).take(20) == (10, 10 + width)
+@pytest.mark.parametrize(("idle", "is_split"), [(-1, False), (0, False), (1, True), (30, True)])
+def test_windows_are_split_for_idle_readers(idle: int, is_split: bool) -> None:
+    """A window is split only while readers are idle."""
+    tracker, window = started()
+    assert tracker.split(window, 10, 10, idle, is_long=False) is is_split
 
 
-def test_idle_readers_share_pending_time() -> None:
-    """Pending time that may hold a few pages is shared evenly among idle readers."""
-    tracker = observed(per_second=1, end=210)
-    taken = [tracker.take(readers) for readers in (4, 3, 2, 1)]
-    assert taken == [(10, 60), (60, 110), (110, 160), (160, 210)]
+@pytest.mark.parametrize(("end", "is_split"), [(30, False), (31, True)])
+def test_short_windows_are_not_split(end: int, is_split: bool) -> None:
+    """A rest of two pages, as the last page suggests, is not shared."""
+    tracker, window = started(end=end)
+    assert tracker.split(window, 10, 10, 5, is_long=False) is is_split
 
 
-def test_small_windows_are_not_shared() -> None:
-    """No reader gets a window with less than two expected pages."""
-    tracker = observed(per_second=1, end=60)
-    assert tracker.take(30) == (10, 35)
+def test_long_windows_are_split_without_idle_readers() -> None:
+    """The rest of a long window becomes one window."""
+    tracker, window = started()
+    assert tracker.split(window, 10, 10, 0, is_long=True)
+    assert pending(tracker) == [(10, 100_000)]
 
 
-@pytest.mark.parametrize(("seconds", "worth"), [(20, False), (21, True)])
-def test_worth_sharing(seconds: int, worth: bool) -> None:
-    """A window with more than two expected pages is worth sharing."""
-    assert observed(per_second=1).worth_sharing(500, 500 + seconds) is worth
+def test_no_window_is_split_while_another_one_waits() -> None:
+    """Idle readers take what is pending first."""
+    tracker, window = started()
+    window = split_at(tracker, window, 10, idle=2)
+    waiting = tracker.take()
+    assert waiting is not None
+    assert split_at(tracker, waiting, waiting.start + 1, idle=9, page=1) == waiting
 
 
-def test_unknown_density_is_worth_sharing() -> None:
-    """A window is worth sharing while no density is known."""
-    assert WindowTracker(0, 100, split_after=1, page_size=1, read_ahead=4).worth_sharing(0, 1)
+def test_most_idle_readers_help_where_most_is_left() -> None:
+    """The window with most pages left gets all idle readers, another one its share."""
+    tracker, window = started(end=1_000)
+    split_at(tracker, window, 10, idle=1)
+    small, large = pending(tracker)
+    assert split_at(tracker, small, small.start + 1, idle=3, page=10) == small
+    assert split_at(tracker, large, large.start + 1, idle=3, page=10) != large
+    assert len(pending(tracker)) == 4
+
+
+def test_empty_windows_are_bounded() -> None:
+    """Windows are split for all idle readers only while few of them were empty."""
+    tracker, window = started(records=0)
+    window = split_at(tracker, window, 10, idle=31)
+    counts = []
+    for _ in range(6):
+        windows = pending(tracker)
+        counts.append(len(windows))
+        for empty in windows[:-1]:
+            tracker.observe(empty, 0, None)
+            tracker.finish(empty, 0)
+        tracker.observe(windows[-1], 0, None)
+        split_at(tracker, windows[-1], windows[-1].start + 1, idle=31, page=1)
+    assert counts[0] > 8
+    assert counts[-1] <= 2
 
 
 def test_time_before_the_first_record_is_ignored() -> None:
-    """Time before the first record does not lower the density estimate."""
+    """Time before the first record does not lower the estimate of what is pending."""
     tracker = WindowTracker(0, 100_000, split_after=100, page_size=10, read_ahead=1_000)
-    tracker.take(1)
+    window = tracker.take()
+    assert window is not None
     tracker.observe(Window(0, 5_000), 50, 4_990)
-    assert tracker.worth_sharing(5_000, 5_005)
-    assert not tracker.worth_sharing(5_000, 5_004)
-
-
-def test_a_second_is_never_split() -> None:
-    """A window is at least one second wide, whatever the density."""
-    assert observed(per_second=50_000).take(1) == (10, 11)
-
-
-def test_no_small_remainder() -> None:
-    """A small remainder is added to the last window."""
-    assert observed(per_second=5, end=130).take(1) == (10, 130)
-
-
-def test_empty_pages_widen_windows() -> None:
-    """An empty page makes the next windows wider."""
-    tracker = observed(per_second=5)
-    assert tracker.take(1) == (10, 90)
-    tracker.observe(Window(10, 90), 0, None)
-    wider = tracker.take(1)
-    assert wider is not None
-    assert wider.end - wider.start > 80
-
-
-def test_dense_pages_narrow_windows() -> None:
-    """A dense page makes the next windows narrower."""
-    tracker = observed(per_second=5)
-    tracker.take(1)
-    tracker.observe(Window(10, 11), 100_000, 10)
-    narrower = tracker.take(1)
-    assert narrower is not None
-    assert narrower.end - narrower.start < 2
+    tracker.split(window, 5_000, 10, 0, is_long=True)
+    assert tracker.pending_records == 95_000 * 5
 
 
 def test_read_ahead() -> None:
     """At most ``read_ahead`` records are read or being read after an unfinished oldest window."""
-    tracker = observed(per_second=5, read_ahead=300)
-    oldest, second, third = (tracker.take(1) for _ in range(3))
-    assert oldest
+    tracker, window = started(read_ahead=240)
+    oldest = split_at(tracker, window, 10, idle=9)
+    second, third = tracker.take(), tracker.take()
     assert second
     assert third
-    assert tracker.take(1) is None
-    tracker.finish(second, 100)
-    assert tracker.take(1) is None
+    assert tracker.take() is None
+    tracker.finish(second, 80)
+    assert tracker.take() is None
     assert tracker.low_water_mark == oldest.start
-    tracker.finish(oldest, 100)
+    tracker.finish(oldest, 10)
     assert tracker.low_water_mark == third.start
-    assert tracker.take(1) is not None
+    assert tracker.take() is not None
 
 
 def test_empty_windows_do_not_count_as_read_ahead() -> None:
     """Empty windows after the low-water mark do not use up ``read_ahead``."""
-    tracker = observed(per_second=5, read_ahead=200)
-    tracker.take(1)
-    for _ in range(50):
-        window = tracker.take(1)
-        assert window is not None
-        tracker.finish(window, 0)
+    tracker, window = started(read_ahead=160)
+    split_at(tracker, window, 10, idle=9)
+    count = 0
+    while (empty := tracker.take()) is not None:
+        tracker.finish(empty, 0)
+        count += 1
+    assert count > 5

@@ -44,17 +44,18 @@ class Query:
         return f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path
 
 
-def query_for(stream: Stream, schema: Mapping[str, Any]) -> Query:
+def query_for(stream: Stream, schema: Mapping[str, Any], updated: str = "") -> Query:
     """The query for the selected properties. What is not selected is not requested.
 
-    The query of a report has no parameters: they are in the body of its requests.
+    ``updated`` is an attribute that is requested besides. The query of a report has no parameters:
+    they are in the body of its requests.
     """
     if stream.report:
         return Query(stream.path, {}, stream.scopes, stream.tier)
     selected = schema["properties"]
     related = [r for r in stream.relationships if _is_included(r, selected)]
-    wanted = {*selected.keys() - _not_attributes(stream), *_filter_field(stream)}
-    attributes = _attributes(wanted, stream.field_paths)
+    names = (selected.keys() | {updated} - {""}) - _not_attributes(stream)
+    attributes = _attributes({*names, *_filter_field(stream)}, stream.field_paths)
     parameters = {
         "include": ",".join(relationship.name for relationship in related),
         f"fields[{stream.type}]": _fieldset(attributes),

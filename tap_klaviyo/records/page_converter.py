@@ -11,7 +11,7 @@ import msgspec
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.conform import conform_attributes
 from tap_klaviyo.records.lenient_json import cleaned, loads
-from tap_klaviyo.records.page_decoder import shown_id
+from tap_klaviyo.records.page_decoder import shown_id, unselected_date
 from tap_klaviyo.records.transform import (
     as_dict,
     as_list,
@@ -91,7 +91,7 @@ def _data(
     stream = selected.stream
     time_filter = stream.time_filter
     dates = time_filter.field if time_filter and time_filter.is_of_entries else ""
-    schema = {"properties": selected.schema["properties"]}
+    schema = {"properties": {**unselected_date(selected), **selected.schema["properties"]}}
     wanted = _Wanted(schema, stream.field_paths, entry_dates=dates)
     given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
     keys = ("id", *(key for key in selected.keys if key not in given_by_page))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import compress
@@ -23,6 +23,9 @@ from tap_klaviyo.streams.model import PARENT
 LONGEST_ID = 100
 """Characters of the ID of a resource without a key that are shown."""
 
+UPDATED_SCHEMA = {"type": ["null", "string"], "format": "date-time"}
+"""The schema of the date at which a parent was updated."""
+
 _LIST_OF_SECONDS: Schema = {"type": "array", "items": {"type": "integer"}}
 
 
@@ -35,6 +38,7 @@ class DecodedPage:
     times: list[int | None]
     oldest: list[int | None]
     next_url: str | None
+    updated: list[int | None]
     without_key: list[str] = field(default_factory=list)
 
 
@@ -55,18 +59,20 @@ class PageDecoder:
         self._time_field = stream.time_filter.field if stream.time_filter else ""
         self._is_of_entries = bool(stream.time_filter and stream.time_filter.is_of_entries)
         entry_dates = self._time_field if self._is_of_entries else ""
+        converted = {} if as_sent or not entry_dates else {entry_dates: _LIST_OF_SECONDS}
         self._resource = Resource(
             stream.type,
             {name: _nullable(own[name]) if name in self._keys else own[name] for name in own},
             [relationship.name for relationship in stream.relationships],
             [name for name in properties if name in related],
             id_property=stream.id_property,
-            extra_attributes={} if as_sent or not entry_dates else {entry_dates: _LIST_OF_SECONDS},
+            extra_attributes={**unselected_date(selected), **converted},
             field_paths=stream.field_paths if as_sent else {},
             entry_dates=entry_dates if as_sent else "",
         )
         self._decoder = msgspec.json.Decoder(document_type(self._resource, self._included.values()))
         self._encoder = msgspec.json.Encoder()
+        self._updated = selected.updated
 
     def decode(self, body: bytes, parent: str) -> DecodedPage:
         """The records of a page of the children of ``parent``.
@@ -94,7 +100,9 @@ class PageDecoder:
         related = [read(items, context) for read in self._related]
         records = self._resource.records(ids, attributes, related)
         times, oldest = self._times(attributes.get(self._time_field, ()))
-        return DecodedPage(records, ids, times, oldest, document.links.next or None, without_key)
+        updated = [_seconds(time) for time in attributes.get(self._updated, ())]
+        next_url = document.links.next or None
+        return DecodedPage(records, ids, times, oldest, next_url, updated, without_key)
 
     def _have_key(self, attributes: dict[str, list[Any]]) -> list[bool] | None:
         """For each resource whether it has all key properties; None if all have."""
@@ -124,6 +132,12 @@ def _is_key(value: Any) -> bool:
 def shown_id(identifier: str) -> str:
     """The ID of a resource in a message: one line, not too long."""
     return " ".join(identifier[:LONGEST_ID].split())
+
+
+def unselected_date(selected: SelectedStream) -> Mapping[str, Any]:
+    """The schema of the date that the run needs, by its name, if the user has not selected it."""
+    name, properties = selected.updated, selected.schema["properties"]
+    return {name: UPDATED_SCHEMA} if name and name not in properties else {}
 
 
 def _seconds(time: Any) -> int | None:

@@ -54,7 +54,8 @@ class Page:
     ``records`` are opaque, for :meth:`PageParser.encode`; ``ids`` are those of their resources.
     ``times`` are the values of the time filter's field in Unix seconds, empty without a time
     filter. Of a resource that has several they are the newest, and ``oldest`` are the oldest; both
-    are None for a resource that has none. ``next_url`` is Klaviyo's link to the next page.
+    are None for a resource that has none. ``updated`` are those of the date that the selection
+    needs besides. ``next_url`` is Klaviyo's link to the next page.
     ``warnings`` counts, by text, what was changed; ``converted`` says that the page did not fit and
     was converted. ``without_key`` holds the IDs of resources that lack a key property and so cannot
     become records.
@@ -65,6 +66,7 @@ class Page:
     times: list[int | None]
     oldest: list[int | None]
     next_url: str | None
+    updated: list[int | None] = field(default_factory=list)
     warnings: Counter[str] = field(default_factory=Counter)
     without_key: list[str] = field(default_factory=list)
     converted: bool = False

@@ -121,12 +121,22 @@ class TimeFilter:
         return (self.lower, self.upper) != ("greater-or-equal", "less-than")
 
 
+DATED_CHILDREN_DAYS = 7
+"""Days after which a stream whose parents have an ``updated`` is read in full again, by default."""
+
+
 @dataclass(frozen=True)
 class Parent:
-    """The parent stream, and the property of a child that holds the parent's ID."""
+    """The parent stream, and the property of a child that holds the parent's ID.
+
+    ``updated`` is the attribute of the parent that says when it was last changed. It is given where
+    the children take so many requests that, between full reads, only those of changed parents are
+    read.
+    """
 
     stream: str
     property: str
+    updated: str = ""
 
 
 Interval = Literal["hourly", "daily", "weekly", "monthly"]

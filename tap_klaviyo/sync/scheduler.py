@@ -67,10 +67,16 @@ class Scheduler:
         if self._open_by_path.total() >= useful:
             return None
         for _, partition in sorted(self._candidates(), key=itemgetter(0)):
-            window = partition.tracker.take(idle)
+            window = partition.tracker.take()
             if window is not None:
                 return self._open(partition, window)
         return None
+
+    def room(self, reader: WindowReader, idle: int, useful: float = math.inf) -> int:
+        """How many more windows of the stream of an open one would be opened if there were any."""
+        query = reader.partition.sync.query
+        endpoint = self._burst(query) - self._open_by_path[query.path]
+        return int(max(0, min(idle, endpoint, useful - self._open_by_path.total())))
 
     def resume(self, reader: WindowReader) -> None:
         """Queues the next page of an open window."""
@@ -101,8 +107,11 @@ class Scheduler:
         slow_workers = max(1, self._workers // WORKERS_PER_SLOW_REQUEST)
         if _is_slow(query) and self._open_slow >= slow_workers:
             return False
-        burst = max(1, int(TIERS[query.tier].burst * self._quota_share))
-        return self._open_by_path[query.path] < burst
+        return self._open_by_path[query.path] < self._burst(query)
+
+    def _burst(self, query: Query) -> int:
+        """How many requests a second Klaviyo allows the endpoint."""
+        return max(1, int(TIERS[query.tier].burst * self._quota_share))
 
     def _open(self, partition: Partition, window: Window) -> WindowReader:
         sync = partition.sync

@@ -5,9 +5,9 @@ even. So the last ``KEPT_BACK`` rows never count as complete. What lies before t
 the *safe second*, does: it is done as soon as its page is written.
 
 A window that holds more than it should, or that idle workers could help with, is split at the safe
-second; the rest is planned anew. If the last rows show nothing but one second, which may continue
-for many pages, the window is split after that second: its reader finishes the second while others
-read the rest.
+second; the rest becomes one or more windows. If the last rows show nothing but one second, which
+may continue for many pages, the window is split after that second: its reader finishes the second
+while others read the rest.
 
 A page that is out of order puts the splits in doubt. If the window begins where another one was
 split, it is read again from the start of that one, and no window of the partition is split any
@@ -128,11 +128,11 @@ class WindowReader:
         parser = self.partition.sync.parser
         return parser.parse(body.decompressed(), self.partition.parent, to_resources)
 
-    def take(self, page: Page, others_idle: bool) -> tuple[list[Any], bool]:
+    def take(self, page: Page, idle: int) -> tuple[list[Any], bool]:
         """The records of a page that belong to the window, and whether more may follow.
 
-        Marks what the page completes as done, splits the window if that is useful, and tells the
-        tracker how dense the records are.
+        Marks what the page completes as done, splits the window if ``idle`` workers could help or
+        it is long, and tells the tracker how dense the records are.
         """
         self.pages += 1
         times = [time for time in page.times if time is not None]
@@ -140,7 +140,7 @@ class WindowReader:
         before, self.latest = self.latest, max(times, default=self.latest)
         safe = self._safe_second(page)
         if page.next_url and safe is not None:
-            self._split(safe, before, others_idle)
+            self._split(page, safe, before, idle)
         records, more = self._within_window(page, safe)
         self.records += len(records)
         since = self.requested.start if before is None else before
@@ -211,8 +211,8 @@ class WindowReader:
             return self.recent[0]
         return None
 
-    def _split(self, safe: int, before: int | None, others_idle: bool) -> None:
-        """Gives the rest of the window back if it is long or others are idle.
+    def _split(self, page: Page, safe: int, before: int | None, idle: int) -> None:
+        """Gives the rest of the window back if it is long or idle workers could help.
 
         The rest begins at the safe second or, if a part of that has been written, after it.
         """
@@ -220,10 +220,11 @@ class WindowReader:
         split_at = safe if safe > written else written + 1
         if not self.window.start < split_at < self.window.end:
             return
+        times = [time for time in page.times if time is not None]
+        page_seconds = max(1, max(times) - min(times))
+        is_long = self.pages >= SPLIT_AFTER_PAGES
         tracker = self.partition.tracker
-        share_rest = others_idle and tracker.worth_sharing(split_at, self.window.end)
-        if self.pages >= SPLIT_AFTER_PAGES or share_rest:
-            tracker.give_back(Window(split_at, self.window.end))
+        if tracker.split(self.window, split_at, page_seconds, idle, is_long=is_long):
             self.partition.split_from[split_at] = self.requested.start
             self.window = Window(self.window.start, split_at)
 

@@ -17,14 +17,23 @@ Windows finish in any order. Only the mark becomes a bookmark; the windows that 
 are remembered beside it, and the next run passes over them.
 
 A reader can *split* its window: it keeps the first part and gives the rest back. A split costs
-nothing where a page ends, while each window that ends costs a page that is not full. So windows are
-planned few and wide, and split when they turn out too wide or workers are idle.
+little where a page ends, while each window that ends costs a page that is not full. So windows are
+few and wide, and are split when they turn out long or workers are idle.
 
-Pending time is shared evenly among the idle readers, because it is not known where the records are:
-those of a campaign fall into a few seconds, with nothing for days around them. The first pages
-therefore say little, and more is shared than they suggest, so that the reading of a second with
-many pages starts early. After enough pages, their density limits the width of windows, so that the
-oldest part of a long time is read first.
+Where the records are is not known in advance, and they cluster: a campaign puts hundreds into each
+of a few seconds and then decays over hours, and the weeks around it are empty. So what a page has
+shown is believed close to it and less and less further away. The rest of a window that idle workers
+help with becomes windows that start one page wide, at the density of that page, and grow faster and
+faster: whatever begins after the page, a few windows are about as wide as it lasts. The last and
+widest one is parted evenly, in case the records go on as they are. See :func:`growing`.
+
+Idle workers help most where most is left. Each open window has an estimate of its pages: its length
+at the density of its last page, up to ``MOST_EXPECTED``, since the estimate says nothing about what
+is far away. A reader that brings a page gets its share of the idle workers, and all of them if no
+other window has more left.
+
+Empty windows cost requests. They are bounded: a partition is not split for idle workers beyond two
+requests for each page of records, and ``SPARE_REQUESTS``.
 
 Windows are taken oldest first, the first one alone, so that the first page of all is one that moves
 the mark. None is taken while ``read_ahead`` records after the mark are open or done: a run that is
@@ -36,6 +45,7 @@ There are no locks: one thread, the one that writes, owns all trackers.
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
@@ -43,20 +53,35 @@ from typing import NamedTuple
 SPLIT_AFTER_PAGES = 8
 """Pages after which a reader splits its window, so that the mark can move."""
 
-WIDTH_FACTOR = 4
-"""How much wider than ``split_after`` records a window is planned: readers split it."""
+FIRST_FACTOR = 2.0
+"""How many times further from the page a window ends than the one before it, at first."""
 
-MIN_PAGES_SHARED = 2
-"""Pages below which pending time is not shared among readers."""
+GROWTH = 1.5
+"""How this factor grows from one window to the next."""
 
-TRUSTED_AFTER_PAGES = 8
-"""Pages after which the density of records is trusted."""
+LEAST_REST = 1.5
+"""How many times further than a window the rest must reach to be worth a window of its own."""
 
-EARLY_FACTOR = 16
-"""Factor by which early density estimates are assumed too low; they seldom hold a campaign."""
+EVEN_PARTS = 3
+"""Windows, at most, into which the widest one is parted."""
+
+LEAST_SHARED = 2.0
+"""Pages, as the last page suggests, up to which the rest of a window is not shared."""
+
+MOST_EXPECTED = 256.0
+"""Pages that the rest of a window counts for at most."""
+
+MOST_WINDOWS = 16
+"""Windows that the rest of a window is given back as, at most."""
+
+REQUESTS_PER_PAGE = 2
+"""Requests for each page of records up to which windows are split for idle workers."""
+
+SPARE_REQUESTS = 24
+"""Requests of a partition for which this does not count: the first pages say little."""
 
 SMOOTHING = 0.99
-"""Smoothing factor of the density estimate, for each page."""
+"""Smoothing factor of the average density, for each page."""
 
 
 class Window(NamedTuple):
@@ -89,7 +114,7 @@ class WindowTracker:
         self.start = start
         self.end = end
         self._split_after = split_after
-        self._least_shared = MIN_PAGES_SHARED * page_size
+        self._page_size = page_size
         self._read_ahead = read_ahead
         self._can_split = boundaries is None
         bounds = pairwise([start, *(boundaries or ()), end])
@@ -105,7 +130,9 @@ class WindowTracker:
             window.start: (window.end, 0) for window in without(windows, self._pending)
         }
         self._forget_before_mark()
-        self._pages_seen = 0
+        # Of windows that were shared or split: the pages that are expected, by their start.
+        self._expected_pages: dict[int, float] = {}
+        self._pages_seen = self._records_seen = 0
         self._records = self._seconds = 0.0
 
     @property
@@ -133,30 +160,36 @@ class WindowTracker:
     @property
     def pending_records(self) -> float:
         """An estimate of the records that are pending; 0 while their density is unknown."""
-        return self._expected(self._pending_seconds)
+        return self._pending_seconds * self._records / self._seconds if self._records else 0.0
 
-    def worth_sharing(self, start: int, end: int) -> bool:
-        """Whether ``[start, end)`` may hold enough for more than one reader."""
-        return not self._records or self._expected(end - start) > self._least_shared
-
-    def take(self, readers: int) -> Window | None:
-        """Opens the oldest pending window for one of ``readers`` idle readers; None if none may.
-
-        While the density is unknown, all pending time is one window.
-        """
+    def take(self) -> Window | None:
+        """Opens the oldest pending window; None if none may be opened now."""
         if not self._pending or not self._may_take():
             return None
-        width = self._width(readers)
         window = self._pending.pop(0)
-        if self._can_split and width * 3 // 2 < window.end - window.start:
-            self._pending.insert(0, Window(window.start + width, window.end))
-            window = Window(window.start, window.start + width)
         bisect.insort(self._open, window.start)
         return window
 
-    def give_back(self, rest: Window) -> None:
-        """Makes the rest of a window that was split pending again."""
-        bisect.insort(self._pending, rest)
+    def split(
+        self, window: Window, at: int, page_seconds: float, idle: int, *, is_long: bool
+    ) -> bool:
+        """Gives an open window back from the second ``at``, if it is long or others can help.
+
+        ``page_seconds`` is what a page spans at the density of the last one. ``idle`` readers have
+        nothing to do. Returns whether the window now ends at ``at``.
+        """
+        rest = Window(at, window.end)
+        pages = min(MOST_EXPECTED, (rest.end - rest.start) / page_seconds)
+        self._expected_pages.pop(window.start, None)
+        readers = self._readers_for(pages, idle)
+        if readers == 1 and not is_long:
+            self._expected_pages[window.start] = pages
+            return False
+        for part in growing(rest, page_seconds, readers):
+            bisect.insort(self._pending, part)
+            pages = (part.end - part.start) / page_seconds
+            self._expected_pages[part.start] = min(MOST_EXPECTED, pages)
+        return True
 
     def observe(self, part: Window, records: int, first: int | None) -> None:
         """Notes that a page showed ``part`` to hold ``records``, the oldest at ``first``.
@@ -166,6 +199,7 @@ class WindowTracker:
         """
         start = first if first is not None and part.start == self.start else part.start
         self._pages_seen += 1
+        self._records_seen += records
         self._records = self._records * SMOOTHING + records
         self._seconds = self._seconds * SMOOTHING + max(1, part.end - start)
 
@@ -173,11 +207,14 @@ class WindowTracker:
         """Marks the part of an open window before ``until`` as done; it held ``records``."""
         self._open.remove(start)
         bisect.insort(self._open, until)
+        if start in self._expected_pages:
+            self._expected_pages[until] = self._expected_pages.pop(start)
         self._note_done(Window(start, until), records)
 
     def finish(self, window: Window, records: int) -> None:
         """Marks a window, or what is left of it, as done; it held ``records``."""
         self._open.remove(window.start)
+        self._expected_pages.pop(window.start, None)
         self._note_done(window, records)
 
     def _note_done(self, window: Window, records: int) -> None:
@@ -200,18 +237,21 @@ class WindowTracker:
     def _pending_seconds(self) -> int:
         return sum(window.end - window.start for window in self._pending)
 
-    def _expected(self, seconds: int) -> float:
-        return seconds * self._records / self._seconds if self._records else 0.0
+    def _readers_for(self, pages: float, idle: int) -> int:
+        """How many readers should read the rest of a window with ``pages``; 1 if none can help."""
+        if idle < 1 or pages <= LEAST_SHARED or self._pending:
+            return 1
+        share = min(idle, MOST_WINDOWS - 1, max(1, self._requests_to_spare))
+        others = self._expected_pages.values()
+        if pages < max(others, default=0.0):
+            share = round(share * pages / (pages + sum(others)))
+        return 1 + share
 
-    def _width(self, readers: int) -> int:
-        seconds = self._pending_seconds
-        trusted = self._pages_seen >= TRUSTED_AFTER_PAGES
-        pending = self.pending_records if trusted else self.pending_records * EARLY_FACTOR
-        parts = max(1, min(readers, pending // self._least_shared))
-        width = seconds / parts
-        if self._records and trusted:
-            width = min(width, WIDTH_FACTOR * self._split_after * self._seconds / self._records)
-        return max(1, round(width))
+    @property
+    def _requests_to_spare(self) -> int:
+        """How many more windows may be empty."""
+        allowed = SPARE_REQUESTS + REQUESTS_PER_PAGE * self._records_seen // self._page_size
+        return allowed - self._pages_seen - self.outstanding
 
     def _may_take(self) -> bool:
         if self._can_split and self._open and not self._pages_seen:
@@ -219,6 +259,33 @@ class WindowTracker:
         done = sum(records for _, records in self._done_after_mark.values())
         after_mark = done + len(self._open) * self._split_after
         return after_mark < self._read_ahead or self._pending[0].start == self.low_water_mark
+
+
+def growing(rest: Window, page_seconds: float, readers: int) -> list[Window]:
+    """``rest`` as windows for ``readers``, oldest first: ``page_seconds`` wide, and growing.
+
+    They start a page wide, or wider if all readers together could not reach the end otherwise.
+    """
+    seconds = rest.end - rest.start
+    factor = max(FIRST_FACTOR, (seconds / page_seconds) ** (1 / readers))
+    distance = page_seconds * factor / FIRST_FACTOR
+    windows: list[Window] = []
+    start = rest.start
+    while len(windows) < readers - 1 and distance * LEAST_REST < seconds:
+        end = max(start + 1, rest.start + round(distance))
+        windows.append(Window(start, end))
+        start = end
+        distance *= factor
+        factor *= GROWTH
+    parts = min(EVEN_PARTS, readers - len(windows))
+    return windows + evenly(Window(start, rest.end), parts)
+
+
+def evenly(window: Window, parts: int) -> list[Window]:
+    """A window as at most ``parts`` windows of the same width."""
+    width = max(1, math.ceil((window.end - window.start) / parts))
+    starts = range(window.start, window.end, width)
+    return [Window(start, min(window.end, start + width)) for start in starts]
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:
