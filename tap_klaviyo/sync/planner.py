@@ -29,6 +29,7 @@ from tap_klaviyo.state import Resume, State
 from tap_klaviyo.streams import STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync import bookmark_checks as checks
+from tap_klaviyo.sync.backfills import backfills, covered_until
 from tap_klaviyo.sync.report_partitions import local_start_of, report_partition
 from tap_klaviyo.sync.stream_metrics import metrics_of, warn_empty
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
@@ -131,7 +132,8 @@ class Planner:
             self._prepare_bookmarks()
             self._prepare_bookmark(sync)
         if stream.report:
-            sync.partitions = [self._report_partition(sync, query) for query in queries]
+            for query in queries:
+                sync.add(self._report_partition(sync, query))
         elif not stream.parent:
             for metric_id in sync.parts or ("",):
                 for stream_filter in stream.filters:
@@ -163,13 +165,10 @@ class Planner:
         complete = sync.finished and sync.error is None
         limits = {"latest": self._now, "start_date": self._first_second}
         changed = complete
-        for partition in sync.partitions:
-            if not self._is_covered(partition):
-                mark, part = partition.tracker.low_water_mark, partition.part
-                changed |= self._state.advance_backfill(stream, part, mark, **limits)
-        covered = [partition for partition in sync.partitions if self._is_covered(partition)]
-        if covered and sync.partitions_known:
-            mark = min(partition.tracker.low_water_mark for partition in covered)
+        for partition in backfills(self._state, sync):
+            own = partition.tracker.low_water_mark
+            changed |= self._state.advance_backfill(stream, partition.part, own, **limits)
+        if sync.partitions_known and (mark := covered_until(self._state, sync)) is not None:
             changed |= self._state.advance(stream, mark, **limits)
         if complete:
             self._state.set_metrics(stream, metrics=sync.parts, swept_at=sync.sweep)
@@ -187,11 +186,6 @@ class Planner:
         }
         return Resume(done, sync.sweep)
 
-    def _is_covered(self, partition: Partition) -> bool:
-        """Whether the bookmark of the stream holds for a partition; the first one holds for all."""
-        stream, part = partition.sync.selected.stream.name, partition.part
-        return not part or self._state.bookmark(stream) is None or self._state.covers(stream, part)
-
     def _add_partition(
         self, sync: StreamSync, stream_filter: str, metric_id: str = "", parent: str = ""
     ) -> None:
@@ -199,7 +193,7 @@ class Planner:
         filters = tuple(filter(None, (metric_filter, stream_filter)))
         if sync.selected.windowed:
             tracker = self._tracker(sync, metric_id)
-            sync.partitions.append(Partition(sync, filters, tracker, True, metric_id, parent))
+            sync.add(Partition(sync, filters, tracker, True, metric_id, parent))
         else:
             tracker = WindowTracker(0, 1)
             sync.unstarted.append(Partition(sync, filters, tracker, False, metric_id, parent))

@@ -16,11 +16,13 @@ import math
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from typing import Any
 
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.rate_limits import SLOW_LIMIT
 from tap_klaviyo.streams.model import TIERS
 from tap_klaviyo.sync.page_sizes import PageSizes
+from tap_klaviyo.sync.pending_partitions import PendingPartitions
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.window_reader import WindowReader
 from tap_klaviyo.sync.windows import Window
@@ -46,11 +48,13 @@ class Scheduler:
         quota_share: float,
         page_sizes: PageSizes,
     ) -> None:
-        self._syncs = syncs
         self._workers = workers
         self._quota_share = quota_share
         self._page_sizes = page_sizes
         self._to_continue: deque[WindowReader] = deque()
+        self._pending = PendingPartitions(syncs)
+        self._queries = {(sync.query.path, sync.query.tier): sync.query for sync in syncs}
+        self._without_windows = [sync for sync in syncs if not sync.selected.windowed]
         self._open_by_path: Counter[str] = Counter()
         self._open_slow = 0
 
@@ -66,10 +70,12 @@ class Scheduler:
             self.release(reader)
         if self._open_by_path.total() >= useful:
             return None
-        for _, partition in sorted(self._candidates(), key=itemgetter(0)):
+        self._pending.add_new()
+        while (partition := self._first()) is not None:
             window = partition.tracker.take()
             if window is not None:
                 return self._open(partition, window)
+            self._pending.set_aside(partition)
         return None
 
     def room(self, reader: WindowReader, idle: int, useful: float = math.inf) -> int:
@@ -81,6 +87,7 @@ class Scheduler:
     def resume(self, reader: WindowReader) -> None:
         """Queues the next page of an open window."""
         self._to_continue.append(reader)
+        self._pending.changed(reader.partition)
 
     def release(self, reader: WindowReader) -> None:
         """Frees the worker of a window that is done or given up."""
@@ -89,18 +96,26 @@ class Scheduler:
         sync.open -= 1
         self._open_by_path[sync.query.path] -= 1
         self._open_slow -= _is_slow(sync.query)
+        self._pending.changed(reader.partition)
 
-    def _candidates(self) -> Iterator[tuple[tuple[bool, bool, bool, float], Partition]]:
-        """The partitions of which a window may be opened, each with its sort key."""
-        for sync in self._syncs:
-            if sync.error or not self._has_room(sync.query):
-                continue
-            if sync.unstarted:
+    def _first(self) -> Partition | None:
+        """The partition of which a window is opened next, if it has one."""
+        candidates = min(self._candidates(), key=itemgetter(0), default=None)
+        return None if candidates is None else candidates[1]
+
+    def _candidates(self) -> Iterator[tuple[tuple[bool, bool, bool, Any], Partition]]:
+        """The first partition of each endpoint, and of each stream without windows of time.
+
+        Each comes with its sort key.
+        """
+        for sync in self._without_windows:
+            if sync.unstarted and not sync.error and self._has_room(sync.query):
                 too_many = sync.open * WORKERS_PER_CHILD_REQUEST >= self._workers
-                yield (too_many, sync.open > 0, False, 0.0), sync.unstarted[0]
-            for partition in sync.partitions:
-                pending = partition.tracker.pending_records
-                yield (False, partition.open > 0, True, -pending), partition
+                yield (too_many, sync.open > 0, False, ()), sync.unstarted[0]
+        for endpoint in self._pending.endpoints:
+            if self._has_room(self._queries[endpoint]) and (first := self._pending.first(endpoint)):
+                (is_open, *rank), partition = first
+                yield (False, is_open, True, tuple(rank)), partition
 
     def _has_room(self, query: Query) -> bool:
         """Whether a further request to the endpoint would not just wait for the rate limit."""
@@ -121,6 +136,7 @@ class Scheduler:
         sync.open += 1
         self._open_by_path[sync.query.path] += 1
         self._open_slow += _is_slow(sync.query)
+        self._pending.changed(partition)
         return WindowReader.open(partition, window, self._page_sizes.of(sync))
 
 

@@ -14,6 +14,7 @@ from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.queries import ReportPeriod
 from tap_klaviyo.streams import BY_NAME, dated_parent
+from tap_klaviyo.sync.low_water_marks import LowWaterMarks
 from tap_klaviyo.sync.reading import Reading, widened
 from tap_klaviyo.sync.windows import Window, WindowTracker
 
@@ -27,7 +28,8 @@ class StreamSync:
 
     A stream is read in partitions. Those in ``partitions`` are read window by window; each of those
     in ``unstarted`` is one window, which is dropped when it is done, and ``unfinished`` counts
-    them. ``planned`` says that the partitions are known; those of a child are known when its
+    them. ``backfills`` are those that the stream's bookmark does not cover, None before that is
+    known. ``planned`` says that the partitions are known; those of a child are known when its
     ``parent`` is finished. ``parts`` are the metrics or reports that the stream consists of.
 
     ``hidden_parent`` says that the stream is not selected and is read for the sake of its
@@ -48,6 +50,7 @@ class StreamSync:
     partitions: list[Partition] = field(default_factory=list)
     unstarted: deque[Partition] = field(default_factory=deque)
     unfinished: int = 0
+    backfills: list[Partition] | None = None
     open: int = 0
     parent_ids: set[str] = field(default_factory=set)
     parts: list[str] = field(default_factory=list)
@@ -64,6 +67,13 @@ class StreamSync:
     warnings: Counter[str] = field(default_factory=Counter)
     without_key: int = 0
     ids_without_key: list[str] = field(default_factory=list)
+    _marks: LowWaterMarks = field(default_factory=LowWaterMarks)
+    _finished: int = 0
+
+    def add(self, partition: Partition) -> None:
+        """Adds a partition that is read window by window."""
+        self.partitions.append(partition)
+        self._marks.add(partition.tracker)
 
     def count_page(self, page: Page, records: int) -> None:
         """Counts a page of which ``records`` were written, and what was odd about it."""
@@ -104,8 +114,7 @@ class StreamSync:
     @property
     def low_water_mark(self) -> int:
         """All records of the stream before this second have been written."""
-        marks = (partition.tracker.low_water_mark for partition in self.partitions)
-        return min(marks, default=0)
+        return self._marks.lowest
 
     @property
     def interrupted(self) -> bool:
@@ -142,8 +151,21 @@ class StreamSync:
         """Whether nothing more will be read of the stream."""
         if self.error is not None:
             return True
-        done = not self.unfinished and all(p.tracker.finished for p in self.partitions)
-        return self.planned and done and self.partitions_known
+        return (
+            self.planned
+            and not self.unfinished
+            and self._partitions_finished
+            and self.partitions_known
+        )
+
+    @property
+    def _partitions_finished(self) -> bool:
+        """Whether all partitions so far are finished; those that are known to be stay finished."""
+        while self._finished < len(self.partitions):
+            if not self.partitions[self._finished].tracker.finished:
+                return False
+            self._finished += 1
+        return True
 
 
 @dataclass(eq=False)
