@@ -49,12 +49,7 @@ class Scenario:
 
     def quick(self, divisor: int = QUICK_DIVISOR) -> Scenario:
         """The same scenario with few events and one round, as a test that it works."""
-        cases = [
-            replace(
-                case, seed=replace(case.seed, events=max(MIN_EVENTS, case.seed.events // divisor))
-            )
-            for case in self.cases
-        ]
+        cases = [replace(case, seed=case.seed.divided(divisor, MIN_EVENTS)) for case in self.cases]
         return replace(self, cases=cases, rounds=1)
 
 
@@ -64,8 +59,71 @@ _FAR = Conditions(latency=0.3, latency_per_record=0.0002, limits=1.0)
 _QUARTER = replace(_FAR, limits=0.25)
 _NEAR = Conditions(latency=0.1, limits=1.0)
 _NARROW = ("profile", "metric")
+_UNLIMITED = replace(_FAR, limits=None)
+_SHAPED = "300 ms per request, 0.2 ms per record"
+_EXCLUSIONS = ("global_exclusions",)
+
+
+def _bounded(
+    name: str, title: str, case: Case, maximum: float, rounds: int = 3, note: str = ""
+) -> Scenario:
+    """A scenario of the tap alone, whose goal is a multiple of the least possible time."""
+    goals = [
+        Goal(
+            "wall time, relative to the least possible",
+            each(figures.wall_over_bound, TAP),
+            maximum=maximum,
+        ),
+        Goal("least possible wall time", each(lambda run: run.bound, TAP), "{:.1f} s"),
+    ]
+    if case.conditions.limits is not None:
+        goals.append(_FEW_REFUSED)
+    return Scenario(name, title, [case], rounds, goals, note)
+
+
+_FEW_REFUSED = Goal(
+    "requests refused (429)", each(lambda run: run.throttled, TAP), "{:.0f}", maximum=5
+)
+
+CLUSTERED: tuple[Scenario, ...] = (
+    _bounded(
+        "sale",
+        f"Flash sale: 200 seconds of 200 events each, ten seconds apart; {_SHAPED}",
+        Case(THE_TAP, Seed(40_000, tame=True, shape="flash_sale"), _UNLIMITED),
+        2.5,
+    ),
+    _bounded(
+        "campaigns",
+        "Three campaigns: 600 events in the first second, half as many every 25 s; same latency",
+        Case(THE_TAP, Seed(66_000, tame=True, shape="three_campaigns"), _UNLIMITED),
+        2.5,
+    ),
+    _bounded(
+        "second",
+        "Import: one second of 16,000 events; same latency",
+        Case(THE_TAP, Seed(16_000, tame=True, shape="one_second"), _UNLIMITED),
+        1.3,
+        1,
+    ),
+    _bounded(
+        "mixed",
+        "300,000 events, 234,000 of them in the 18 streams, 36,000 in one second; same latency, "
+        "rate limits",
+        Case(THE_TAP, Seed(300_000, tame=True, shape="mixed"), _FAR),
+        1.3,
+        2,
+    ),
+    _bounded(
+        "exclusions",
+        "`global_exclusions`, 14,400 suppressed profiles, same latency, rate limits",
+        Case(THE_TAP, Seed(MIN_EVENTS, suppressed=14_400), _FAR, streams=_EXCLUSIONS),
+        2,
+    ),
+)
+"""Backfills of clustered data, compared with the least time in which they can be read."""
 
 SCENARIOS: tuple[Scenario, ...] = (
+    *CLUSTERED,
     Scenario(
         "start",
         "Start-up",
@@ -189,9 +247,7 @@ SCENARIOS: tuple[Scenario, ...] = (
                 PERCENT,
                 minimum=85,
             ),
-            Goal(
-                "requests refused (429)", each(lambda run: run.throttled, TAP), "{:.0f}", maximum=5
-            ),
+            _FEW_REFUSED,
         ],
     ),
     Scenario(
