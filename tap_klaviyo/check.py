@@ -1,7 +1,8 @@
-"""``--test``: can the API key read what is selected?"""
+"""``--test``: can the API key read what is selected, and how long does that take at least?"""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,27 +10,50 @@ from dataclasses import dataclass
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
 from tap_klaviyo.errors import StreamError
-from tap_klaviyo.klaviyo.account import Account, scopes_of
+from tap_klaviyo.klaviyo.account import METRICS_QUERY, Account, scopes_of
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.failures import is_forbidden, scopes_advice
 from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.reports.builder import build_queries
 from tap_klaviyo.streams import BY_NAME
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams.model import TIERS, Parent, Stream
+
+MOST_PER_MINUTE = TIERS["M"].steady
+"""Requests a minute up to which the time of a stream with many requests is told."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a stream can be read that takes at least one request for each of many things.
+
+    ``each`` names these: a parent stream, or periods of a report. ``number`` is how many there are,
+    None if that is not known. ``per_minute`` is how many requests Klaviyo answers.
+    """
+
+    each: str
+    number: int | None
+    per_minute: int
+
+    @property
+    def seconds(self) -> int | None:
+        """The shortest time to read all of the stream; None if it is not known."""
+        return None if self.number is None else math.ceil(self.number * 60 / self.per_minute)
 
 
 @dataclass(frozen=True)
 class StreamCheck:
     """Whether a stream can be read: the scopes that it needs, and the error if it cannot.
 
-    ``lacks_scope`` says that the key lacks a scope for it.
+    ``lacks_scope`` says that the key lacks a scope for it. ``pace`` is None for a stream whose time
+    is not that of many slow requests.
     """
 
     stream: str
     scopes: tuple[str, ...]
     error: str | None
     lacks_scope: bool = False
+    pace: Pace | None = None
 
     @property
     def ok(self) -> bool:
@@ -61,6 +85,36 @@ def check_error(checks: Sequence[StreamCheck]) -> StreamError | None:
     )
 
 
+def pace_lines(checks: Sequence[StreamCheck]) -> list[str]:
+    """How long it takes at least to read all of the slow streams, in at most two lines."""
+    paces = {check.stream: check.pace for check in checks if check.pace}
+    known = [
+        f"{stream} {_duration(pace.seconds)} ({pace.number:,} {pace.each}, at most "
+        f"{pace.per_minute} requests a minute)"
+        for stream, pace in paces.items()
+        if pace.seconds is not None
+    ]
+    unknown = [
+        f"{stream} (a request for each of {pace.each}, at most {pace.per_minute} a minute)"
+        for stream, pace in paces.items()
+        if pace.seconds is None
+    ]
+    lines = []
+    if known:
+        lines.append(f"To read all takes at least, by Klaviyo's rate limits: {'; '.join(known)}.")
+    if unknown:
+        lines.append(f"Not known how many requests these take: {'; '.join(unknown)}.")
+    return lines
+
+
+def _duration(seconds: int) -> str:
+    """``1 h 15 min``, ``15 min 20 s`` or ``20 s``: the two largest units."""
+    hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
+    units = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    shown = [f"{number} {unit}" for number, unit in units if number]
+    return " ".join(shown[:2]) or "0 s"
+
+
 class _Checker:
     """Requests what a run would request, each page once."""
 
@@ -78,7 +132,37 @@ class _Checker:
             self._request_first(selected, query)
         except StreamError as error:
             return StreamCheck(selected.name, scopes, str(error), is_forbidden(error))
-        return StreamCheck(selected.name, scopes, None)
+        return StreamCheck(selected.name, scopes, None, pace=self._pace(selected, query))
+
+    def _pace(self, selected: SelectedStream, query: Query) -> Pace | None:
+        """The pace of a stream that can be read, from what is known of the account anyway.
+
+        Only the list of metrics is requested for it, if it was not before.
+        """
+        stream = selected.stream
+        per_minute = max(1, int(TIERS[query.tier].steady * self._config.quota_share))
+        if TIERS[query.tier].steady > MOST_PER_MINUTE:
+            return None
+        if stream.report:
+            return Pace("periods", self._periods(selected), per_minute)
+        if stream.parent is None or self._first_id(BY_NAME[stream.parent.stream]) is None:
+            return None
+        return Pace(stream.parent.stream, self._parents(stream.parent), per_minute)
+
+    def _periods(self, selected: SelectedStream) -> int:
+        """How many periods the reports of a stream have in a run without a state."""
+        start, now = int(self._config.start_date.timestamp()), int(time.time())
+        queries = build_queries(selected, self._config.reports, self._account)
+        return sum(len(list(query.periods(max(0, start), now))) for query in queries)
+
+    def _parents(self, parent: Parent) -> int | None:
+        """How many parents there are, if these are the metrics."""
+        if BY_NAME[parent.stream].path != METRICS_QUERY.path:
+            return None
+        try:
+            return len(self._account.metrics)
+        except StreamError:
+            return None
 
     def _request_first(self, selected: SelectedStream, query: Query) -> None:
         """Requests the first page of a stream. Raises what Klaviyo answers."""

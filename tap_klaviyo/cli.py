@@ -266,13 +266,15 @@ class _Command:
 
     def _check(self, tap: Tap) -> Ending:
         """Prints a line per stream to stderr."""
-        from tap_klaviyo.check import check_error
+        from tap_klaviyo.check import check_error, pace_lines
 
         def report(check: StreamCheck) -> None:
             self._readable += check.ok
             print(_check_line(check), file=sys.stderr)
 
         checks = tap.check(report)
+        for line in pace_lines(checks):
+            print(clean(line), file=sys.stderr)
         if error := check_error(checks):
             raise error
         return complete(

@@ -133,8 +133,9 @@ def _without_advice(error: TapError) -> str:
 def _what_was_read(summary: RunSummary) -> str:
     if not summary.pages:
         return "Nothing was read."
-    streams, records = len(summary.streams), f"{summary.records:,}"
-    return f"Read {records} records of {streams} streams in {summary.seconds:.0f} s."
+    streams = sum(stream.status != "not_due" for stream in summary.streams)
+    read = f"{summary.records:,} records of {streams} streams"
+    return f"Read {read} in {summary.seconds:.0f} s."
 
 
 def _how_to_go_on(summary: RunSummary) -> str:
@@ -190,11 +191,9 @@ def _document(ending: Ending) -> dict[str, Any]:
 
 
 def _stream(stream: Any) -> dict[str, Any]:
-    bookmark = stream.bookmark
-    return {
-        **dataclasses.asdict(stream),
-        "bookmark": None if bookmark is None else _utc(bookmark),
-    }
+    times = {"bookmark": stream.bookmark, "not_due_until": stream.not_due_until}
+    shown = {name: None if time is None else _utc(time) for name, time in times.items()}
+    return {**dataclasses.asdict(stream), **shown}
 
 
 def _utc(seconds: float) -> str:

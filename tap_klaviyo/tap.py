@@ -149,7 +149,8 @@ class Tap:
     def records(self, stream: str) -> Iterator[dict[str, Any]]:
         """The records of one stream with the fields that are selected by default, as dicts.
 
-        The catalog of the constructor is not used, the state is. Records are read while the caller
+        The catalog of the constructor is not used, the state is: of a full table that is not due,
+        there are none. Records are read while the caller
         iterates, at most a page per worker ahead. To close the iterator ends the run. Raises
         :class:`CatalogError` for an unknown stream and, while iterating, the :class:`StreamError`
         of a stream that cannot be read, or :class:`Stopped`.

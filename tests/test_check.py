@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import responses
 
-from tap_klaviyo.check import StreamCheck, check, check_error
+from tap_klaviyo.check import Pace, StreamCheck, check, check_error, pace_lines
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import ConfigError
@@ -94,3 +94,68 @@ def test_nothing_selected(answers: Any, checked: Check) -> None:
     """Without a selected stream nothing is requested."""
     assert checked() == []
     assert not answers.calls
+
+
+def metrics(number: int) -> dict[str, Any]:
+    """A page of metrics."""
+    listed = [{"type": "metric", "id": f"M{i}", "attributes": {}} for i in range(number)]
+    return {"data": listed, "links": {"next": None}}
+
+
+@pytest.mark.parametrize(
+    ("number", "share", "line"),
+    [
+        (230, 1, "metric_properties 15 min 20 s (230 metrics, at most 15 requests a minute)"),
+        (1, 1, "metric_properties 4 s (1 metrics, at most 15 requests a minute)"),
+        (1_500, 1, "metric_properties 1 h 40 min (1,500 metrics, at most 15 requests a minute)"),
+        (230, 0.5, "metric_properties 32 min 52 s (230 metrics, at most 7 requests a minute)"),
+    ],
+)
+def test_the_least_time_of_a_run(
+    answers: Any,
+    configure: Callable[..., Config],
+    select: Select,
+    number: int,
+    share: float,
+    line: str,
+) -> None:
+    """Of a slow stream whose number of requests is known, one line says how long all takes."""
+    answers.replace("GET", BASE + "metrics", json=metrics(number))
+    answers.get(BASE + "metrics/M0/metric-properties", json=EMPTY)
+    config = configure(quota_share=share)
+    selection = [select("lists"), select("metric_properties"), select("open")]
+    checks = list(check(config, client_for(config), selection))
+    assert pace_lines(checks) == [f"To read all takes at least, by Klaviyo's rate limits: {line}."]
+    paths = [call.request.url.split("?")[0].removeprefix(BASE) for call in answers.calls]
+    assert paths == ["lists", "metrics", "metrics/M0/metric-properties", "metrics", "events"]
+
+
+def test_the_number_of_requests_is_not_known() -> None:
+    """Slow streams whose parents are not counted are one line, with their limits."""
+    paces = {"flow_actions": Pace("flows", None, 60), "web": None, "b": Pace("periods", 24, 2)}
+    checks = [StreamCheck(name, (), None, pace=pace) for name, pace in paces.items()]
+    assert pace_lines(checks) == [
+        "To read all takes at least, by Klaviyo's rate limits: b 12 min (24 periods, at most 2 "
+        "requests a minute).",
+        "Not known how many requests these take: flow_actions (a request for each of flows, at "
+        "most 60 a minute).",
+    ]
+
+
+def test_a_list_of_metrics_that_fails_leaves_the_time_unknown(
+    answers: Any, checked: Check, select: Select
+) -> None:
+    """The stream can be read all the same."""
+    answers.remove("GET", BASE + "metrics")
+    answers.get(BASE + "metrics", json=metrics(3))
+    answers.get(BASE + "metrics", json=REFUSED, status=403)
+    answers.get(BASE + "metrics/M0/metric-properties", json=EMPTY)
+    (one,) = checked(select("metric_properties"))
+    assert (one.ok, one.pace) == (True, Pace("metrics", None, 15))
+
+
+def test_without_a_slow_stream_there_is_no_time(
+    answers: Any, checked: Check, select: Select
+) -> None:
+    """Streams that take few requests, and those without parents, have no line."""
+    assert not pace_lines(checked(select("lists"), select("open"), select("metric_properties")))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from log_lines import log_lines
 
+from sandbox import Sandbox
 from tap_klaviyo import __version__
 from tap_klaviyo.cli import main
 from tap_klaviyo.discovery.catalog import build_catalog
@@ -174,6 +175,21 @@ def test_check(capfd: pytest.CaptureFixture[str], write: Callable[..., str], kla
     shown = capfd.readouterr()
     assert shown.out == ""
     assert "ok  lists" in shown.err
+
+
+def test_check_of_slow_streams(
+    capfd: pytest.CaptureFixture[str], write: Callable[..., str], box: Sandbox
+) -> None:
+    """--test says, in a line after the streams, how long a run of slow streams takes at least."""
+    settings = {"api_key": box.key, "base_url": box.url, "start_date": "2026-01-01"}
+    config = write("config.json", settings)
+    assert main(["-c", config, "--select", "lists,metric_properties", "--test"]) == 0
+    *checks, time, last = capfd.readouterr().err.splitlines()
+    assert [line.split()[:2] for line in checks] == [["ok", "lists"], ["ok", "metric_properties"]]
+    metrics = len(box.account.ids("metric"))
+    assert time.startswith("To read all takes at least, by Klaviyo's rate limits: ")
+    assert f"({metrics} metrics, at most 15 requests a minute)" in time
+    assert "2 of 2 ok" in last
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def some_metadata(name: str, *keys: str) -> dict[str, Any]:
 def test_parents_endpoints_and_filters() -> None:
     """Parent, endpoint, filters and rows are listed; the endpoint names the parent's property."""
     assert some_metadata("list_members", "parent", "endpoint", "replication_methods") == {
-        "parent": {"stream": "lists", "property": "list_id"},
+        "parent": {"stream": "lists", "property": "list_id", "updated": None},
         "endpoint": "/api/lists/{list_id}/profiles",
         "replication_methods": ["FULL_TABLE", "INCREMENTAL"],
     }

@@ -288,7 +288,7 @@ def test_what_cannot_be_a_record(plan: Plan) -> None:
     """All resources without a key are counted; the ids of the first ten are kept."""
     sync = plan("global_exclusions")
     for number in range(1_000):
-        page = Page([], [], [], None, without_key=[f"P{number}", f"Q{number}"])
+        page = Page([], [], [], [], None, without_key=[f"P{number}", f"Q{number}"])
         sync.count_page(page, 0)
     assert sync.without_key == 2_000
     assert sync.ids_without_key == [f"{letter}{number}" for number in range(5) for letter in "PQ"]
@@ -298,7 +298,7 @@ def test_what_cannot_be_a_record_is_named_once(plan: Plan) -> None:
     """Rows of a report may have the same groupings; the message repeats none."""
     sync = plan("global_exclusions")
     for names in (["a", "b", "a"], ["b", "c"]):
-        sync.count_page(Page([], [], [], None, without_key=names), 0)
+        sync.count_page(Page([], [], [], [], None, without_key=names), 0)
     assert sync.without_key == 5
     assert sync.ids_without_key == ["a", "b", "c"]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_klaviyo.errors import StateError
-from tap_klaviyo.state import State
+from tap_klaviyo.state import FullRead, State
 
 JAN = 1767225600  # 2026-01-01T00:00:00Z
 FEB = 1769904000  # 2026-02-01T00:00:00Z
@@ -23,6 +23,7 @@ JSON = st.recursive(
 )
 KEYS = [
     *("timestamp", "since", "start_date", "swept_at", "metrics", "joining", "definition"),
+    *("full_table_read_at", "full_table_of", "updated_read_at", "parents"),
     *("replication_key", "replication_key_value", "partitions", "progress_markers", "updated"),
 ]
 NAMES = st.sampled_from(["receive", "click", "Mt0001", "currently_syncing"])
@@ -241,6 +242,42 @@ def test_start_date_of_a_backfill(known: int | None, start_date: int, stored: in
     assert state.start_date("receive") == stored
 
 
+@pytest.mark.parametrize(
+    ("read", "stored"),
+    [
+        (FullRead(JAN, "a1"), {"full_table_read_at": JAN, "full_table_of": "a1"}),
+        (
+            FullRead(JAN, "a1", FEB, ("F1", "F2")),
+            {
+                "full_table_read_at": JAN,
+                "full_table_of": "a1",
+                "updated_read_at": FEB,
+                "parents": ["F1", "F2"],
+            },
+        ),
+        (None, {}),
+    ],
+)
+@pytest.mark.parametrize("others", [{}, {"timestamp": JAN, "note": 1}])
+def test_a_full_read(read: FullRead | None, stored: dict[str, Any], others: dict[str, Any]) -> None:
+    """When a table was read is stored beside the other keys, replaced, and removed."""
+    state = State(bookmarks(flows=others) if others else {})
+    state.set_full_read("flows", FullRead(FEB, "b2", FEB, ("F3",)))
+    state.set_full_read("flows", read)
+    document = state.document(None)
+    assert document["bookmarks"].get("flows", {}) == {**others, **stored}
+    assert State(document).full_read("flows") == read
+
+
+def test_a_stream_that_was_never_remembered_is_not_stored() -> None:
+    """To forget a full read leaves a state without one as it is."""
+    document = {"bookmarks": {"lists": None, "tags": {"note": 1}}, "currently_syncing": None}
+    state = State(document)
+    for stream in ("lists", "tags", "flows"):
+        state.set_full_read(stream, None)
+    assert state.document(None) == document
+
+
 def test_keys_that_are_not_understood() -> None:
     """A bookmark without any key of this tap is told from one that is only empty."""
     state = State(
@@ -302,6 +339,11 @@ def test_copies() -> None:
         (bookmarks(receive={"timestamp": JAN, "swept_at": []}), "bookmarks.receive.swept_at"),
         (bookmarks(receive={"metrics": "Mt1"}), "bookmarks.receive.metrics"),
         (bookmarks(receive={"metrics": [1]}), "bookmarks.receive.metrics"),
+        (bookmarks(lists={"full_table_read_at": "soon"}), "bookmarks.lists.full_table_read_at"),
+        (bookmarks(lists={"full_table_of": 1}), "bookmarks.lists.full_table_of"),
+        (bookmarks(flows={"updated_read_at": []}), "bookmarks.flows.updated_read_at"),
+        (bookmarks(flows={"parents": "F1"}), "bookmarks.flows.parents must be an array of IDs"),
+        (bookmarks(flows={"parents": [1]}), "bookmarks.flows.parents"),
         (bookmarks(receive={"joining": ["Mt1"]}), "bookmarks.receive.joining"),
         (bookmarks(receive={"joining": {"Mt1": "x"}}), "bookmarks.receive.joining.Mt1"),
         ({"receive": 1767225600}, "'receive'"),

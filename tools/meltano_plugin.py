@@ -20,6 +20,7 @@ TYPES = {
     "bool": "boolean",
     "tuple": "object",
     "Mapping": "object",
+    "Intervals": "string",
     "str": "string",
     "Secret": "string",
 }

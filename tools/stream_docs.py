@@ -161,6 +161,11 @@ def _passes(stream: StreamMetadata) -> Iterator[str]:
         yield "once for each report in the setting `reports`; a sweep requests recent rows again"
     if stream["parent"]:
         yield f"once for each of {_link(stream['parent']['stream'])}"
+    if stream["parent"] and stream["parent"]["updated"]:
+        yield (
+            "until all are due again (`full_table_interval`), only for those that are new or whose "
+            f"`{stream['parent']['updated']}` has changed"
+        )
     if len(stream["filters"]) > 1:
         yield f"once for each of {len(stream['filters'])} filters"
     if stream["rows"]:

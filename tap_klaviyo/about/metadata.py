@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from tap_klaviyo import __version__
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS
 from tap_klaviyo.discovery.schemas import schema_of
-from tap_klaviyo.streams import AREAS, STREAMS
+from tap_klaviyo.streams import AREAS, STREAMS, dated_parent
 from tap_klaviyo.streams.model import PARENT, TIERS, Relationship, Stream
 
 CAPABILITIES = ("catalog", "discover", "state", "about")
@@ -58,10 +58,16 @@ class LimitMetadata(TypedDict):
 
 
 class ParentMetadata(TypedDict):
-    """The parent stream, and the property that holds the ID of the parent."""
+    """The parent stream, and the property that holds the ID of the parent.
+
+    Between full reads, only the children of new parents and of those are read that were updated;
+    ``updated`` is the field that says so, of the parent or of its parent. None: there is no such
+    field, so all are read.
+    """
 
     stream: str
     property: str
+    updated: str | None
 
 
 class JoinMetadata(TypedDict):
@@ -146,7 +152,6 @@ def _setting(setting: dataclasses.Field[Any]) -> SettingMetadata:
 
 def _stream(area: str, stream: Stream) -> StreamMetadata:
     field_scopes = _field_scopes(stream)
-    parent = stream.parent
     return {
         "name": stream.name,
         "area": area,
@@ -162,7 +167,7 @@ def _stream(area: str, stream: Stream) -> StreamMetadata:
         "page_size": stream.page_size,
         "filters": [_with_parent(stream, filter_) for filter_ in stream.filters if filter_],
         "rows": stream.rows or None,
-        "parent": {"stream": parent.stream, "property": parent.property} if parent else None,
+        "parent": _parent(stream),
         "scopes": sorted({*stream.scopes, *field_scopes.values()}),
         "field_scopes": field_scopes,
         "rate_limit": _limit(stream.tier),
@@ -175,6 +180,14 @@ def _stream(area: str, stream: Stream) -> StreamMetadata:
         ],
         "fields": _columns(stream),
     }
+
+
+def _parent(stream: Stream) -> ParentMetadata | None:
+    parent, dated = stream.parent, dated_parent(stream)
+    if parent is None:
+        return None
+    updated = f"{dated.stream}.{dated.updated}" if dated else None
+    return {"stream": parent.stream, "property": parent.property, "updated": updated}
 
 
 def _with_parent(stream: Stream, text: str) -> str:

@@ -19,6 +19,11 @@ logger = get_logger(__name__)
 OBJECTS = tuple(s.name for s in SETTINGS if isinstance(s.metadata["default"], dict))
 """The settings whose value is an object. It has an object of options for each name in it."""
 
+FOR_ALL = {"full_table_interval": "*"}
+"""Settings whose values are no options but texts or numbers. One in place of the object stands for
+the value of this name.
+"""
+
 SHORT_FORMS = {"metric_streams": "metric"}
 """The option that a text means which stands in place of the options."""
 
@@ -36,6 +41,8 @@ def nest_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         beside = [key for key in settings if key.startswith(f"{setting}.")]
         dotted = {key.removeprefix(f"{setting}."): nested.pop(key) for key in beside}
         written = _decode(settings.get(setting), dict)
+        if dotted and setting in FOR_ALL and not isinstance(written, dict | None):
+            written = {FOR_ALL[setting]: written}
         if isinstance(written, dict) or (written is None and dotted):
             nested[setting] = _nest(setting, [written or {}, dotted])
     return nested
@@ -64,17 +71,23 @@ def _merge(setting: str, name: str, first: Any, second: Any) -> Any:
     if first is None or first == second:
         return second
     first, second = (_options(setting, written) for written in (first, second))
+    if setting in FOR_ALL:
+        _warn_two_values(setting, name)
+        return second
     if not (isinstance(first, dict) and isinstance(second, dict)):
         return second if isinstance(first, dict) else first
     for option in first.keys() & second.keys():
         if first[option] != second[option]:
-            logger.warning(
-                "config: %s has two values of %s.%s; the one at the longest dotted key is used.",
-                setting,
-                name,
-                option,
-            )
+            _warn_two_values(setting, f"{name}.{option}")
     return {**first, **second}
+
+
+def _warn_two_values(setting: str, place: str) -> None:
+    logger.warning(
+        "config: %s has two values of %s; the one at the longest dotted key is used.",
+        setting,
+        place,
+    )
 
 
 def _options(setting: str, written: Any) -> Any:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from fnmatch import fnmatchcase
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import pendulum
@@ -27,6 +28,9 @@ from tap_klaviyo.streams.model import Stream
 
 Entry = TypeVar("Entry")
 Value = TypeVar("Value")
+
+Intervals: TypeAlias = Mapping[str, timedelta]
+"""Durations by pattern of stream names, such as ``list*``."""
 
 PARSE_ERRORS = (ValueError, OverflowError, TypeError, LookupError, AttributeError, RecursionError)
 
@@ -115,6 +119,22 @@ def duration(value: Any) -> timedelta:
     if seconds > _LONGEST_DURATION:
         raise ValueRefused("it is more than ten years")
     return timedelta(seconds=seconds)
+
+
+def intervals(value: Any) -> Intervals:
+    """Durations by pattern of stream names, sorted; one duration holds for all streams."""
+    is_object = isinstance(value, dict) or (isinstance(value, str) and "{" in value)
+    if not is_object:
+        return {"*": duration(value)}
+    written = {pattern: one for pattern, one in _object(value).items() if one is not None}
+    return dict(sorted(_entries(written, _interval).items()))
+
+
+def _interval(pattern: str, written: Any) -> timedelta:
+    tables = [stream.name for stream in STREAMS if "FULL_TABLE" in stream.replication_methods]
+    if not any(fnmatchcase(name, pattern) for name in tables):
+        raise ValueRefused(f"no stream of this name is a full table{did_you_mean(pattern, tables)}")
+    return _expected(written, duration, DURATION.format("P1D"))
 
 
 def choice(*values: str) -> Callable[[Any], str]:
@@ -235,10 +255,18 @@ def _options(written: Any, known: Collection[str]) -> dict[str, Any]:
 def _option(key: str, value: Any, parse: Callable[[Any], Value], expected: str) -> Value:
     """The parsed value of one key of an object."""
     try:
+        return _expected(value, parse, expected)
+    except ValueRefused as error:
+        raise ValueRefused(f"{key}: {error}") from None
+
+
+def _expected(value: Any, parse: Callable[[Any], Value], expected: str) -> Value:
+    """The parsed value; raises :class:`ValueRefused` that says what is expected."""
+    try:
         return parse(value)
     except PARSE_ERRORS as error:
         reason = f" ({error})" if isinstance(error, ValueRefused) else ""
-        raise ValueRefused(f"{key}: expected {expected}, not {_shown(value)}{reason}") from None
+        raise ValueRefused(f"expected {expected}, not {_shown(value)}{reason}") from None
 
 
 def _metric_stream(name: str, written: Any) -> Stream:

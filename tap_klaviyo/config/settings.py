@@ -14,9 +14,11 @@ from typing import Any
 
 from tap_klaviyo import __version__
 from tap_klaviyo.config import parsers
+from tap_klaviyo.config.parsers import Intervals
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.reports.options import ReportOptions
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams import STREAMS, dated_parent
+from tap_klaviyo.streams.model import DATED_CHILDREN_DAYS, Stream
 
 REQUIRED = object()
 
@@ -25,6 +27,9 @@ SOURCE = " (set by the environment variable {}, which overrides the file)"
 
 _DATE = "a date such as 2026-03-09, 2026-03-09T00:00:00Z or 03/09/2026 (MM/DD/YYYY, so 9 March)"
 _DAY = 86_400
+
+_DATED_CHILDREN = ", ".join(stream.name for stream in STREAMS if dated_parent(stream))
+"""The streams of which updates are read between full reads."""
 
 
 def _setting(
@@ -114,6 +119,15 @@ class Config:
         "Write ACTIVATE_VERSION after each full table that was read completely. Targets that "
         "support it then delete rows that no longer exist in Klaviyo.",
         False,
+    )
+    full_table_interval: Intervals = _setting(
+        parsers.intervals,
+        f"{parsers.DURATION.format('P1D')}; or an object of them by stream or pattern, such as "
+        '{"templates": "P1D", "list*": "PT6H"}',
+        f"Time until a full table is read again. Default: each run; P{DATED_CHILDREN_DAYS}D for "
+        f"{_DATED_CHILDREN}, of which until then only the children of new and updated parents are "
+        "read. 0 means each run.",
+        {},
     )
     metric_streams: tuple[Stream, ...] = _setting(
         parsers.metric_streams,

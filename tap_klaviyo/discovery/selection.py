@@ -32,6 +32,7 @@ class SelectedStream:
     """A selected stream.
 
     ``name`` is the stream's name in messages. ``schema`` holds only the selected properties.
+    ``updated`` is an attribute with a date that the run needs too, whether it is selected or not.
     """
 
     stream: Stream
@@ -40,6 +41,7 @@ class SelectedStream:
     keys: tuple[str, ...]
     replication_method: str
     tap_stream_id: str
+    updated: str = ""
 
     @property
     def incremental(self) -> bool:

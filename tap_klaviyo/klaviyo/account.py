@@ -75,6 +75,9 @@ class Metrics:
             compared = normalized(metric.name), normalized(metric.integration)
             self._compared.append((metric.id, *compared))
 
+    def __len__(self) -> int:
+        return len(self._names)
+
     def ids(self, names: Iterable[str], integration: str) -> list[str]:
         """The IDs of the metrics whose name or ID is one of ``names``.
 

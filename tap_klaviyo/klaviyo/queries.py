@@ -44,16 +44,18 @@ class Query:
         return f"{path}?{urlencode(pairs, quote_via=quote)}" if pairs else path
 
 
-def query_for(stream: Stream, schema: Mapping[str, Any]) -> Query:
+def query_for(stream: Stream, schema: Mapping[str, Any], updated: str = "") -> Query:
     """The query for the selected properties. What is not selected is not requested.
 
-    The query of a report has no parameters: they are in the body of its requests.
+    ``updated`` is an attribute that is requested besides. The query of a report has no parameters:
+    they are in the body of its requests.
     """
     if stream.report:
         return Query(stream.path, {}, stream.scopes, stream.tier)
     selected = schema["properties"]
     related = [r for r in stream.relationships if _is_included(r, selected)]
-    attributes = _attributes(selected.keys() - _not_attributes(stream), stream.field_paths)
+    names = (selected.keys() | {updated} - {""}) - _not_attributes(stream)
+    attributes = _attributes({*names, *_filter_field(stream)}, stream.field_paths)
     parameters = {
         "include": ",".join(relationship.name for relationship in related),
         f"fields[{stream.type}]": _fieldset(attributes),
@@ -64,8 +66,8 @@ def query_for(stream: Stream, schema: Mapping[str, Any]) -> Query:
     }
     for relationship in related:
         embedded = relationship.embedded(selected).keys() - relationship.references.keys()
-        wanted = [*embedded, *relationship.lifted_out(selected)]
-        fieldset = _fieldset(_attributes(wanted, relationship.field_paths))
+        needed = [*embedded, *relationship.lifted_out(selected)]
+        fieldset = _fieldset(_attributes(needed, relationship.field_paths))
         parameters[f"fields[{relationship.type}]"] = fieldset
     scopes = (*stream.scopes, *(relationship.scope for relationship in related))
     return Query(
@@ -90,16 +92,17 @@ def equals(field: str, value: str) -> str:
     return f"equals({field},{json.dumps(value)})"
 
 
-def between(time_filter: TimeFilter, start: int, end: int) -> tuple[str, str]:
+def between(time_filter: TimeFilter, start: int, end: int) -> tuple[str, ...]:
     """The filters for ``start <= field < end``, in Unix seconds.
 
-    Where Klaviyo offers only operators that match less or more than that, they match more. No time
-    before 1970 is requested.
+    Where Klaviyo offers only operators that match less or more than that, they match more, and so
+    does the lower bound where it allows no second one. No time before 1970 is requested.
     """
     field, lower, upper = time_filter.field, time_filter.lower, time_filter.upper
     start = max(0, start - (lower == "greater-than"))
     low, high = (_iso(start), _iso(end)) if time_filter.iso else (start, end)
-    return f"{lower}({field},{low})", f"{upper}({field},{high})"
+    bounds = ((lower, low), (upper, high))
+    return tuple(f"{operator}({field},{value})" for operator, value in bounds if operator)
 
 
 def _is_included(relationship: Relationship, selected: Mapping[str, Any]) -> bool:
@@ -118,6 +121,12 @@ def _not_attributes(stream: Stream) -> set[str]:
     }
     parent = {stream.parent.property} if stream.parent else set()
     return {*related, *(parent - stream.field_paths.keys()), stream.id_property}
+
+
+def _filter_field(stream: Stream) -> list[str]:
+    """The field that tells the window of a resource, if no property of a record holds it."""
+    time_filter = stream.time_filter
+    return [time_filter.field] if time_filter and time_filter.is_of_entries else []
 
 
 def _attributes(properties: Iterable[str], field_paths: Mapping[str, FieldPath]) -> list[str]:

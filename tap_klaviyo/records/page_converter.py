@@ -11,12 +11,17 @@ import msgspec
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.conform import conform_attributes
 from tap_klaviyo.records.lenient_json import cleaned, loads
-from tap_klaviyo.records.transform import as_dict, as_list, lift_fields, lifted_names, split_rows
+from tap_klaviyo.records.page_decoder import shown_id, unselected_date
+from tap_klaviyo.records.transform import (
+    as_dict,
+    as_list,
+    entry_dates,
+    lift_fields,
+    lifted_names,
+    split_rows,
+)
 from tap_klaviyo.records.unknown_attributes import ITEMS, MOST_UNKNOWN, Findings, Schema
 from tap_klaviyo.streams.model import FieldPath, Relationship
-
-LONGEST_ID = 100
-"""Characters of the ID of a resource without a key that are shown."""
 
 
 @dataclass
@@ -84,7 +89,10 @@ def _data(
 ) -> list[dict[str, Any]]:
     """The resources that have all key properties; those without one are noted in ``page``."""
     stream = selected.stream
-    wanted = _Wanted({"properties": selected.schema["properties"]}, stream.field_paths)
+    time_filter = stream.time_filter
+    dates = time_filter.field if time_filter and time_filter.is_of_entries else ""
+    schema = {"properties": {**unselected_date(selected), **selected.schema["properties"]}}
+    wanted = _Wanted(schema, stream.field_paths, entry_dates=dates)
     given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
     keys = ("id", *(key for key in selected.keys if key not in given_by_page))
     data = []
@@ -94,8 +102,7 @@ def _data(
             if all(_has_value(converted, key) for key in keys):
                 data.append(converted)
             else:
-                shown = str(row.get("id"))[:LONGEST_ID]
-                page.without_key.append(" ".join(shown.split()))
+                page.without_key.append(shown_id(str(row.get("id"))))
     return data
 
 
@@ -119,11 +126,13 @@ class _Wanted:
     """Which attributes of a resource records need: those of ``schema``, after ``field_paths``.
 
     ``not_attributes`` are names of properties that have another place in a resource.
+    ``entry_dates`` is the path of dates that the time filter needs besides.
     """
 
     schema: Schema
     field_paths: Mapping[str, FieldPath]
     not_attributes: frozenset[str] = frozenset()
+    entry_dates: str = ""
     lifted: Mapping[str, set[str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -156,10 +165,13 @@ def _resource(resource: Mapping[str, Any], wanted: _Wanted, findings: Findings) 
         attributes.pop(name, None)
     for name in wanted.not_attributes & attributes.keys():
         del attributes[name]
+    conforming = conform_attributes(attributes, wanted.schema, (), findings)
+    if wanted.entry_dates:
+        conforming[wanted.entry_dates] = entry_dates(given, wanted.entry_dates)
     return {
         "type": str(resource.get("type", "")),
         "id": _id_of(resource),
-        "attributes": conform_attributes(attributes, wanted.schema, (), findings),
+        "attributes": conforming,
         "relationships": _relationships(resource.get("relationships")),
     }
 

@@ -11,7 +11,15 @@ few calls:
 
 A page takes the slow path if msgspec refuses it (a lone surrogate, a wrong type, a missing key), if
 it may not be copied verbatim (:mod:`verbatim`), if a date is not UTC, or if a free-form value has
-the wrong type. Streams whose values move by design (``field_paths``, ``rows``, reports) always do.
+the wrong type.
+
+Values that move by design (``field_paths``) are decoded where Klaviyo sends them (:mod:`columns`).
+The conversion moves them first, so a converted page is decoded by Structs of its own. Streams whose
+records are parts of a resource (``rows``, reports) always take the slow path.
+
+Besides its records, a page tells the times of its resources that their stream is filtered by. Where
+a resource has several, because the filter is on the entries of an array, it tells the newest and
+the oldest, whether or not the array is selected.
 """
 
 from __future__ import annotations
@@ -19,6 +27,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import repeat
 from typing import Any
 
@@ -44,27 +53,44 @@ class Page:
 
     ``records`` are opaque, for :meth:`PageParser.encode`; ``ids`` are those of their resources.
     ``times`` are the values of the time filter's field in Unix seconds, empty without a time
-    filter. ``next_url`` is Klaviyo's link to the next page. ``warnings`` counts, by text, what was
-    changed; ``converted`` says that the page did not fit and was converted. ``without_key`` holds
-    the IDs of resources that lack a key property and so cannot become records.
+    filter. Of a resource that has several they are the newest, and ``oldest`` are the oldest; both
+    are None for a resource that has none. ``updated`` are those of the date that the selection
+    needs besides. ``next_url`` is Klaviyo's link to the next page.
+    ``warnings`` counts, by text, what was changed; ``converted`` says that the page did not fit and
+    was converted. ``without_key`` holds the IDs of resources that lack a key property and so cannot
+    become records.
     """
 
     records: list[Any]
     ids: list[str]
     times: list[int | None]
+    oldest: list[int | None]
     next_url: str | None
+    updated: list[int | None] = field(default_factory=list)
     warnings: Counter[str] = field(default_factory=Counter)
     without_key: list[str] = field(default_factory=list)
     converted: bool = False
 
 
 class _Compiled:
-    """A stream compiled to a decoder. ``room`` is how many more unknown attributes it may keep."""
+    """A stream compiled to decoders. ``room`` is how many more unknown attributes it may keep."""
 
     def __init__(self, selected: SelectedStream, room: int = MOST_UNKNOWN) -> None:
         self.selected = selected
-        self.decoder = PageDecoder(selected)
         self.room = room
+
+    @cached_property
+    def as_sent(self) -> PageDecoder:
+        """Decodes a page as Klaviyo sends it."""
+        return PageDecoder(self.selected, as_sent=True)
+
+    @cached_property
+    def converted(self) -> PageDecoder:
+        """Decodes a page that was converted: by another decoder if that has moved values."""
+        stream = self.selected.stream
+        moves = stream.field_paths or any(one.field_paths for one in stream.relationships)
+        has_dates = stream.time_filter and stream.time_filter.is_of_entries
+        return PageDecoder(self.selected, as_sent=False) if moves or has_dates else self.as_sent
 
     def extended(self, findings: Findings) -> _Compiled:
         """The same with what the conversion of a page found, so that later pages need none."""
@@ -79,8 +105,7 @@ class PageParser:
         stream = selected.stream
         schema = dict(closed_where_partial(selected.schema, schema_of(stream)))
         self._name = selected.name
-        nested = any(relationship.field_paths for relationship in stream.relationships)
-        self._always_converts = bool(stream.field_paths or stream.rows or stream.report or nested)
+        self._always_converts = bool(stream.rows or stream.report)
         self._compiled = _Compiled(replace(selected, schema=schema))
         self._encoder = msgspec.json.Encoder()
         self._message = msgspec.defstruct(
@@ -108,16 +133,17 @@ class PageParser:
         compiled = self._compiled
         if not self._always_converts and can_copy_verbatim(body):
             try:
-                return Page(*compiled.decoder.decode(body, parent))
+                return Page(**vars(compiled.as_sent.decode(body, parent)))
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass  # The conversion finds out what is wrong and counts it.
         converted = convert_page(body, compiled.selected, parent, to_resources, compiled.room)
         if converted.findings.unknown or converted.findings.numbers_as_text:
             compiled = self._compiled = compiled.extended(converted.findings)
+        decoded = compiled.converted.decode(converted.body, parent)
+        decoded.without_key = converted.without_key
         return Page(
-            *compiled.decoder.decode(converted.body, parent),
+            **vars(decoded),
             warnings=converted.findings.warnings,
-            without_key=converted.without_key,
             converted=not self._always_converts,
         )
 

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias, Union
 import msgspec
 from msgspec import UNSET, Raw
 
-from tap_klaviyo.records.structs import Attributes
+from tap_klaviyo.records.columns import Attributes
 from tap_klaviyo.records.unknown_attributes import Schema, keeps_unknown
-from tap_klaviyo.streams.model import PARENT, Relationship, Stream
+from tap_klaviyo.streams.model import PARENT, FieldPath, Relationship, Stream
 
 
 class Resource:
@@ -21,8 +21,9 @@ class Resource:
 
     ``properties`` are the attributes, and ``id`` and ``type`` if selected. ``related`` names the
     properties that follow them in a record. ``relationships`` and ``extra_attributes`` are decoded
-    without being written. With ``tagged``, the Struct decodes only resources of this type. With
-    ``refuse_unknown``, it refuses attributes that are none of these.
+    without being written, and so are ``entry_dates``, the dates of an array's entries.
+    ``field_paths`` says where moved attributes are. With ``tagged``, the Struct decodes only
+    resources of this type. With ``refuse_unknown``, it refuses attributes that are none of these.
     """
 
     def __init__(
@@ -34,12 +35,19 @@ class Resource:
         *,
         id_property: str = "id",
         extra_attributes: Mapping[str, Schema] = MappingProxyType({}),
+        field_paths: Mapping[str, FieldPath] = MappingProxyType({}),
+        entry_dates: str = "",
         tagged: bool = False,
         refuse_unknown: bool = False,
     ) -> None:
         shown = {n: child for n, child in properties.items() if n not in ("type", id_property)}
         self._shown = list(shown)
-        self._attributes = Attributes({**extra_attributes, **shown}, refuse_unknown=refuse_unknown)
+        self._attributes = Attributes(
+            {**extra_attributes, **shown},
+            field_paths,
+            entry_dates=entry_dates,
+            refuse_unknown=refuse_unknown,
+        )
         self._has_id = id_property in properties
         self.item_type = _item_type(
             self._attributes.struct, relationships, type_name if tagged else ""
@@ -57,7 +65,7 @@ class Resource:
     def attributes(self, items: Sequence[Any]) -> dict[str, list[Any]]:
         """The attributes of decoded resources, by name, each as a column of values.
 
-        Raises ValueError for a value that does not fit its schema.
+        Raises ValueError or MsgspecError for a value that does not fit its schema.
         """
         return self._attributes.columns([item.attributes for item in items])
 
@@ -80,7 +88,9 @@ class Resource:
 class _Included(Resource):
     """The Structs of a related resource. Its own relationships are IDs."""
 
-    def __init__(self, relationship: Relationship, properties: Mapping[str, Schema]) -> None:
+    def __init__(
+        self, relationship: Relationship, properties: Mapping[str, Schema], *, as_sent: bool
+    ) -> None:
         embedded = relationship.embedded(properties)
         references = {p: r for p, r in relationship.references.items() if p in embedded}
         self._lifted = relationship.lifted_out(properties)
@@ -90,6 +100,7 @@ class _Included(Resource):
             references.values(),
             references,
             extra_attributes=self._lifted,
+            field_paths=relationship.field_paths if as_sent else {},
             tagged=True,
             refuse_unknown=keeps_unknown(
                 properties.get(relationship.property, {}).get("items", {})
@@ -126,11 +137,14 @@ class _Found(dict[str, list[Any]]):
 
 
 def included_resources(
-    relationships: Iterable[Relationship], properties: Mapping[str, Schema]
+    relationships: Iterable[Relationship], properties: Mapping[str, Schema], *, as_sent: bool
 ) -> dict[str, _Included]:
-    """The related resources of which attributes are selected, by type."""
+    """The related resources of which attributes are selected, by type.
+
+    Those that arrive ``as_sent`` by Klaviyo have moved attributes still in their places.
+    """
     return {
-        relationship.type: _Included(relationship, properties)
+        relationship.type: _Included(relationship, properties, as_sent=as_sent)
         for relationship in relationships
         if relationship.is_wanted(properties)
     }

@@ -1,30 +1,27 @@
 """Compiles JSON schemas to msgspec Structs, which decode what fits and refuse everything else.
 
 Conditions that a type cannot express, such as that a date is UTC, are checked by nested Structs
-when they are created, and by :class:`Attributes` column by column.
+when they are created, and by :mod:`columns` column by column.
 
 A free-form value is not decoded: it stays a slice of the page, :class:`msgspec.Raw`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
-from itertools import compress
-from operator import attrgetter
-from typing import Annotated, Any, Union
+from typing import Annotated, Any, Union, get_args
 
 from msgspec import UNSET, Meta, Raw, UnsetType, defstruct
-from msgspec.json import Decoder
 
 from tap_klaviyo.records.unknown_attributes import NUMBER_AS_TEXT, Schema, keeps_unknown
 
-_INTEGER = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+INTEGER = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 _SCALARS: dict[str, tuple[Any, ...]] = {
     "string": (str,),
-    "integer": (_INTEGER,),
-    "number": (_INTEGER, float),
+    "integer": (INTEGER,),
+    "number": (INTEGER, float),
     "boolean": (bool,),
     "null": (None,),
 }
@@ -33,68 +30,13 @@ _FIRST_BYTES = {"object": b"{", "array": b"[", "null": b"n"}
 """The first byte of a free-form value in JSON, by its type."""
 
 
-_decode_numbers = Decoder(list[_INTEGER | float]).decode
-
-
-class Attributes:
-    """A Struct of ``properties``, and the conditions on its fields beyond their types.
-
-    With ``refuse_unknown`` it refuses attributes that are not among them. Nested objects that keep
-    unknown attributes refuse them in any case, as the conversion has to find them first.
-    """
-
-    def __init__(self, properties: Mapping[str, Schema], *, refuse_unknown: bool = False) -> None:
-        self._getters = {name: attrgetter(f"f{at}") for at, name in enumerate(properties)}
-        self._checks = {name: check for name in properties if (check := _check(properties[name]))}
-        self._numbers_as_text = {
-            name: fields for name in properties if (fields := _numbers_as_text(properties[name]))
-        }
-        self.struct = _struct(properties, {}, refuse_unknown)
-
-    def columns(self, decoded: Sequence[Any]) -> dict[str, list[Any]]:
-        """The fields of many Structs, by name, each as a list of values.
-
-        Raises ValueError if a value does not meet its condition.
-        """
-        columns = {name: list(map(get, decoded)) for name, get in self._getters.items()}
-        for name, check in self._checks.items():
-            if not all(map(check, columns[name])):
-                raise ValueError(name)
-        for name, fields in self._numbers_as_text.items():
-            objects = list(filter(None, columns[name]))
-            for field in fields:
-                _read_numbers(objects, field)
-        return columns
-
-
-def _numbers_as_text(schema: Schema) -> list[str]:
-    """The fields of an object's Struct that may hold numbers as text."""
-    children = schema.get("properties", {}).values()
-    return [f"f{at}" for at, child in enumerate(children) if child.get(NUMBER_AS_TEXT)]
-
-
-def _read_numbers(objects: Sequence[Any], field: str) -> None:
-    """Replaces text in a field by the number that it says. Raises ValueError for other text.
-
-    All are decoded in one call, which is ten times as fast as one by one.
-    """
-    values = list(map(attrgetter(field), objects))
-    is_text = [type(value) is str for value in values]
-    texts = list(compress(values, is_text))
-    numbers = _decode_numbers(f"[{','.join(texts)}]")
-    if len(numbers) != len(texts):
-        raise ValueError(field)
-    for holder, number in zip(compress(objects, is_text), numbers, strict=True):
-        setattr(holder, field, number)
-
-
 def _checked_struct(schema: Schema) -> Any:
     """A Struct of an object that checks its conditions when it is created."""
     properties = schema["properties"]
     checks = [
         (f"f{at}", check)
         for at, name in enumerate(properties)
-        if (check := _check(properties[name]))
+        if (check := check_of(properties[name]))
     ]
 
     def check_all(self: Any) -> None:
@@ -103,29 +45,40 @@ def _checked_struct(schema: Schema) -> Any:
                 raise ValueError(name)
 
     namespace = {"__post_init__": check_all} if checks else {}
-    return _struct(properties, namespace, keeps_unknown(schema))
+    types = {name: field_type(child) for name, child in properties.items()}
+    return struct_of(types, namespace, refuse_unknown=keeps_unknown(schema))
 
 
-def _struct(
-    properties: Mapping[str, Schema], namespace: dict[str, Any], refuse_unknown: bool
+def struct_of(
+    types: Mapping[str, Any],
+    namespace: dict[str, Any] | None = None,
+    *,
+    refuse_unknown: bool = False,
 ) -> Any:
-    """A Struct of ``properties`` with the fields f0, f1 and so on."""
-    names = {f"f{at}": name for at, name in enumerate(properties)}
-    types = {name: _type(properties[field_path]) for name, field_path in names.items()}
+    """A Struct of attributes of these types, with the fields f0, f1 and so on.
+
+    An attribute may be missing, and is ``UNSET`` then, if its type says so. With
+    ``refuse_unknown`` the Struct refuses other attributes.
+    """
+    fields = [(f"f{at}", type_) for at, type_ in enumerate(types.values())]
     return defstruct(
         "Attributes",
-        [
-            (name, types[name])
-            if _required(properties[field_path])
-            else (name, types[name] | UnsetType, UNSET)
-            for name, field_path in names.items()
-        ],
-        rename=names,
+        [(name, type_, UNSET) if _may_be_unset(type_) else (name, type_) for name, type_ in fields],
+        rename={f"f{at}": name for at, name in enumerate(types)},
         kw_only=True,
         namespace=namespace,
         forbid_unknown_fields=refuse_unknown,
         gc=False,
     )
+
+
+def _may_be_unset(type_: Any) -> bool:
+    return UnsetType in get_args(type_)
+
+
+def field_type(schema: Schema) -> Any:
+    """The type of a Struct's field: that of its schema, or ``UNSET`` unless a value is required."""
+    return type_of(schema) if is_required(schema) else type_of(schema) | UnsetType
 
 
 def _types_of(schema: Schema) -> list[str]:
@@ -138,7 +91,8 @@ def _has_any_type(schema: Schema) -> bool:
     return "type" not in schema
 
 
-def _required(schema: Schema) -> bool:
+def is_required(schema: Schema) -> bool:
+    """Whether a value must be there."""
     return not _has_any_type(schema) and "null" not in _types_of(schema)
 
 
@@ -152,7 +106,7 @@ def _is_free(schema: Schema) -> bool:
     )
 
 
-def _type(schema: Schema) -> Any:
+def type_of(schema: Schema) -> Any:
     """The msgspec type of a schema; ``Raw`` if it is free-form."""
     if _is_free(schema):
         return Raw
@@ -165,14 +119,14 @@ def _types(type_name: str, schema: Schema) -> tuple[Any, ...]:
     if type_name == "object":
         return (_checked_struct(schema),)
     if type_name == "array":
-        return (list[_type(schema["items"])],)  # type: ignore[misc]
+        return (list[type_of(schema["items"])],)  # type: ignore[misc]
     if type_name == "string" and schema.get("format") == "date-time":
         return (datetime,)
     as_text = (str,) if schema.get(NUMBER_AS_TEXT) else ()
     return (*_SCALARS[type_name], *as_text)
 
 
-def _check(schema: Schema) -> Callable[[Any], bool] | None:
+def check_of(schema: Schema) -> Callable[[Any], bool] | None:
     """The condition on a decoded value beyond its type, if there is one."""
     if _has_any_type(schema):
         return None

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tap_klaviyo.dates import parse_utc
-from tap_klaviyo.streams.model import FieldPath, Stream
+from tap_klaviyo.streams.model import ENTRY_DATE, FieldPath, Stream
 
 
 def as_dict(value: Any) -> dict[str, Any]:
@@ -67,8 +67,16 @@ def _lifted(attributes: Mapping[str, Any], field_path: FieldPath) -> Any:
     if not field_path.latest:
         return value
     entries = [entry for entry in as_list(value) if isinstance(entry, dict)]
-    newest = max(entries, key=lambda entry: _seconds(entry.get("timestamp")), default={})
+    newest = max(entries, key=lambda entry: _seconds(entry.get(ENTRY_DATE)), default={})
     return newest.get(field_path.latest)
+
+
+def entry_dates(attributes: Mapping[str, Any], path: str) -> list[int]:
+    """The Unix seconds of the dates at ``path``, which leads to the entries of an array."""
+    *steps, name = path.split(".")
+    entries = as_list(_value_at(attributes, steps))
+    seconds = (_seconds(as_dict(entry).get(name)) for entry in entries)
+    return [int(second) for second in seconds if math.isfinite(second)]
 
 
 def _value_at(attributes: Any, path: Sequence[str]) -> Any:

@@ -17,12 +17,21 @@ METRICS = "metrics"
 BACKFILLS = "joining"
 DEFINITION = "definition"
 RESUME = "resume"
+FULL_READ_AT = "full_table_read_at"
+FULL_READ_OF = "full_table_of"
+UPDATED_READ_AT = "updated_read_at"
+PARENTS = "parents"
 LEGACY_BOOKMARK = "since"
 
-TIMES = (BOOKMARK, LEGACY_BOOKMARK, START_DATE, SWEPT_AT)
+TIMES = (BOOKMARK, LEGACY_BOOKMARK, START_DATE, SWEPT_AT, FULL_READ_AT, UPDATED_READ_AT)
 """The keys whose values are times."""
 
-OWN_KEYS = frozenset({BOOKMARK, START_DATE, SWEPT_AT, METRICS, BACKFILLS, DEFINITION, RESUME})
+FULL_TABLE_KEYS = (FULL_READ_AT, FULL_READ_OF, UPDATED_READ_AT, PARENTS)
+"""The keys of a :class:`FullRead`."""
+
+OWN_KEYS = frozenset(
+    {BOOKMARK, START_DATE, SWEPT_AT, METRICS, BACKFILLS, DEFINITION, RESUME, *FULL_TABLE_KEYS}
+)
 
 SDK_KEY = "replication_key"
 SDK_BOOKMARK = "replication_key_value"
@@ -50,6 +59,21 @@ class Resume(NamedTuple):
 
     done: Mapping[str, Sequence[tuple[int, int]]] = {}
     sweep: int | None = None
+
+
+class FullRead(NamedTuple):
+    """When a full table was last read.
+
+    ``at`` is the start of the last run that has read all of it, ``of`` tells what was selected
+    then. For a table of which changes are read in between, ``updated_at`` is the start of the last
+    run that has read them, by Klaviyo's clock, and ``parents`` are the IDs of the parents whose
+    children have been read.
+    """
+
+    at: int
+    of: str
+    updated_at: int | None = None
+    parents: Collection[str] = ()
 
 
 class _StoredResume(msgspec.Struct):
@@ -102,7 +126,9 @@ def validate(name: str, bookmark: Any) -> None:
         raise StateError(f"state: bookmarks.{name} must be an object.")
     for key in TIMES:
         seconds_in(bookmark.get(key), f"{name}.{key}")
-    for key, contents in ((METRICS, "metric IDs"), (DEFINITION, "texts")):
+    if not isinstance(bookmark.get(FULL_READ_OF), str | None):
+        raise StateError(f"state: bookmarks.{name}.{FULL_READ_OF} must be a text.")
+    for key, contents in ((METRICS, "metric IDs"), (DEFINITION, "texts"), (PARENTS, "IDs")):
         texts = bookmark.get(key)
         if texts is not None and not (
             isinstance(texts, list) and all(isinstance(text, str) for text in texts)

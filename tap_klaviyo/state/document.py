@@ -17,6 +17,8 @@
 * ``swept_at`` is the end of what the last run that looked for very late events has read.
 * ``resume`` says what a run that was interrupted has read besides, so that the next one does not
   read it again. It counts only as long as ``timestamp`` is the one that it holds too.
+* ``full_table_read_at`` is the start of the last run that has read all records of a full table,
+  for a stream that is not read in full by each run.
 * ``definition`` is the metric that the user has configured for a stream, and its integration.
 
 Keys that this version does not know are carried along unchanged, so that an older version does not
@@ -43,12 +45,18 @@ from tap_klaviyo.state.bookmarks import (
     BACKFILLS,
     BOOKMARK,
     DEFINITION,
+    FULL_READ_AT,
+    FULL_READ_OF,
+    FULL_TABLE_KEYS,
     LEGACY_BOOKMARK,
     METRICS,
     OWN_KEYS,
+    PARENTS,
     RESUME,
     START_DATE,
     SWEPT_AT,
+    UPDATED_READ_AT,
+    FullRead,
     Resume,
     any_bookmark_in,
     bookmark_in,
@@ -276,6 +284,30 @@ class State:
             return False
         self._update(stream, {RESUME: stored})
         return True
+
+    def full_read(self, stream: str) -> FullRead | None:
+        """When all of ``stream`` was read last; None if that is not known."""
+        bookmark = self._bookmarks.get(stream) or {}
+        at = self._seconds_of(stream, FULL_READ_AT)
+        if at is None:
+            return None
+        updated_at = self._seconds_of(stream, UPDATED_READ_AT)
+        parents = bookmark.get(PARENTS) or ()
+        return FullRead(at, bookmark.get(FULL_READ_OF) or "", updated_at, tuple(parents))
+
+    def set_full_read(self, stream: str, read: FullRead | None) -> None:
+        """Stores when all of ``stream`` was read last; None removes it."""
+        stored = self._bookmarks.get(stream) or {}
+        if read is None and not stored.keys() & {*FULL_TABLE_KEYS}:
+            return
+        kept = {key: value for key, value in stored.items() if key not in FULL_TABLE_KEYS}
+        if read is not None:
+            kept |= {FULL_READ_AT: read.at, FULL_READ_OF: read.of}
+            if read.updated_at is not None:
+                kept |= {UPDATED_READ_AT: read.updated_at, PARENTS: sorted(read.parents)}
+        self._bookmarks[stream] = kept
+        if not kept:
+            del self._bookmarks[stream]
 
     def document(self, currently_syncing: str | None) -> dict[str, Any]:
         """The value of a STATE message."""

@@ -15,7 +15,7 @@ from tap_klaviyo.streams.campaigns import CAMPAIGNS_AND_FLOWS
 from tap_klaviyo.streams.commerce import COMMERCE
 from tap_klaviyo.streams.content import CONTENT
 from tap_klaviyo.streams.events import EVENTS
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams.model import Parent, Stream
 from tap_klaviyo.streams.people import PEOPLE
 from tap_klaviyo.streams.reports import REPORTS
 
@@ -42,3 +42,14 @@ def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:
 BY_NAME = by_name(STREAMS)
 DEFAULT_STREAMS = tuple(stream for stream in STREAMS if stream.selected_by_default)
 """The streams that are selected without a catalog."""
+
+
+def dated_parent(stream: Stream) -> Parent | None:
+    """The parent whose ``updated`` says which children have to be read again, None without one.
+
+    It may be a parent of the parent: the messages of a flow's actions are read if the flow changed.
+    """
+    parent = stream.parent
+    if parent is None or parent.updated:
+        return parent
+    return dated_parent(BY_NAME[parent.stream])

@@ -15,7 +15,7 @@ ACCOUNT = (
         "XS",
         None,
         "metrics:read",
-        parent=Parent("metrics", "metric_id"),
+        parent=Parent("metrics", "metric_id", updated="updated"),
         additional_fields=("sample_values",),
     ),
     listed(

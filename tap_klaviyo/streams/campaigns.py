@@ -79,7 +79,7 @@ CAMPAIGNS_AND_FLOWS = (
         "S",
         50,
         "flows:read",
-        parent=Parent("flows", "flow_id"),
+        parent=Parent("flows", "flow_id", updated="updated"),
     ),
     children(
         "flow_messages",

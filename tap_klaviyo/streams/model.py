@@ -38,6 +38,10 @@ TIERS: Mapping[str, Tier] = {
 """Klaviyo's rate limits. Its API reference names the tier of each endpoint."""
 
 
+ENTRY_DATE = "timestamp"
+"""The attribute of an array's entries that says which one is the newest."""
+
+
 @dataclass(frozen=True)
 class FieldPath:
     """Where in a resource's attributes a property's value is.
@@ -94,8 +98,11 @@ class Relationship:
 class TimeFilter:
     """How a list is filtered by time: by ``field``, a date that is also a property of the record.
 
+    A dotted ``field`` is not: it is the date of the entries of an array in a resource, which has as
+    many times as entries. Such a path ends with ``timestamp``.
+
     Values are Unix seconds, or ISO dates if ``iso``. ``lower`` and ``upper`` are the operators that
-    Klaviyo offers for the field.
+    Klaviyo offers for the field, ``upper`` is empty if it allows only one filter on it.
     """
 
     field: str
@@ -104,17 +111,32 @@ class TimeFilter:
     upper: str = "less-than"
 
     @property
+    def is_of_entries(self) -> bool:
+        """Whether a resource has several times: those of the entries of an array."""
+        return "." in self.field
+
+    @property
     def is_inexact(self) -> bool:
         """Whether a filtered list holds more than ``start <= field < end``."""
         return (self.lower, self.upper) != ("greater-or-equal", "less-than")
 
 
+DATED_CHILDREN_DAYS = 7
+"""Days after which a stream whose parents have an ``updated`` is read in full again, by default."""
+
+
 @dataclass(frozen=True)
 class Parent:
-    """The parent stream, and the property of a child that holds the parent's ID."""
+    """The parent stream, and the property of a child that holds the parent's ID.
+
+    ``updated`` is the attribute of the parent that says when it was last changed. It is given where
+    the children take so many requests that, between full reads, only those of changed parents are
+    read.
+    """
 
     stream: str
     property: str
+    updated: str = ""
 
 
 Interval = Literal["hourly", "daily", "weekly", "monthly"]
@@ -218,5 +240,11 @@ class Stream:
 
         The date that a list is filtered by is one of them: it tells the window of a record.
         """
-        dates = (self.replication_key, self.time_filter.field if self.time_filter else "")
+        dates = (self.replication_key, self.time_property)
         return tuple(dict.fromkeys((*self.keys, *filter(None, dates))))
+
+    @property
+    def time_property(self) -> str:
+        """The property that the list is filtered by; empty if no property holds that date."""
+        has_property = self.time_filter is not None and not self.time_filter.is_of_entries
+        return self.time_filter.field if self.time_filter and has_property else ""

@@ -8,14 +8,14 @@ fetching of a page, so streams that need none, or another one, are read in the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.reports.builder import build_queries
+from tap_klaviyo.reports.builder import build_queries, check_options
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.sync.stream_sync import StreamSync
@@ -55,3 +55,25 @@ class AccountLookup:
             return LookupResult()
         except StreamError as error:
             return LookupResult(error=error)
+
+
+def lookups_for(
+    syncs: Iterable[StreamSync], account: Account, reports: Mapping[str, ReportOptions]
+) -> list[AccountLookup]:
+    """The lookups for those of ``syncs`` that cannot be planned without: for each its own.
+
+    Those of events are one lookup, and so are those of reports. Raises :class:`ConfigError` for
+    options of a report that it cannot have.
+    """
+    events, timed, with_reports = list[StreamSync](), list[StreamSync](), list[StreamSync]()
+    for sync in syncs:
+        stream = sync.selected.stream
+        if stream.metrics:
+            events.append(sync)
+        elif stream.report:
+            check_options(sync.selected, reports)
+            with_reports.append(sync)
+        elif sync.selected.windowed and not stream.parent:
+            timed.append(sync)
+    groups = (events, *([sync] for sync in timed), with_reports)
+    return [AccountLookup(group, account, reports) for group in groups if group]

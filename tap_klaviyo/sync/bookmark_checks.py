@@ -69,7 +69,7 @@ def warn_future(starts: Mapping[str, int]) -> None:
             "start of this run. The streams are read again from %s. Records before that may be "
             "missing; to read them, set 'timestamp' of these streams to a date before the clock "
             "was wrong.",
-            _by_time(starts),
+            by_time(starts),
         )
 
 
@@ -99,7 +99,7 @@ def _warn_start(
             "config: start_date %s is later than bookmarks in the state. Records from the bookmark "
             "up to start_date are not read: from %s. To read them, set start_date back.",
             shown,
-            _by_time(later),
+            by_time(later),
         )
     if earlier:
         logger.warning(
@@ -107,7 +107,7 @@ def _warn_start(
             "bookmarks. Records from start_date are not read up to %s. To read them, remove these "
             "streams from 'bookmarks' in the state, or run once without a state.",
             shown,
-            _by_time(earlier),
+            by_time(earlier),
         )
     if unread and start_date > now:
         logger.warning(
@@ -129,7 +129,7 @@ def _warn_end(state: State, streams: Mapping[str, str], end_date: int, source: s
         )
 
 
-def _by_time(times: Mapping[str, int]) -> str:
+def by_time(times: Mapping[str, int]) -> str:
     """``2026-01-01T00:00:00Z (open, click), 2026-02-01T00:00:00Z (profiles)``."""
     names = defaultdict[int, list[str]](list)
     for name, seconds in times.items():

@@ -98,7 +98,7 @@ class Output:
         if sync.hidden_parent:
             return
         version = self._version_of(sync)
-        if version is not None and sync.error is None:
+        if version is not None and sync.error is None and not sync.reading.is_partial:
             self._writer.activate_version(sync.name, version)
         self._progress.finish(sync.name, sync.records)
 
@@ -131,4 +131,6 @@ class Output:
             summary.log_summary(self._syncs, self._client)
 
     def _version_of(self, sync: StreamSync) -> int | None:
-        return self._version if sync.selected.is_full_table else None
+        if self._version is None or not sync.selected.is_full_table:
+            return None
+        return self._version if sync.reading.version is None else sync.reading.version

@@ -41,11 +41,11 @@ from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page
-from tap_klaviyo.reports.builder import check_options
 from tap_klaviyo.state import State
 from tap_klaviyo.sync import summary
-from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult
+from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult, lookups_for
 from tap_klaviyo.sync.backpressure import Backpressure
+from tap_klaviyo.sync.full_tables import FullTables
 from tap_klaviyo.sync.output import Output
 from tap_klaviyo.sync.page_sizes import PageSizes
 from tap_klaviyo.sync.parent_check import ParentCheck, all_gone_error
@@ -96,7 +96,8 @@ class Run:
             config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
         )
         self._stopped = False
-        self._syncs = stream_syncs(selection)
+        self._full_tables = FullTables(config, state, self._started)
+        self._syncs = stream_syncs(selection, self._full_tables.readings(selection))
         self._selected = [sync for sync in self._syncs if not sync.hidden_parent]
         self._scheduler = Scheduler(
             self._syncs, config.concurrency, config.quota_share, self._page_sizes
@@ -132,7 +133,8 @@ class Run:
                         yield
                         waited, asked = received - asked, self._clock()
                         self._backpressure.note(waited, asked - received, in_flight)
-                if any(not isinstance(sync.error, RetryableError) for sync in self._selected):
+                due = [sync for sync in self._selected if not sync.reading.is_skipped]
+                if not due or any(not isinstance(sync.error, RetryableError) for sync in due):
                     self._output.schemas()
             finally:
                 self._client.close()
@@ -161,24 +163,17 @@ class Run:
     def _plan(self) -> None:
         """Plans the streams that need no lookup, and queues the lookups of the others."""
         self._planner.prepare(self._selected)
-        events, timed, reports = list[StreamSync](), list[StreamSync](), list[StreamSync]()
+        self._full_tables.log(self._selected)
+        self._lookups += lookups_for(
+            (sync for sync in self._syncs if not sync.finished), self._account, self._reports
+        )
+        waiting = {sync for lookup in self._lookups for sync in lookup.syncs}
         for sync in self._syncs:
-            stream = sync.selected.stream
-            if stream.metrics:
-                events.append(sync)
-            elif stream.report:
-                check_options(sync.selected, self._reports)
-                reports.append(sync)
-            elif sync.selected.windowed and not stream.parent:
-                timed.append(sync)
-            else:
+            if sync in waiting:
+                continue
+            if not sync.finished:
                 self._planner.plan(sync, Metrics(()))
-                self._output.show(sync)
-        self._lookups += [
-            AccountLookup(syncs, self._account, self._reports)
-            for syncs in (events, *([sync] for sync in timed), reports)
-            if syncs
-        ]
+            self._output.show(sync)
 
     # Tasks and their results ----------------------------------------------------------------------
 
@@ -258,7 +253,7 @@ class Run:
         sync = reader.partition.sync
         self._output.page(sync, page, records)
         for child in sync.children:
-            self._planner.add_parents(child, page.ids)
+            self._planner.add_parents(child, child.parents_on(page, reader.partition))
         if reader.must_read_again:
             self._restart(reader)
             return
@@ -290,6 +285,7 @@ class Run:
             changed = self._planner.advance(sync)
         self._output.progress(sync)
         if sync.finished:
+            self._full_tables.complete(sync, self._client.clock_offset())
             self._output.complete(sync)
             for child in sync.children:
                 if child.finished:

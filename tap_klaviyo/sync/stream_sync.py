@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from types import MappingProxyType
 
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.queries import ReportPeriod
-from tap_klaviyo.streams import BY_NAME
+from tap_klaviyo.streams import BY_NAME, dated_parent
+from tap_klaviyo.sync.reading import Reading, widened
 from tap_klaviyo.sync.windows import Window, WindowTracker
 
 MAX_IDS_SHOWN = 10
@@ -30,7 +33,9 @@ class StreamSync:
     ``hidden_parent`` says that the stream is not selected and is read for the sake of its
     ``children``. ``sweep`` is the start of the sweep for very late events that this run makes or
     continues, None if it makes none. ``done`` holds what an interrupted run has read, by part.
-    ``error`` is why the stream ended early. ``gone`` are parents that no longer exist.
+    ``error`` is why the stream ended early. ``gone`` are parents that no longer exist. ``reading``
+    says how much of the stream is read; ``origins`` maps the ID of a parent to that of the parent
+    with a date above it, and to the date (Unix seconds).
     """
 
     selected: SelectedStream
@@ -47,6 +52,8 @@ class StreamSync:
     parent_ids: set[str] = field(default_factory=set)
     parts: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    reading: Reading = field(default_factory=Reading)
+    origins: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     sweep: int | None = None
     done: Mapping[str, Sequence[Window]] = field(default_factory=dict)
     error: StreamError | None = None
@@ -67,6 +74,27 @@ class StreamSync:
         self.without_key += len(page.without_key)
         shown = dict.fromkeys((*self.ids_without_key, *page.without_key))
         self.ids_without_key = list(shown)[:MAX_IDS_SHOWN]
+
+    def parents_on(self, page: Page, partition: Partition) -> list[str]:
+        """The parents on a page of ``partition`` whose children are to be read; notes all."""
+        parent = self.selected.stream.parent
+        if dated_parent(self.selected.stream) is None or parent is None:
+            return page.ids
+        if parent.updated:
+            dates = page.updated or repeat(None)
+            origins = {one: (one, date) for one, date in zip(page.ids, dates, strict=False)}
+        else:
+            origins = dict.fromkeys(page.ids, partition.sync.origins[partition.parent])
+        self.origins |= origins
+        return [one for one, origin in origins.items() if self.reading.wants(*origin)]
+
+    @property
+    def dated_parents(self) -> set[str]:
+        """The parents with a date that exist, above all records of the stream."""
+        parent = self.selected.stream.parent
+        if self.parent is None or parent is None or parent.updated:
+            return self.origins.keys() - self.gone
+        return self.parent.dated_parents
 
     @property
     def name(self) -> str:
@@ -141,23 +169,61 @@ class Partition:
     open: int = 0
 
 
-def stream_syncs(selection: Iterable[SelectedStream]) -> list[StreamSync]:
-    """The streams of a run, and after them the parents that they need and that are not selected."""
-    syncs = [_stream_sync(selected) for selected in selection]
-    by_stream = {sync.selected.stream.name: sync for sync in syncs}
+def stream_syncs(
+    selection: Sequence[SelectedStream], readings: Mapping[str, Reading] = MappingProxyType({})
+) -> list[StreamSync]:
+    """The streams of a run, and after them the parents that they need and that are not selected.
+
+    ``readings`` says by name what is read of a stream: all, unless it is given. A parent that is
+    skipped is read like one that is not selected.
+    """
+    dates = _dates(selection, readings)
+    syncs = [_stream_sync(one, dates, readings.get(one.stream.name)) for one in selection]
+    by_stream = {one.selected.stream.name: one for one in syncs if not one.reading.is_skipped}
     for sync in syncs:  # It grows by the parents, which may have parents too.
         parent = sync.selected.stream.parent
-        if parent is None:
+        if parent is None or sync.reading.is_skipped:
             continue
         if parent.stream not in by_stream:
-            hidden = _stream_sync(hidden_parent(BY_NAME[parent.stream]), hidden=True)
+            hidden = _stream_sync(hidden_parent(BY_NAME[parent.stream]), dates, hidden=True)
             by_stream[parent.stream] = hidden
             syncs.append(hidden)
         sync.parent = by_stream[parent.stream]
         sync.parent.children.append(sync)
+    for sync in syncs:
+        if sync.parent is None:
+            _widen_readings(sync)
     return syncs
 
 
-def _stream_sync(selected: SelectedStream, *, hidden: bool = False) -> StreamSync:
-    query = query_for(selected.stream, selected.schema)
-    return StreamSync(selected, query, PageParser(selected), hidden)
+def _dates(selection: Iterable[SelectedStream], readings: Mapping[str, Reading]) -> dict[str, str]:
+    """The attribute that says when a parent was updated, by parent, where a run needs it."""
+    partial = [
+        one.stream for one in selection if readings.get(one.stream.name, Reading()).is_partial
+    ]
+    parents = filter(None, map(dated_parent, partial))
+    return {parent.stream: parent.updated for parent in parents}
+
+
+def _stream_sync(
+    selected: SelectedStream,
+    dates: Mapping[str, str],
+    reading: Reading | None = None,
+    *,
+    hidden: bool = False,
+) -> StreamSync:
+    selected = replace(selected, updated=dates.get(selected.stream.name, ""))
+    query = query_for(selected.stream, selected.schema, selected.updated)
+    planned = reading is not None and reading.is_skipped
+    sync = StreamSync(selected, query, PageParser(selected), hidden, planned=planned)
+    sync.reading = reading or Reading()
+    return sync
+
+
+def _widen_readings(sync: StreamSync) -> Reading:
+    """Makes each parent that is read in part cover what its children need; returns the reading."""
+    readings = [_widen_readings(child) for child in sync.children]
+    if readings and dated_parent(sync.selected.stream):
+        own, *others = readings if sync.hidden_parent else [sync.reading, *readings]
+        sync.reading = widened(own, others)
+    return sync.reading

@@ -21,8 +21,9 @@ from tap_klaviyo.sync.stream_sync import StreamSync
 
 logger = get_logger(__name__)
 
-Status = Literal["complete", "failed", "incomplete"]
-"""``incomplete`` is a stream whose run was stopped, or ended by an error of another stream."""
+Status = Literal["complete", "failed", "incomplete", "not_due"]
+"""``incomplete`` is a stream whose run was stopped, or ended by an error of another stream.
+``not_due`` is a full table that was not read, since its interval has not passed."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class StreamSummary:
     """What was read of one stream.
 
     ``bookmark`` is the bookmark after the run in Unix seconds; None for a full table. ``error`` is
-    the reason of a failed stream.
+    the reason of a failed stream. ``not_due_until`` is when all of a full table is due again, of
+    which this run has read nothing or only what was updated, in Unix seconds.
     """
 
     stream: str
@@ -40,6 +42,7 @@ class StreamSummary:
     pages: int
     bookmark: int | None
     error: str | None
+    not_due_until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class RunSummary:
 
     @property
     def complete(self) -> bool:
-        """Whether all selected streams were read completely."""
-        return all(stream.status == "complete" for stream in self.streams)
+        """Whether all selected streams that were due were read completely."""
+        return all(stream.status in ("complete", "not_due") for stream in self.streams)
 
     @property
     def records(self) -> int:
@@ -93,7 +96,8 @@ def run_summary(
 
 
 def _stream_summary(sync: StreamSync, state: State) -> StreamSummary:
-    status: Status = "complete" if sync.finished else "incomplete"
+    finished: Status = "not_due" if sync.reading.is_skipped else "complete"
+    status: Status = finished if sync.finished else "incomplete"
     incremental = sync.selected.incremental
     return StreamSummary(
         stream=sync.name,
@@ -103,6 +107,7 @@ def _stream_summary(sync: StreamSync, state: State) -> StreamSummary:
         pages=sync.pages,
         bookmark=state.bookmark(sync.selected.stream.name) if incremental else None,
         error=str(sync.error) if sync.error else None,
+        not_due_until=sync.reading.not_due_until,
     )
 
 

@@ -9,7 +9,7 @@ from sync_runner import Tap
 
 from sandbox.account import Account
 from tap_klaviyo.about.metadata import tap_metadata
-from tap_klaviyo.check import StreamCheck, check, check_error
+from tap_klaviyo.check import StreamCheck, check, check_error, pace_lines
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
@@ -46,8 +46,13 @@ def checked(tap: Tap) -> list[StreamCheck]:
 def test_every_stream(tap_on: TapOn, account: Account) -> None:
     """Every stream, including children and reports, is checked with a valid request."""
     tap = tap_on(account)
-    assert [(one.stream, one.ok) for one in checked(tap)] == [(s.name, True) for s in STREAMS]
+    checks = checked(tap)
+    assert [(one.stream, one.ok) for one in checks] == [(s.name, True) for s in STREAMS]
     assert all(request.status == 200 for request in tap.box.requests)
+    known, unknown = pace_lines(checks)
+    metrics = len(account.ids("metric"))
+    assert f"({metrics} metrics, at most 15 requests a minute)" in known
+    assert "flow_messages (a request for each of flow_actions, at most 60 a minute)" in unknown
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ WRITTEN: dict[str, Any] = {
     "request_timeout": 30.5,
     "max_retry_wait": "PT1M",
     "activate_version": True,
+    "full_table_interval": {"templates": "P1D", "lists": "21600"},
     "metric_streams": {
         "orders": {"metric": "Placed Order", "integration": "Shopify"},
         "viewed": "Viewed Product",

@@ -42,6 +42,7 @@ REPORTS = ("form_values_report",)
 
 EXPLANATIONS = (
     r"are empty: .*\b{name} \(",
+    r"full_table_interval: not read, not due until .*[(\s]{name}[,)]",
     r"bookmarks in the future.*\b{name}\b",
     r"is missing in the account and keeps its bookmark",
     r"The local clock is \d+ s ",

@@ -42,6 +42,7 @@ EVERY_SETTING: Mapping[str, Any] = {
     "quota_share": 0.9,
     "request_timeout": 300,
     "activate_version": True,
+    "full_table_interval": {"list*": "P1D", "profiles": 3600},
     "reports": {
         "monthly": {
             "stream": "form_values_report",
@@ -71,6 +72,8 @@ SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "quota_share": st.sampled_from([1, 0.01, "0.5", 1e-3]),
     "request_timeout": st.sampled_from([1, 0.1, 86_400, "30"]),
     "activate_version": st.sampled_from([True, False, "true"]),
+    "full_table_interval": _DURATIONS
+    | st.dictionaries(st.sampled_from(["lists", "list*", "*", "open", "profiles"]), _DURATIONS),
     "metric_streams": st.dictionaries(
         st.sampled_from(["opened", "clicked", "a1"]),
         _METRIC
@@ -233,6 +236,7 @@ STATES: Sequence[Mapping[str, Any]] = (
             "open": {**_OWN, "metrics": [OPENED], "timestamp": NOW - 30 * DAY, "resume": _RESUME},
             "clicked_sms": {**_OWN, "metrics": [CLICKED], "joining": {TEXTED: NOW - 60 * DAY}},
             "opened": {**_OWN, "metrics": [OPENED], "definition": ["Opened Email", "Klaviyo"]},
+            "lists": {"full_table_read_at": NOW - DAY, "full_table_of": "0a1b2c3d4e5f"},
             "list_members": {**_OWN, "resume": {"timestamp": NOW - DAY, "done": {"": []}}},
             "profiles": {**_OWN, "resume": {"timestamp": NOW - DAY, "done": {"": [[0, 10]]}}},
         },

@@ -110,6 +110,9 @@ _METRICS = st.lists(st.sampled_from(["M1", "M2", ""]), max_size=3)
 _BOOKMARK_KEYS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("timestamp", "start_date", "swept_at", "since"), SECONDS),
     **dict.fromkeys(("updated", "datetime", "joined_group_at"), SECONDS),
+    **dict.fromkeys(("full_table_read_at", "updated_read_at"), SECONDS),
+    "full_table_of": st.sampled_from(["", "0a1b2c3d4e5f"]),
+    "parents": st.lists(st.sampled_from(["M1", ""]), max_size=2),
     "metrics": _METRICS,
     "joining": st.dictionaries(st.sampled_from(["M1", "M2"]), st.none() | SECONDS, max_size=2),
     "definition": st.lists(st.sampled_from(["Placed Order", "Shopify"]), max_size=2),

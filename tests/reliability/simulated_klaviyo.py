@@ -356,7 +356,6 @@ def empty_account() -> Account:
 def _selection(streams: tuple[str, ...]) -> list[SelectedStream]:
     entries = [e for e in build_catalog()["streams"] if e["tap_stream_id"] in streams]
     for entry in entries:
-        if entry["tap_stream_id"] == MEMBERS:
-            chosen = {"selected": True, "replication-method": "INCREMENTAL"}
-            entry["metadata"][0]["metadata"] |= chosen
+        method = {"replication-method": "INCREMENTAL"} if entry["tap_stream_id"] == MEMBERS else {}
+        entry["metadata"][0]["metadata"] |= {"selected": True, **method}
     return read_catalog({"streams": entries})

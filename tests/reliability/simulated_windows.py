@@ -159,7 +159,8 @@ class _Reading:
         if link:
             self._rests[link] = rest
         times = [metric.times[place] for place in page]
-        return Page([*page], [metric.ids[place] for place in page], [*times], link)
+        ids = [metric.ids[place] for place in page]
+        return Page([*page], ids, [*times], [*times], link)
 
     def _take(self, reader: WindowReader, page: Page) -> None:
         records, more = reader.take(page, self._scheduler.room(reader, self._idle - 1))
