@@ -1,11 +1,13 @@
 """JSON:API resources and the collections that list them."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from sandbox.endpoints.model import Endpoint
-from sandbox.filters import Condition, matcher, resolve_path, unix_seconds
+from sandbox.filters import LOWER_BOUNDS, Condition, matcher, resolve_path, unix_seconds
 from sandbox.pagination import Selection, SortKey
 
 
@@ -34,6 +36,12 @@ class Resource:
     def related(self, relationship: str) -> "list[Resource]":
         """The related resources, deleted ones included."""
         return self.relationships.get(relationship, [])
+
+    def at(self, path: str) -> list[Any]:
+        """The values at a dotted path, without nulls; several for an array."""
+        parent, _, last = path.rpartition(".")
+        found = [part.get(last) for part in resolve_path(self.values(), parent)]
+        return [value for value in found if value is not None]
 
     def values(self) -> dict[str, Any]:
         """Everything that can be filtered and sorted by."""
@@ -68,28 +76,64 @@ class Collection:
         resource.deleted = True
         return resource
 
+
+class _Order(NamedTuple):
+    """Resources sorted ascending, and their sort keys."""
+
+    rows: list[Resource]
+    keys: dict[Resource, SortKey]
+
+
+class Snapshot:
+    """Resources that do not change, so that each way to sort them is computed only once."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._resources = [*resources]
+        self._orders: dict[str, _Order] = {}
+        self._latest: dict[str, dict[Resource, float]] = {}
+
     def select(
         self, endpoint: Endpoint, conditions: Sequence[Condition], sort: str
     ) -> Selection[Resource]:
         """The resources that satisfy all conditions, sorted; nulls last in both directions."""
+        if sort not in self._orders:
+            self._orders[sort] = self._order(endpoint, sort)
+        order = self._orders[sort]
+        rows = self._matching(order.rows, conditions)
+        return Selection(rows, order.keys.__getitem__, 0, len(rows), sort.startswith("-"))
+
+    def _order(self, endpoint: Endpoint, sort: str) -> _Order:
         name = sort.removeprefix("-")
         descending = sort.startswith("-")
         filter_field = endpoint.filters.get(name)
         is_date = filter_field is not None and filter_field.type == "datetime"
-        matches = matcher(conditions)
 
         def key(resource: Resource) -> SortKey:
             if name in ("", "id"):
                 return (resource.id,)
-            parent, _, last = name.rpartition(".")
-            found = [part.get(last) for part in resolve_path(resource.values(), parent)]
-            present = [
-                unix_seconds(value) if is_date else value for value in found if value is not None
-            ]
+            present = [unix_seconds(value) if is_date else value for value in resource.at(name)]
             if not present:
                 return (not descending, 0, resource.id)
             return (descending, max(present) if descending else min(present), resource.id)
 
-        keyed = {resource: key(resource) for resource in self if matches(resource.values())}
-        rows = sorted(keyed, key=keyed.__getitem__)
-        return Selection(rows, keyed.__getitem__, 0, len(rows), descending)
+        keys = {resource: key(resource) for resource in self._resources}
+        return _Order(sorted(keys, key=keys.__getitem__), keys)
+
+    def _matching(self, rows: list[Resource], conditions: Sequence[Condition]) -> list[Resource]:
+        if len(conditions) == 1 and conditions[0].operator in LOWER_BOUNDS:
+            (condition,) = conditions
+            if isinstance(condition.value, datetime):
+                return self._since(rows, condition, condition.value.timestamp())
+        matches = matcher(conditions)
+        return [resource for resource in rows if matches(resource.values())]
+
+    def _since(self, rows: list[Resource], condition: Condition, seconds: float) -> list[Resource]:
+        """The resources with a value after a moment: those whose latest value is."""
+        latest = self._latest.setdefault(condition.field, {})
+        if not latest:
+            for resource in self._resources:
+                values = map(unix_seconds, resource.at(condition.field))
+                latest[resource] = max(values, default=-math.inf)
+        if condition.operator == "greater-than":
+            return [resource for resource in rows if latest[resource] > seconds]
+        return [resource for resource in rows if latest[resource] >= seconds]
