@@ -98,13 +98,15 @@ class Seed:
         )
         profiles = account.ids("profile")
         for number in range(self.lists):
-            account.join(account.add_list(f"List {number}"), profiles[number % len(profiles)])
+            list_id = account.add_list(f"List {number}")
+            account.join(list_id, profiles[number % len(profiles)], timestamp=end - HOUR)
         return account
 
 
 IN_STREAMS = 0.863
 """The share of events that belong to Klaviyo's own metrics."""
 
+HOUR = 3600
 BACKGROUND = 200
 """Events of an account with a shape that do not follow it: a few of each metric."""
 
