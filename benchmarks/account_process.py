@@ -13,10 +13,12 @@ import os
 import select
 import signal
 import socket
+import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,19 +26,19 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from benchmarks.bounds import EVENT_PAGES, PROFILE_PAGES, least_time, load_of
+from benchmarks.output_ids import METRICS, OUTPUT_FORMATS, Page
 from sandbox import Account, Api, Request, Sandbox
+from sandbox.account import suppressed
 from sandbox.get_requests import GetHandler
 from sandbox.revisions import REVISION
-from tap_klaviyo.streams import DEFAULT_STREAMS
+from sandbox.seeding.shapes import SHAPES, suppressions
 
 TIMEOUT = 300.0
 """Maximum number of seconds for creating an account and for any other command to the process."""
 
 HOST = "127.0.0.1"
 EVENTS = "/api/events"
-
-METRICS = {stream.name: stream.metrics for stream in DEFAULT_STREAMS if stream.metrics}
-"""The event streams and the names of their metrics."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,60 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Seed:
-    """The account to create: events in the tap's streams, and the sandbox's option ``tame``."""
+    """The account to create: events in the tap's streams, and the sandbox's option ``tame``.
+
+    ``shape`` names one of the sandbox's ``SHAPES``: when all ``events`` happen, but a few of each
+    metric. ``suppressed`` is the number of suppressed profiles, 0 for a few. ``lists`` are added
+    with one member each.
+    """
 
     events: int
     tame: bool = False
+    shape: str = ""
+    suppressed: int = 0
+    lists: int = 0
 
     @property
     def all_events(self) -> int:
         """The number of all events, including those of metrics without a stream."""
         return math.ceil(self.events / IN_STREAMS)
 
+    def divided(self, divisor: int, least: int) -> Seed:
+        """The account with fewer records of each sort, but not fewer than ``least``."""
+
+        def fewer(count: int) -> int:
+            return min(count, max(least, count // divisor))
+
+        return replace(
+            self,
+            events=max(least, self.events // divisor),
+            suppressed=fewer(self.suppressed),
+            lists=fewer(self.lists),
+        )
+
+    def account(self) -> Account:
+        """Creates the account."""
+        end = int(time.time())
+        shape = SHAPES.get(self.shape)
+        account = Account.seeded(
+            events=BACKGROUND if shape else self.all_events,
+            tame=self.tame,
+            times=shape(end, self.events) if shape else None,
+            suppressions=suppressions(end, self.suppressed) if self.suppressed else None,
+        )
+        profiles = account.ids("profile")
+        for number in range(self.lists):
+            list_id = account.add_list(f"List {number}")
+            account.join(list_id, profiles[number % len(profiles)], timestamp=end - HOUR)
+        return account
+
 
 IN_STREAMS = 0.863
 """The share of events that belong to Klaviyo's own metrics."""
+
+HOUR = 3600
+BACKGROUND = 200
+"""Events of an account with a shape that do not follow it: a few of each metric."""
 
 
 @dataclass
@@ -109,15 +152,15 @@ class AccountProcess:
 
     @contextmanager
     def serving(
-        self, conditions: Conditions, parameters: Mapping[str, str] | None = None
+        self, conditions: Conditions, requests: Mapping[str, Mapping[str, str]] | None = None
     ) -> Iterator[Server]:
         """Serves the account with an empty request log.
 
-        Events that are requested with ``parameters`` are serialized before, so that the server is
-        not the bottleneck.
+        What is requested, by path with these query parameters, is serialized before, so that the
+        server is not the bottleneck.
         """
-        if parameters:
-            self._call("prepare", dict(parameters))
+        for path, parameters in (requests or {}).items():
+            self._call("prepare", path, dict(parameters))
         server = Server(self._call("serve", conditions))
         try:
             yield server
@@ -129,19 +172,26 @@ class AccountProcess:
         moment: float = self._call("arrive", count)
         return moment
 
+    def bound(self, conditions: Conditions, streams: tuple[str, ...], start: float) -> float:
+        """The least seconds that streams take, from the Unix second ``start``; 0 if not known."""
+        seconds: float = self._call("bound", conditions, streams, start)
+        return seconds
+
     def check(
         self,
         output: Path,
         output_format: str,
         streams: tuple[str, ...],
         required: tuple[float, float],
+        tables: tuple[str, ...],
     ) -> CheckResult:
         """Compares the output of a program, in one of the ``OUTPUT_FORMATS``, with the account.
 
-        Events in the interval ``required`` (Unix seconds, the end is exclusive) must be in the
-        output; other events may be. Without streams all events of the account are compared.
+        Events in the interval ``required`` (Unix seconds, the end is exclusive) and all records of
+        ``tables`` must be in the output; other records of the streams may be. Without streams all
+        events of the account are compared.
         """
-        checked: CheckResult = self._call("check", output, output_format, streams, required)
+        checked: CheckResult = self._call("check", output, output_format, streams, required, tables)
         return checked
 
     def _call(self, name: str, *arguments: Any) -> Any:
@@ -158,31 +208,64 @@ class _AccountServer:
     """The commands that an account process executes."""
 
     def __init__(self, seed: Seed) -> None:
-        self._account = Account.seeded(events=seed.all_events, tame=seed.tame)
+        self._account = seed.account()
         self._server = 0
         with socket.create_server((HOST, 0)) as free:
             self._port = free.getsockname()[1]
         self._get_handler = GetHandler(
             self._account, f"http://{HOST}:{self._port}", cache_events=True
         )
-        self._prepared: list[dict[str, str]] = []
+        self._prepared: list[tuple[str, dict[str, str]]] = []
         _freeze()
 
-    def prepare(self, parameters: dict[str, str]) -> None:
-        """Serializes all events of the tap's streams for requests with these parameters."""
-        if parameters in self._prepared:
+    def prepare(self, path: str, parameters: dict[str, str]) -> None:
+        """Serializes what requests with these parameters return: all pages.
+
+        Of events, these are the pages of each metric of the tap's streams.
+        """
+        if (path, parameters) in self._prepared:
             return
-        self._prepared.append(parameters)
+        self._prepared.append((path, parameters))
+        if path != EVENTS:
+            self._read_all(path, parameters)
+        else:
+            for metric in self._own_metrics():
+                page = {"filter": f'equals(metric_id,"{metric}")', "page[size]": "1000"}
+                self._read_all(path, {**parameters, **page})
+        _freeze()
+
+    def _read_all(self, path: str, parameters: Mapping[str, str]) -> None:
         api = Api(self._account, self._get_handler.url, get_handler=self._get_handler)
         headers = {"Authorization": f"Klaviyo-API-Key {api.key}", "revision": REVISION}
-        for metric in self._own_metrics():
-            page = {"filter": f'equals(metric_id,"{metric}")', "page[size]": "1000"}
-            query: str | None = urlencode({**parameters, **page})
-            while query is not None:
-                answer = api.handle(Request("GET", EVENTS, query, headers))
-                following = msgspec.json.decode(answer.body, type=_Page).links.next
-                query = urlsplit(following).query if following else None
-        _freeze()
+        query: str | None = urlencode(parameters)
+        while query is not None:
+            answer = api.handle(Request("GET", path, query, headers))
+            following = msgspec.json.decode(answer.body, type=Page).links.next
+            query = urlsplit(following).query if following else None
+
+    def bound(self, conditions: Conditions, streams: tuple[str, ...], start: float) -> float:
+        """See :meth:`AccountProcess.bound`."""
+        log, end = self._account.log, time.time()
+        latencies = conditions.latency, conditions.latency_per_record
+        seconds = 0.0
+        if set(streams) & METRICS.keys():
+            metrics = [
+                self._account.collections["metric"][metric] for metric in self._own_metrics(streams)
+            ]
+            times = [log.timestamps(metric, start, end) for metric in metrics]
+            events = load_of(times, EVENT_PAGES.page_size)
+            seconds = least_time(events, EVENT_PAGES, *latencies, conditions.limits)
+        if "global_exclusions" in streams:
+            newest = [
+                int(max(datetime.fromisoformat(one["timestamp"]).timestamp() for one in entries))
+                for profile in self._account.collections["profile"]
+                if (entries := suppressed(profile))
+            ]
+            profiles = load_of([newest], PROFILE_PAGES.page_size)
+            seconds = max(
+                seconds, least_time(profiles, PROFILE_PAGES, *latencies, conditions.limits)
+            )
+        return seconds
 
     def serve(self, conditions: Conditions) -> str:
         """Serves the account from a forked process, which shares the memory of the account."""
@@ -220,6 +303,7 @@ class _AccountServer:
         output_format: str,
         streams: tuple[str, ...],
         required: tuple[float, float],
+        tables: tuple[str, ...],
     ) -> CheckResult:
         """See :meth:`AccountProcess.check`."""
         ids: set[str] = set()
@@ -227,20 +311,26 @@ class _AccountServer:
         for found in OUTPUT_FORMATS[output_format](output):
             ids.add(found)
             records += 1
-        missing = len(self._expected_ids(streams, *required) - ids)
-        unexpected = len(ids - self._expected_ids(streams))
+        missing = len((self._event_ids(streams, *required) | self._table_ids(tables)) - ids)
+        unexpected = len(ids - self._event_ids(streams) - self._table_ids(streams))
         return CheckResult(records, records - len(ids), missing, unexpected)
 
-    def _own_metrics(self) -> list[str]:
-        """The ids of the metrics of the tap's streams."""
-        wanted = {name.casefold() for names in METRICS.values() for name in names}
+    def _own_metrics(self, streams: Iterable[str] = METRICS) -> list[str]:
+        """The ids of the metrics of event streams, by default of all."""
+        wanted = {name.casefold() for stream in streams for name in METRICS.get(stream, ())}
         return [
             metric["id"]
             for metric in self._account.metrics()
             if metric["integration"] == "Klaviyo" and metric["name"].casefold() in wanted
         ]
 
-    def _expected_ids(
+    def _table_ids(self, streams: Iterable[str]) -> set[str]:
+        """The identifiers of all records of the streams that are not of events."""
+        return {
+            id for stream in streams if stream in _TABLES for id in _TABLES[stream](self._account)
+        }
+
+    def _event_ids(
         self, streams: tuple[str, ...], start: float = 0, end: float = math.inf
     ) -> set[str]:
         if not streams:
@@ -274,6 +364,27 @@ class _AccountServer:
             os._exit(status)
 
 
+def _suppressed_emails(account: Account) -> Iterator[str]:
+    for profile in account.collections["profile"]:
+        if suppressed(profile) and profile.attributes["email"]:
+            yield profile.attributes["email"]
+
+
+def _list_members(account: Account) -> Iterator[str]:
+    for list_id in account.list_ids():
+        for profile_id in account.members(list_id):
+            yield f"{list_id}/{profile_id}"
+
+
+_TABLES: Mapping[str, Callable[[Account], Iterable[str]]] = {
+    "global_exclusions": _suppressed_emails,
+    "list_members": _list_members,
+    "lists": Account.list_ids,
+    "campaigns": Account.campaign_ids,
+}
+"""The identifiers of the records of streams, as ``output_ids.TABLE_IDS`` has them."""
+
+
 def _freeze() -> None:
     """Excludes the account from garbage collection, which would copy it in each server."""
     gc.collect()
@@ -292,67 +403,3 @@ def _serve_commands(pipe: Any, seed: Seed) -> None:
         except Exception as error:
             answer = error
         pipe.send(answer)
-
-
-class _Record(msgspec.Struct):
-    id: str = ""
-    data: _Record | None = None
-
-
-class _Message(msgspec.Struct):
-    type: str
-    stream: str = ""
-    record: _Record = msgspec.field(default_factory=_Record)
-
-
-class _Links(msgspec.Struct):
-    next: str | None = None
-
-
-class _Page(msgspec.Struct):
-    data: list[_Record] = msgspec.field(default_factory=list)
-    links: _Links = msgspec.field(default_factory=_Links)
-
-
-def _singer(output: Path) -> Iterator[str]:
-    decode = msgspec.json.Decoder(_Message).decode
-    with output.open("rb") as lines:
-        for line in lines:
-            message = decode(line)
-            if message.type == "RECORD" and message.stream in METRICS:
-                yield message.record.id
-
-
-def _airbyte(output: Path) -> Iterator[str]:
-    decode = msgspec.json.Decoder(_Message).decode
-    with output.open("rb") as lines:
-        for line in lines:
-            message = decode(line)
-            if message.record.data is not None:
-                yield message.record.data.id
-
-
-def _bodies(output: Path) -> Iterator[str]:
-    decode = msgspec.json.Decoder(_Page).decode
-    with output.open("rb") as lines:
-        for line in lines:
-            for record in decode(line).data:
-                yield record.id
-
-
-def _rows(output: Path) -> Iterator[str]:
-    decode = msgspec.json.Decoder(_Record).decode
-    for name in METRICS:
-        path = output.with_name(f"{name}.jsonl")
-        with path.open("rb") if path.exists() else open(os.devnull, "rb") as lines:
-            for line in lines:
-                yield decode(line).id
-
-
-OUTPUT_FORMATS: Mapping[str, Callable[[Path], Iterator[str]]] = {
-    "singer": _singer,
-    "airbyte": _airbyte,
-    "bodies": _bodies,
-    "rows": _rows,
-}
-"""Readers of the ids in a program's output: messages, response bodies, or files with rows."""

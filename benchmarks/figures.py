@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
+from benchmarks.bounds import EVENT_PAGES, time_at_limits
 from benchmarks.measuring import Run
 
 Measured: TypeAlias = Mapping[str, Sequence[Run]]
@@ -16,9 +17,6 @@ Measured: TypeAlias = Mapping[str, Sequence[Run]]
 RunValue: TypeAlias = Callable[[Run], float]
 Figure: TypeAlias = Callable[[Measured], list[float]]
 """One value for each round. Raises KeyError if a case was not measured."""
-
-BURST, STEADY = 350, 3500
-"""Klaviyo's rate limits for events: requests per second and per minute."""
 
 
 @dataclass(frozen=True)
@@ -140,17 +138,24 @@ def growth(case: str, other: str, no_new_events: str) -> Figure:
 
 
 def share_of_rate(case: str, limits: float) -> Figure:
-    """The minimum time that the limits allow for the pages, in percent of the wall time.
+    """The least time that the limits allow for the pages of events, in percent of the wall time.
 
-    The minimum is that of a client that starts with an unused quota, as the case must, and sends
-    each request as soon as it is allowed.
+    The case must start with an unused quota.
     """
-    burst, steady = int(BURST * limits), int(STEADY * limits)
-
-    def minimum_time(pages: int) -> float:
-        minutes, rest = divmod(pages - 1, steady)
-        return minutes * 60.0 + rest // burst
-
     return lambda measured: [
-        100 * minimum_time(run.pages) / run.usage.wall for run in measured[case]
+        100 * time_at_limits(run.pages, EVENT_PAGES, limits) / run.usage.wall
+        for run in measured[case]
+    ]
+
+
+def wall_over_bound(run: Run) -> float:
+    """Wall time divided by the least time in which the account can be read."""
+    return run.usage.wall / run.bound
+
+
+def cpu_per_page(case: str, other: str) -> Figure:
+    """Milliseconds of processor time per answer, without what is the same in both cases."""
+    return lambda measured: [
+        1000 * (one.usage.cpu - two.usage.cpu) / (one.answers - two.answers)
+        for one, two in zip(measured[case], measured[other], strict=False)
     ]

@@ -17,8 +17,9 @@ from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 
-from benchmarks.account_process import METRICS, AccountProcess, Conditions, Seed
+from benchmarks.account_process import AccountProcess, Conditions, Seed
 from benchmarks.measuring import ALL_TIME, run_measured
+from benchmarks.output_ids import METRICS
 from benchmarks.programs import THE_TAP, Job
 
 PICTURE = Path(__file__).parent.parent / "docs" / "performance.svg"

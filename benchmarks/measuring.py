@@ -20,14 +20,15 @@ from urllib.parse import urlencode
 
 from benchmarks.account_process import (
     EVENTS,
-    METRICS,
     AccountProcess,
     CheckResult,
     Conditions,
     Seed,
     Server,
 )
-from benchmarks.programs import Job, Program, event_parameters
+from benchmarks.output_ids import METRICS
+from benchmarks.programs import Job, Program, requests_of
+from tap_klaviyo.streams import BY_NAME
 
 TIMEOUT = 900.0
 """Maximum number of seconds of one run."""
@@ -46,9 +47,10 @@ class Failed(Exception):
 class Case:
     """One program on one account.
 
-    ``new_events`` are added for each metric before a run, which then continues from the state of
-    the previous run. ``span`` is the period before now that the program reads. With
-    ``start_on_minute`` the program starts at a full minute, and so with an unused quota.
+    ``new_events`` are added for each metric before a run. ``incremental`` names streams to read
+    INCREMENTAL that are not by default. A case with ``new_events``, or that ``continues``, starts
+    from the state of the previous run. ``span`` is the period before now that the program reads.
+    With ``start_on_minute`` the program starts at a full minute, and so with an unused quota.
     """
 
     program: Program
@@ -57,6 +59,8 @@ class Case:
     streams: tuple[str, ...] = tuple(METRICS)
     without: tuple[str, ...] = ()
     new_events: int = 0
+    incremental: tuple[str, ...] = ()
+    continues: bool = False
     span: timedelta = ALL_TIME
     start_on_minute: bool = False
     label: str = ""
@@ -65,6 +69,11 @@ class Case:
     def name(self) -> str:
         """The name of the case in its scenario."""
         return self.label or self.program.name
+
+    @property
+    def has_state(self) -> bool:
+        """Whether it starts from the state of the previous run."""
+        return bool(self.new_events) or self.continues
 
 
 @dataclass(frozen=True)
@@ -80,9 +89,11 @@ class Usage:
 class Run:
     """Measurements of one run: the program, its target and the sandbox.
 
-    ``events`` is the number of distinct events written and ``duplicates`` that of repeated ones.
-    ``pages`` of events were served, ``throttled`` requests were refused (429), and ``sent`` bytes
-    of events were sent.
+    ``events`` is the number of distinct records written and ``duplicates`` that of repeated ones.
+    ``pages`` of events were served, in all ``answers`` were sent, ``throttled`` requests were
+    refused (429), and ``sent`` bytes of events were sent. ``chain`` is the length of the longest
+    chain of dependent requests, ``bound`` the least number of seconds in which the account can be
+    read, 0 if not known.
     """
 
     usage: Usage
@@ -93,6 +104,9 @@ class Run:
     pages: int
     throttled: int
     sent: int
+    answers: int = 0
+    chain: int = 0
+    bound: float = 0.0
 
 
 class Accounts:
@@ -119,7 +133,7 @@ class Accounts:
         pages: tuple[str, ...] = ()
         states: dict[str, str] = {}
         for case in cases:
-            if case.new_events:
+            if case.has_state:
                 initial_case = replace(case, conditions=Conditions(), new_events=0)
                 initial_run = _CaseRun(self.account(case.seed), initial_case)
                 initial_run.run()
@@ -130,7 +144,7 @@ class Accounts:
                 case_run = _CaseRun(self.account(case.seed), case, pages, state)
                 yield case, case_run.run()
                 pages = case_run.pages
-                if case.new_events:
+                if case.has_state:
                     states[case.name] = case_run.state
 
 
@@ -152,20 +166,47 @@ class _CaseRun:
         case = self._case
         arrived = self._account_process.arrive(case.new_events) if case.new_events else 0.0
         now = time.time()
-        required = max(arrived, now - case.span.total_seconds()), now
+        start = max(arrived, now - case.span.total_seconds())
+        complete = self._complete_tables()
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             folder = Path(name)
             output = folder / "output"
-            parameters = {} if case.new_events else event_parameters(case.streams, case.without)
-            with self._account_process.serving(case.conditions, parameters) as server:
+            requests = {} if case.has_state else requests_of(case.streams, case.without)
+            with self._account_process.serving(case.conditions, requests) as server:
                 usages = self._run_programs(server, folder, output, now)
-                seen = _requests(server)
-            return self._result(usages, server, seen, output, required)
+                log = _request_log(server)
+            checked = self._checked(output, (start, now), complete)
+            run = self._result(usages, server, log, output, checked)
+        if case.has_state or not case.conditions.latency:
+            return run
+        return replace(run, bound=self._account_process.bound(case.conditions, case.streams, start))
+
+    def _complete_tables(self) -> tuple[str, ...]:
+        """The streams, other than those of events, that this run reads as a whole."""
+        case = self._case
+        return tuple(
+            name
+            for name in case.streams
+            if name not in METRICS
+            and not (
+                self.state
+                and (name in case.incremental or BY_NAME[name].replication_method == "INCREMENTAL")
+            )
+        )
 
     def _run_programs(self, server: Server, folder: Path, output: Path, now: float) -> list[Usage]:
         case = self._case
         start = datetime.fromtimestamp(now, timezone.utc) - case.span
-        job = Job(server.url, folder, case.streams, case.without, start, self.pages, self.state)
+        job = Job(
+            url=server.url,
+            folder=folder,
+            streams=case.streams,
+            without=case.without,
+            start=start,
+            incremental=case.incremental,
+            pages=self.pages,
+            state=self.state,
+        )
         commands = case.program.commands(job)
         if case.start_on_minute:
             time.sleep(-time.time() % MINUTE)
@@ -175,17 +216,13 @@ class _CaseRun:
         self,
         usages: list[Usage],
         server: Server,
-        seen: list[dict[str, Any]],
+        log: dict[str, Any],
         output: Path,
-        required: tuple[float, float],
+        checked: CheckResult,
     ) -> Run:
         case = self._case
+        seen = log["requests"]
         events = [one for one in seen if one["path"].rstrip("/") == EVENTS]
-        checked = (
-            self._checked(output, required)
-            if case.program.output_format
-            else CheckResult(0, 0, 0, 0)
-        )
         if checked.missing or checked.unexpected:
             raise Failed(f"{case.name}: the written ids differ from the account: {checked}")
         if case.program.output_format == "singer":
@@ -200,12 +237,20 @@ class _CaseRun:
             pages=sum(one["status"] == 200 for one in events),
             throttled=sum(one["status"] == 429 for one in seen),
             sent=sum(one["sent"] for one in events),
+            answers=sum(one["status"] == 200 for one in seen),
+            chain=log["longest_chain"],
         )
 
-    def _checked(self, output: Path, required: tuple[float, float]) -> CheckResult:
+    def _checked(
+        self, output: Path, required: tuple[float, float], complete: tuple[str, ...]
+    ) -> CheckResult:
         program = self._case.program
+        if not program.output_format:
+            return CheckResult(0, 0, 0, 0)
         streams = () if program.every_event else self._case.streams
-        return self._account_process.check(output, program.output_format, streams, required)
+        return self._account_process.check(
+            output, program.output_format, streams, required, complete
+        )
 
 
 def run_measured(
@@ -253,10 +298,10 @@ def _wait(process: subprocess.Popen[bytes], started: float) -> Usage:
     return Usage(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * UNIT_OF_PEAK)
 
 
-def _requests(server: Server) -> list[dict[str, Any]]:
+def _request_log(server: Server) -> dict[str, Any]:
     with urllib.request.urlopen(f"{server.url}/sandbox/requests", timeout=60) as answer:
-        seen: list[dict[str, Any]] = json.load(answer)["requests"]
-    return seen
+        log: dict[str, Any] = json.load(answer)
+    return log
 
 
 def _address(seen: dict[str, Any]) -> str:

@@ -27,8 +27,9 @@ DISCOVERY_TIMEOUT = 60.0
 
 @dataclass(frozen=True)
 class Job:
-    """The task of one run, with its own ``folder``: read the events since ``start``.
+    """The task of one run, with its own ``folder``: read the streams since ``start``.
 
+    ``incremental`` names streams that are read INCREMENTAL although they are not by default.
     ``pages`` are the paths and queries that the last run of the tap requested; ``state`` is the
     last state that it wrote.
     """
@@ -38,6 +39,7 @@ class Job:
     streams: tuple[str, ...]
     without: tuple[str, ...]
     start: datetime
+    incremental: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()
     state: str = ""
 
@@ -95,29 +97,48 @@ def _python(environment: str) -> Path:
 def _tap(job: Job) -> list[list[str]]:
     settings = {"api_key": KEY, "base_url": job.url, "start_date": job.start_date}
     command = [TAP, "--config", job.file("config.json", settings)]
-    command += ["--catalog", job.file("catalog.json", _catalog(job.streams, job.without))]
+    command += ["--catalog", job.file("catalog.json", _catalog(job))]
     return [command + (["--state", job.file("state.json", job.state)] if job.state else [])]
 
 
+def _catalog(job: Job) -> dict[str, Any]:
+    return _selection(job.streams, job.without, job.incremental)
+
+
 @lru_cache
-def _catalog(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, Any]:
+def _selection(
+    streams: tuple[str, ...], without: tuple[str, ...], incremental: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """The tap's own catalog with these streams only, and without these properties."""
     entries = build_catalog()["streams"]
     for entry in entries:
         for part in entry["metadata"]:
             if not part["breadcrumb"]:
                 part["metadata"]["selected"] = entry["stream"] in streams
+                if entry["stream"] in incremental:
+                    part["metadata"]["replication-method"] = "INCREMENTAL"
             elif part["breadcrumb"][1] in without:
                 part["metadata"]["selected"] = False
     return {"streams": entries}
 
 
-def event_parameters(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, str]:
-    """The query parameters of the tap's requests for events, except those of a window."""
-    for selected in read_catalog(_catalog(streams, without)):
-        if selected.stream.metrics:
-            return dict(query_for(selected.stream, selected.schema).parameters)
-    return {}
+def requests_of(streams: tuple[str, ...], without: tuple[str, ...]) -> dict[str, dict[str, str]]:
+    """The tap's requests for events and profiles: query parameters by path.
+
+    Those for events lack the filters of a metric and a window.
+    """
+    found = {}
+    for selected in read_catalog(_selection(streams, without)):
+        stream = selected.stream
+        if stream.metrics or stream.name == "global_exclusions":
+            parameters = dict(query_for(stream, selected.schema).parameters)
+            if not stream.metrics:
+                parameters |= {
+                    "filter": ",".join(stream.filters),
+                    "page[size]": str(stream.page_size),
+                }
+            found[stream.path] = parameters
+    return found
 
 
 def _floor(job: Job) -> list[list[str]]:

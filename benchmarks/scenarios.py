@@ -49,12 +49,7 @@ class Scenario:
 
     def quick(self, divisor: int = QUICK_DIVISOR) -> Scenario:
         """The same scenario with few events and one round, as a test that it works."""
-        cases = [
-            replace(
-                case, seed=replace(case.seed, events=max(MIN_EVENTS, case.seed.events // divisor))
-            )
-            for case in self.cases
-        ]
+        cases = [replace(case, seed=case.seed.divided(divisor, MIN_EVENTS)) for case in self.cases]
         return replace(self, cases=cases, rounds=1)
 
 
@@ -63,9 +58,82 @@ _LARGE = Seed(2_000_000)
 _FAR = Conditions(latency=0.3, latency_per_record=0.0002, limits=1.0)
 _QUARTER = replace(_FAR, limits=0.25)
 _NEAR = Conditions(latency=0.1, limits=1.0)
+_PAIRED = Seed(60_000, tame=True)
+_FEW_SUPPRESSED = Seed(MIN_EVENTS, suppressed=2400)
+_MANY_SUPPRESSED = Seed(MIN_EVENTS, suppressed=14_400)
+_MEMBERS = ("list_members",)
+_LISTS = Seed(MIN_EVENTS, lists=5000)
+_INCREMENTAL_MEMBERS = Case(
+    THE_TAP, _LISTS, streams=_MEMBERS, incremental=_MEMBERS, span=timedelta(days=400)
+)
 _NARROW = ("profile", "metric")
+_UNLIMITED = replace(_FAR, limits=None)
+_SHAPED = "300 ms per request, 0.2 ms per record"
+_EXCLUSIONS = ("global_exclusions",)
+FEW_PROFILES, MANY_PROFILES = "2,400 profiles", "14,400 profiles"
+FULL_TABLE, INCREMENTAL, NEXT_RUN = "FULL_TABLE", "INCREMENTAL", "INCREMENTAL, next run"
+
+
+def _bounded(
+    name: str, title: str, case: Case, maximum: float, rounds: int = 3, note: str = ""
+) -> Scenario:
+    """A scenario of the tap alone, whose goal is a multiple of the least possible time."""
+    goals = [
+        Goal(
+            "wall time, relative to the least possible",
+            each(figures.wall_over_bound, TAP),
+            maximum=maximum,
+        ),
+        Goal("least possible wall time", each(lambda run: run.bound, TAP), "{:.1f} s"),
+    ]
+    if case.conditions.limits is not None:
+        goals.append(_FEW_REFUSED)
+    return Scenario(name, title, [case], rounds, goals, note)
+
+
+_FEW_REFUSED = Goal(
+    "requests refused (429)", each(lambda run: run.throttled, TAP), "{:.0f}", maximum=5
+)
+
+CLUSTERED: tuple[Scenario, ...] = (
+    _bounded(
+        "sale",
+        f"Flash sale: 200 seconds of 200 events each, ten seconds apart; {_SHAPED}",
+        Case(THE_TAP, Seed(40_000, tame=True, shape="flash_sale"), _UNLIMITED),
+        2.5,
+    ),
+    _bounded(
+        "campaigns",
+        "Three campaigns: 600 events in the first second, half as many every 25 s; same latency",
+        Case(THE_TAP, Seed(66_000, tame=True, shape="three_campaigns"), _UNLIMITED),
+        2.5,
+    ),
+    _bounded(
+        "second",
+        "Import: one second of 16,000 events; same latency",
+        Case(THE_TAP, Seed(16_000, tame=True, shape="one_second"), _UNLIMITED),
+        1.3,
+        1,
+    ),
+    _bounded(
+        "mixed",
+        "300,000 events, 234,000 of them in the 18 streams, 36,000 in one second; same latency, "
+        "rate limits",
+        Case(THE_TAP, Seed(300_000, tame=True, shape="mixed"), _FAR),
+        1.3,
+        2,
+    ),
+    _bounded(
+        "exclusions",
+        "`global_exclusions`, 14,400 suppressed profiles, same latency, rate limits",
+        Case(THE_TAP, _MANY_SUPPRESSED, _FAR, streams=_EXCLUSIONS),
+        2,
+    ),
+)
+"""Backfills of clustered data, compared with the least time in which they can be read."""
 
 SCENARIOS: tuple[Scenario, ...] = (
+    *CLUSTERED,
     Scenario(
         "start",
         "Start-up",
@@ -124,6 +192,58 @@ SCENARIOS: tuple[Scenario, ...] = (
         ],
         "The floor requests the same pages as the tap. singer-io's tap reads one stream of the "
         "account in pages of 200 events, a fixed size; the tap reads pages of 1,000.",
+    ),
+    Scenario(
+        "floor",
+        "Processor time of 60,000 events, in pairs",
+        [Case(THE_TAP, _PAIRED), Case(FLOOR, _PAIRED)],
+        15,
+        [
+            Goal(
+                "CPU per event, relative to the floor",
+                over(figures.cpu_per_event, TAP, FLOOR.name),
+                maximum=1.8,
+            ),
+        ],
+        "The tap runs just before the floor in each round, so that a machine whose speed varies "
+        "changes both.",
+    ),
+    Scenario(
+        "profiles",
+        "Processor time of `global_exclusions`",
+        [
+            Case(THE_TAP, _FEW_SUPPRESSED, streams=_EXCLUSIONS, label=FEW_PROFILES),
+            Case(THE_TAP, _MANY_SUPPRESSED, streams=_EXCLUSIONS, label=MANY_PROFILES),
+        ],
+        5,
+        [
+            Goal(
+                "CPU per page of 100 profiles",
+                figures.cpu_per_page(MANY_PROFILES, FEW_PROFILES),
+                "{:.1f} ms",
+                maximum=8,
+            )
+        ],
+        "The difference of the two runs, divided by the difference of their requests.",
+    ),
+    Scenario(
+        "members",
+        "Processor time of `list_members`, 5,000 lists",
+        [
+            Case(THE_TAP, _LISTS, streams=_MEMBERS, label=FULL_TABLE),
+            replace(_INCREMENTAL_MEMBERS, label=INCREMENTAL),
+            replace(_INCREMENTAL_MEMBERS, label=NEXT_RUN, continues=True),
+        ],
+        1,
+        [
+            Goal(
+                f"CPU of {name}, relative to {FULL_TABLE}",
+                over(figures.cpu, name, FULL_TABLE),
+                maximum=1.5,
+            )
+            for name in (INCREMENTAL, NEXT_RUN)
+        ],
+        "No latency, no rate limits. The next run continues from the state of a run before.",
     ),
     Scenario(
         "narrow",
@@ -189,9 +309,7 @@ SCENARIOS: tuple[Scenario, ...] = (
                 PERCENT,
                 minimum=85,
             ),
-            Goal(
-                "requests refused (429)", each(lambda run: run.throttled, TAP), "{:.0f}", maximum=5
-            ),
+            _FEW_REFUSED,
         ],
     ),
     Scenario(
@@ -232,8 +350,16 @@ SCENARIOS: tuple[Scenario, ...] = (
                 each(lambda run: run.usage.wall / 0.3, TAP),
                 "{:.1f}",
                 maximum=8,
-            )
+            ),
+            Goal(
+                "longest chain of dependent requests",
+                each(lambda run: run.chain, TAP),
+                "{:.0f}",
+                maximum=5,
+            ),
         ],
+        "The chain is the longest sequence of requests in which each arrived after the answer "
+        "before it, as the sandbox saw it.",
     ),
     Scenario(
         "memory",

@@ -10,7 +10,8 @@ from sandbox.api import Api
 from sandbox.events import Event
 from sandbox.faults import FAULTS, Fault, Faults
 from sandbox.http_messages import Request, Response
-from sandbox.server import LoggedRequest, Sandbox
+from sandbox.request_log import LoggedRequest
+from sandbox.server import Sandbox
 
 __all__ = [
     "FAULTS",

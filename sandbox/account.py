@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Collection as Container
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -61,13 +61,17 @@ class Account(AccountData):
         without: Container[str] = (),
         odd_dates: bool = False,
         tame: bool = False,
+        times: Mapping[str, Sequence[int]] | None = None,
+        suppressions: Sequence[Sequence[int]] | None = None,
     ) -> "Account":
         """An account with `events` events in the `days` before `now` (aware; default: the clock).
 
         The same arguments give the same account, byte for byte. `naming` chooses the old or new
         names of renamed metrics, or both. `without` names metrics of Klaviyo to leave out.
         `odd_dates` writes some campaign dates with a space instead of the `T`. `tame` leaves out
-        late, future and incomplete events, which other clients cannot handle.
+        late, future and incomplete events, which other clients cannot handle. `times` holds Unix
+        seconds of further events by role, the key of a metric in `sandbox.seeding.metrics`.
+        `suppressions` holds the Unix seconds of the suppressions of each suppressed profile.
         """
         moment = (now or datetime.now(timezone.utc)).astimezone(timezone.utc)
         moment = moment.replace(microsecond=0)
@@ -80,6 +84,8 @@ class Account(AccountData):
             without=without,
             odd_dates=odd_dates,
             tame=tame,
+            times=times or {},
+            suppressions=suppressions,
         )
         account = cls(data.log, data.collections, seed, data.members)
         profiles = data.log.profiles

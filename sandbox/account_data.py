@@ -11,7 +11,7 @@ from sandbox.events import EventLog, iso
 from sandbox.filters import Condition
 from sandbox.memberships import Memberships, member_resource
 from sandbox.pagination import Selection
-from sandbox.resources import Collection, Resource
+from sandbox.resources import Collection, Resource, Snapshot
 
 Cached = TypeVar("Cached")
 
@@ -58,10 +58,14 @@ class AccountData:
         if endpoint.resource_type == "event":
             return self.log
         if endpoint.parent:
-            return Collection(self._children(endpoint.parent, id or "", endpoint.relationship))
+            return Snapshot(self._children(endpoint.parent, id or "", endpoint.relationship))
+        resources = self.collections[endpoint.resource_type]
         if endpoint.single:
-            return Collection([self.collections[endpoint.resource_type][id or ""]])
-        return self.collections[endpoint.resource_type]
+            return Snapshot([resources[id or ""]])
+        return self.cached(
+            (Snapshot, endpoint.resource_type, resources.entry_sort),
+            lambda: Snapshot(resources, resources.entry_sort),
+        )
 
     def cached(self, key: object, compute: Callable[[], Cached]) -> Cached:
         """The result of `compute`, cached by `key` until the account changes."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiohttp import web
 
+from sandbox.request_log import longest_chain
+
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
 
@@ -48,8 +50,11 @@ def _faults(server: "Sandbox", options: dict[str, Any]) -> Any:
 
 
 def _requests(server: "Sandbox", _: dict[str, Any]) -> Any:
-    """The request log."""
-    return {"requests": [asdict(logged) for logged in server.requests]}
+    """The request log, and the length of its longest chain of dependent requests."""
+    return {
+        "requests": [asdict(logged) for logged in server.requests],
+        "longest_chain": longest_chain(server.requests),
+    }
 
 
 def _truth(server: "Sandbox", _: dict[str, Any]) -> Any:

@@ -184,6 +184,13 @@ class EventLog:
         order, lo, hi = self.between(metric, start, end)
         return positions_of(order[lo:hi])
 
+    def timestamps(
+        self, metric: Resource | None, start: float = 0, end: float = math.inf
+    ) -> list[int]:
+        """Unix seconds of a metric's events in `[start, end)`, sorted."""
+        order, lo, hi = self.between(metric, start, end)
+        return [row >> _POSITION_BITS for row in order[lo:hi]]
+
     def related(self, rows: Sequence[int], relationship: str) -> Iterable[Resource]:
         """The related resources of packed rows, without duplicates."""
         indexes, resources = {

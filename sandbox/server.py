@@ -7,7 +7,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from types import TracebackType
 
 from aiohttp import web
@@ -19,34 +18,12 @@ from sandbox.faults import Faults
 from sandbox.get_requests import GetHandler
 from sandbox.http_messages import Request
 from sandbox.query_string import parse_pairs
+from sandbox.request_log import LoggedRequest
 from sandbox.response_sender import send_response
 
 _START_STOP_TIMEOUT = 30.0  # seconds
 _SHUTDOWN_TIMEOUT = 0.1  # seconds that open requests may take when the server stops
 _MAX_LINE_SIZE = 64 * 1024  # bytes of a request line, which holds long filters
-
-
-@dataclass
-class LoggedRequest:
-    """A request in the log: times in Unix seconds, sizes in bytes.
-
-    `in_flight` counts concurrent requests, including this one. `status`, `sent` and `ended`
-    describe the response and are 0 until it is sent; a client can receive the response shortly
-    before `ended` is set. All are set once the sandbox has stopped. `key` is masked.
-    """
-
-    method: str
-    path: str
-    query: tuple[tuple[str, str], ...]
-    key: str
-    user_agent: str
-    started: float
-    in_flight: int
-    status: int = 0
-    sent: int = 0
-    ended: float = 0.0
-    fault: str | None = None
-    body: str = ""
 
 
 class Sandbox:

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from benchmarks import figures
 from benchmarks.__main__ import run_scenario
-from benchmarks.account_process import OUTPUT_FORMATS, Seed
+from benchmarks.account_process import Seed
 from benchmarks.figures import Goal, evaluate
 from benchmarks.measuring import Accounts, Case, Failed, Run, Usage
+from benchmarks.output_ids import OUTPUT_FORMATS
 from benchmarks.programs import FLOOR, THE_TAP, Program
 from benchmarks.results import Result, markdown, show
 from benchmarks.scenarios import SCENARIOS, Scenario
@@ -25,10 +26,14 @@ SEED = Seed(2000, tame=True)
 UNEXPECTED = json.dumps({"type": "RECORD", "stream": "open", "record": {"id": "no such id"}})
 
 
-def run_of(wall: float = 1.0, cpu: float = 1.0, events: int = 1000, pages: int = 1) -> Run:
+def run_of(
+    wall: float = 1.0, cpu: float = 1.0, events: int = 1000, pages: int = 1, answers: int = 1
+) -> Run:
     """A run with given measurements."""
     usage = Usage(wall=wall, cpu=cpu, peak=50_000_000)
-    return Run(usage, 3.0, 0.5, events, duplicates=0, pages=pages, throttled=0, sent=1000)
+    return Run(
+        usage, 3.0, 0.5, events, 0, pages, throttled=0, sent=1000, answers=answers, bound=0.5
+    )
 
 
 def python_program(code: str) -> Program:
@@ -104,7 +109,7 @@ def test_a_missing_program_is_skipped(accounts: Accounts, console: Console) -> N
 def test_goals_refer_to_existing_cases(scenario: Scenario) -> None:
     """Each goal has a value when all cases of its scenario were measured."""
     measured = {
-        case.name: [run_of(cpu=cost), run_of(cpu=cost)]
+        case.name: [run_of(cpu=cost, answers=cost)] * 2
         for cost, case in enumerate(scenario.cases, start=1)
     }
     for goal in scenario.goals:
@@ -130,6 +135,8 @@ def test_a_quick_run_is_small(scenario: Scenario) -> None:
         (figures.growth("one", "two", "nothing"), [2, 2]),
         (figures.each(figures.share_of_target, "one"), [40, 25]),
         (figures.each(figures.cpu_over_sandbox, "one"), [4, 2]),
+        (figures.each(figures.wall_over_bound, "one"), [4, 2]),
+        (figures.cpu_per_page("one", "nothing"), [200]),
     ],
     ids=[
         "events per second",
@@ -138,6 +145,8 @@ def test_a_quick_run_is_small(scenario: Scenario) -> None:
         "growth",
         "share of a pipeline",
         "CPU over sandbox",
+        "wall time over the bound",
+        "CPU per page",
     ],
 )
 def test_figures_compare_runs_of_the_same_round(
@@ -145,7 +154,7 @@ def test_figures_compare_runs_of_the_same_round(
 ) -> None:
     """Figures compare runs of the same round."""
     measured = {
-        "one": [run_of(wall=2, cpu=2), run_of(wall=1, cpu=1)],
+        "one": [run_of(wall=2, cpu=2, answers=11), run_of(wall=1, cpu=1, answers=11)],
         "two": [run_of(wall=1, cpu=2, events=2000), run_of(wall=2, cpu=1, events=2000)],
         "nothing": [run_of(cpu=0)],
     }

@@ -8,7 +8,7 @@ properties. A few events have an unknown metric in any case.
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import accumulate
 from typing import NamedTuple
@@ -83,13 +83,18 @@ class EventGenerator:
         self._metrics["unresolvable"] = [MISSING]
         self._hour_weights = list(accumulate(self._weights_by_hour()))
 
-    def add_events(self, count: int) -> None:
-        """Add exactly `count` events to the log, in order of arrival."""
+    def add_events(self, count: int, times: Mapping[str, Sequence[int]]) -> None:
+        """Add exactly `count` events to the log, in order of arrival, and one at each of `times`.
+
+        `times` holds Unix seconds by role.
+        """
         events: dict[str, list[_SeedEvent]] = {}
         arrivals: list[tuple[int, EventRow]] = []
         for role, quota in self._quotas(count).items():
             events[role] = self._events(role, quota, events)
             arrivals += self._arrivals(role, events[role])
+        for role, seconds in times.items():
+            arrivals += self._arrivals(role, [*self._events_at(sorted(seconds))])
         arrivals.sort()
         self._log.fill(row for _, row in arrivals)
 
@@ -145,6 +150,10 @@ class EventGenerator:
             timestamp = self._start + hour * 3600 + self._rng.randrange(3600)
             profile = self._rng.randrange(len(self._log.profiles))
             yield _SeedEvent(min(timestamp, self._end - 1), profile, MISSING)
+
+    def _events_at(self, times: Sequence[int]) -> Iterator[_SeedEvent]:
+        for timestamp in times:
+            yield _SeedEvent(timestamp, self._rng.randrange(len(self._log.profiles)), MISSING)
 
     def _arrivals(self, role: str, events: list[_SeedEvent]) -> Iterator[tuple[int, EventRow]]:
         """Rows with the Unix second of their arrival.

@@ -2,7 +2,8 @@
 
 import copy
 import random
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sandbox.resources import Resource
@@ -49,26 +50,47 @@ _CITIES = (
 
 
 def make_profiles(
-    rng: random.Random, count: int, list_ids: list[str], now: datetime
+    rng: random.Random,
+    count: int,
+    list_ids: list[str],
+    now: datetime,
+    *,
+    suppressions: Sequence[Sequence[int]] | None = None,
 ) -> list[Resource]:
     """Profiles with missing values and with suppressions of all reasons, in random order.
 
-    Some have no email address; two of these are suppressed.
+    Some have no email address; two of these are suppressed. `suppressions` holds the Unix seconds
+    of the global suppressions of each suppressed profile; by default 4 % of the profiles have one
+    to three at random times.
     """
     subscriptions = [_subscriptions(rng, now) for _ in range(60)]
     analytics = [_predictive_analytics(rng, now) for _ in range(200)]
     profiles = [_profile(rng, number, subscriptions, analytics, now) for number in range(count)]
-    suppressed = min(count, max(_MIN_SUPPRESSED, int(count * _SUPPRESSED_SHARE)))
-    for number, profile in enumerate(profiles[:suppressed]):
-        for repetition in range(_SUPPRESSION_COUNTS[number % len(_SUPPRESSION_COUNTS)]):
+    if suppressions is None:
+        suppressed = min(count, max(_MIN_SUPPRESSED, int(count * _SUPPRESSED_SHARE)))
+        suppressions = _random_suppressions(rng, suppressed, now)
+    suppressed = len(suppressions)
+    for number, (profile, times) in enumerate(zip(profiles, suppressions, strict=False)):
+        for repetition, seconds in enumerate(times):
             reason = REASONS[(number + repetition) % len(REASONS)]
-            suppress(profile, reason, now - timedelta(seconds=rng.randrange(86_400 * 400)))
+            suppress(profile, reason, datetime.fromtimestamp(seconds, timezone.utc))
     for number, profile in enumerate(profiles[suppressed // 2 : suppressed // 2 + 80 : 2]):
         for list_id in rng.sample(list_ids, min(len(list_ids), 1 + number % 2)):
             moment = now - timedelta(seconds=rng.randrange(86_400 * 300))
             suppress(profile, "USER_SUPPRESSED", moment, list_id)
     rng.shuffle(profiles)
     return profiles
+
+
+def _random_suppressions(rng: random.Random, count: int, now: datetime) -> list[list[int]]:
+    end = int(now.timestamp())
+    return [
+        [
+            end - rng.randrange(86_400 * 400)
+            for _ in range(_SUPPRESSION_COUNTS[number % len(_SUPPRESSION_COUNTS)])
+        ]
+        for number in range(count)
+    ]
 
 
 def suppress(profile: Resource, reason: str, moment: datetime, list_id: str | None = None) -> None:

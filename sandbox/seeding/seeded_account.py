@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Collection as Container
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
@@ -39,6 +40,7 @@ from sandbox.seeding.profiles import make_profiles
 from sandbox.seeding.tags import make_further_tags, make_tag_groups, make_tags
 
 _MIN_PROFILES, _MAX_PROFILES, _EVENTS_PER_PROFILE = 640, 25_000, 8
+_PROFILES_PER_SUPPRESSED = 125  # for each 100 suppressed profiles
 
 
 class SeededAccount(NamedTuple):
@@ -59,6 +61,8 @@ def seed_account(
     without: Container[str],
     odd_dates: bool,
     tame: bool,
+    times: Mapping[str, Sequence[int]],
+    suppressions: Sequence[Sequence[int]] | None,
 ) -> SeededAccount:
     """Generate all data; `Account.seeded` describes the options."""
 
@@ -72,8 +76,12 @@ def seed_account(
     order, view = metrics["order"][0], metrics["view_product"][0]
     order.relationships["flow-triggers"] = [first_flows[1]]
     campaigns = make_campaigns(rng("campaigns"), now, days, lists, tags, odd_dates=odd_dates)
-    count = min(_MAX_PROFILES, max(_MIN_PROFILES, events // _EVENTS_PER_PROFILE))
-    profiles = make_profiles(rng("profiles"), count, [one.id for one in lists], now)
+    all_events = events + sum(map(len, times.values()))
+    count = min(_MAX_PROFILES, max(_MIN_PROFILES, all_events // _EVENTS_PER_PROFILE))
+    count = max(count, _PROFILES_PER_SUPPRESSED * len(suppressions or ()) // 100)
+    profiles = make_profiles(
+        rng("profiles"), count, [one.id for one in lists], now, suppressions=suppressions
+    )
 
     templates, images = (
         make_templates(rng("templates"), now),
@@ -88,7 +96,7 @@ def seed_account(
     generator = EventGenerator(
         rng("story"), log, metrics, campaigns, first_flows, lists, now, days, tame=tame
     )
-    generator.add_events(events)
+    generator.add_events(events, times)
 
     segments = make_segments(rng("segments"), now, all_tags, all_flows, order.id)
     members = Memberships()

@@ -248,3 +248,14 @@ def test_tags(client: SandboxClient) -> None:
     }
     assert 1 < len(groups) < len(client.ids("/api/tag-groups"))
     assert len(client.get("/api/tag-groups", filter="equals(default,true)").ids) == 1
+
+
+def test_a_shape_of_events_and_suppressions() -> None:
+    """Events happen at the times of their role, and profiles are suppressed at the times given."""
+    times = {"open": [1_700_000_000] * 3, "click": [1_700_000_001]}
+    suppressions = [[1_600_000_000], [1_600_000_001, 1_650_000_000]] * 40
+    account = Account.seeded(events=200, tame=True, times=times, suppressions=suppressions)
+    assert len(account.event_ids(["Opened Email"], start=1_700_000_000, end=1_700_000_001)) == 3
+    assert len(account.event_ids(["Clicked Email"], start=1_700_000_001, end=1_700_000_002)) == 1
+    found = account.suppressed_profiles().values()
+    assert sorted(map(len, found)) == [1] * 40 + [2] * 40
