@@ -6,8 +6,9 @@ and members, speed of the target and ending. Some histories are one run ten time
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from hypothesis import strategies as st
@@ -160,6 +161,35 @@ def arrivals(after: st.SearchStrategy[float], ages: st.SearchStrategy[int]) -> A
     return st.builds(Arrival, after, ages, st.sampled_from(sorted(METRICS)), counts)
 
 
+def _sale(metric: str, age: int, pause: int, seconds: int, count: int) -> tuple[Arrival, ...]:
+    """Many events in each of some seconds, with pauses in between."""
+    return tuple(Arrival(0.0, max(1, age - pause * n), metric, count) for n in range(seconds))
+
+
+def _campaign(metric: str, age: int, pause: int, halvings: int, count: int) -> tuple[Arrival, ...]:
+    """Many events in one second, and half as many after each pause."""
+    return tuple(
+        Arrival(0.0, max(1, age - pause * n), metric, max(1, count >> n)) for n in range(halvings)
+    )
+
+
+def _clusters(shape: Callable[..., tuple[Arrival, ...]]) -> st.SearchStrategy[tuple[Arrival, ...]]:
+    return st.builds(
+        shape,
+        st.sampled_from(sorted(METRICS)),
+        st.integers(1, 85 * DAY) | st.integers(1, 2 * HOUR),
+        st.sampled_from([1, 10, 25, 600, HOUR]),
+        st.integers(2, 8),
+        st.integers(2, 25),
+    )
+
+
+def _initial_events(
+    single: list[Arrival], clusters: list[tuple[Arrival, ...]]
+) -> tuple[Arrival, ...]:
+    return (*single, *chain.from_iterable(clusters))
+
+
 def _faults() -> st.SearchStrategy[InjectedFault]:
     def named(name: str) -> st.SearchStrategy[InjectedFault]:
         few: st.SearchStrategy[int | None] = st.integers(1, 3)
@@ -221,7 +251,7 @@ SLOW_TARGETS = st.none() | st.builds(
 )
 SYNCS = st.builds(
     Sync,
-    st.integers(1, 8),
+    st.integers(1, 8) | st.just(32),
     st.sampled_from([1, 2, 2, 3, 3, 5, 10, 100, 1000]),
     st.integers(0, 2**16),
     st.lists(_faults(), max_size=2).map(tuple),
@@ -237,7 +267,11 @@ SYNCS = st.builds(
 SYNCS = SYNCS.map(_without_late_rows_on_small_pages)
 HISTORIES = st.builds(
     History,
-    st.lists(INITIAL_EVENTS, min_size=5, max_size=40).map(tuple),
+    st.builds(
+        _initial_events,
+        st.lists(INITIAL_EVENTS, min_size=5, max_size=40),
+        st.lists(_clusters(_sale) | _clusters(_campaign), max_size=3),
+    ),
     st.lists(SYNCS, min_size=1, max_size=5).map(tuple) | SYNCS.map(lambda sync: (sync,) * 10),
     st.lists(JOINS, max_size=10).map(tuple),
     st.integers(0, 4),
