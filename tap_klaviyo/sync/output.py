@@ -22,6 +22,9 @@ logger = get_logger(__name__)
 LOG_INTERVAL = 60
 """Seconds between two log lines that say how far the run has come."""
 
+STATE_INTERVAL = 1
+"""Seconds between two STATE messages: what a killed run has written since is read again."""
+
 _TIME_EXTRACTED = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -52,6 +55,8 @@ class Output:
         self._now = now
         self._without_schema = deque(syncs)
         self._logged_at = now()
+        self._state_at = float("-inf")
+        self._state_is_due = False
         for sync in syncs:
             progress.add(sync.name)
         self._reasons: set[str] = set()
@@ -75,7 +80,7 @@ class Output:
             selected = self._without_schema.popleft().selected
             bookmarks = [selected.stream.replication_key] if selected.incremental else []
             self._writer.schema(selected.name, selected.schema, selected.keys, bookmarks)
-        self.state()
+        self.write_state()
 
     def page(self, sync: StreamSync, page: Page, records: list[Any]) -> None:
         """Writes those ``records`` of a page that belong to its window."""
@@ -111,19 +116,30 @@ class Output:
             self._progress.fail(sync.name, sync.records)
 
     def state(self) -> None:
+        """Writes a STATE now, or when ``STATE_INTERVAL`` is over since the last one."""
+        self._state_is_due = True
+        self._write_due_state()
+
+    def write_state(self) -> None:
         """Writes a STATE, unless no SCHEMA was written or the output has failed."""
         if self._without_schema or self._writer.error:
             return
         unfinished = (sync.name for sync in self._syncs if not sync.finished)
         self._writer.state(self._state.document(next(unfinished, None)))
+        self._state_at, self._state_is_due = self._now(), False
         self.saved = True
 
-    def log_progress(self) -> None:
-        """Logs, once per ``LOG_INTERVAL``, how far the run is and what it waits for."""
+    def keep_up(self) -> None:
+        """Writes a STATE and a log line that are due by now. To be called often."""
+        self._write_due_state()
         now = self._now()
         if now - self._logged_at > LOG_INTERVAL:
             summary.log_progress(self._syncs, self._client, now)
             self._logged_at = now
+
+    def _write_due_state(self) -> None:
+        if self._state_is_due and self._now() - self._state_at >= STATE_INTERVAL:
+            self.write_state()
 
     def log_summary(self) -> None:
         """Logs what was written, unless nobody can read it any more."""

@@ -7,7 +7,7 @@ network. (Parsing in the workers was measured: no faster, and five times the mem
 What a bookmark is. A stream is read in partitions, and a partition in windows of time. With each
 page the low-water mark of its partition may move. The bookmark of the stream is the lowest mark of
 its partitions. When it, or what has been read after it, changes, a STATE message follows the
-records that it covers.
+records that it covers: at most one a second, and one at the end.
 
 What is read first. Event streams wait for the list of metrics, other streams that are read by time
 for Klaviyo's clock, reports for the account's time zone. Workers look these up while others read.
@@ -124,7 +124,7 @@ class Run:
         with self._progress:
             self._plan()
             try:
-                results = self._pool.run(self._next_task, self._output.log_progress)
+                results = self._pool.run(self._next_task, self._output.keep_up)
                 with closing(results):
                     asked = self._clock()
                     for task, result in results:
@@ -139,7 +139,7 @@ class Run:
             finally:
                 self._client.close()
                 self._note_progress()
-                self._output.state()
+                self._output.write_state()
                 self._output.log_summary()
 
     def stop(self) -> None:
@@ -185,7 +185,7 @@ class Run:
         return self._scheduler.next(self._pool.idle, self._backpressure.useful)
 
     def _take(self, task: Task, result: Any) -> None:
-        self._output.log_progress()
+        self._output.keep_up()
         self._planner.heed_clock(self._client.clock_offset())
         if isinstance(task, AccountLookup):
             if isinstance(result, BaseException):

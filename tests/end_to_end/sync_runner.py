@@ -103,9 +103,12 @@ class Tap:
         catalog: dict[str, Any] | None = None,
         now: float | None = None,
         stop_at: Callable[[Message], bool] = lambda message: False,
+        message_seconds: float = 0,
         **settings: Any,
     ) -> Output:
         """Runs one sync. ``now`` replaces the clock; ``settings`` are added to the tap's own.
+
+        From ``now`` on, time stands still but for ``message_seconds`` that each message takes.
 
         The run is stopped, as by a signal, at the first message for which ``stop_at`` is true.
         """
@@ -114,9 +117,16 @@ class Tap:
         parsed = parse_config({**self.settings, **no_timeout, **settings})
         streams = [*STREAMS, *parsed.metric_streams]
         selection = read_catalog(catalog or build_catalog(streams), streams=streams)
-        out = ObservedOutput(lambda message: run.stop() if stop_at(message) else None)
+        target = Clock()
+
+        def accept(message: Message) -> None:
+            target.sleep(message_seconds)
+            if stop_at(message):
+                run.stop()
+
+        out = ObservedOutput(accept)
         client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
-        clock = {} if now is None else {"now": lambda: now}
+        clock = {} if now is None else {"now": lambda: now, "clock": lambda: target.now}
         run = Run(parsed, client, Writer(out.write), selection, State(state or {}), **clock)
         fault: TapError | None
         try:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from sync_runner import EVENT_STREAMS, NOW, Output, Tap, catalog_of, truth
+from sync_runner import EVENT_STREAMS, NOW, Clock, Output, Tap, catalog_of, truth
 
 from sandbox.account import Account
+from tap_klaviyo.discovery.selection import read_catalog
+from tap_klaviyo.messages import Writer
+from tap_klaviyo.state import State
 from tap_klaviyo.streams import DEFAULT_STREAMS
+from tap_klaviyo.sync.output import Output as SyncOutput
+from tap_klaviyo.sync.progress_bars import Progress
+from tap_klaviyo.sync.stream_sync import stream_syncs
+from tap_klaviyo.tap import client_for
 
 TapOn = Callable[..., Tap]
 HOUR, DAY = 3600, 86_400
@@ -59,7 +67,7 @@ def test_every_state_resumes_without_loss(tap_on: TapOn, concurrency: int) -> No
     tap = tap_on(shop)
     names = ("receive", "open", "clicked_sms")
     options = {"catalog": catalog_of(*names), "page_size": 5, "concurrency": concurrency}
-    complete = tap.sync(now=NOW, **options)
+    complete = tap.sync(now=NOW, message_seconds=1, **options)
     boundaries = [place for place, m in enumerate(complete.messages) if m["type"] == "STATE"]
     assert len(boundaries) > 10
     for place in boundaries:
@@ -75,8 +83,8 @@ def test_bookmarks_only_go_forward(tap_on: TapOn) -> None:
     """Bookmarks never move back, and never past the start of the run."""
     shop = account(events=600)
     tap = tap_on(shop)
-    first = tap.sync(now=NOW, page_size=20)
-    second = tap.sync(first.state, now=NOW + 7200, page_size=20)
+    first = tap.sync(now=NOW, page_size=20, message_seconds=1)
+    second = tap.sync(first.state, now=NOW + 7200, page_size=20, message_seconds=1)
     states = [m["value"]["bookmarks"] for m in first.of("STATE") + second.of("STATE")]
     for name in EVENT_STREAMS:
         bookmarks = [b[name]["timestamp"] for b in states if "timestamp" in b.get(name, {})]
@@ -180,3 +188,42 @@ def test_a_state_precedes_the_first_record(
     assert any(marks.values()) == (resumed and streams != ["lists"])
     for name, mark in marks.items():
         assert mark == given["bookmarks"].get(name, {}).get("timestamp")
+
+
+@pytest.mark.parametrize(
+    ("message_seconds", "states"),
+    [(0, 2), (0.001, 2), (0.1, range(5, 80)), (1, range(50, 800))],
+)
+def test_states_are_a_second_apart(
+    tap_on: TapOn, message_seconds: float, states: int | range
+) -> None:
+    """After the first STATE there is at most one a second, and one at the end."""
+    tap = tap_on(account(events=600))
+    options = {"catalog": catalog_of("receive", "open"), "page_size": 5, "now": NOW}
+    output = tap.sync(message_seconds=message_seconds, **options)
+    places = [place for place, m in enumerate(output.messages) if m["type"] == "STATE"]
+    assert len(places) in (states if isinstance(states, range) else [states])
+    gaps = [after - before for before, after in itertools.pairwise(places[:-1])]
+    assert all(gap * message_seconds >= 0.99 for gap in gaps)
+    assert places[-1] == len(output.messages) - 1
+    assert output.state == tap.sync(**options).state
+
+
+def test_a_state_that_came_too_soon_is_written_while_the_run_waits(
+    configure: Callable[..., Any],
+) -> None:
+    """A STATE that is due but comes within a second of the last one is not lost."""
+    clock, lines = Clock(), list[bytes]()
+    client = client_for(configure(), clock=lambda: clock.now, sleep=clock.sleep)
+    syncs = stream_syncs(read_catalog(catalog_of("lists")))
+    output = SyncOutput(
+        Writer(lines.append), Progress(), State({}), syncs, client, None, lambda: clock.now
+    )
+    output.schemas()
+    output.state()
+    output.keep_up()
+    assert sum(b'"STATE"' in line for line in lines) == 1
+    clock.sleep(1)
+    output.keep_up()
+    output.keep_up()
+    assert sum(b'"STATE"' in line for line in lines) == 2
