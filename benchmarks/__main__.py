@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.measuring import Accounts, Failed, Run
-from benchmarks.results import Result, markdown, show
+from benchmarks.results import Result, as_json, markdown, show
 from benchmarks.scenarios import SCENARIOS, Scenario
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -31,7 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show(console, results)
     all_scenarios = not options.quick and not options.scenarios
     if options.output or all_scenarios:
-        (options.output or RESULTS).write_text(markdown(results))
+        output = options.output or RESULTS
+        output.write_text(markdown(results))
+        output.with_name(f"{output.stem.lower()}.json").write_text(as_json(results))
     return int(any(result.fault for result in results))
 
 
@@ -66,7 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="run one round with few events, as a test"
     )
-    parser.add_argument("--output", type=Path, help="Markdown file for the results")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="Markdown file for the results; a JSON file is written beside it",
+    )
     return parser
 
 

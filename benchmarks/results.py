@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -72,6 +73,26 @@ def markdown(results: Sequence[Result]) -> str:
         rows = [_numbers(name, runs) for name, runs in result.measured.items() if runs]
         parts += [f"### {result.scenario.title}", _table(NUMBERS, rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def as_json(results: Sequence[Result]) -> str:
+    """The median, the range and the verdict of each goal as JSON, by scenario and label."""
+    found = {
+        result.scenario.name: {
+            outcome.goal.label: {
+                "median": median(outcome.values),
+                "lowest": min(outcome.values),
+                "highest": max(outcome.values),
+                "goal": outcome.goal.text,
+                "verdict": outcome.verdict,
+            }
+            for outcome in result.outcomes
+            if outcome.values
+        }
+        for result in results
+    }
+    versions = {"date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "version": version("tap-klaviyo")}
+    return json.dumps({**versions, "scenarios": found}, indent=2) + "\n"
 
 
 _INTRODUCTION = (

@@ -171,7 +171,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "cpu",
         "Processor time, all fields, profile and metric embedded",
         [Case(THE_TAP, _TAME), Case(FLOOR, _TAME), Case(SINGER_IO, _TAME, streams=ONE_STREAM)],
-        5,
+        3,
         [
             Goal(
                 "CPU per event, relative to the floor",
@@ -285,7 +285,7 @@ SCENARIOS: tuple[Scenario, ...] = (
             Case(THE_TAP, _TAME, _FAR),
             Case(SINGER_IO, _TAME, _FAR, streams=ONE_STREAM),
         ],
-        3,
+        2,
         [
             Goal(
                 "wall time per event of singer-io's tap, relative to the tap",

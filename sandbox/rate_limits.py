@@ -24,6 +24,11 @@ class _Window:
             self.began = now // self.seconds * self.seconds
             self.used = 0
 
+    @property
+    def text(self) -> str:
+        """The limit of the window in the `RateLimit-Limit` header."""
+        return f"{self.allowed};w={self.seconds}"
+
     def wait(self, now: float) -> int:
         """Whole seconds until the window is over, at least 1."""
         return max(1, math.ceil(self.began + self.seconds - now))
@@ -43,8 +48,10 @@ class RateLimits:
     def take(self, buckets: Iterable[tuple[str, RateTier]]) -> dict[str, str]:
         """Count one request in each bucket, the first of which is the endpoint's own.
 
-        Returns the `RateLimit-*` headers. Raises ApiError (429 with `Retry-After`) if a window is
-        full; the request is not counted then.
+        Returns the `RateLimit-*` headers. As in production, they describe the window of a second,
+        although the documentation says that of a minute; `RateLimit-Limit` lists the windows of a
+        second and a minute, and `RateLimit-Reset` is 0 or 1. Raises ApiError (429 with
+        `Retry-After`) if a window is full; the request is not counted then.
         """
         with self._lock:
             return self._take(buckets, self._clock())
@@ -58,11 +65,11 @@ class RateLimits:
             raise _throttled(max(full))
         for window in windows:
             window.used += 1
-        steady = windows[1]
+        burst, steady = windows[:2]
         return {
-            "RateLimit-Limit": str(steady.allowed),
-            "RateLimit-Remaining": str(steady.allowed - steady.used),
-            "RateLimit-Reset": str(steady.wait(now)),
+            "RateLimit-Limit": f"{burst.allowed}, {burst.text}, {steady.text}",
+            "RateLimit-Remaining": str(burst.allowed - burst.used),
+            "RateLimit-Reset": str(round(burst.began + burst.seconds - now)),
         }
 
     def _windows(self, name: str, tier: RateTier) -> list[_Window]:

@@ -19,7 +19,7 @@ from benchmarks.figures import Goal, evaluate
 from benchmarks.measuring import Accounts, Case, Failed, Run, Usage
 from benchmarks.output_ids import OUTPUT_FORMATS
 from benchmarks.programs import FLOOR, THE_TAP, Program
-from benchmarks.results import Result, markdown, show
+from benchmarks.results import Result, as_json, markdown, show
 from benchmarks.scenarios import SCENARIOS, Scenario
 
 SEED = Seed(2000, tame=True)
@@ -169,6 +169,16 @@ def test_the_minimum_time_for_pages(pages: int, seconds: float) -> None:
     """A quarter of Klaviyo's limits allows 87 pages per second and 875 per minute."""
     (share,) = figures.share_of_rate("one", 0.25)({"one": [run_of(wall=100, pages=pages)]})
     assert share == pytest.approx(seconds)
+
+
+def test_results_as_json() -> None:
+    """Each goal that was measured has its median, range and verdict; others are left out."""
+    goals = [AT_MOST, replace(AT_MOST, label="not run", figure=figures.each(figures.wall, "two"))]
+    scenario = Scenario("s", "A scenario", [], 3, goals)
+    runs = [run_of(wall=wall) for wall in (1, 2, 4)]
+    found = json.loads(as_json([Result(scenario, {"one": runs})]))["scenarios"]
+    goal = {"median": 2, "lowest": 1, "highest": 4, "goal": "at most 2.50 ×", "verdict": "met"}
+    assert found == {"s": {"a goal": goal}}
 
 
 AT_MOST = Goal("a goal", figures.each(figures.wall, "one"), maximum=2.5)

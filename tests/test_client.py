@@ -267,16 +267,23 @@ def test_rate_limit_holds_all_threads(configure: Configure, clock: Any) -> None:
 
 @pytest.mark.parametrize(
     ("remaining", "reset", "waits"),
-    [("0", "7", True), ("1", "7", False), ("x", "7", False), ("0", "9999", False)],
+    [
+        ("0", "7", True),
+        ("1", "7", False),
+        ("x", "7", False),
+        ("0", "9999", False),
+        ("0", "1", False),
+        ("0", "0", False),
+    ],
 )
 @responses.activate
 def test_quota(client: Client, clock: Any, remaining: str, reset: str, waits: bool) -> None:
-    """The next request waits for the reset if the quota is used up."""
+    """The next request waits for the reset if the quota of a minute is used up, not a second's."""
     quota = {"RateLimit-Remaining": remaining, "RateLimit-Reset": reset}
     responses.get(URL, json=[], headers=quota)
     client.request(URL, LISTS, parsed)
     client.request(URL, LISTS, parsed)
-    assert (clock.now >= 7) is waits
+    assert clock.now == (float(reset) if waits else 0)
 
 
 @pytest.mark.parametrize(("remaining", "waits"), [("1", True), ("2", False)])

@@ -27,6 +27,9 @@ SLOW_LIMIT = 15
 LEAST_RETRY_AFTER = 1.0
 """Seconds to wait after a 429 if ``Retry-After`` is missing, unusable, 0 or in the past."""
 
+LONGEST_BURST_RESET = 1
+"""The longest time in seconds until the quota of a second is whole again."""
+
 LONGEST_RESET = 60
 """The longest time until the quota of a minute is whole again; a longer one is a mistake."""
 
@@ -99,13 +102,17 @@ class RateLimiter:
         return max(0.0, self._paused_until - self._clock())
 
     def heed_quota(self, headers: Mapping[str, str]) -> None:
-        """Pauses if the quota that an answer tells of may be used up by requests in flight."""
+        """Pauses if the quota that an answer tells of may be used up by requests in flight.
+
+        Klaviyo documents the quota of a minute, and sends that of a second. The latter, which has a
+        reset of 0 or 1, is used up often and is kept by the limiter.
+        """
         try:
             remaining = int(headers["RateLimit-Remaining"])
             reset = float(headers["RateLimit-Reset"])
         except (KeyError, ValueError):
             return
-        if remaining <= self.in_flight and 0 < reset <= LONGEST_RESET:
+        if remaining <= self.in_flight and LONGEST_BURST_RESET < reset <= LONGEST_RESET:
             self.pause(reset)
 
     def _delay(self) -> float:

@@ -82,14 +82,14 @@ def test_steady(limited: Callable[[float], SandboxClient], clock: Clock) -> None
 
 
 def test_headers(limited: Callable[[float], SandboxClient], clock: Clock) -> None:
-    """Responses describe the steady window; a 429 has only `Retry-After`."""
+    """Responses describe the window of a second; a 429 has only `Retry-After`."""
     client = limited(1.0)
-    clock.now += 10.5
+    clock.now += 10.6
     good = client.get("/api/accounts").headers
     assert [good[f"RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset")] == [
-        "15",
-        "14",
-        "50",
+        "1, 1;w=1, 15;w=60",
+        "0",
+        "0",
     ]
     throttled = client.get("/api/accounts")
     assert throttled.headers["Retry-After"] == "1"
@@ -103,7 +103,7 @@ def test_errors_count(limited: Callable[[float], SandboxClient]) -> None:
     client = limited(1.0)
     assert client.get("/api/accounts", {"revision": "2026-07-15"}).status == 401
     refused = client.get("/api/accounts", colour="red")
-    assert (refused.status, refused.headers["RateLimit-Remaining"]) == (400, "14")
+    assert (refused.status, refused.headers["RateLimit-Remaining"]) == (400, "0")
     assert client.get("/api/accounts").status == 429
 
 
