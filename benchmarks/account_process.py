@@ -31,6 +31,7 @@ from benchmarks.output_ids import METRICS, OUTPUT_FORMATS, Page
 from sandbox import Account, Api, Request, Sandbox
 from sandbox.account import suppressed
 from sandbox.get_requests import GetHandler
+from sandbox.resources import EntrySort
 from sandbox.revisions import REVISION
 from sandbox.seeding.shapes import SHAPES, suppressions
 
@@ -59,7 +60,7 @@ class Seed:
 
     ``shape`` names one of the sandbox's ``SHAPES``: when all ``events`` happen, but a few of each
     metric. ``suppressed`` is the number of suppressed profiles, 0 for a few. ``lists`` are added
-    with one member each.
+    with one member each. ``entry_sort`` says by which suppression profiles are sorted.
     """
 
     events: int
@@ -67,6 +68,7 @@ class Seed:
     shape: str = ""
     suppressed: int = 0
     lists: int = 0
+    entry_sort: EntrySort = "newest"
 
     @property
     def all_events(self) -> int:
@@ -96,6 +98,7 @@ class Seed:
             times=shape(end, self.events) if shape else None,
             suppressions=suppressions(end, self.suppressed) if self.suppressed else None,
         )
+        account.collections["profile"].entry_sort = self.entry_sort
         profiles = account.ids("profile")
         for number in range(self.lists):
             list_id = account.add_list(f"List {number}")

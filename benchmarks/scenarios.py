@@ -125,9 +125,17 @@ CLUSTERED: tuple[Scenario, ...] = (
     ),
     _bounded(
         "exclusions",
-        "`global_exclusions`, 14,400 suppressed profiles, same latency, rate limits",
+        "`global_exclusions`, 14,400 suppressed profiles, same latency, rate limits, sorted by the "
+        "newest suppression",
         Case(THE_TAP, _MANY_SUPPRESSED, _FAR, streams=_EXCLUSIONS),
         2,
+    ),
+    _bounded(
+        "exclusions_by_oldest",
+        "The same, sorted by the oldest suppression",
+        Case(THE_TAP, replace(_MANY_SUPPRESSED, entry_sort="oldest"), _FAR, streams=_EXCLUSIONS),
+        4,
+        note="Klaviyo does not say by which of several suppressions it sorts.",
     ),
 )
 """Backfills of clustered data, compared with the least time in which they can be read."""

@@ -85,7 +85,7 @@ def suppressions(end: int, profiles: int = 14_400) -> list[list[int]]:
     """The times of the suppressions of each suppressed profile, over six years.
 
     Most were suppressed on a few days. Several hundred were suppressed in the same second, one in
-    four twice or three times: some of these in the same second, most months later.
+    twenty twice or three times: some of these in the same second, most months later.
     """
     rng = random.Random("suppressions")
     start = end - _SUPPRESSION_YEARS * _YEAR
@@ -119,7 +119,7 @@ def _decaying(rng: random.Random, count: int, start: int, end: int) -> list[int]
 
 def _later(rng: random.Random, number: int, first: int, end: int) -> list[int]:
     """The later suppressions of a profile: mostly none."""
-    repeated = {1: 1, 5: 2}.get(number % 8, 0)
-    if number % 32 == 1:
+    repeated = {1: 1, 25: 2}.get(number % 40, 0)
+    if number % 160 == 1:
         return [first]
     return [rng.randrange(first, end) for _ in range(repeated)]
