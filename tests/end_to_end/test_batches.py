@@ -31,15 +31,20 @@ def batch_config(folder: Path, size: int = 50, compression: str = "gzip") -> dic
 
 def ids_in(messages: list[Message], stream: str) -> list[str]:
     """The ids in the files that the messages of a stream name."""
-    ids = []
+    return [record["id"] for record in records_in(messages, stream)]
+
+
+def records_in(messages: list[Message], stream: str) -> list[dict[str, Any]]:
+    """The records in the files that the messages of a stream name."""
+    records = []
     for message in messages:
         if message["type"] == "BATCH" and message["stream"] == stream:
             for url in message["manifest"]:
                 data = Path(unquote(urlsplit(url).path)).read_bytes()
                 compressed = message["encoding"]["compression"] == "gzip"
                 text = gzip.decompress(data) if compressed else data
-                ids += [json.loads(line)["id"] for line in text.splitlines()]
-    return ids
+                records += [json.loads(line) for line in text.splitlines()]
+    return records
 
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
@@ -50,7 +55,10 @@ def test_files_hold_each_record_once(tap_on: TapOn, tmp_path: Path, compression:
     config = batch_config(tmp_path / "new folder", compression=compression)
     output = tap.sync(now=NOW, catalog=catalog_of(*STREAMS), page_size=20, batch_config=config)
     assert not output.of("RECORD")
+    plain = tap.sync(now=NOW, catalog=catalog_of(*STREAMS))
     for stream in STREAMS:
+        by_id = {record["id"]: record for record in records_in(output.messages, stream)}
+        assert by_id == {record["id"]: record for record in plain.records(stream)}
         ids = ids_in(output.messages, stream)
         assert len(ids) == len(set(ids))
         assert set(ids) == truth(shop, BY_NAME[stream], NOW)
