@@ -59,6 +59,11 @@ class Writer:
         """Writes ACTIVATE_VERSION: rows of other versions no longer exist in Klaviyo."""
         self._write_message({"type": "ACTIVATE_VERSION", "stream": stream, "version": version})
 
+    def batch(self, stream: str, encoding: Mapping[str, str], manifest: Sequence[str]) -> None:
+        """Writes BATCH: the URLs in ``manifest`` are of files with records of the stream."""
+        message = {"type": "BATCH", "stream": stream, "encoding": encoding, "manifest": manifest}
+        self._write_message(message)
+
     def _write_message(self, message: Mapping[str, Any]) -> None:
         self._pass_on(msgspec.json.encode(message) + b"\n")
 

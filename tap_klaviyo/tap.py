@@ -149,6 +149,7 @@ class Tap:
     def records(self, stream: str) -> Iterator[dict[str, Any]]:
         """The records of one stream with the fields that are selected by default, as dicts.
 
+        The setting ``batch_config`` is ignored.
         The catalog of the constructor is not used, the state is: of a full table that is not due,
         there are none. Records are read while the caller
         iterates, at most a page per worker ahead. To close the iterator ends the run. Raises
@@ -197,7 +198,7 @@ class Tap:
     def _records(self, selection: list[SelectedStream]) -> Iterator[dict[str, Any]]:
         lines: list[bytes] = []
         with self._client() as client, _bugs_reported():
-            run = self._run(client, Writer(lines.append), selection)
+            run = self._run(client, Writer(lines.append), selection, batches=False)
             with self._running(run.stop), closing(run.steps()) as steps:
                 for _ in steps:
                     yield from _decoded(lines)
@@ -223,11 +224,13 @@ class Tap:
         writer: Writer,
         selection: list[SelectedStream],
         progress: Progress | None = None,
+        batches: bool = True,
     ) -> Run:
         workers, limit = affordable_workers(self._config.concurrency)
         if limit:
             log_fewer_workers(workers, limit)
-        config = dataclasses.replace(self._config, concurrency=workers)
+        options = self._config.batch_config if batches else None
+        config = dataclasses.replace(self._config, concurrency=workers, batch_config=options)
         return Run(config, client, writer, selection, State(self._state), progress=progress)
 
     def _select(self, client: Client) -> list[SelectedStream]:

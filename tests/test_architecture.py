@@ -19,7 +19,7 @@ LAYERS = [
     {"ending", "tap"},
     {"sync", "check", "about"},
     {"config"},
-    {"records", "reports"},
+    {"records", "reports", "batches"},
     {"discovery", "klaviyo", "messages", "state"},
     {"streams"},
     {"errors", "dates", "logs"},

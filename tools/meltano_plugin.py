@@ -21,6 +21,7 @@ TYPES = {
     "tuple": "object",
     "Mapping": "object",
     "Intervals": "string",
+    "BatchOptions": "object",
     "str": "string",
     "Secret": "string",
 }

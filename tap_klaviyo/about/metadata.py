@@ -12,7 +12,7 @@ from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.streams import AREAS, STREAMS, dated_parent
 from tap_klaviyo.streams.model import PARENT, TIERS, Relationship, Stream
 
-CAPABILITIES = ("catalog", "discover", "state", "about")
+CAPABILITIES = ("catalog", "discover", "state", "batch", "about", "batch")
 
 
 class SettingMetadata(TypedDict):

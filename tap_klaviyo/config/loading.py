@@ -68,6 +68,11 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
         wrong.append(f"end_date: expected a time after start_date, which is {start.isoformat()}")
+    if values.get("batch_config") and values.get("activate_version"):
+        wrong.append(
+            "batch_config: cannot be used with activate_version, since files carry no table "
+            "version, and the target would delete their rows"
+        )
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
     _log_us_dates(settings, values)

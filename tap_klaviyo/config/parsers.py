@@ -126,7 +126,7 @@ def intervals(value: Any) -> Intervals:
     is_object = isinstance(value, dict) or (isinstance(value, str) and "{" in value)
     if not is_object:
         return {"*": duration(value)}
-    written = {pattern: one for pattern, one in _object(value).items() if one is not None}
+    written = {pattern: one for pattern, one in json_object(value).items() if one is not None}
     return dict(sorted(_entries(written, _interval).items()))
 
 
@@ -214,7 +214,7 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _object(value: Any) -> dict[str, Any]:
+def json_object(value: Any) -> dict[str, Any]:
     """An object, or its JSON text, since environment variables hold only text."""
     try:
         parsed = json.loads(value) if isinstance(value, str) else value
@@ -232,7 +232,7 @@ def _entries(value: Any, parse: Callable[[str, Any], Entry]) -> dict[str, Entry]
     """
     entries: dict[str, Entry] = {}
     refused: list[str] = []
-    for name, written in _object(value).items():
+    for name, written in json_object(value).items():
         try:
             entries[name] = parse(name, written)
         except ValueRefused as error:
@@ -242,7 +242,7 @@ def _entries(value: Any, parse: Callable[[str, Any], Entry]) -> dict[str, Entry]
     return entries
 
 
-def _options(written: Any, known: Collection[str]) -> dict[str, Any]:
+def known_options(written: Any, known: Collection[str]) -> dict[str, Any]:
     """An object with ``known`` keys only; null is the same as an absent key."""
     if not isinstance(written, dict):
         raise ValueRefused(f"expected an object, not {_shown(written)}")
@@ -252,7 +252,7 @@ def _options(written: Any, known: Collection[str]) -> dict[str, Any]:
     return {key: value for key, value in written.items() if value is not None}
 
 
-def _option(key: str, value: Any, parse: Callable[[Any], Value], expected: str) -> Value:
+def option(key: str, value: Any, parse: Callable[[Any], Value], expected: str) -> Value:
     """The parsed value of one key of an object."""
     try:
         return _expected(value, parse, expected)
@@ -276,20 +276,22 @@ def _metric_stream(name: str, written: Any) -> Stream:
         )
     if name in BY_NAME:
         raise ValueRefused("this tap has a stream of that name; choose another one")
-    options = _options({"metric": written} if isinstance(written, str) else written, _METRIC_KEYS)
-    metric = _option("metric", options.get("metric"), metric_name, "the name or ID of a metric")
+    options = known_options(
+        {"metric": written} if isinstance(written, str) else written, _METRIC_KEYS
+    )
+    metric = option("metric", options.get("metric"), metric_name, "the name or ID of a metric")
     integration = ""
     if "integration" in options:
         expected = "the name of an integration"
-        integration = _option("integration", options["integration"], metric_name, expected)
+        integration = option("integration", options["integration"], metric_name, expected)
     return any_events(name, metric, integration=integration)
 
 
 def _report(written: Any) -> ReportOptions:
-    given = _options(written, ReportOptions.__struct_fields__)
+    given = known_options(written, ReportOptions.__struct_fields__)
     if "window" in given:
         expected = DURATION.format("P30D")
-        given["window"] = _option("window", given["window"], duration, expected)
+        given["window"] = option("window", given["window"], duration, expected)
     try:
         options = msgspec.convert(given, ReportOptions)
     except msgspec.ValidationError as error:

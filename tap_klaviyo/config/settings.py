@@ -13,7 +13,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tap_klaviyo import __version__
+from tap_klaviyo.batches import BatchOptions
 from tap_klaviyo.config import parsers
+from tap_klaviyo.config.batch_options import batch_config
 from tap_klaviyo.config.parsers import Intervals
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.reports.options import ReportOptions
@@ -127,6 +129,14 @@ class Config:
         f"Time until a full table is read again. Default: each run; P{DATED_CHILDREN_DAYS}D for "
         f"{_DATED_CHILDREN}, of which until then only the children of new and updated parents are "
         "read. 0 means each run.",
+        {},
+    )
+    batch_config: BatchOptions | None = _setting(
+        batch_config,
+        'an object such as {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": '
+        '{"root": "file:///data/batches", "prefix": ""}, "batch_size": 20000}',
+        "Write records to files and BATCH messages that name them, for targets that load files. "
+        "Cannot be used with activate_version.",
         {},
     )
     metric_streams: tuple[Stream, ...] = _setting(

@@ -149,6 +149,10 @@ class PageParser:
             converted=not self._always_converts,
         )
 
+    def encode_bare(self, records: Iterable[Any]) -> bytes:
+        """Lines of ``records`` without the envelope of a RECORD message, for a batch file."""
+        return self._encoder.encode_lines(list(records))
+
     def encode(
         self, records: Iterable[Any], time_extracted: str, version: int | None = None
     ) -> bytes:

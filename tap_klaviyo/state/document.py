@@ -309,11 +309,23 @@ class State:
         if not kept:
             del self._bookmarks[stream]
 
-    def document(self, currently_syncing: str | None) -> dict[str, Any]:
-        """The value of a STATE message."""
+    def stored(self, stream: str) -> Mapping[str, Any] | None:
+        """All that is stored for ``stream``; it is never changed in place."""
+        stored: Mapping[str, Any] | None = self._bookmarks.get(stream)
+        return stored
+
+    def document(
+        self,
+        currently_syncing: str | None,
+        held: Mapping[str, Mapping[str, Any] | None] = {},
+    ) -> dict[str, Any]:
+        """The value of a STATE message. ``held`` replaces what is stored for some streams."""
+        bookmarks = {**self._bookmarks, **held}
+        for stream in [stream for stream, stored in held.items() if stored is None]:
+            del bookmarks[stream]
         return {
             **self._document,
-            "bookmarks": dict(self._bookmarks),
+            "bookmarks": bookmarks,
             "currently_syncing": currently_syncing,
         }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
+from tap_klaviyo.batches import Batches
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.logs import get_logger
@@ -45,6 +47,7 @@ class Output:
         client: Client,
         version: int | None,
         now: Callable[[], float],
+        batches: Batches | None = None,
     ) -> None:
         self._writer = writer
         self._progress = progress
@@ -53,6 +56,7 @@ class Output:
         self._client = client
         self._version = version
         self._now = now
+        self._batches = batches
         self._without_schema = deque(syncs)
         self._logged_at = now()
         self._state_at = float("-inf")
@@ -87,9 +91,18 @@ class Output:
         self.schemas()
         if sync.hidden_parent:
             return
-        now = self._now()
-        extracted = datetime.fromtimestamp(now, timezone.utc).strftime(_TIME_EXTRACTED)
-        self._writer.records(sync.parser.encode(records, extracted, self._version_of(sync)))
+        if self._batches is None:
+            now = datetime.fromtimestamp(self._now(), timezone.utc)
+            extracted = now.strftime(_TIME_EXTRACTED)
+            self._writer.records(sync.parser.encode(records, extracted, self._version_of(sync)))
+        else:
+            lines = sync.parser.encode_bare(records)
+            self._batches.add(
+                sync.name,
+                lines,
+                len(records),
+                partial(self._state.stored, sync.selected.stream.name),
+            )
         sync.count_page(page, len(records))
         self.progress(sync)
 
@@ -102,6 +115,8 @@ class Output:
         """Ends the output of a stream that is finished; activates a table that was read fully."""
         if sync.hidden_parent:
             return
+        if self._batches is not None:
+            self._batches.name(sync.name)
         version = self._version_of(sync)
         if version is not None and sync.error is None and not sync.reading.is_partial:
             self._writer.activate_version(sync.name, version)
@@ -125,9 +140,15 @@ class Output:
         if self._without_schema or self._writer.error:
             return
         unfinished = (sync.name for sync in self._syncs if not sync.finished)
-        self._writer.state(self._state.document(next(unfinished, None)))
+        self._writer.state(self._state.document(next(unfinished, None), self._held()))
         self._state_at, self._state_is_due = self._now(), False
         self.saved = True
+
+    def end(self) -> None:
+        """Names the last files, and writes the last STATE."""
+        if self._batches is not None and not self._without_schema:
+            self._batches.name_all()
+        self.write_state()
 
     def keep_up(self) -> None:
         """Writes a STATE and a log line that are due by now. To be called often."""
@@ -136,6 +157,12 @@ class Output:
         if now - self._logged_at > LOG_INTERVAL:
             summary.log_progress(self._syncs, self._client, now)
             self._logged_at = now
+
+    def _held(self) -> dict[str, Mapping[str, Any] | None]:
+        """What a STATE says of the streams with records in files that have no name yet."""
+        held = {} if self._batches is None else self._batches.held_bookmarks()
+        keys = {sync.name: sync.selected.stream.name for sync in self._syncs}
+        return {keys[name]: bookmark for name, bookmark in held.items()}
 
     def _write_due_state(self) -> None:
         if self._state_is_due and self._now() - self._state_at >= STATE_INTERVAL:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, TypeAlias
 
+from tap_klaviyo.batches import Batches
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.dates import steady_clock
 from tap_klaviyo.discovery.selection import SelectedStream
@@ -104,8 +105,9 @@ class Run:
         )
         version = self._started if config.activate_version else None
         self._progress = progress or Progress()
+        batches = Batches(config.batch_config, writer) if config.batch_config else None
         self._output = Output(
-            writer, self._progress, state, self._selected, client, version, self._now
+            writer, self._progress, state, self._selected, client, version, self._now, batches
         )
 
     def sync(self) -> RunSummary:
@@ -139,7 +141,7 @@ class Run:
             finally:
                 self._client.close()
                 self._note_progress()
-                self._output.write_state()
+                self._output.end()
                 self._output.log_summary()
 
     def stop(self) -> None:

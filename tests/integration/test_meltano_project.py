@@ -34,8 +34,9 @@ WRITTEN: dict[str, Any] = {
     "quota_share": 0.5,
     "request_timeout": 30.5,
     "max_retry_wait": "PT1M",
-    "activate_version": True,
+    "activate_version": False,
     "full_table_interval": {"templates": "P1D", "lists": "21600"},
+    "batch_config": {"storage": {"root": "file:///data/batches"}, "batch_size": 5000},
     "metric_streams": {
         "orders": {"metric": "Placed Order", "integration": "Shopify"},
         "viewed": "Viewed Product",
@@ -53,7 +54,7 @@ WRITTEN: dict[str, Any] = {
     "revision": "2026-07-15",
     "base_url": "https://proxy.example.com",
 }
-"""A value of each setting that is not its default."""
+"""A value of each setting; not its default but of activate_version, which excludes batch_config."""
 
 SHOW_SETTINGS = f"""#!{sys.executable}
 import os, sys

@@ -74,6 +74,7 @@ SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "activate_version": st.sampled_from([True, False, "true"]),
     "full_table_interval": _DURATIONS
     | st.dictionaries(st.sampled_from(["lists", "list*", "*", "open", "profiles"]), _DURATIONS),
+    "batch_config": st.sampled_from([None, {}, {"storage": {"root": "s3:"}}, {"encoding": 1}]),
     "metric_streams": st.dictionaries(
         st.sampled_from(["opened", "clicked", "a1"]),
         _METRIC
