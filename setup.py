@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tap_klaviyo/__init__.py").read_text())[1]
 
 SANDBOX = ["aiohttp>=3.10,<4"]
+BATCH = ["fsspec>=2024.6,<2027"]
 DEMO = [*SANDBOX, "duckdb>=1.2,<3", "plotext>=5.3,<6"]
 
 setup(
@@ -36,9 +37,11 @@ setup(
         "urllib3>=2.2,<3",
     ],
     extras_require={
+        "batch": BATCH,
         "sandbox": SANDBOX,
         "demo": DEMO,
         "dev": [
+            *BATCH,
             *DEMO,
             "build>=1.2,<2",
             "hypothesis>=6.100,<7",

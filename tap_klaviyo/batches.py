@@ -3,9 +3,9 @@
 The convention is that of Meltano's Singer SDK, https://sdk.meltano.com/en/latest/batch.html. A file
 holds one record a line, without the envelope of RECORD messages. A BATCH message names it.
 
-A file is written under a temporary name, ``.part``. When it is complete, it is renamed, and only
-then its BATCH message is written. So a target never reads a part of a file, and the files of a
-killed run are never named.
+A file has its name only when it is complete (:mod:`batch_storage`), and its BATCH message is
+written after that. So a target never reads a part of a file, and the files of a killed run are
+never named.
 
 A STATE must not cover records that no message has named. So while a stream has a file that is not
 named, STATE messages hold the bookmark that the stream had when the file was begun: all its records
@@ -19,16 +19,14 @@ page by page.
 from __future__ import annotations
 
 import gzip
-import os
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
 
-from tap_klaviyo.errors import ConfigError, OutputError
+from tap_klaviyo.batch_storage import PartialFile, open_storage
+from tap_klaviyo.errors import OutputError
 from tap_klaviyo.messages import Writer
 
 COMPRESSION_LEVEL = 1
@@ -40,7 +38,7 @@ EXTENSIONS = {"gzip": ".jsonl.gz", "none": ".jsonl"}
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """The setting ``batch_config``. ``root`` is a ``file://`` URL of a folder."""
+    """The setting ``batch_config``. ``root`` is the URL of a folder."""
 
     root: str
     prefix: str = ""
@@ -52,18 +50,12 @@ class BatchOptions:
         """The encoding as a BATCH message has it."""
         return {"format": "jsonl", "compression": self.compression}
 
-    @property
-    def folder(self) -> Path:
-        """The local folder of the files."""
-        return Path(unquote(urlsplit(self.root).path))
-
 
 @dataclass
 class _OpenFile:
     """A file that is not named yet. ``bookmark`` is that of its stream when it was begun."""
 
-    path: Path
-    file: IO[bytes]
+    partial: PartialFile
     lines: IO[bytes]
     bookmark: Mapping[str, Any] | None
     records: int = 0
@@ -80,16 +72,7 @@ class Batches:
     def __post_init__(self) -> None:
         self._open: dict[str, _OpenFile] = {}
         self._named = 0
-        probe = self.options.folder / f"{self.options.prefix}{self.run_id}.part"
-        try:
-            self.options.folder.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise ConfigError(
-                f"config: batch_config: cannot write to {self.options.root}: "
-                f"{error.strerror or error}."
-            ) from error
+        self._storage = open_storage(self.options.root)
 
     def add(
         self,
@@ -117,13 +100,13 @@ class Batches:
         file = self._open.get(stream)
         if file is None:
             return
-        complete = file.path.with_suffix("")
         try:
-            self._close(file)
-            os.replace(file.path, complete)
+            if file.lines is not file.partial.file:
+                file.lines.close()
+            url = self._storage.complete(file.partial)
         except OSError as error:
             raise _cannot_write(error) from error
-        self.writer.batch(stream, self.options.encoding, [complete.as_uri()])
+        self.writer.batch(stream, self.options.encoding, [url])
         del self._open[stream]
 
     def name_all(self) -> None:
@@ -141,25 +124,16 @@ class Batches:
     def _begin(self, stream: str, bookmark: Mapping[str, Any] | None) -> _OpenFile:
         self._named += 1
         extension = EXTENSIONS[self.options.compression]
-        name = f"{self.options.prefix}{stream}-{self.run_id}-{self._named:06}{extension}.part"
-        path = self.options.folder.absolute() / name
-        file = path.open("xb")
-        lines: IO[bytes] = file
+        name = f"{self.options.prefix}{stream}-{self.run_id}-{self._named:06}{extension}"
+        partial = self._storage.begin(name)
+        lines: IO[bytes] = partial.file
         if self.options.compression == "gzip":
-            lines = gzip.GzipFile("", "wb", COMPRESSION_LEVEL, file, mtime=0)  # type: ignore[assignment]
-        return _OpenFile(path, file, lines, bookmark)
-
-    def _close(self, file: _OpenFile) -> None:
-        if file.lines is not file.file:
-            file.lines.close()
-        file.file.flush()
-        os.fsync(file.file.fileno())
-        file.file.close()
+            lines = gzip.GzipFile("", "wb", COMPRESSION_LEVEL, partial.file, mtime=0)  # type: ignore[assignment]
+        return _OpenFile(partial, lines, bookmark)
 
     def _discard(self, file: _OpenFile) -> None:
         with suppress(OSError):
-            file.file.close()
-            file.path.unlink()
+            self._storage.discard(file.partial)
 
 
 def _cannot_write(error: OSError) -> OutputError:

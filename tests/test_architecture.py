@@ -20,7 +20,7 @@ LAYERS = [
     {"sync", "check", "about"},
     {"config"},
     {"records", "reports", "batches"},
-    {"discovery", "klaviyo", "messages", "state"},
+    {"discovery", "klaviyo", "messages", "state", "batch_storage"},
     {"streams"},
     {"errors", "dates", "logs"},
     {"redaction", "limits", "process"},

@@ -41,6 +41,8 @@ def batch_config(value: Any) -> BatchOptions | None:
 def _root(value: Any) -> str:
     url = parsers.text(value).rstrip("/")
     parts = urlsplit(url)
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not parts.path:
+    if not parts.scheme or (parts.scheme != "file" and not parts.netloc):
+        raise ValueError(value)
+    if parts.scheme == "file" and (parts.netloc not in ("", "localhost") or not parts.path):
         raise ValueError(value)
     return url

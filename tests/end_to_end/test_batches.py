@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+import fsspec
 import pytest
 from sync_runner import NOW, Message, Output, Tap, catalog_of, truth
 from test_resume import account
@@ -22,10 +24,10 @@ STREAMS = ("receive", "open", "lists")
 REQUIRED = {"api_key": "pk_1", "start_date": "2026-01-01"}
 
 
-def batch_config(folder: Path, size: int = 50, compression: str = "gzip") -> dict[str, Any]:
-    """The setting, for files in a folder."""
+def batch_config(folder: Path | str, size: int = 50, compression: str = "gzip") -> dict[str, Any]:
+    """The setting, for files in a folder, or at a URL."""
     encoding = {"format": "jsonl", "compression": compression}
-    storage = {"root": folder.as_uri(), "prefix": "shop-"}
+    storage = {"root": folder if isinstance(folder, str) else folder.as_uri(), "prefix": "shop-"}
     return {"encoding": encoding, "storage": storage, "batch_size": size}
 
 
@@ -40,7 +42,8 @@ def records_in(messages: list[Message], stream: str) -> list[dict[str, Any]]:
     for message in messages:
         if message["type"] == "BATCH" and message["stream"] == stream:
             for url in message["manifest"]:
-                data = Path(unquote(urlsplit(url).path)).read_bytes()
+                with fsspec.open(url) as file:
+                    data = file.read()
                 compressed = message["encoding"]["compression"] == "gzip"
                 text = gzip.decompress(data) if compressed else data
                 records += [json.loads(line) for line in text.splitlines()]
@@ -123,3 +126,25 @@ def test_a_folder_that_cannot_be_written_to(tap_on: TapOn, tmp_path: Path) -> No
     tap = tap_on(account(events=10))
     with pytest.raises(ConfigError, match="cannot write to file://"):
         tap.sync(batch_config=batch_config(tmp_path / "file" / "x"))
+
+
+def test_files_in_an_object_store(tap_on: TapOn) -> None:
+    """Each storage that fsspec knows takes the files, and the target finds them by their URL."""
+    shop = account(events=300)
+    root = f"memory://batches-{uuid.uuid4().hex}"
+    config = batch_config(root)
+    output = tap_on(shop).sync(
+        now=NOW, catalog=catalog_of("open"), page_size=20, batch_config=config
+    )
+    assert sorted(ids_in(output.messages, "open")) == sorted(truth(shop, BY_NAME["open"], NOW))
+    (manifest, *_) = (message["manifest"] for message in output.of("BATCH"))
+    assert manifest[0].startswith(f"{root}/shop-open-")
+    files, folder = fsspec.core.url_to_fs(root)
+    assert len(files.ls(folder)) == len(output.of("BATCH"))
+
+
+def test_an_object_store_without_the_extra(tap_on: TapOn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without fsspec the error names the extra, and nothing is read."""
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ConfigError, match=r"pip install 'tap-klaviyo\[batch\]'"):
+        tap_on(account(events=10)).sync(batch_config=batch_config("s3://bucket/folder"))
