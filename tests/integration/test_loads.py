@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,16 @@ SMALL_BATCHES = {"batch_size_rows": 50}
 
 @dataclass(frozen=True)
 class Load:
-    """A target, its settings besides those of `targets`, and the time zone of its server."""
+    """A target, its settings besides those of `targets`, and the time zone of its server.
+
+    With `in_files` the records come by BATCH messages.
+    """
 
     target: str
     settings: Row = field(default_factory=dict, hash=False)
     time_zone: str = "UTC"
     variables: Mapping[str, str] | None = None
+    in_files: bool = False
 
     @property
     def depth(self) -> int:
@@ -47,11 +51,15 @@ class Load:
         return DEPTH if self.settings == FLATTENING.get(self.target) else 0
 
 
-PLAIN = {"jsonl": Load("jsonl"), **{name: Load(name) for name in DATABASES}}
+PLAIN = {
+    "jsonl": Load("jsonl"),
+    **{name: Load(name) for name in DATABASES},
+    "meltanolabs-postgres, BATCH": Load("meltanolabs-postgres", in_files=True),
+}
 FLATTENED = {f"{name}, flattened": Load(name, FLATTENING[name]) for name in DATABASES}
 UTC = PLAIN | FLATTENED
 BERLIN = {
-    f"{name}, Berlin": Load(load.target, load.settings, "Europe/Berlin")
+    f"{name}, Berlin": replace(load, time_zone="Europe/Berlin")
     for name, load in UTC.items()
     if load.target in DATABASES
 }
@@ -167,6 +175,8 @@ def pipeline_of(
             target = FILES[load.target](folder / "data")
             (folder / "data").mkdir()
         shop.klaviyo.write_files(folder, *STREAMS)
+        if load.in_files:
+            _write_to_files(folder)
         (folder / "state.json").write_text("{}")
         (folder / "target.json").write_text(json.dumps({**target.settings, **load.settings}))
         return Pipeline(
@@ -180,6 +190,14 @@ def pipeline_of(
         )
 
     return make
+
+
+def _write_to_files(folder: Path) -> None:
+    """Makes the tap write its records to files in a folder."""
+    config = json.loads((folder / "config.json").read_text())
+    storage = {"root": (folder / "batches").as_uri()}
+    config["batch_config"] = {"storage": storage, "batch_size": 60}
+    (folder / "config.json").write_text(json.dumps(config))
 
 
 def _server(request: pytest.FixtureRequest, load: Load) -> Server | None:
@@ -264,10 +282,11 @@ def test_a_run_after_a_kill_completes_the_tables(
     with_target: bool,
 ) -> None:
     """After a kill in the middle, a new run from the state that the target emitted is complete."""
-    batches = SMALL_BATCHES if name in DATABASES else {}
-    pipeline = pipeline_of(Load(name, batches), _server(request, PLAIN[name]))
-    records = sum(map(len, shop.records.values()))
-    pipeline.run_until_killed(records // 2, with_target)
+    load = PLAIN[name]
+    batches = SMALL_BATCHES if load.target in DATABASES else {}
+    pipeline = pipeline_of(replace(load, settings=batches), _server(request, load))
+    messages = 12 if load.in_files else sum(map(len, shop.records.values())) // 2
+    pipeline.run_until_killed(messages, with_target)
     pipeline.run()
     for stream in STREAMS:
         assert _differences(shop, pipeline, stream) == {}, stream
