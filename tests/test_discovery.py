@@ -88,7 +88,7 @@ def test_entries(stream: Any) -> None:
     automatic = {
         breadcrumb for breadcrumb, item in metadata.items() if item.get("inclusion") == "automatic"
     }
-    wanted = {*stream.keys, *keys, *([stream.time_filter.field] if stream.time_filter else [])}
+    wanted = {*stream.keys, *keys, *filter(None, [stream.time_property])}
     assert automatic == {("properties", name) for name in wanted}
     jsonschema.Draft4Validator.check_schema(found["schema"])
 

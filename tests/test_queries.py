@@ -87,22 +87,19 @@ def test_moved_values(select: Select) -> None:
 
 
 @pytest.mark.parametrize(
-    ("without", "additional"),
+    ("stream", "without", "additional"),
     [
-        ((), "subscriptions,predictive_analytics"),
-        (("predictive_analytics",), "subscriptions"),
-        (("predictive_analytics", "subscriptions"), "subscriptions"),
-        (
-            ("predictive_analytics", "subscriptions", "suppressions", "reason", "timestamp"),
-            None,
-        ),
+        ("global_exclusions", (), "subscriptions,predictive_analytics"),
+        ("global_exclusions", ("predictive_analytics",), "subscriptions"),
+        ("profiles", ("predictive_analytics",), "subscriptions"),
+        ("profiles", ("predictive_analytics", "subscriptions"), None),
     ],
 )
 def test_additional_fields(
-    select: Select, without: tuple[str, ...], additional: str | None
+    select: Select, stream: str, without: tuple[str, ...], additional: str | None
 ) -> None:
     """An additional field is requested if a selected property needs it."""
-    query = query_of(select("global_exclusions", *without))
+    query = query_of(select(stream, *without))
     assert query.parameters.get("additional-fields[profile]") == additional
 
 
