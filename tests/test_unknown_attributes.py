@@ -12,7 +12,7 @@ import pytest
 
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
-from tap_klaviyo.records.page_parser import Page, PageParser
+from tap_klaviyo.records.page_parser import LEARNED_FROM, Page, PageParser
 from tap_klaviyo.records.unknown_attributes import MOST_UNKNOWN
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.streams.model import Stream
@@ -151,15 +151,24 @@ def location(**attributes: Any) -> Document:
     return {"data": [{"type": "profile", "id": "P1", "attributes": attributes}]}
 
 
-def test_later_pages_take_the_fast_path(select: Select) -> None:
-    """Only the first page with an unknown attribute is converted."""
+def test_unknown_attributes_take_the_fast_path(select: Select) -> None:
+    """A page is not converted for an unknown attribute that one of its first resources has."""
     parser = PageParser(select("profiles"))
     assert not parse(parser, location(city="Ulm")).converted
-    assert parse(parser, location(borough="Söflingen")).converted
+    assert not parse(parser, location(borough="Söflingen")).converted
     page = parse(parser, location(city="Ulm", borough={"name": "Söflingen"}))
     assert not page.converted
     assert record_of(parser, page)["location"] == {"city": "Ulm", "borough": {"name": "Söflingen"}}
     assert record_of(parser, parse(parser, location(city="Ulm")))["location"] == {"city": "Ulm"}
+
+
+def test_an_unknown_attribute_of_a_late_resource(select: Select) -> None:
+    """A page is converted for an unknown attribute that only a later resource has, but no other."""
+    parser = PageParser(select("profiles"))
+    many = location(city="Ulm")["data"] * LEARNED_FROM
+    page = {"data": [*many, *location(borough="Söflingen")["data"]]}
+    assert parse(parser, page).converted
+    assert not parse(parser, page).converted
 
 
 def test_unknown_attributes_are_limited(select: Select) -> None:

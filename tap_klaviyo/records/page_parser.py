@@ -9,6 +9,10 @@ few calls:
 * **Slow path.** A page that does not fit is converted first (:mod:`page_converter`) and then takes
   the fast path.
 
+Where Klaviyo sends attributes that the schema does not describe, it sends them with all resources
+of a type. So the first resources of a page that does not fit are converted alone: if they have such
+attributes, these are compiled, and the page tries the fast path again.
+
 A page takes the slow path if msgspec refuses it (a lone surrogate, a wrong type, a missing key), if
 it may not be copied verbatim (:mod:`verbatim`), if a date is not UTC, or if a free-form value has
 the wrong type.
@@ -45,6 +49,9 @@ from tap_klaviyo.records.unknown_attributes import (
     extended,
 )
 from tap_klaviyo.records.verbatim import can_copy_verbatim
+
+LEARNED_FROM = 50
+"""Resources of a page that are converted first, to learn of unknown attributes."""
 
 
 @dataclass
@@ -131,15 +138,16 @@ class PageParser:
         if ``body`` is not a page.
         """
         body = body.strip()
-        compiled = self._compiled
         if not self._always_converts and can_copy_verbatim(body):
-            try:
-                return Page(**vars(compiled.as_sent.decode(body, parent)))
-            except (msgspec.MsgspecError, ValueError, RecursionError):
-                pass  # The conversion finds out what is wrong and counts it.
+            page = self._decoded(body, parent)
+            if page is None and self._learn(body, parent):
+                page = self._decoded(body, parent)
+            if page is not None:
+                return page
+        compiled = self._compiled
         converted = convert_page(body, compiled.selected, parent, to_resources, compiled.room)
-        if converted.findings.unknown or converted.findings.numbers_as_text:
-            compiled = self._compiled = compiled.extended(converted.findings)
+        if self._extend(converted.findings):
+            compiled = self._compiled
         decoded = compiled.converted.decode(converted.body, parent)
         decoded.without_key = converted.without_key
         decoded.times_without_key = converted.times_without_key
@@ -148,6 +156,29 @@ class PageParser:
             warnings=converted.findings.warnings,
             converted=not self._always_converts,
         )
+
+    def _decoded(self, body: bytes, parent: str) -> Page | None:
+        """A page by the fast path; None if it does not fit: the conversion finds out why."""
+        try:
+            return Page(**vars(self._compiled.as_sent.decode(body, parent)))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+
+    def _learn(self, body: bytes, parent: str) -> bool:
+        """Learns from the first resources of a page that does not fit; whether there was anything.
+
+        Mostly, that is all: what Klaviyo adds to one resource it adds to all.
+        """
+        compiled = self._compiled
+        start = convert_page(body, compiled.selected, parent, room=compiled.room, most=LEARNED_FROM)
+        return self._extend(start.findings)
+
+    def _extend(self, findings: Findings) -> bool:
+        """Compiles what the conversion of a page has found; whether there was anything."""
+        found = bool(findings.unknown or findings.numbers_as_text)
+        if found:
+            self._compiled = self._compiled.extended(findings)
+        return found
 
     def encode_bare(self, records: Iterable[Any]) -> bytes:
         """Lines of ``records`` without the envelope of a RECORD message, for a batch file."""
