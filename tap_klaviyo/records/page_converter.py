@@ -45,18 +45,15 @@ def convert_page(
     parent: str = "",
     to_resources: Callable[[Any], Any] | None = None,
     room: int = MOST_UNKNOWN,
-    most: int | None = None,
 ) -> ConvertedPage:
     """Converts a page of the children of ``parent`` to the schema of ``selected``.
 
     ``to_resources`` turns an answer that is not a list of resources into one. ``room`` is how many
-    attributes are kept that the schema does not describe. Only the first ``most`` resources, and as
-    many included ones, are converted, if given. Raises ValueError if the body is not a page: not
-    JSON, nested too deeply, or without an array ``data``.
+    attributes are kept that the schema does not describe. Raises ValueError if
+    the body is not a page: not JSON, nested too deeply, or without an array ``data``.
     """
     try:
-        page = ConvertedPage(Findings(room))
-        return _convert(body, selected, parent, to_resources, page, most)
+        return _convert(body, selected, parent, to_resources, ConvertedPage(Findings(room)))
     except RecursionError:
         raise ValueError("the answer is nested too deeply") from None
 
@@ -67,18 +64,11 @@ def _convert(
     parent: str,
     to_resources: Callable[[Any], Any] | None,
     page: ConvertedPage,
-    most: int | None,
 ) -> ConvertedPage:
     document = loads(body)
     document = to_resources(document) if to_resources else document
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise ValueError("no array of data in the answer")
-    if most is not None:
-        document = {
-            **document,
-            "data": document["data"][:most],
-            "included": as_list(document.get("included"))[:most],
-        }
     document = cleaned(document, page.findings.warnings)
     # An odd link may hide that there are more pages, so the page is requested again.
     links = document.get("links")

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import repeat
@@ -78,6 +79,13 @@ class Page:
     without_key: list[str] = field(default_factory=list)
     times_without_key: list[int | None] = field(default_factory=list)
     converted: bool = False
+
+
+class _Resources(msgspec.Struct):
+    """The resources of a page as they were sent."""
+
+    data: list[msgspec.Raw]
+    included: list[msgspec.Raw] | None = None
 
 
 class _Compiled:
@@ -169,9 +177,14 @@ class PageParser:
 
         Mostly, that is all: what Klaviyo adds to one resource it adds to all.
         """
-        compiled = self._compiled
-        start = convert_page(body, compiled.selected, parent, room=compiled.room, most=LEARNED_FROM)
-        return self._extend(start.findings)
+        with suppress(msgspec.MsgspecError, ValueError, RecursionError):
+            page = msgspec.json.decode(body, type=_Resources)
+            first = _Resources(page.data[:LEARNED_FROM], (page.included or [])[:LEARNED_FROM])
+            start = msgspec.json.encode(first)
+            compiled = self._compiled
+            found = convert_page(start, compiled.selected, parent, room=compiled.room)
+            return self._extend(found.findings)
+        return False
 
     def _extend(self, findings: Findings) -> bool:
         """Compiles what the conversion of a page has found; whether there was anything."""
