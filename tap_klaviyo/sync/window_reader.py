@@ -156,7 +156,8 @@ class WindowReader:
         self._note_order(times)
         before, self.latest = self.latest, max(times, default=self.latest)
         safe = self._safe_second(page)
-        self.passed += safe is not None and safe <= self.requested.start
+        if self._has_entries and safe is not None and safe <= self.requested.start:
+            self.passed += 1
         if page.next_url and safe is not None and times:
             self._split(times, before, safe, idle)
         records, more = self._within_window(page, safe)
@@ -209,7 +210,7 @@ class WindowReader:
         self.must_read_again = False
         self.url = _first_url(self.partition, self.requested, page_size)
         self.page_size = page_size
-        self.pages = self.records = 0
+        self.pages = self.records = self.passed = 0
         self.latest = None
         self.ahead.clear()
         self.recent = deque(maxlen=_kept_back(page_size))
