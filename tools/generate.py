@@ -17,6 +17,7 @@ from pathlib import Path
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
 from tools import import_diagram, meltano_plugin
+from tools.benchmark_claims import claim
 from tools.setting_docs import settings_table
 from tools.stream_docs import default_streams_table, document
 
@@ -30,10 +31,13 @@ def generated() -> dict[Path, str]:
         ROOT / name for name in ("README.md", "docs/settings.md", "meltano.yml", "docs/meltano.md")
     )
     streams = default_streams_table(metadata["streams"], "docs/streams.md")
+    speed = claim((ROOT / "benchmarks" / "results.json").read_text())
     return {
         ROOT / "catalog.json": catalog_text(build_catalog()) + "\n",
         ROOT / "docs" / "streams.md": document(metadata),
-        readme: replace_table(readme.read_text(), "streams", streams),
+        readme: replace_lines(
+            replace_table(readme.read_text(), "streams", streams), "speed", speed
+        ),
         settings: replace_table(
             settings.read_text(), "settings", settings_table(metadata["settings"])
         ),
@@ -48,6 +52,12 @@ def replace_table(text: str, name: str, table: str) -> str:
     """Return `text` with a new `table` between the comments with this name."""
     pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)"
     return re.sub(pattern, lambda match: f"{match[1]}\n{table}\n\n{match[2]}", text, flags=re.S)
+
+
+def replace_lines(text: str, name: str, lines: str) -> str:
+    """Return `text` with new `lines` of a list between the comments with this name."""
+    pattern = rf"(<!-- {name}: [^>]*-->\n).*?( *<!-- end -->)"
+    return re.sub(pattern, lambda match: f"{match[1]}{lines}\n{match[2]}", text, flags=re.S)
 
 
 def main() -> int:
