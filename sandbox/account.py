@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Collection as Container
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
@@ -18,7 +19,8 @@ from sandbox.seeding.seeded_account import seed_account
 
 __all__ = ["Account", "Selectable", "suppressed"]
 
-_LATENESS = (3600, 7 * 86_400)  # seconds that late events are late by default
+_DAY = 86_400  # seconds
+_LATENESS = (3600, 7 * _DAY)  # seconds that late events are late by default
 _DELETED_PROFILES = 8  # so that some events refer to deleted profiles
 _UPDATED = ("updated", "updated_at")
 
@@ -129,6 +131,26 @@ class Account(AccountData):
                 )
                 for seconds in timestamps
             ]
+
+    def delete_events(self, ids: Iterable[str]) -> None:
+        """Delete events, as Klaviyo does with those of a deleted profile.
+
+        They are neither listed nor counted any more. Raises KeyError for an unknown id.
+        """
+        with self.lock:
+            for id in ids:
+                self.log.remove(id)
+            self.version += 1
+
+    def counts(self, metric: str) -> dict[str, int]:
+        """The true number of events of a metric by UTC day (ISO 8601), without empty days.
+
+        The metric is given as in `arrive`. Raises KeyError for an unknown one.
+        """
+        with self.lock:
+            timestamps = self.log.timestamps(self.log.metrics[self._metric_index(metric)])
+        days = Counter(seconds // _DAY for seconds in timestamps)
+        return {iso(day * _DAY)[:10]: count for day, count in days.items()}
 
     def suppress(
         self,

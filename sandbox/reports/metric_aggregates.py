@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
 from sandbox.account_data import AccountData
-from sandbox.events import MISSING, Payload, flows_of
+from sandbox.events import MISSING, Payload, count_rows, flows_of, positions_of
 from sandbox.filters import Condition, FilterField, matcher
 from sandbox.http_messages import Request
 from sandbox.reports.request_body import RequestBody
@@ -51,6 +51,10 @@ _FILTERS = {
 }
 
 
+_Measured: TypeAlias = tuple[tuple[str, ...], dict[str, list[float]]]
+"""Dimensions, and the values of each measurement by interval."""
+
+
 class _AggregateQuery(NamedTuple):
     """A valid request for aggregates."""
 
@@ -67,17 +71,12 @@ def aggregate_metric(account: AccountData, request: Request, _: float) -> Report
     query = _parse(body, account)
     interval = "day" if body.raw("interval") is None else body.string_in("interval", _INTERVALS)
     intervals = query.timeframe.intervals(interval)
-    groups: dict[tuple[str, ...], list[Observation]] = {}
-    for dimensions, observation in _observations(account, query):
-        groups.setdefault(dimensions, []).append(observation)
+    periods = [(first, last) for _, first, last in intervals]
+    only_counts = query.measurements == ("count",) and not query.by and not query.conditions
+    measure = _counts if only_counts else _measurements
     key, descending = _sort(body, query)
     rows = []
-    for dimensions, observations in groups.items():
-        observations.sort(key=lambda one: one.timestamp)
-        totals = [PeriodTotals(observations, first, last) for _, first, last in intervals]
-        measurements = {
-            name: [float(_MEASUREMENTS[name](one)) for one in totals] for name in query.measurements
-        }
+    for dimensions, measurements in measure(account, query, periods):
         content = {"dimensions": list(dimensions), "measurements": measurements}
         rows.append(ReportRow((key(dimensions, measurements), *dimensions), content))
     return ReportResult(
@@ -89,6 +88,41 @@ def aggregate_metric(account: AccountData, request: Request, _: float) -> Report
         descending,
         None if body.raw("page_cursor") is None else body.string("page_cursor"),
     )
+
+
+def _counts(
+    account: AccountData, query: _AggregateQuery, periods: Sequence[tuple[float, float]]
+) -> Iterator[_Measured]:
+    """The number of events in each period (Unix seconds); nothing if there are no events."""
+    rows = _counted_rows(account, query)
+    if rows:
+        yield (), {"count": [float(count_rows(rows, *period)) for period in periods]}
+
+
+def _measurements(
+    account: AccountData, query: _AggregateQuery, periods: Sequence[tuple[float, float]]
+) -> Iterator[_Measured]:
+    """The measurements of each combination of dimensions in each period (Unix seconds)."""
+    groups: dict[tuple[str, ...], list[Observation]] = {}
+    for dimensions, observation in _observations(account, query):
+        groups.setdefault(dimensions, []).append(observation)
+    for dimensions, observations in groups.items():
+        observations.sort(key=lambda one: one.timestamp)
+        totals = [PeriodTotals(observations, *period) for period in periods]
+        yield (
+            dimensions,
+            {
+                name: [float(_MEASUREMENTS[name](one)) for one in totals]
+                for name in query.measurements
+            },
+        )
+
+
+def _counted_rows(account: AccountData, query: _AggregateQuery) -> Sequence[int]:
+    """Packed rows of the metric's events in the timeframe, sorted by time."""
+    metric = account.collections["metric"][query.metric_id]
+    rows, lo, hi = account.log.between(metric, *query.timeframe.unix_seconds())
+    return rows[lo:hi]
 
 
 def _parse(body: RequestBody, account: AccountData) -> _AggregateQuery:
@@ -186,8 +220,7 @@ def _observations(
     def value_of(payload: int) -> float:
         return float(log.payloads[payload].properties.get("$value", 0))
 
-    start, end = query.timeframe.unix_seconds()
-    for position in log.positions(account.collections["metric"][query.metric_id], start, end):
+    for position in positions_of(_counted_rows(account, query)):
         row = log.row(position)
         if matches(dimensions_of(row.payload)):
             # Events of unknown profiles each count as another profile.

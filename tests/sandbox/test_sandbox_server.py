@@ -193,6 +193,10 @@ def test_control(server: Sandbox, mutable_account: Account) -> None:
     assert truth["suppressed_profiles"] == mutable_account.suppressed_profiles()
     assert sorted(truth["campaigns"]) == sorted(mutable_account.campaign_ids())
     assert truth["ids"]["flow"] == mutable_account.ids("flow")
+    deleted, metric = (arrived.json()["events"][0][name] for name in ("id", "metric_id"))
+    assert truth["counts"][metric] == mutable_account.counts(metric)
+    assert post("delete_events", {"ids": [deleted]}).json() == {"deleted": 1}
+    assert deleted not in mutable_account.event_ids_of(metric)
     segment = mutable_account.ids("segment")[0]
     assert truth["members"][segment] == mutable_account.members(segment)
 
@@ -212,6 +216,7 @@ def test_control(server: Sandbox, mutable_account: Account) -> None:
     [
         ("arrive", b'{"counts": {"Opened Letter": 1}}', 400),
         ("arrive", b"not json", 400),
+        ("delete_events", b'{"ids": ["nothing"]}', 400),
         ("faults", b'{"add": [{"name": "flood"}]}', 400),
         ("faults", b'{"add": [{"name": "reset", "colour": "red"}]}', 400),
         ("unknown", b"", 404),
