@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from sandbox.account_data import AccountData, Selectable, integration_name, suppressed
+from sandbox.event_counts import CountingRules
 from sandbox.events import MISSING, Event, EventLog, EventRow, iso
 from sandbox.memberships import Memberships
 from sandbox.resources import Collection, Resource
@@ -127,10 +128,28 @@ class Account(AccountData):
                         index,
                         self._random_profile_index(),
                         self.log.sample_payload(index),
-                    )
+                    ),
+                    moment,
                 )
                 for seconds in timestamps
             ]
+
+    def set_counting(self, metric: str | None = None, **rules: Any) -> None:
+        """Replace the rules by which a metric's events are counted and listed.
+
+        The metric is given as in `arrive`; None stands for all metrics without rules of their own.
+        `rules` are the fields of `CountingRules`. Raises KeyError for an unknown metric, TypeError
+        for an unknown rule and ValueError for an invalid value.
+        """
+        with self.lock:
+            index = None if metric is None else self._metric_index(metric)
+            id = None if index is None else self.log.metrics[index].id
+            self.counting.set(id, CountingRules(**rules))
+
+    def clear_counting(self) -> None:
+        """Remove all rules of `set_counting`: all events are counted and listed at once."""
+        with self.lock:
+            self.counting.clear()
 
     def delete_events(self, ids: Iterable[str]) -> None:
         """Delete events, as Klaviyo does with those of a deleted profile.

@@ -39,6 +39,16 @@ def _arrive(server: "Sandbox", options: dict[str, Any]) -> Any:
     }
 
 
+def _counting(server: "Sandbox", options: dict[str, Any]) -> Any:
+    """Remove all rules if `clear`, then `set` rules, each with the options of `set_counting`."""
+    if options.get("clear"):
+        server.account.clear_counting()
+    rules = options.get("set", [])
+    for one in rules:
+        server.account.set_counting(**one)
+    return {"set": len(rules)}
+
+
 def _delete_events(server: "Sandbox", options: dict[str, Any]) -> Any:
     """Delete the events with these `ids`."""
     ids = options["ids"]
@@ -86,6 +96,7 @@ def _truth(server: "Sandbox", _: dict[str, Any]) -> Any:
 
 _COMMANDS: Mapping[tuple[str, str], _Command] = {
     ("POST", "/sandbox/arrive"): _arrive,
+    ("POST", "/sandbox/counting"): _counting,
     ("POST", "/sandbox/delete_events"): _delete_events,
     ("POST", "/sandbox/faults"): _faults,
     ("GET", "/sandbox/requests"): _requests,

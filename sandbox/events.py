@@ -113,6 +113,7 @@ class EventLog:
     """Events in order of arrival. A position is an index in that order.
 
     A selection's rows are packed integers: the timestamp and, in the low bits, the position.
+    `arrivals` maps positions of added events to the Unix seconds at which they arrived.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class EventLog:
         self._salt = (seed * 0x9E3779B97F4A7C15) & _ID_MASK
         self._timestamps, self._metrics = array("q"), array("h")
         self._profiles, self._payloads = array("i"), array("i")
+        self.arrivals: dict[int, float] = {}
         # Packed rows, sorted: of all events, and by metric index.
         self._order = array("q")
         self._order_of: dict[int, array[int]] = {}
@@ -139,8 +141,9 @@ class EventLog:
             self._order_of[metric] = array("q", sorted(self._order_of[metric]))
         self._order = array("q", sorted(self._order))
 
-    def add(self, row: EventRow) -> Event:
-        """Add one event."""
+    def add(self, row: EventRow, arrived: float = -math.inf) -> Event:
+        """Add one event that arrived at a Unix second, long ago if none is given."""
+        self.arrivals[len(self)] = arrived
         packed = self._append(row)
         for order in (self._order, self._order_of[row.metric]):
             insort(order, order.pop())
@@ -158,6 +161,7 @@ class EventLog:
             if order[index : index + 1] != array("q", [packed]):
                 raise KeyError(id)
             del order[index]
+        self.arrivals.pop(position, None)
 
     def id(self, position: int) -> str:
         """The id of the event at a position: unique and not in order of arrival."""
@@ -254,6 +258,11 @@ class EventLog:
             self._profiles[position],
             self._payloads[position],
         )
+
+    def metric_id(self, position: int) -> str | None:
+        """The id of the metric of the event at a position, deleted ones included."""
+        metric = self._metrics[position]
+        return None if metric == MISSING else self.metrics[metric].id
 
     def properties(self, position: int) -> dict[str, Any]:
         """The event properties at a position, without `$event_id`."""

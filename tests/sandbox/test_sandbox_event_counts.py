@@ -43,7 +43,8 @@ def truth(account: Account, metric_id: str) -> dict[str, int]:
 @pytest.fixture
 def opened(mutable_account: Account) -> str:
     """The id of the metric Opened Email."""
-    return next(one["id"] for one in mutable_account.metrics() if one["name"] == METRIC)
+    found = (one for one in mutable_account.metrics() if one["integration"] == "Klaviyo")
+    return next(one["id"] for one in found if one["name"] == METRIC)
 
 
 def test_counts(client: SandboxClient, account: Account) -> None:
