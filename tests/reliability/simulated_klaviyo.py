@@ -12,7 +12,6 @@ import io
 import json
 import signal
 import time
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -144,14 +143,7 @@ class SimulatedKlaviyo:
 
     def delete(self, id: str) -> None:
         """Deletes an event."""
-        log = self.account.log
-
-        def kept(order: array[int]) -> array[int]:
-            return array("q", (row for row in order if log.event(row).id != id))
-
-        log._order = kept(log._order)
-        log._order_of = {metric: kept(order) for metric, order in log._order_of.items()}
-        self.account.version += 1
+        self.account.delete_events([id])
         del self.events[id]
 
     def join(self, list_number: int, profile_number: int) -> None:
