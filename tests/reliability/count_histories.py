@@ -91,7 +91,7 @@ SYNCS = st.builds(
 )
 COUNTED_HISTORIES = st.builds(
     CountedHistory,
-    st.fixed_dictionaries({metric: RULES for metric in sorted(METRICS)}),
+    st.fixed_dictionaries(dict.fromkeys(sorted(METRICS), RULES)),
     st.lists(_arrivals(DEEP), min_size=3, max_size=25).map(tuple),
     st.lists(SYNCS, min_size=1, max_size=8).map(tuple),
 )
