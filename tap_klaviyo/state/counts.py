@@ -151,25 +151,35 @@ class MetricCounts:
         """Compares the counts by day, answered at ``at``, with those that are remembered.
 
         ``counts`` are by the number of the day; a day without one has no events. The days from
-        ``first`` to ``end`` have ended. Returns for each period that was read by how much it has
-        grown, by its first day.
+        ``first`` to ``end`` have ended; what is known of other days stays. Returns for each period
+        that was read by how much it has grown, by its first day.
         """
         self._add_periods(first, end)
         self.counted_at, self.strikes = at, 0
         grown = {
             period.first: period.compare(total(counts, period))
             for period in self.periods
-            if period.end <= end
+            if first <= period.first and period.end <= end
         }
         self.compact(end)
         return {day: count for day, count in grown.items() if count}
 
-    def changed_old_periods(self, counts: Mapping[int, int], today: int) -> list[Period]:
-        """The periods before the last ``OLD_DAYS`` whose counts are no longer those known."""
+    def first_day(self, day: int) -> int:
+        """The first day of the period that a day belongs to; if it belongs to none, the day."""
+        return next((p.first for p in self.periods if p.first <= day < p.end), day)
+
+    def changed_old_periods(
+        self, counts: Mapping[int, int], first: int, today: int
+    ) -> list[Period]:
+        """The periods from day ``first`` on whose counts are no longer those known.
+
+        Those of the last ``OLD_DAYS`` are left out.
+        """
         return [
             period
             for period in self.periods
-            if period.end <= today - OLD_DAYS
+            if first <= period.first
+            and period.end <= today - OLD_DAYS
             and period.count is not None
             and period.count != total(counts, period)
         ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tap_klaviyo.state.counts import MetricCounts, Period
+from tap_klaviyo.state.counts import MetricCounts, Period, day_of
 from tap_klaviyo.sync.event_tally import EventTally, PeriodTally
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
 from tap_klaviyo.sync.windows import Window
@@ -36,13 +36,18 @@ class CountedMetric:
     lookback: int
     _watched: list[tuple[PeriodTally, Period]] = field(default_factory=list)
 
-    def take(self, counts: dict[int, int], first: int, end: int, at: int) -> dict[int, int]:
+    @property
+    def first_day(self) -> int:
+        """The first day whose count is asked for: that of the stream, or of its period."""
+        return self.counts.first_day(day_of(self.first_second))
+
+    def take(self, counts: dict[int, int], end: int, at: int) -> dict[int, int]:
         """Takes the counts by day that were answered at ``at``; the days have ended before ``end``.
 
         Returns for each period by how much it has grown, by its first day.
         """
         known = {period.first for period in self.counts.periods if period.count is not None}
-        grown = self.counts.take(counts, first, end, at)
+        grown = self.counts.take(counts, self.first_day, end, at)
         self.watch()
         for period in self.counts.periods:
             is_new = period.first not in known and self.window_of(period).start >= self.new_from

@@ -188,7 +188,7 @@ class Recount:
 
     def _ask(self, one: CountedMetric) -> None:
         """Asks for the counts of a metric, which may belong to several streams."""
-        first = min(day_of(other.first_second) for other in self._all_of(one.metric))
+        first = min(other.first_day for other in self._all_of(one.metric))
         if one.metric not in self._asked and first < self._end:
             self._asked.add(one.metric)
             self._requests.ask(one.metric, (first, self._end))
@@ -203,7 +203,9 @@ class Recount:
         changed = {
             (period.first, period.end)
             for one in self._all_of(answer.metric)
-            for period in one.counts.changed_old_periods(answer.counts, self.report.today)
+            for period in one.counts.changed_old_periods(
+                answer.counts, one.first_day, self.report.today
+            )
         }
         if changed:
             self._requests.repeat(answer, changed)
@@ -221,8 +223,8 @@ class Recount:
             if contradicts:
                 counts.strikes += 1
             elif answer.error is None:
-                first, at = day_of(one.first_second), self._now + math.ceil(self._elapsed())
-                self.report.add(answer.metric, one.take(answer.counts, first, self._end, at))
+                at = self._now + math.ceil(self._elapsed())
+                self.report.add(answer.metric, one.take(answer.counts, self._end, at))
             if contradicts and counts.unstable:
                 self.report.unstable += [answer.metric]
             self._store_of(one)

@@ -293,6 +293,19 @@ def test_a_state_of_an_older_version_begins_to_remember(
     assert periods[0].due
 
 
+def test_a_later_start_date(tap_on: TapOn) -> None:
+    """Days before it have no counts any more, which contradicts nothing, and late events come."""
+    shop = account()
+    runs = Runs(tap_on(shop), shop, "open")
+    last = runs.settle(NOW)
+    for days in (1, 2, 3):
+        late = runs.late(metric_of(shop, "open"), last + days * DAY, [50 * DAY, 399 * DAY])
+        runs.run(last + (days + 1) * DAY, start_date=utc(NOW - 400 * DAY))
+        assert late <= runs.written
+        assert runs.requests()[COUNTS] <= 2 + 2
+    assert not any(one.strikes for one in State(runs.state).counts("open").values())
+
+
 def test_the_state_stays_small(tap_on: TapOn) -> None:
     """Of 18 streams and three years it has some kilobytes."""
     shop = account(events=20_000)
