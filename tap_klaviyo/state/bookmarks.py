@@ -147,11 +147,15 @@ def validate(name: str, bookmark: Any) -> None:
             f"state: bookmarks.{name}.{RESUME} cannot be read; remove it, and what it says is read "
             "again."
         )
-    if not _are_counts(bookmark.get(COUNTS) or {}):
-        raise StateError(
-            f"state: bookmarks.{name}.{COUNTS} cannot be read; remove it, and the counts are "
-            "remembered anew."
-        )
+    counts = bookmark.get(COUNTS)
+    if counts is not None and not isinstance(counts, dict):
+        raise StateError(f"state: bookmarks.{name}.{COUNTS} must be an object.")
+    for metric, document in (counts or {}).items():
+        if not _are_counts(document):
+            raise StateError(
+                f"state: bookmarks.{name}.{COUNTS}.{metric} cannot be read; remove it, and the "
+                "counts are remembered anew."
+            )
 
 
 def _is_resume(stored: Any) -> bool:
@@ -164,9 +168,8 @@ def _is_resume(stored: Any) -> bool:
 
 def _are_counts(stored: Any) -> bool:
     try:
-        for document in stored.values():
-            counts_from(document)
-    except (AttributeError, LookupError, ValueError, OverflowError):
+        counts_from(stored)
+    except (LookupError, ValueError, OverflowError):
         return False
     return True
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 DAY = 86_400
 DAYS_REMEMBERED = 100
@@ -134,13 +135,15 @@ class MetricCounts:
 
     ``asked_at`` is when its counts were last asked for, ``counted_at`` when they were last
     answered, None for never. ``strikes`` counts the last runs in a row whose answers contradicted
-    each other. ``periods`` follow each other without a gap, oldest first.
+    each other. ``periods`` follow each other without a gap, oldest first. ``unknown`` holds what a
+    newer version has stored under keys that this one does not know.
     """
 
     asked_at: int | None = None
     counted_at: int | None = None
     strikes: int = 0
     periods: list[Period] = field(default_factory=list)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def unstable(self) -> bool:
