@@ -245,16 +245,16 @@ class Planner:
 
     def _plan_sweep(self, sync: StreamSync) -> None:
         """Continues a sweep that was interrupted, or begins one that is due."""
-        stream = sync.selected.stream
+        stream, now = sync.selected.stream, self._now
         resume = self._state.resume(stream.name)
         if sync.sweep is None and resume.sweep is not None:
             sync.sweep = max(0, min(resume.sweep, self.end))
         sync.done = {part: [Window(*period) for period in p] for part, p in resume.done.items()}
-        if sync.sweep is None and self._sweeps.is_due(stream, self._now):
+        if sync.sweep is None and self._sweeps.is_due(stream, now):
             sync.sweep = self.end
-            begin = self._sweeps.begin(stream, self._now)
+            begin = self._sweeps.begin(stream, now)
             sync.done = {
-                part: before(begin, periods) if self._sweeps.reads(sync, part) else periods
+                part: before(begin, periods) if self._sweeps.reads(sync, part, now) else periods
                 for part, periods in sync.done.items()
             }
 
@@ -313,7 +313,7 @@ class Planner:
             if bookmark is None:
                 return first
         start = min(bookmark, self._now) - int(lookback.total_seconds())
-        if self._sweeps.reads(sync, part):
+        if self._sweeps.reads(sync, part, self._now):
             since = self._sweeps.since(stream, part, bookmark, self._now)
             start = min(start, since - int(sweep.total_seconds()))
         return max(first, start)

@@ -58,9 +58,9 @@ class Sweeps:
             stream
         )
 
-    def reads(self, sync: StreamSync, part: str) -> bool:
+    def reads(self, sync: StreamSync, part: str, now: int) -> bool:
         """Whether the sweep of this run, if there is one, reads a part of a stream."""
-        return sync.sweep is not None and not self._is_counted(sync, part, sync.sweep)
+        return sync.sweep is not None and not self._is_counted(sync, part, sync.sweep, now)
 
     def since(self, stream: Stream, part: str, bookmark: int, now: int) -> int:
         """The end of the last sweep of a part of a stream, or of its last recount before that."""
@@ -71,13 +71,13 @@ class Sweeps:
             ends.append(counts.counted_at)
         return min(ends)
 
-    def _is_counted(self, sync: StreamSync, part: str, now: int) -> bool:
-        """Whether the counts of a metric tell all that a sweep would find."""
+    def _is_counted(self, sync: StreamSync, part: str, end: int, now: int) -> bool:
+        """Whether the counts of a metric tell all that a sweep up to ``end`` would find."""
         selected = sync.selected
         counts = self._state.counts(selected.stream.name).get(part)
         if counts is None or counts.counted_at is None or CHANGING in selected.schema["properties"]:
             return False
-        is_current = now - counts.counted_at < MISSED_RECOUNTS * self._recount_interval
+        is_current = 0 <= now - counts.counted_at < MISSED_RECOUNTS * self._recount_interval
         in_doubt = counts.unstable or counts.leaves_out
-        since = day_of(now) - self.window(selected.stream) // 86_400
+        since = day_of(end) - self.window(selected.stream) // 86_400
         return is_current and not in_doubt and counts.knows_since(since)
