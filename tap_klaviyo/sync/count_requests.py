@@ -149,7 +149,7 @@ def _spans(periods: Iterable[Days]) -> Iterator[Days]:
     span: Days | None = None
     for first, end in sorted(periods):
         if span is not None and end - span[0] <= MOST_DAYS:
-            span = (span[0], end)
+            span = (span[0], max(span[1], end))
         else:
             if span is not None:
                 yield span
