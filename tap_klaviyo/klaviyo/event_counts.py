@@ -9,7 +9,7 @@ none if there are no events.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import msgspec
 
@@ -24,6 +24,9 @@ COUNTS_QUERY = Query(
 )
 
 _DAY = 86_400
+
+_MOST_EVENTS = 2**53
+"""Larger numbers are not exact."""
 
 
 class _Measurements(msgspec.Struct):
@@ -92,13 +95,14 @@ def _parsed(body: bytes, first: int, end: int) -> dict[int, int]:
     found: dict[int, int] = {}
     for row in answer.data:
         for moment, number in zip(answer.dates, row.measurements.count, strict=True):
-            day, second = divmod(_unix_second(moment), _DAY)
-            if second or not first <= day < end or number < 0 or number != int(number):
+            day, rest = divmod(_since_1970(moment), timedelta(days=1))
+            is_count = 0 <= number <= _MOST_EVENTS and number.is_integer()
+            if rest or not first <= day < end or not is_count:
                 raise ValueError("the counts are not those of the days that were asked for")
             found[day] = found.get(day, 0) + int(number)
     return found
 
 
-def _unix_second(moment: datetime) -> int:
+def _since_1970(moment: datetime) -> timedelta:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return int(aware.timestamp())
+    return aware - datetime(1970, 1, 1, tzinfo=timezone.utc)
