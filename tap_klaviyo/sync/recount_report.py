@@ -80,7 +80,7 @@ class RecountReport:
             logger.warning(
                 "Klaviyo's counts of these metrics contradict each other, so they are swept, and "
                 "tried again in a week: %s.",
-                listed(self.unstable),
+                listed(dict.fromkeys(self.unstable)),
             )
         _log_rest([period for one in counts for period in one.periods])
 
