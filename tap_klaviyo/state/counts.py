@@ -187,6 +187,12 @@ class MetricCounts:
             and period.count != total(counts, period)
         ]
 
+    def read_again_before(self, second: int) -> None:
+        """Moves second readings that a clock that was ahead has put off forward to ``second``."""
+        for period in self.periods:
+            if period.second_at is not None:
+                period.second_at = min(period.second_at, second)
+
     def compact(self, end: int) -> None:
         """Adds days that are no longer remembered one by one to their months, while settled."""
         kept = [*self.periods[:1]]

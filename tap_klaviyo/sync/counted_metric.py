@@ -48,6 +48,7 @@ class CountedMetric:
         """
         known = {period.first for period in self.counts.periods if period.count is not None}
         grown = self.counts.take(counts, self.first_day, end, at)
+        self.counts.read_again_before(at + self.lookback)
         self.watch()
         for period in self.counts.periods:
             is_new = period.first not in known and self.window_of(period).start >= self.new_from
