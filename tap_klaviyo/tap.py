@@ -54,6 +54,7 @@ from tap_klaviyo.sync.summary import RunSummary, log_fewer_workers
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
+    from tap_klaviyo.verify.verification import Verification
 
 Document = Mapping[str, Any] | str | PathLike[str]
 """A JSON object, or the path of a file that holds one."""
@@ -119,6 +120,20 @@ class Tap:
                 report(checked)
                 checks.append(checked)
         return checks
+
+    def verify(self) -> Verification:
+        """Compares Klaviyo's counts of events with what the state says of the last readings.
+
+        For each selected event stream and metric there is a row for each month: Klaviyo's count of
+        now, the count when it was read last, what that reading has brought, and what is to be read
+        again. Lists and segments have their numbers of profiles. No event is read, and nothing is
+        written. Raises :class:`TapError` for what would end a run, and :class:`StreamError` if the
+        metrics of the account cannot be read.
+        """
+        from tap_klaviyo.verify.verification import verify
+
+        with self._client() as client, self._running(client.stop), _bugs_reported():
+            return verify(self._config, client, self._select(client), State(self._state))
 
     def sync(
         self,

@@ -16,7 +16,9 @@ SANDBOX = sorted((ROOT / "sandbox").rglob("*.py"))
 LAYERS = [
     {"__main__"},
     {"cli"},
+    {"arguments"},
     {"ending", "tap"},
+    {"verify"},
     {"sync", "check", "about"},
     {"config"},
     {"records", "reports", "batches"},

@@ -144,7 +144,14 @@ def test_dotted_settings(
 
 
 @pytest.mark.parametrize(
-    "flags", [["--discover", "--test"], ["--format", "xml"], ["--sync"], ["x"]]
+    "flags",
+    [
+        ["--discover", "--test"],
+        ["--test", "--verify"],
+        ["--format", "xml"],
+        ["--sync"],
+        ["x"],
+    ],
 )
 def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) -> None:
     """Invalid arguments are one line that leads to --help, and exit with 2."""
@@ -152,6 +159,25 @@ def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) ->
     (line,) = errors(capfd.readouterr().err)
     assert line.startswith("CRITICAL Invalid arguments: ")
     assert line.endswith(" See tap-klaviyo --help.")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--verify"], "--verify: pass the state of the last run with --state."),
+        (
+            ["--verify", "-s", "x", "--format", "markdown"],
+            "--format: --verify writes text or json.",
+        ),
+        (["--verify", "--state", ""], "--state: the name of the file is empty."),
+    ],
+)
+def test_options_that_do_not_fit(
+    capfd: pytest.CaptureFixture[str], flags: list[str], expected: str
+) -> None:
+    """Options that need others, or exclude a value, are one line that says what to do."""
+    assert main(flags) == 2
+    assert errors(capfd.readouterr().err) == [f"CRITICAL {expected}"]
 
 
 @pytest.mark.parametrize("flag", ["--catalog", "-p", "--properties"])

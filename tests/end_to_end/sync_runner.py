@@ -7,7 +7,7 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync.run import Run
 from tap_klaviyo.tap import client_for
+from tap_klaviyo.verify.verification import Verification, verify
 
 Message = dict[str, Any]
 Key = tuple[str, ...]
@@ -134,6 +135,17 @@ class Tap:
         except TapError as error:
             fault = error
         return Output([json.loads(line) for line in out.getvalue().splitlines()], fault)
+
+    def verify(
+        self, state: dict[str, Any], catalog: dict[str, Any], now: float, **settings: Any
+    ) -> Verification:
+        """Compares what a state remembers with the account at ``now``."""
+        parsed = parse_config({**self.settings, "request_timeout": 86_400, **settings})
+        client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
+        streams = [*STREAMS, *parsed.metric_streams]
+        selection = read_catalog(catalog, streams=streams)
+        with closing(client):
+            return verify(parsed, client, selection, State(state), now=lambda: now)
 
 
 def truth(account: Account, stream: Stream, end: float) -> set[str]:

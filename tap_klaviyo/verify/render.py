@@ -1,0 +1,147 @@
+"""What a verification has found, as a table for people or as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+
+from tap_klaviyo.logs import listed
+from tap_klaviyo.redaction import clean
+from tap_klaviyo.verify.comparison import NOTES, Reason, VerifiedMonth
+from tap_klaviyo.verify.verification import Verification, VerifiedMetric
+
+HEAD = ("stream", "metric", "month", "now", "last count", "brought", "change", "")
+"""The columns: Klaviyo's count now, at the last reading, what that brought, and the difference."""
+
+NUMBERS = range(3, 7)
+"""The columns that are aligned to the right."""
+
+SHOWN: frozenset[Reason] = frozenset({"grown", "due", "uncounted", "unread", "short", "fell"})
+"""The reasons for which a month has a line of its own; the others are in the totals."""
+
+UNCOUNTED: frozenset[Reason] = frozenset({"uncounted", "unread"})
+"""The reasons that are told in one line if they hold for all months of a metric."""
+
+Row = tuple[str, ...]
+
+
+def rendered(verification: Verification, form: str) -> str:
+    """A verification as "text" or "json"."""
+    return _FORMS[form](verification)
+
+
+def conclusion(verification: Verification) -> str:
+    """What was found in one line."""
+    compared = [metric for metric in verification.metrics if not metric.problem]
+    if unread := verification.to_be_read:
+        streams = dict.fromkeys(metric.stream for metric in unread)
+        events = sum(month.to_be_read for metric in unread for month in metric.months)
+        return f"Not all has been read: {events:,} events of {listed(streams)} are for a later run."
+    events = sum(month.count for metric in compared for month in metric.months)
+    metrics = _plural(len(compared), "metric")
+    return f"Nothing is due: {events:,} events of {metrics} compared."
+
+
+def _text(verification: Verification) -> str:
+    rows: list[Row] = [HEAD]
+    for stream, metrics in groupby(verification.metrics, lambda metric: metric.stream):
+        rows += _stream_rows(stream, [*metrics])
+    lines = [*_table(rows)] if len(rows) > 1 else []
+    lines += [
+        clean(f"{metric.stream}, metric {_metric(metric)}: {metric.problem.rstrip('.')}.")
+        for metric in verification.metrics
+        if metric.problem
+    ]
+    if counts := verification.profile_counts:
+        rows = [("stream", "id", "profiles", "name")]
+        rows += [(c.stream, c.id, _number(c.profile_count), clean(c.name)) for c in counts]
+        lines += ["", *_table(rows, range(2, 3))]
+    by_reason: dict[str, list[str]] = {}
+    for stream, reason in verification.not_verified.items():
+        by_reason.setdefault(reason, []).append(stream)
+    lines += [
+        clean(f"Not verified: {', '.join(streams)}. {reason.rstrip('.')}.")
+        for reason, streams in by_reason.items()
+    ]
+    return "\n".join(lines)
+
+
+def _stream_rows(stream: str, metrics: Sequence[VerifiedMetric]) -> Iterator[Row]:
+    """The months of a stream that need attention, and a line for all."""
+    months = [month for metric in metrics for month in metric.months]
+    for metric in metrics:
+        if metric.months and all(UNCOUNTED & month.reasons.keys() for month in metric.months):
+            yield _row(stream, _metric(metric), _months(metric.months), metric.months)
+            continue
+        for month in metric.months:
+            if SHOWN & month.reasons.keys():
+                yield _row(stream, _metric(metric), month.month, [month])
+    if months:
+        yield _row(stream, "total", _months(months), months)
+
+
+def _months(months: Sequence[VerifiedMonth]) -> str:
+    return _plural(len({month.month for month in months}), "month")
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _row(stream: str, metric: str, name: str, months: Sequence[VerifiedMonth]) -> Row:
+    reasons: Counter[Reason] = Counter()
+    for month in months:
+        reasons.update(month.reasons)
+    change = sum(month.change for month in months)
+    return (
+        stream,
+        clean(metric),
+        name,
+        _number(sum(month.count for month in months)),
+        _number(_sum(month.last_count for month in months)),
+        _number(_sum(month.brought for month in months)),
+        f"{change:+,}" if change else "",
+        "; ".join(f"{number:,} {NOTES[reason]}" for reason, number in reasons.items()),
+    )
+
+
+def _metric(metric: VerifiedMetric) -> str:
+    return f"{metric.metric} {metric.name}".strip()
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+def _number(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _table(rows: Sequence[Row], right: Sequence[int] = NUMBERS) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            f"{cell:>{width}}" if index in right else f"{cell:{width}}"
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def _json(verification: Verification) -> str:
+    error = verification.error
+    document = {
+        "message": conclusion(verification),
+        "to_be_read": bool(verification.to_be_read),
+        "metrics": [*map(dataclasses.asdict, verification.metrics)],
+        "profile_counts": [*map(dataclasses.asdict, verification.profile_counts)],
+        "not_verified": verification.not_verified,
+        "error": str(error) if error else None,
+    }
+    return json.dumps(document, indent=2)
+
+
+_FORMS: Mapping[str, Callable[[Verification], str]] = {"text": _text, "json": _json}
