@@ -63,12 +63,9 @@ def parser() -> argparse.ArgumentParser:
     )
     mode.add_argument("--about", action="store_true", help="describe this tap and exit")
     mode.add_argument("--version", action="version", version=f"tap-klaviyo {__version__}")
-    add(
-        "--format",
-        choices=("text", "json", "markdown"),
-        default="text",
-        help="for --about and --verify",
-    )
+    add("--target-counts", metavar="FILE", help="for --verify: CSV with stream, day and count")
+    forms = ("text", "json", "markdown")
+    add("--format", choices=forms, default="text", help="for --about and --verify")
     add("--summary-file", metavar="FILE", help="write how the command ended, as JSON")
     add("--debug", action="store_true", help="log each request, and a traceback of an error")
     return parser
@@ -88,12 +85,14 @@ def summary_path(arguments: Sequence[str]) -> str | None:
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """The options in ``arguments``. Raises :class:`ArgumentsError` for what does not fit."""
     options = parser().parse_args(arguments)
-    for name in ("config", "catalog", "state"):
-        if getattr(options, name) == "":
+    for name in ("config", "catalog", "state", "target-counts"):
+        if getattr(options, name.replace("-", "_")) == "":
             # Without a state, for example, all would be read again.
             raise ArgumentsError(f"--{name}: the name of the file is empty.")
     if options.verify and options.state is None:
         raise ArgumentsError("--verify: pass the state of the last run with --state.")
+    if options.target_counts is not None and not options.verify:
+        raise ArgumentsError("--target-counts: add --verify.")
     if options.verify and options.format == "markdown":
         raise ArgumentsError("--format: --verify writes text or json.")
     return options

@@ -232,12 +232,12 @@ class _Command:
         """Prints what Klaviyo counts now, and what was read."""
         from tap_klaviyo.verify.render import conclusion, rendered
 
-        verification = tap.verify()
+        verification = tap.verify(self._options.target_counts)
         _print(rendered(verification, self._options.format))
         self._readable += sum(not metric.problem for metric in verification.metrics)
         if verification.error is not None:
             raise verification.error
-        ending = found if verification.to_be_read else complete
+        ending = complete if verification.complete else found
         return ending(conclusion(verification))
 
     @contextmanager

@@ -121,19 +121,26 @@ class Tap:
                 checks.append(checked)
         return checks
 
-    def verify(self) -> Verification:
+    def verify(self, target_counts: str | PathLike[str] | None = None) -> Verification:
         """Compares Klaviyo's counts of events with what the state says of the last readings.
 
         For each selected event stream and metric there is a row for each month: Klaviyo's count of
         now, the count when it was read last, what that reading has brought, and what is to be read
         again. Lists and segments have their numbers of profiles. No event is read, and nothing is
-        written. Raises :class:`TapError` for what would end a run, and :class:`StreamError` if the
-        metrics of the account cannot be read.
+        written.
+
+        ``target_counts`` is the path of a CSV file with the columns stream, day and count: how many
+        events a target holds. The days are named of which it holds fewer than were read.
+
+        Raises :class:`ConfigError` for a file that cannot be read, :class:`TapError` for what would
+        end a run, and :class:`StreamError` if the metrics of the account cannot be read.
         """
+        from tap_klaviyo.verify.target_counts import read_target_counts
         from tap_klaviyo.verify.verification import verify
 
+        held = None if target_counts is None else read_target_counts(target_counts)
         with self._client() as client, self._running(client.stop), _bugs_reported():
-            return verify(self._config, client, self._select(client), State(self._state))
+            return verify(self._config, client, self._select(client), State(self._state), held)
 
     def sync(
         self,

@@ -169,6 +169,8 @@ def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) ->
             ["--verify", "-s", "x", "--format", "markdown"],
             "--format: --verify writes text or json.",
         ),
+        (["--target-counts", "x"], "--target-counts: add --verify."),
+        (["--target-counts", ""], "--target-counts: the name of the file is empty."),
         (["--verify", "--state", ""], "--state: the name of the file is empty."),
     ],
 )

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from tap_klaviyo.logs import listed
+from tap_klaviyo.logs import listed, quoted
 from tap_klaviyo.redaction import clean
 from tap_klaviyo.verify.comparison import NOTES, Reason, VerifiedMonth
+from tap_klaviyo.verify.missing_rows import TargetComparison
 from tap_klaviyo.verify.verification import Verification, VerifiedMetric
 
 HEAD = ("stream", "metric", "month", "now", "last count", "brought", "change", "")
@@ -34,7 +35,14 @@ def rendered(verification: Verification, form: str) -> str:
 
 
 def conclusion(verification: Verification) -> str:
-    """What was found in one line."""
+    """What was found, in one line."""
+    sentences = [_of_klaviyo(verification)]
+    if verification.target is not None:
+        sentences.append(_of_target(verification.target))
+    return " ".join(sentences)
+
+
+def _of_klaviyo(verification: Verification) -> str:
     compared = [metric for metric in verification.metrics if not metric.problem]
     if unread := verification.to_be_read:
         streams = dict.fromkeys(metric.stream for metric in unread)
@@ -42,7 +50,18 @@ def conclusion(verification: Verification) -> str:
         return f"Not all has been read: {events:,} events of {listed(streams)} are for a later run."
     events = sum(month.count for metric in compared for month in metric.months)
     metrics = _plural(len(compared), "metric")
-    return f"Nothing is due: {events:,} events of {metrics} compared."
+    return f"Nothing is due: {_plural(events, 'event')} of {metrics} compared."
+
+
+def _of_target(target: TargetComparison) -> str:
+    lacking = sum(one.brought - one.held for one in target.missing)
+    if not lacking:
+        return f"The target holds what was read: {target.events:,} events compared."
+    streams = dict.fromkeys(one.days.stream for one in target.missing)
+    return (
+        f"The target lacks {_plural(lacking, 'event')} of {listed(streams)}: read the days again "
+        "with --resync."
+    )
 
 
 def _text(verification: Verification) -> str:
@@ -59,6 +78,8 @@ def _text(verification: Verification) -> str:
         rows = [("stream", "id", "profiles", "name")]
         rows += [(c.stream, c.id, _number(c.profile_count), clean(c.name)) for c in counts]
         lines += ["", *_table(rows, range(2, 3))]
+    if verification.target is not None:
+        lines += _target_lines(verification.target)
     by_reason: dict[str, list[str]] = {}
     for stream, reason in verification.not_verified.items():
         by_reason.setdefault(reason, []).append(stream)
@@ -67,6 +88,22 @@ def _text(verification: Verification) -> str:
         for reason, streams in by_reason.items()
     ]
     return "\n".join(lines)
+
+
+def _target_lines(target: TargetComparison) -> list[str]:
+    """The days that a target lacks events of, and what could not be compared."""
+    lines = []
+    if target.missing:
+        rows: list[Row] = [("missing in the target", "held", "read")]
+        rows += [(str(m.days), _number(m.held), _number(m.brought)) for m in target.missing]
+        lines += ["", *_table(rows, range(1, 3))]
+    if target.not_compared:
+        streams = ", ".join(target.not_compared)
+        lines.append(f"Not compared with the target, since no day has counts: {streams}.")
+    if target.unknown:
+        streams = listed(map(quoted, target.unknown))
+        lines.append(f"Not compared with the target, since they are not selected: {streams}.")
+    return lines
 
 
 def _stream_rows(stream: str, metrics: Sequence[VerifiedMetric]) -> Iterator[Row]:
@@ -88,7 +125,7 @@ def _months(months: Sequence[VerifiedMonth]) -> str:
 
 
 def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _row(stream: str, metric: str, name: str, months: Sequence[VerifiedMonth]) -> Row:
@@ -132,16 +169,23 @@ def _table(rows: Sequence[Row], right: Sequence[int] = NUMBERS) -> Iterator[str]
 
 
 def _json(verification: Verification) -> str:
-    error = verification.error
+    error, target = verification.error, verification.target
     document = {
         "message": conclusion(verification),
+        "complete": verification.complete,
         "to_be_read": bool(verification.to_be_read),
         "metrics": [*map(dataclasses.asdict, verification.metrics)],
         "profile_counts": [*map(dataclasses.asdict, verification.profile_counts)],
+        "target": target and _target_document(target),
         "not_verified": verification.not_verified,
         "error": str(error) if error else None,
     }
     return json.dumps(document, indent=2)
+
+
+def _target_document(target: TargetComparison) -> dict[str, object]:
+    missing = [{"days": str(m.days), "held": m.held, "brought": m.brought} for m in target.missing]
+    return {**dataclasses.asdict(target), "missing": missing}
 
 
 _FORMS: Mapping[str, Callable[[Verification], str]] = {"text": _text, "json": _json}

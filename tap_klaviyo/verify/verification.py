@@ -21,12 +21,14 @@ from tap_klaviyo.klaviyo.profile_counts import (
 )
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.state import State
-from tap_klaviyo.state.counts import day_of
+from tap_klaviyo.state.counts import Period, day_of
 from tap_klaviyo.sync.count_requests import Days, chunks
 from tap_klaviyo.sync.recount import CLOSED_AFTER
 from tap_klaviyo.verify.comparison import VerifiedMonth, verified_months
 from tap_klaviyo.verify.counting import Answer, ask
+from tap_klaviyo.verify.missing_rows import TargetComparison, compare_target
 from tap_klaviyo.verify.remembered import RememberedMetric, remembered_metrics
+from tap_klaviyo.verify.target_counts import TargetCounts
 
 logger = get_logger(__name__)
 
@@ -56,12 +58,14 @@ class Verification:
     """What a verification has found.
 
     ``not_verified`` says why streams cannot be verified, by their names. ``profile_counts`` are of
-    lists and segments, if these are selected. ``error`` is why some counts were not answered.
+    lists and segments, if these are selected. ``target`` is what a target lacks, None if its counts
+    were not given. ``error`` is why some counts were not answered.
     """
 
     metrics: tuple[VerifiedMetric, ...] = ()
     not_verified: Mapping[str, str] = field(default_factory=dict)
     profile_counts: tuple[ProfileCount, ...] = ()
+    target: TargetComparison | None = None
     error: StreamError | None = None
 
     @property
@@ -69,21 +73,28 @@ class Verification:
         """The metrics of which a later run has something to read."""
         return tuple(metric for metric in self.metrics if metric.to_be_read)
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left for a later run, and nothing is missing in the target."""
+        return not self.to_be_read and not (self.target and self.target.missing)
+
 
 def verify(
     config: Config,
     client: Client,
     selection: Sequence[SelectedStream],
     state: State,
+    target_counts: TargetCounts | None = None,
     *,
     now: Callable[[], float] = time.time,
 ) -> Verification:
     """Asks for the counts of all metrics of the selected event streams, and compares them.
 
-    Raises what ends a run, such as :class:`ConfigError` for a key that Klaviyo refuses, and
-    :class:`StreamError` if the metrics of the account cannot be read.
+    ``target_counts`` are compared with what the last readings have brought. Raises what ends a run,
+    such as :class:`ConfigError` for a key that Klaviyo refuses, and :class:`StreamError` if the
+    metrics of the account cannot be read.
     """
-    return _Verifier(config, client, state, int(now())).verify(selection)
+    return _Verifier(config, client, state, int(now())).verify(selection, target_counts)
 
 
 class _Verifier:
@@ -99,7 +110,9 @@ class _Verifier:
         self._not_verified: dict[str, str] = {}
         self._errors: list[StreamError] = []
 
-    def verify(self, selection: Sequence[SelectedStream]) -> Verification:
+    def verify(
+        self, selection: Sequence[SelectedStream], target_counts: TargetCounts | None
+    ) -> Verification:
         """Verifies the selected streams."""
         events = [one for one in selection if one.stream.type == "event"]
         groups = [one for one in selection if one.stream.name in COUNTED_GROUPS]
@@ -110,8 +123,13 @@ class _Verifier:
         others = [one for one in selection if one not in (*events, *groups)]
         self._not_verified |= {one.name: NOT_EVENTS for one in others}
         profile_counts = [count for one in groups for count in self._profile_counts(one)]
-        error = self._errors[0] if self._errors else None
-        return Verification(tuple(verified), self._not_verified, tuple(profile_counts), error)
+        return Verification(
+            tuple(verified),
+            self._not_verified,
+            tuple(profile_counts),
+            _compared_target(remembered, verified, target_counts),
+            self._errors[0] if self._errors else None,
+        )
 
     def _remembered(self, selected: SelectedStream, metrics: Metrics) -> Sequence[RememberedMetric]:
         found = [*remembered_metrics(selected, metrics, self._state, self._start)]
@@ -162,3 +180,18 @@ class _Verifier:
         except StreamError as error:
             self._not_verified[selected.name] = str(error)
             self._errors.append(error)
+
+
+def _compared_target(
+    remembered: Sequence[RememberedMetric],
+    verified: Sequence[VerifiedMetric],
+    target_counts: TargetCounts | None,
+) -> TargetComparison | None:
+    if target_counts is None:
+        return None
+    periods: dict[str, list[Sequence[Period]]] = {}
+    for one, metric in zip(remembered, verified, strict=True):
+        may_have_events = one.is_current and (metric.months or metric.problem)
+        if one.periods or may_have_events:
+            periods.setdefault(one.stream, []).append(one.periods)
+    return compare_target(periods, target_counts)

@@ -23,6 +23,7 @@ from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync.run import Run
 from tap_klaviyo.tap import client_for
+from tap_klaviyo.verify.target_counts import TargetCounts
 from tap_klaviyo.verify.verification import Verification, verify
 
 Message = dict[str, Any]
@@ -137,15 +138,20 @@ class Tap:
         return Output([json.loads(line) for line in out.getvalue().splitlines()], fault)
 
     def verify(
-        self, state: dict[str, Any], catalog: dict[str, Any], now: float, **settings: Any
+        self,
+        state: dict[str, Any],
+        catalog: dict[str, Any],
+        now: float,
+        held: TargetCounts | None = None,
+        **settings: Any,
     ) -> Verification:
-        """Compares what a state remembers with the account at ``now``."""
+        """Compares what a state remembers with the account at ``now``, and with what is held."""
         parsed = parse_config({**self.settings, "request_timeout": 86_400, **settings})
         client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
         streams = [*STREAMS, *parsed.metric_streams]
         selection = read_catalog(catalog, streams=streams)
         with closing(client):
-            return verify(parsed, client, selection, State(state), now=lambda: now)
+            return verify(parsed, client, selection, State(state), held, now=lambda: now)
 
 
 def truth(account: Account, stream: Stream, end: float) -> set[str]:

@@ -17,6 +17,7 @@ from sandbox.account import Account
 from tap_klaviyo.cli import main
 from tap_klaviyo.config.loading import parse_metric_streams
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.state.counts import day_number, iso_day
 from tap_klaviyo.verify.counting import UNSTABLE
 from tap_klaviyo.verify.render import conclusion, rendered
 from tap_klaviyo.verify.verification import LEFT, NO_METRIC, NOT_EVENTS, Verification
@@ -257,8 +258,54 @@ def test_a_list_that_is_deleted_in_the_meantime(account: Account, tap: Tap) -> N
     assert {one.id for one in found.profile_counts} == {*account.ids("list")} - {gone}
 
 
+def held_by_target(account: Account) -> dict[str, Counter[int]]:
+    """The events of the account by stream and the number of the day."""
+    held: dict[str, Counter[int]] = {stream: Counter() for stream in METRICS.values()}
+    for name, stream in METRICS.items():
+        held[stream].update({day_number(day): n for day, n in account.counts(name).items()})
+    return held
+
+
+def test_a_target_that_lacks_nothing(account: Account, tap: Tap, state: dict[str, Any]) -> None:
+    """A target that holds all events, or more, lacks nothing."""
+    held = held_by_target(account)
+    found = tap.verify(state, CATALOG, VERIFIED, held)
+    assert found.target is not None
+    assert (found.target.missing, found.target.not_compared) == ((), ())
+    assert found.complete
+    total = sum(sum(truth(account, name).values()) for name in METRICS)
+    assert found.target.events == total
+    assert f"The target holds what was read: {total:,} events compared." in conclusion(found)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("oldest", [False, True])
+def test_a_row_that_a_target_lacks(
+    account: Account, tap: Tap, state: dict[str, Any], metric: str, oldest: bool
+) -> None:
+    """The day, or long ago the month, of a row that a target lacks is named, and no other one."""
+    days = sorted(day for day in account.counts(metric) if START <= day <= "2026-10-31")
+    day = day_number(days[0 if oldest else -1])
+    held = held_by_target(account)
+    held[METRICS[metric]][day] -= 1
+    found = tap.verify(state, CATALOG, VERIFIED, held)
+    assert found.target is not None
+    (missing,) = found.target.missing
+    stream, first, end = missing.days
+    assert stream == METRICS[metric]
+    assert first <= day < end
+    is_month = day < VERIFIED // DAY - 100
+    assert (end - first > 27) if is_month else (end - first == 1)
+    assert missing.brought - missing.held == 1
+    assert not found.complete
+    assert f"{missing.days}  " in rendered(found, "text")
+    assert "The target lacks 1 event of" in conclusion(found)
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
-@pytest.mark.parametrize(("late", "code"), [([], 0), (LATE, 1)])
+@pytest.mark.parametrize(
+    ("late", "lacking", "code"), [([], None, 0), ([], 0, 0), (LATE, None, 1), ([], 2, 1)]
+)
 @pytest.mark.usefixtures("clock")
 def test_the_command(
     account: Account,
@@ -267,27 +314,40 @@ def test_the_command(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     late: list[int],
+    lacking: int | None,
     code: int,
     form: str,
 ) -> None:
-    """The command prints what was found to stdout, and exits with 1 if something is due."""
+    """The command prints what was found to stdout, and exits with 1 if something is left to do."""
     account.arrive("Opened Email", timestamps=late, now=VERIFIED)
     documents = {"config": tap.settings, "state": state, "catalog": CATALOG}
     arguments = ["--verify", "--format", form]
     for name, document in documents.items():
         (tmp_path / name).write_text(json.dumps(document))
         arguments += [f"--{name}", str(tmp_path / name)]
+    named = "open:"
+    if lacking is not None:
+        held = held_by_target(account)
+        day = max(d for d, n in held["open"].items() if n > 1 and d < VERIFIED // DAY)
+        held["open"][day] -= lacking
+        named = f"open:{iso_day(day)}..{iso_day(day)}"
+        rows = [f"{name},{iso_day(d)},{n}" for name, days in held.items() for d, n in days.items()]
+        (tmp_path / "counts.csv").write_text("\n".join(["stream,day,count", *rows]))
+        arguments += ["--target-counts", str(tmp_path / "counts.csv")]
     assert main(arguments) == code
     shown = capfd.readouterr()
     last = shown.err.splitlines()[-1]
-    message = "Not all has been read: 3 events of open are" if code else "Nothing is due: "
-    assert message in last
-    assert ("CRITICAL" in last) is False
-    if form == "json":
-        document = json.loads(shown.out)
-        assert document["message"] in last
-        assert document["to_be_read"] == bool(code)
-        months = [month for metric in document["metrics"] for month in metric["months"]]
-        assert sum(month["change"] for month in months) == len(late)
-    else:
+    assert ("Not all has been read: 3 events of open are" in last) == bool(late)
+    assert ("The target lacks 2 events of open: " in last) == bool(lacking)
+    assert "CRITICAL" not in last
+    if form == "text":
         assert shown.out.splitlines()[0].startswith("stream ")
+        assert (f"{named} " in shown.out) == bool(lacking)
+        return
+    document = json.loads(shown.out)
+    assert document["message"] in last
+    assert (document["to_be_read"], document["complete"]) == (bool(late), not code)
+    months = [month for metric in document["metrics"] for month in metric["months"]]
+    assert sum(month["change"] for month in months) == len(late)
+    missing = (document["target"] or {"missing": []})["missing"]
+    assert [one["days"] for one in missing] == [named] * bool(lacking)
