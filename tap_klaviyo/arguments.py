@@ -61,6 +61,13 @@ def parser() -> argparse.ArgumentParser:
     mode.add_argument(
         "--verify", action="store_true", help="compare Klaviyo's counts with what was read"
     )
+    mode.add_argument(
+        "--resync",
+        metavar="STREAM:FROM..TO",
+        action="append",
+        default=[],
+        help="read days (UTC) again, such as open:2026-01-30..2026-01-31; the state stays",
+    )
     mode.add_argument("--about", action="store_true", help="describe this tap and exit")
     mode.add_argument("--version", action="version", version=f"tap-klaviyo {__version__}")
     add("--target-counts", metavar="FILE", help="for --verify: CSV with stream, day and count")
@@ -89,8 +96,9 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
         if getattr(options, name.replace("-", "_")) == "":
             # Without a state, for example, all would be read again.
             raise ArgumentsError(f"--{name}: the name of the file is empty.")
-    if options.verify and options.state is None:
-        raise ArgumentsError("--verify: pass the state of the last run with --state.")
+    for name in ("verify", "resync"):
+        if getattr(options, name) and options.state is None:
+            raise ArgumentsError(f"--{name}: pass the state of the last run with --state.")
     if options.target_counts is not None and not options.verify:
         raise ArgumentsError("--target-counts: add --verify.")
     if options.verify and options.format == "markdown":

@@ -204,7 +204,8 @@ class _Command:
             self._summary = summary
 
         with TargetWatch(write_stdout) as write:
-            summary = tap.sync(write, progress=progress_for_terminal(), report=note)
+            resync, progress = self._options.resync, progress_for_terminal()
+            summary = tap.sync(write, resync=resync, progress=progress, report=note)
         if summary.error is not None:
             raise summary.error
         if not summary.complete and not summary.stopped:

@@ -23,12 +23,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_klaviyo.config.loading import copy_object, parse_config, read_object
+from tap_klaviyo.config.loading import Document, object_from, parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.patterns import apply_patterns, split_patterns
@@ -49,15 +48,13 @@ from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.sync.progress_bars import Progress
+from tap_klaviyo.sync.resync import resync_run
 from tap_klaviyo.sync.run import Run
 from tap_klaviyo.sync.summary import RunSummary, log_fewer_workers
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
     from tap_klaviyo.verify.verification import Verification
-
-Document = Mapping[str, Any] | str | PathLike[str]
-"""A JSON object, or the path of a file that holds one."""
 
 
 class Tap:
@@ -81,14 +78,14 @@ class Tap:
         select: str | Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._config = parse_config(_object(config, "config", ConfigError), environment or {})
+        self._config = parse_config(object_from(config, "config", ConfigError), environment or {})
         self._streams = (*STREAMS, *self._config.metric_streams)
         self._patterns = split_patterns(select) if isinstance(select, str) else list(select)
-        given = None if catalog is None else _object(catalog, "catalog", CatalogError)
+        given = None if catalog is None else object_from(catalog, "catalog", CatalogError)
         self._catalog = apply_patterns(
             build_catalog(self._streams) if given is None else given, self._patterns
         )
-        self._state = {} if state is None else _object(state, "state", StateError)
+        self._state = {} if state is None else object_from(state, "state", StateError)
         State(self._state)
         self._selection: list[SelectedStream] | None = None
         if not has_metric_ids(self._catalog, self._streams):
@@ -146,10 +143,15 @@ class Tap:
         self,
         write: Callable[[bytes], object],
         *,
+        resync: str | Sequence[str] = (),
         progress: Progress | None = None,
         report: Callable[[RunSummary], object] = lambda summary: None,
     ) -> RunSummary:
         """Reads the selected streams, from the state of the constructor.
+
+        With ``resync``, it reads days of some of them again instead, such as
+        "open:2026-01-30..2026-01-31" (UTC, both included), and the STATE stays the one that was
+        given. Raises :class:`ConfigError` for streams and days that cannot be read again.
 
         Singer messages are passed to ``write`` in the calling thread, as bytes of one or more whole
         lines. An error that ``write`` raises ends the run and is raised here. ``progress`` shows
@@ -160,9 +162,10 @@ class Tap:
         :class:`TapError` for errors that end the run.
         """
         writer = Writer(write)
+        days = [resync] if isinstance(resync, str) else list(resync)
         try:
             with self._client() as client, _bugs_reported():
-                return self._sync(client, writer, progress, report)
+                return self._sync(client, writer, days, progress, report)
         except Exception:
             if writer.error is not None:
                 raise writer.error from None
@@ -202,6 +205,7 @@ class Tap:
         self,
         client: Client,
         writer: Writer,
+        resync: Sequence[str],
         progress: Progress | None,
         report: Callable[[RunSummary], object],
     ) -> RunSummary:
@@ -210,12 +214,16 @@ class Tap:
                 selection = self._select(client)
         except Stopped:
             return RunSummary((), time.time(), 0.0, stopped=True, saved=False, error=None)
-        run = self._run(client, writer, selection, progress)
+        run = self._run(client, writer, selection, progress, resync=resync)
         try:
             with self._running(run.stop):
-                return run.sync()
+                run.sync()
         finally:
-            report(run.summary())
+            summary = run.summary()
+            # After a resync, a new run starts from the state that was given.
+            summary = dataclasses.replace(summary, saved=summary.saved and not resync)
+            report(summary)
+        return summary
 
     def _records(self, selection: list[SelectedStream]) -> Iterator[dict[str, Any]]:
         lines: list[bytes] = []
@@ -247,12 +255,15 @@ class Tap:
         selection: list[SelectedStream],
         progress: Progress | None = None,
         batches: bool = True,
+        resync: Sequence[str] = (),
     ) -> Run:
         workers, limit = affordable_workers(self._config.concurrency)
         if limit:
             log_fewer_workers(workers, limit)
         options = self._config.batch_config if batches else None
         config = dataclasses.replace(self._config, concurrency=workers, batch_config=options)
+        if resync:
+            return resync_run(config, client, writer, selection, self._state, resync, progress)
         return Run(config, client, writer, selection, State(self._state), progress=progress)
 
     def _select(self, client: Client) -> list[SelectedStream]:
@@ -298,15 +309,6 @@ def client_for(
         now=now,
         sleep=sleep,
     )
-
-
-def _object(document: Document, what: str, error_type: type[ConfigError]) -> dict[str, Any]:
-    """A copy of a mapping as JSON has it, or the JSON object in the file at a path."""
-    if isinstance(document, str | PathLike):
-        return read_object(Path(document), what, error_type)
-    if not isinstance(document, Mapping):
-        raise error_type(f"{what}: expected a mapping or a path.")
-    return copy_object(document, what, error_type)
 
 
 def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:

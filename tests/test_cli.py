@@ -148,6 +148,7 @@ def test_dotted_settings(
     [
         ["--discover", "--test"],
         ["--test", "--verify"],
+        ["--verify", "--resync", "x"],
         ["--format", "xml"],
         ["--sync"],
         ["x"],
