@@ -99,6 +99,13 @@ def month(count: int, length: int = 3) -> Period:
             ["open:2026-01-01..2026-01-01 4/5", "open:2026-01-03..2026-01-03 6/7"],
         ),
         ([days(5, 6, 7)], [], ["open:2026-01-01..2026-01-03 0/18"]),
+        ([days(5, 0, 0, 7)], [4, 0, 0, 6], ["open:2026-01-01..2026-01-04 10/12"]),
+        ([days(5, 0, 0, 7)], [4, 0, 0, 7], ["open:2026-01-01..2026-01-01 4/5"]),
+        (
+            [days(5, None, 7)],
+            [4, 0, 6],
+            ["open:2026-01-01..2026-01-01 4/5", "open:2026-01-03..2026-01-03 6/7"],
+        ),
         ([days(5, difference=2)], [6], ["open:2026-01-01..2026-01-01 6/7"]),
         ([days(5, difference=-2)], [3], []),
         ([days(5, difference=-2)], [2], ["open:2026-01-01..2026-01-01 2/3"]),
@@ -124,8 +131,10 @@ def test_what_is_missing(metrics: list[list[Period]], held: list[int], missing: 
 
 
 def test_streams_that_cannot_be_compared() -> None:
-    """Streams of which a metric has no periods, and streams that nobody reads, are named."""
-    periods = {"open": [days(5)], "click": [days(5), []]}
+    """Streams of which a metric has no periods, and streams on one side only, are named."""
+    periods = {"open": [days(5)], "click": [days(5), []], "bounce": [days(0)], "receive": [days(2)]}
     found = compare_target(periods, {"opne": {DAY: 5}, "open": {DAY: 5}})
-    assert (found.missing, found.events) == ((), 5)
+    assert [str(one.days) for one in found.missing] == ["receive:2026-01-01..2026-01-01"]
+    assert found.events == 7
     assert (found.not_compared, found.unknown) == (("click",), ("opne",))
+    assert found.absent == ("receive",)

@@ -104,11 +104,11 @@ def verification(*problems: str) -> Verification:
     same = months({0: 5, 2: 6}, {"count": 5}, {"count": 0}, {"count": 6})
     unread = months({0: 5, 2: 6}, {}, {}, {})
     metrics = [
-        VerifiedMetric("open", "AbCdEf", "Opened\x1b[2J Email", tuple(grown)),
-        VerifiedMetric("open", "GhIjKl", "", tuple(same)),
-        VerifiedMetric("click", "MnOpQr", "Clicked", tuple(unread)),
+        VerifiedMetric("open", "AbCdEf", "Opened\x1b[2J Email", tuple(grown), "2026-02-02"),
+        VerifiedMetric("open", "GhIjKl", "", tuple(same), "2026-02-01"),
+        VerifiedMetric("click", "MnOpQr", "Clicked", tuple(unread), "2026-02-01"),
     ]
-    metrics += [VerifiedMetric("bounce", "StUvWx", "", (), problem) for problem in problems]
+    metrics += [VerifiedMetric("bounce", "StUvWx", "", (), "", problem) for problem in problems]
     return Verification(tuple(metrics), {"flows": "Only events", "tags": "Only events"})
 
 
@@ -127,12 +127,13 @@ def test_the_table() -> None:
     ]
     cells = [[cell.strip() for cell in line.split("  ") if cell] for line in lines[:4]]
     grown, uncounted = f"234 {NOTES['grown']}", f"11 {NOTES['uncounted']}"
+    total = "2 months to 2026-02-01"
     metric = r"AbCdEf Opened\x1b[2J Email"
     assert cells == [
         ["open", metric, "2026-01", "1,234", "1,000", "999", "+234", grown],
-        ["open", "total", "2 months", "1,245", "1,011", "1,010", "+234", grown],
+        ["open", "total", total, "1,245", "1,011", "1,010", "+234", grown],
         ["click", "MnOpQr Clicked", "2 months", "11", uncounted],
-        ["click", "total", "2 months", "11", uncounted],
+        ["click", "total", total, "11", uncounted],
     ]
     assert lines[4:] == [
         "bounce, metric StUvWx: Refused.",

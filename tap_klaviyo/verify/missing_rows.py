@@ -24,7 +24,7 @@ class MissingRows:
     brought: int
 
     def followed_by(self, other: MissingRows) -> MissingRows:
-        """Both together; ``other`` begins where this one ends."""
+        """Both together, and the days without events between them."""
         days = self.days._replace(end=other.days.end)
         return MissingRows(days, self.held + other.held, self.brought + other.brought)
 
@@ -33,12 +33,14 @@ class MissingRows:
 class TargetComparison:
     """What a target lacks. ``events`` were compared; of ``not_compared`` no day could be.
 
-    ``unknown`` are streams of the file that are not selected event streams.
+    ``absent`` are streams of which something is missing and the file has no row, ``unknown`` are
+    streams of the file that are not selected event streams.
     """
 
     missing: tuple[MissingRows, ...]
     events: int
     not_compared: tuple[str, ...]
+    absent: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
@@ -55,11 +57,17 @@ def compare_target(
     for stream, metrics in periods.items():
         compared = [*_compared(stream, metrics, held.get(stream, {}))]
         events += sum(one.brought for one in compared)
-        missing += _joined(one for one in compared if one.held < one.brought)
+        missing += _joined(compared)
         if not compared:
             not_compared.append(stream)
-    unknown = tuple(stream for stream in held if stream not in periods)
-    return TargetComparison(tuple(missing), events, tuple(not_compared), unknown)
+    lacking = dict.fromkeys(one.days.stream for one in missing)
+    return TargetComparison(
+        missing=tuple(missing),
+        events=events,
+        not_compared=tuple(not_compared),
+        absent=tuple(stream for stream in lacking if stream not in held),
+        unknown=tuple(stream for stream in held if stream not in periods),
+    )
 
 
 def _compared(
@@ -75,12 +83,18 @@ def _compared(
             yield MissingRows(DayRange(stream, first, end), rows, brought)
 
 
-def _joined(found: Iterable[MissingRows]) -> list[MissingRows]:
-    """Ranges that follow each other as one."""
+def _joined(compared: Iterable[MissingRows]) -> list[MissingRows]:
+    """Where fewer are held than were brought; days without events do not divide a range."""
     joined: list[MissingRows] = []
-    for one in found:
-        if joined and joined[-1].days.end == one.days.first:
-            joined[-1] = joined[-1].followed_by(one)
-        else:
-            joined.append(one)
+    end: int | None = None
+    for one in compared:
+        follows = end == one.days.first
+        if one.held < one.brought:
+            if follows:
+                joined[-1] = joined[-1].followed_by(one)
+            else:
+                joined.append(one)
+            end = one.days.end
+        elif follows and not one.brought:
+            end = one.days.end
     return joined

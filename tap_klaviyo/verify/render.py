@@ -97,6 +97,9 @@ def _target_lines(target: TargetComparison) -> list[str]:
         rows: list[Row] = [("missing in the target", "held", "read")]
         rows += [(str(m.days), _number(m.held), _number(m.brought)) for m in target.missing]
         lines += ["", *_table(rows, range(1, 3))]
+    if target.absent:
+        streams = ", ".join(target.absent)
+        lines.append(f"The counts of the target have no row of these streams: {streams}.")
     if target.not_compared:
         streams = ", ".join(target.not_compared)
         lines.append(f"Not compared with the target, since no day has counts: {streams}.")
@@ -117,7 +120,8 @@ def _stream_rows(stream: str, metrics: Sequence[VerifiedMetric]) -> Iterator[Row
             if SHOWN & month.reasons.keys():
                 yield _row(stream, _metric(metric), month.month, [month])
     if months:
-        yield _row(stream, "total", _months(months), months)
+        until = min(metric.until for metric in metrics if metric.until)
+        yield _row(stream, "total", f"{_months(months)} to {until}", months)
 
 
 def _months(months: Sequence[VerifiedMonth]) -> str:

@@ -21,7 +21,7 @@ from tap_klaviyo.klaviyo.profile_counts import (
 )
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.state import State
-from tap_klaviyo.state.counts import Period, day_of
+from tap_klaviyo.state.counts import Period, day_of, iso_day
 from tap_klaviyo.sync.count_requests import Days, chunks
 from tap_klaviyo.sync.recount import CLOSED_AFTER
 from tap_klaviyo.verify.comparison import VerifiedMonth, verified_months
@@ -39,12 +39,16 @@ LEFT = "the stream no longer has this metric"
 
 @dataclass(frozen=True)
 class VerifiedMetric:
-    """A metric of a stream by month. ``problem`` is why there are none, empty if there is none."""
+    """A metric of a stream by month, up to the day ``until`` (ISO date in UTC, included).
+
+    ``problem`` is why there are no months, empty if there is none.
+    """
 
     stream: str
     metric: str
     name: str
     months: tuple[VerifiedMonth, ...]
+    until: str = ""
     problem: str = ""
 
     @property
@@ -94,6 +98,8 @@ def verify(
     such as :class:`ConfigError` for a key that Klaviyo refuses, and :class:`StreamError` if the
     metrics of the account cannot be read.
     """
+    if not config.recount_interval:
+        logger.warning("recount_interval is 0, so no run counts or reads again what has grown.")
     return _Verifier(config, client, state, int(now())).verify(selection, target_counts)
 
 
@@ -168,11 +174,11 @@ class _Verifier:
         name = metrics.name(one.metric) or ""
         problem = answer.problem if one.is_current else LEFT
         if problem:
-            return VerifiedMetric(one.stream, one.metric, name, (), problem)
-        months = verified_months(
-            one.periods_until(self._end), answer.counts, one.first_second, is_read=one.is_read
-        )
-        return VerifiedMetric(one.stream, one.metric, name, tuple(months))
+            return VerifiedMetric(one.stream, one.metric, name, (), problem=problem)
+        periods = one.periods_until(self._end)
+        months = verified_months(periods, answer.counts, one.first_second, is_read=one.is_read)
+        until = iso_day(periods[-1].end - 1) if periods else ""
+        return VerifiedMetric(one.stream, one.metric, name, tuple(months), until)
 
     def _profile_counts(self, selected: SelectedStream) -> Iterator[ProfileCount]:
         try:

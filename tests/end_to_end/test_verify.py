@@ -103,6 +103,7 @@ def test_all_has_been_read(account: Account, tap: Tap, state: dict[str, Any]) ->
     assert by_metric(found) == {name: truth(account, name) for name in METRICS}
     for metric in found.metrics:
         assert metric.months
+        assert metric.until == "2026-11-01"
         for month in metric.months:
             assert (month.last_count, month.brought) == (month.count, month.count)
             assert not month.reasons
@@ -218,6 +219,14 @@ def test_a_state_without_counts(account: Account, tap: Tap) -> None:
         found = tap.verify(given, CATALOG, VERIFIED)
         assert reasons(found) == {stream: {reason: n} for stream, n in events.items()}
         assert found.to_be_read
+
+
+def test_recounts_that_are_off(
+    account: Account, tap: Tap, state: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was counted before is compared, and a warning says that no run goes on with it."""
+    assert tap.verify(state, CATALOG, VERIFIED, recount_interval=0).complete
+    assert "recount_interval is 0" in caplog.text
 
 
 def test_what_is_not_verified(account: Account, tap: Tap, state: dict[str, Any]) -> None:
