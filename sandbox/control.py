@@ -1,4 +1,4 @@
-"""Control endpoints under `/sandbox/`: add events, inject faults, read the request log."""
+"""Control endpoints under `/sandbox/`: change the account, inject faults, read the request log."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,9 +1,11 @@
 """Rules by which an account counts and lists its events: without rules, all of them at once.
 
-With rules, metric aggregates differ from the true counts of `Account.counts`. Whether and how they
-differ in production is not documented, so that tests try all ways. Reports are not affected.
+With rules, metric aggregates or lists of events differ from the account's events, of which
+`Account.counts` has the true counts. Klaviyo documents no such differences, so tests try several.
+Reports are not affected.
 """
 
+import math
 import random
 from array import array
 from collections.abc import Sequence, Set
@@ -35,8 +37,8 @@ class CountingRules:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not isinstance(value, (int, float)) or not value >= 0:
-                raise ValueError(f"'{name}' must be a number of at least 0, not {value!r}")
+            if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise ValueError(f"'{name}' must be a finite number of at least 0, not {value!r}")
 
 
 class Counting:

@@ -14,7 +14,7 @@ What is known of a period:
   counts. It is read once more, not before ``second_at``.
 * *settled*: read as a whole after its count was answered. It becomes due when its count grows. What
   the reading brought does not matter then, so whatever Klaviyo counts or leaves out cancels out. A
-  count that falls is taken over without reading: there is nothing new.
+  count that falls, because events were deleted, is taken over without reading: nothing is new.
 
 A count that grows while its period is being read is taken over only when that reading has ended: so
 a reading that needs many runs ends too.
@@ -87,12 +87,9 @@ class Period:
         if known is None:
             self.due = True
             return 0
-        self.difference -= count - known
         grown = max(0, count - known) if not self.due else 0
         if count > known:
             self.due, self.second_at = True, None
-        elif self.second_at is not None and self.difference >= 0:
-            self.second_at = None
         return grown
 
     def can_add(self, following: Period) -> bool:
@@ -202,9 +199,8 @@ class MetricCounts:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether the last day that was read brought more events than Klaviyo counts."""
-        settled = [period for period in self.periods if period.settled]
-        return bool(settled) and settled[-1].difference > 0
+        """Whether a reading has brought more events than Klaviyo counts."""
+        return any(period.settled and period.difference > 0 for period in self.periods)
 
     def _add_periods(self, first: int, end: int) -> None:
         days_from = max(first, end - DAYS_REMEMBERED)

@@ -66,13 +66,17 @@ REQUEST = 0.25
 
 @dataclass(frozen=True)
 class KnownEvent:
-    """An event of the account; ``arrived`` is when Klaviyo received it."""
+    """An event of the account; ``arrived`` is when Klaviyo received it.
+
+    ``position`` is its number in the order of arrival.
+    """
 
     id: str
     metric: str
     stream: str
     timestamp: int
     arrived: float
+    position: int
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,9 @@ class SimulatedKlaviyo:
         )
         for event in made:
             metric = arrival.metric
-            self.events[event.id] = KnownEvent(event.id, metric, METRICS[metric], seconds, self.now)
+            self.events[event.id] = KnownEvent(
+                event.id, metric, METRICS[metric], seconds, self.now, event.position
+            )
 
     def hide(self, *metrics: str) -> None:
         """Removes the metrics with these names from the account."""

@@ -264,6 +264,7 @@ def test_rules_of_a_metric_replace_those_of_all(
         (None, {"count_lag": "soon"}, ValueError),
         (None, {"list_lag": -1}, ValueError),
         (None, {"factor": float("nan")}, ValueError),
+        (None, {"factor": float("inf")}, ValueError),
         (None, {"unsupported": None}, ValueError),
     ],
 )
