@@ -38,9 +38,8 @@ def months(
         ({**READ, "difference": -2, "second_at": 5}, 10, {"short": 2}),
         ({**READ, "difference": -2, "second_at": 5}, 11, {"grown": 1}),
         ({**READ, "due": True}, 10, {"due": 10}),
-        ({**READ, "due": True, "difference": -3}, 10, {"due": 3}),
-        ({**READ, "due": True, "difference": -3}, 14, {"due": 7}),
-        ({**READ, "due": True, "difference": -3}, 6, {"due": 0}),
+        ({**READ, "due": True, "difference": -3}, 14, {"due": 14}),
+        ({**READ, "due": True}, 0, {"due": 0}),
         ({"count": None}, 10, {"uncounted": 10}),
     ],
 )
@@ -81,8 +80,7 @@ def test_the_days_of_a_month_are_summed() -> None:
     [
         ({"count": 10, "difference": 2}, 12),
         ({"count": 10, "difference": -2, "second_at": 5}, 8),
-        ({"count": 10, "difference": -2, "due": True}, 8),
-        ({"count": 10, "due": True}, None),
+        ({"count": 10, "difference": -2, "due": True}, None),
         ({}, None),
     ],
 )

@@ -26,7 +26,7 @@ NOTES: Mapping[Reason, str] = {
     "unread": "not read yet",
     "short": "fewer read than counted: a run reads it once more",
     "fell": "fell: events were deleted",
-    "fewer": "fewer counted than read: Klaviyo leaves some out, or they were deleted",
+    "fewer": "fewer counted than Klaviyo lists",
     "more": "more counted than Klaviyo lists",
     "partial": "of its first day, what precedes start_date is not read",
 }
@@ -38,7 +38,8 @@ class VerifiedMonth:
     """One month of a metric, from day ``first`` to ``last`` (ISO dates in UTC).
 
     ``count`` is Klaviyo's count of now, ``last_count`` the one that the state remembers, and
-    ``brought`` the distinct events of the last reading; both are None if no day has one.
+    ``brought`` the distinct events of the last reading, less those that were deleted before the
+    last recount; both are None if no day has one.
     ``change`` is by how much the counts of now differ from those that are remembered, and
     ``difference`` what the readings have brought more than was counted then. ``reasons`` hold the
     numbers of events to which they apply.
@@ -75,10 +76,9 @@ class _Compared:
 
     @property
     def brought(self) -> int | None:
-        """What the last reading has brought, None if that is not remembered."""
+        """What the last reading has brought and was not deleted since; None if not remembered."""
         period = self.period
-        known = period.settled or period.second_at is not None or period.difference < 0
-        return period.count + period.difference if known and period.count is not None else None
+        return None if period.due or period.count is None else period.count + period.difference
 
     @property
     def change(self) -> int:
@@ -123,7 +123,7 @@ def _reasons(
     if known is None:
         return {"uncounted" if is_read else "unread": count}
     if period.due:
-        return {"due": max(0, count - (known + difference)) if difference < 0 else count}
+        return {"due": count}
     if count > known:
         return {"grown": count - known}
     lacking: Reason = "partial" if begins_before else "more" if period.settled else "short"

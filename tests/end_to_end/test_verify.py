@@ -134,13 +134,17 @@ def test_late_events(account: Account, tap: Tap, state: dict[str, Any]) -> None:
 
 
 def test_deleted_events(account: Account, tap: Tap, state: dict[str, Any]) -> None:
-    """Counts that have fallen are shown, and nothing is due."""
+    """Counts that have fallen are shown, nothing is due, and a target may delete these, too."""
     made = account.arrive("Opened Email", timestamps=LATE, now=VERIFIED)
     later = tap.sync(state, CATALOG, VERIFIED + DAY).state
     account.delete_events(event.id for event in made)
     found = tap.verify(later, CATALOG, VERIFIED + DAY)
     assert reasons(found) == {"open": {"fell": 3}, "clicked_sms": {}}
     assert not found.to_be_read
+    held, end = held_by_target(account), VERIFIED + 2 * DAY + 60
+    assert not tap.verify(later, CATALOG, VERIFIED + DAY, held).complete
+    later = tap.sync(later, CATALOG, end).state
+    assert tap.verify(later, CATALOG, end, held).complete
 
 
 @pytest.mark.parametrize(
