@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.state.counts import Period, day_number
+from tap_klaviyo.sync.day_ranges import DayRange, parse_day_range
 from tap_klaviyo.verify.missing_rows import compare_target
 from tap_klaviyo.verify.target_counts import read_target_counts
 
@@ -138,3 +144,46 @@ def test_streams_that_cannot_be_compared() -> None:
     assert found.events == 7
     assert (found.not_compared, found.unknown) == (("click",), ("opne",))
     assert found.absent == ("receive",)
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """Why a call refuses its input; empty if it does not."""
+    try:
+        call()
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@given(
+    st.binary(max_size=80)
+    | st.lists(st.text('\x00\t\r\n ",;09-open\u0661', max_size=12), max_size=8).map(
+        lambda cells: HEAD + ",".join(cells).encode()
+    )
+)
+def test_any_file(content: bytes) -> None:
+    """Whatever a file holds, it is read or refused in one line that names it."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        message = refusal(lambda: read_target_counts(file.name))
+        assert not message or file.name in message
+
+
+@given(
+    st.from_regex(r"[a-z_:.]{1,20}", fullmatch=True),
+    st.dates(date(1970, 1, 1)),
+    st.integers(0, 1_000),
+)
+def test_days_as_text(stream: str, first: date, more: int) -> None:
+    """The days that a verification names are those that --resync reads."""
+    begin = (first - date(1970, 1, 1)).days
+    days = DayRange(stream, begin, min(begin + more, (date.max - date(1970, 1, 1)).days) + 1)
+    assert parse_day_range(str(days)) == days
+
+
+@given(st.text(max_size=40) | st.from_regex(r"open:[-0-9T.]{10,24}"))
+def test_any_days(text: str) -> None:
+    """A text names days or is refused in one line."""
+    message = refusal(lambda: parse_day_range(text))
+    assert not message or message.startswith("resync: expected a stream, ")

@@ -15,7 +15,10 @@ from tap_klaviyo.errors import ApiError
 from tap_klaviyo.klaviyo.account import read_resources
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query, query_for
-from tap_klaviyo.streams.model import PARENT, Stream
+from tap_klaviyo.logs import get_logger
+from tap_klaviyo.streams.model import PARENT, TIERS, Stream
+
+logger = get_logger(__name__)
 
 PROFILE_COUNT = "profile_count"
 """The attribute; the streams whose resources have it are in ``COUNTED_GROUPS``."""
@@ -46,7 +49,14 @@ def read_profile_counts(client: Client, stream: Stream) -> Iterator[ProfileCount
         scopes=stream.scopes,
         tier="XS",
     )
-    for identifier in read_resources(client, ids, lambda resource: str(resource["id"])):
+    identifiers = read_resources(client, ids, lambda resource: str(resource["id"]))
+    logger.info(
+        "Asking for the number of profiles of %d %s, at most %d a minute.",
+        len(identifiers),
+        stream.name,
+        TIERS[query.tier].steady,
+    )
+    for identifier in identifiers:
         url = query.url((), page_size=None, parent=identifier)
         try:
             yield client.request(url, query, lambda body: _parsed(body.decompressed(), stream.name))
