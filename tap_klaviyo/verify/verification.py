@@ -14,6 +14,7 @@ from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.event_counts import COUNTS_QUERY
 from tap_klaviyo.klaviyo.profile_counts import (
     COUNTED_GROUPS,
     ProfileCount,
@@ -22,6 +23,7 @@ from tap_klaviyo.klaviyo.profile_counts import (
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.state import State
 from tap_klaviyo.state.counts import Period, day_of, iso_day
+from tap_klaviyo.streams.model import TIERS
 from tap_klaviyo.sync.count_requests import Days, chunks
 from tap_klaviyo.sync.recount import CLOSED_AFTER
 from tap_klaviyo.verify.comparison import VerifiedMonth, verified_months
@@ -151,7 +153,12 @@ class _Verifier:
         days = {metric: self._days_of(members) for metric, members in by_metric.items()}
         requests = sum(len([*chunks(*span)]) for span in days.values())
         if requests:
-            logger.info("Asking for the counts of %d metrics: %d requests.", len(days), requests)
+            logger.info(
+                "Asking for the counts of %d metrics: %d requests, at most %d a minute.",
+                len(days),
+                requests,
+                TIERS[COUNTS_QUERY.tier].steady,
+            )
         return {
             metric: self._ask(metric, members, days[metric])
             for metric, members in by_metric.items()
