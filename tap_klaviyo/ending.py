@@ -193,6 +193,7 @@ def _document(ending: Ending) -> dict[str, Any]:
         "records": summary.records if summary else 0,
         "requests": sum(stream.requests for stream in streams),
         "resumes": summary.saved if summary else False,
+        "late_events": summary.late._asdict() if summary and summary.late else None,
         "streams": [_stream(stream) for stream in streams],
     }
 

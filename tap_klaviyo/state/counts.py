@@ -106,6 +106,7 @@ class Period:
     def leave_uncounted(self) -> None:
         """Forgets the count, since a reading that is under way began before it was answered."""
         self.count, self.due, self.second_at, self.difference = None, False, None, 0
+        self.being_read = False
 
     def pause(self, mark: int, brought: int) -> None:
         """Notes that a reading has come to ``mark``, and has brought ``brought`` events so far."""

@@ -82,10 +82,10 @@ class CountRequests:
         self._begin_next()
         return {*self._begun, *(metric for metric, _ in self._queue)}
 
-    def next_task(self) -> CountTask | None:
-        """The next request; None if none may be sent now."""
+    def next_task(self, workers: int) -> CountTask | None:
+        """The next request; None if none may be sent now, or if ``workers`` are busy with some."""
         self._begin_next()
-        if self._under_way < MOST_AT_ONCE:
+        if self._under_way < min(workers, MOST_AT_ONCE):
             for answer in self._begun.values():
                 if answer.waiting:
                     answer.under_way += 1

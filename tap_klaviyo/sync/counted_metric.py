@@ -1,7 +1,8 @@
 """One metric of a stream whose events Klaviyo counts, and what this run reads of it. Pure.
 
-A period that this run reads anyway, as new or in a backfill, is *watched* if none of its windows
-has been opened when its count is known: then the readers of the main partition settle it.
+A period that this run reads anyway, as new or in a backfill, is *watched*: the readers of the main
+partition settle it. If one of its pages was requested before its count was answered, it stays
+uncounted.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class CountedMetric:
         grown = self.counts.take(counts, first, end, at)
         self.watch()
         for period in self.counts.periods:
-            is_new = period.first not in known and period.start_second >= self.new_from
+            is_new = period.first not in known and self.window_of(period).start >= self.new_from
             if is_new and not period.being_read:
                 period.leave_uncounted()
         return grown
@@ -53,32 +54,29 @@ class CountedMetric:
         """Watches the periods that are due and of which the main partition has read nothing."""
         if self.main is None:
             return
-        tallies = []
+        watched = []
         for period in self.counts.periods:
             window = self.window_of(period)
-            if (
-                period.due
-                and period.mark is None
-                and not period.being_read
-                and window.start >= self.new_from
-                and self.main.tracker.is_pending(window)
-            ):
-                tally = PeriodTally(window, window.end - window.start)
-                tallies.append(tally)
-                self._watched.append((tally, period))
+            is_due = period.due and period.mark is None and not period.being_read
+            if is_due and window.start >= self.new_from and self.main.tracker.is_unread(window):
+                watched.append((PeriodTally(window, window.end - window.start), period))
                 period.being_read = True
-        if tallies:
-            before = self.main.tally.periods if self.main.tally else []
-            self.main.tally = EventTally([*before, *tallies])
+        if watched:
+            self.main.tally = self.main.tally or EventTally()
+            self.main.tally.watch(tally for tally, _ in watched)
+            self._watched += watched
 
     def note(self) -> bool:
-        """Settles the watched periods that have been read; returns whether there are some."""
-        finished = [watched for watched in self._watched if watched[0].finished]
-        for tally, period in finished:
-            self.finish(period, tally)
-        if finished:
-            self._watched = [watched for watched in self._watched if not watched[0].finished]
-        return bool(finished)
+        """Settles the watched periods that have been read; returns whether something is new."""
+        ended = [one for one in self._watched if one[0].touched or one[0].finished]
+        for tally, period in ended:
+            if tally.touched:
+                period.leave_uncounted()
+            else:
+                self.finish(period, tally)
+        if ended:
+            self._watched = [one for one in self._watched if one[1].being_read]
+        return bool(ended)
 
     def finish(self, period: Period, tally: PeriodTally) -> None:
         """Notes that a period was read as a whole."""

@@ -4,6 +4,9 @@ Windows overlap nowhere, so an event is seen twice only if its page is: around a
 window starts again. So a reader remembers the IDs of what it has seen after its safe second, and
 counts an event when it falls behind it. What cannot be counted exactly counts as nothing: then the
 period is read once more.
+
+A period may be added while windows are being read. It is *touched* by a page that was requested
+before it was added: what the page shows may be older than the count of the period.
 """
 
 from __future__ import annotations
@@ -23,13 +26,15 @@ class PeriodTally:
     """What a reading has brought of a period. ``seconds`` are those that are still to be read.
 
     ``brought`` is what an earlier run has brought before them. ``inexact`` says that not all events
-    could be counted.
+    could be counted, ``touched`` that a page was requested before the period was added.
     """
 
     window: Window
     seconds: int
     brought: int = 0
     inexact: bool = False
+    touched: bool = False
+    added: int = 0
     # The start, and the number of events, of what was read without a gap, by its end.
     _read: dict[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -55,9 +60,20 @@ class PeriodTally:
 class EventTally:
     """What the readers of a partition bring of each of ``periods``, which do not overlap."""
 
-    def __init__(self, periods: Iterable[PeriodTally]) -> None:
-        self.periods = sorted(periods, key=lambda period: period.window)
-        self._starts = [period.window.start for period in self.periods]
+    def __init__(self, periods: Iterable[PeriodTally] = ()) -> None:
+        self.additions = 0
+        """How often periods were added."""
+        self._periods: list[PeriodTally] = []
+        self.watch(periods)
+
+    def watch(self, periods: Iterable[PeriodTally]) -> None:
+        """Adds periods."""
+        self.additions += 1
+        for period in periods:
+            period.added = self.additions
+            self._periods.append(period)
+        self._periods.sort(key=lambda period: period.window)
+        self._starts = [period.window.start for period in self._periods]
 
     def add(self, window: Window, times: Sequence[int]) -> None:
         """Adds a window that was read as a whole; ``times`` are those of its events, sorted."""
@@ -65,6 +81,11 @@ class EventTally:
             start, end = max(window.start, period.window.start), min(window.end, period.window.end)
             events = bisect_left(times, end) - bisect_left(times, start)
             period.add(Window(start, end), events)
+
+    def touch(self, window: Window, additions: int) -> None:
+        """Notes that a page of ``window`` was requested after so many ``additions``."""
+        for period in self._overlapping(window):
+            period.touched |= period.added > additions
 
     def spoil(self, window: Window) -> None:
         """Notes that what a window brings cannot be counted exactly."""
@@ -76,28 +97,45 @@ class EventTally:
         last = bisect_left(self._starts, window.end)
         return [
             period
-            for period in self.periods[first:last]
+            for period in self._periods[first:last]
             if period.window.start < window.end and period.window.end > window.start
         ]
 
 
 class SeenEvents:
-    """The events of a reader's window that lie after its safe second: their times, by ID."""
+    """The events of a reader's window that lie after its safe second: their times, by ID.
+
+    A page completes what the page before it has shown after the safe second. So ``additions`` are
+    those to the tally when the page before the last one was requested, or the first one.
+    """
 
     def __init__(self) -> None:
+        self.additions = 0
+        self._latest: int | None = None
         self._times: dict[str, int] = {}
+
+    def request(self, tally: EventTally | None) -> None:
+        """Notes that a page is requested now."""
+        now = tally.additions if tally is not None else 0
+        self.additions = now if self._latest is None else self._latest
+        self._latest = now
 
     def note(
         self,
         tally: EventTally | None,
         window: Window,
         ids: Iterable[str],
-        times: Iterable[int | None],
+        times: Sequence[int | None],
+        more: bool,
     ) -> None:
-        """Notes the events of a page that belong to ``window``."""
+        """Notes the events of a page that belong to ``window``; ``more`` if others follow."""
         if tally is None:
             return
         start, end = window
+        known = [time for time in times if time is not None]
+        shown = min(end, max(known) + 1) if more and known else end
+        if shown > start and tally.additions > self.additions:
+            tally.touch(Window(start, shown), self.additions)
         self._times |= {
             identifier: time
             for identifier, time in zip(ids, times, strict=True)

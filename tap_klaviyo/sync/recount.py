@@ -7,9 +7,9 @@ is due, short or settled. What is due is read again by partitions of its own, ne
 bookmark stays where it is.
 
 What a count covers. A count holds for a reading only if its first page was requested after the
-count was answered. Where this run reads a period anyway, as new or in a backfill, it is watched if
-none of its windows has been opened when the count arrives. If one has, the period stays uncounted,
-and the next recount makes it due. A day that was read piece by piece, hour by hour, is never
+count was answered. Where this run reads a period anyway, as new or in a backfill, it is watched. If
+one of its pages was requested before, the period stays uncounted, and the next recount makes it
+due. A day that was read piece by piece, hour by hour, is never
 covered: the first count after it has closed makes it due, and it is read as a whole. So the last
 days need no sweep.
 
@@ -117,9 +117,12 @@ class Recount:
         self._expected = {one.metric for one in due}
         self._plan_when_ready()
 
-    def next_task(self) -> CountTask | None:
-        """The next request for counts; None if none may be sent now."""
-        return self._requests.next_task()
+    def next_task(self, workers: int = 1) -> CountTask | None:
+        """The next request for counts; None if ``workers`` are waiting for such requests already.
+
+        They wait for their rate limit most of the time.
+        """
+        return self._requests.next_task(workers)
 
     def take(
         self, task: CountTask | MetricsLookup, result: dict[int, int] | Metrics | StreamError

@@ -101,6 +101,7 @@ class Run:
         self._pool: WorkerPool[Task, Any] = WorkerPool(
             config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
         )
+        self._other_workers = config.concurrency - 1
         self._stopped = False
         self._full_tables = FullTables(config, state, self._started)
         self._syncs = stream_syncs(selection, self._full_tables.readings(selection))
@@ -199,8 +200,7 @@ class Run:
             return self._lookups.popleft()
         if self._failures.parent_checks:
             return self._failures.parent_checks.popleft()
-        # Requests for counts wait for their rate limit: a single worker reads first.
-        if self._pool.idle > 1 and (task := self._recount.next_task()) is not None:
+        if (task := self._recount.next_task(self._other_workers)) is not None:
             return task
         reader = self._scheduler.next(self._pool.idle, self._backpressure.useful)
         return reader or self._recount.next_task()

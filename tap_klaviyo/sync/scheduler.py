@@ -102,6 +102,7 @@ class Scheduler:
 
     def _counted(self, reader: WindowReader) -> WindowReader:
         """The reader of a page that is requested now."""
+        reader.seen.request(reader.partition.tally)
         if reader.partition.allowance is not None:
             reader.partition.allowance.pages -= 1
         return reader

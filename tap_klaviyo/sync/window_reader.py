@@ -165,7 +165,7 @@ class WindowReader:
             self._split(times, before, safe, idle)
         records, more = self._within_window(page, safe)
         self.records += len(records)
-        self.seen.note(self.partition.tally, self.window, page.ids, page.times)
+        self.seen.note(self.partition.tally, self.window, page.ids, page.times, more)
         since = self.requested.start if before is None else before
         until = max(times, default=since) if more else self.window.end
         self.partition.tracker.observe(Window(since, until), len(records), min(times, default=None))

@@ -167,9 +167,10 @@ class WindowTracker:
         """How many pages have been read."""
         return self._pages_seen
 
-    def is_pending(self, window: Window) -> bool:
-        """Whether all seconds of a window are pending."""
-        return bool(window.start < window.end) and not without([window], self._pending)
+    def is_unread(self, window: Window) -> bool:
+        """Whether all seconds of a window are still to be read."""
+        inside = self.start <= window.start < window.end <= self.end
+        return inside and without([window], self.done) == [window]
 
     def take(self) -> Window | None:
         """Opens the oldest pending window; None if none may be opened now."""
