@@ -188,6 +188,22 @@ def test_a_full_table_that_is_not_due(account: Account, tap: Tap) -> None:
     assert_unchanged(output, state)
 
 
+def test_files(account: Account, tap: Tap, state: dict[str, Any], tmp_path: Path) -> None:
+    """Records are written to files, and the state stays unchanged, with batch_config."""
+    batches = {
+        "encoding": {"format": "jsonl", "compression": "none"},
+        "storage": {"root": tmp_path.as_uri()},
+    }
+    output = tap.resync(
+        *(state, CATALOG, LATER, "open:2026-09-01..2026-10-31"), batch_config=batches
+    )
+    files = [Path(url.removeprefix("file://")) for m in output.of("BATCH") for url in m["manifest"]]
+    ids = [json.loads(line)["id"] for file in files for line in file.read_text().splitlines()]
+    expected = days_of(account, "open", ("2026-09-01", "2026-10-31"))
+    assert Counter(ids) == Counter(expected)
+    assert_unchanged(output, state)
+
+
 def test_a_run_that_is_stopped(tap: Tap, state: dict[str, Any]) -> None:
     """A run that is stopped leaves the state unchanged, too."""
     output = tap.resync(

@@ -195,6 +195,21 @@ def test_a_metric_without_counts(account: Account, tap: Tap, state: dict[str, An
     assert "cannot be aggregated" in problems(found)["Clicked SMS"]
 
 
+def test_counts_that_are_not_answered(account: Account, tap: Tap, state: dict[str, Any]) -> None:
+    """A metric for which Klaviyo fails is named, the others are compared, and the error is kept."""
+    (failing,) = state["bookmarks"]["open"]["metrics"]
+    tap.box.faults.add(
+        "status", path="/api/metric-aggregates", status=503, sent=failing, times=None
+    )
+    found = tap.verify(state, CATALOG, VERIFIED, max_retry_wait=5)
+    tap.box.faults.clear()
+    assert {*problems(found)} == {"Opened Email"}
+    assert all(metric.months for metric in found.metrics if not metric.problem)
+    assert "Klaviyo fails at /api/metric-aggregates (503)" in str(found.error)
+    assert not found.to_be_read
+    assert json.loads(rendered(found, "json"))["error"] == str(found.error)
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_unstable_counts(account: Account, tap: Tap, state: dict[str, Any], known: bool) -> None:
     """Counts that contradict each other are not compared: this time, or in three runs before."""
