@@ -15,18 +15,20 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
 from tap_klaviyo.klaviyo.failures import (
-    MAX_RESTARTS,
     POLICY,
     Ends,
-    Reaction,
-    RefusedRequest,
     Retry,
     failure_of,
     failure_of_wait,
+)
+from tap_klaviyo.klaviyo.network_failures import failure_of_exception
+from tap_klaviyo.klaviyo.reactions import (
+    MAX_RESTARTS,
+    Reaction,
+    RefusedRequest,
     reaction_to,
     smaller_page_size,
 )
-from tap_klaviyo.klaviyo.network_failures import failure_of_exception
 from tap_klaviyo.klaviyo.refusals import ErrorDetail
 from tap_klaviyo.klaviyo.retries import MIN_TRIES, RetryClock
 

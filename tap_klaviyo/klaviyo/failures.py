@@ -1,8 +1,8 @@
 """The failure policy as one table: what is retried, how long, and what ends when it is not.
 
-:data:`POLICY` has a row for each kind of failed request. :data:`REACTIONS` says what becomes of the
-window that was being read when Klaviyo refused a request. The client and the run only carry out
-what stands here.
+:data:`POLICY` has a row for each kind of failed request. The client and the run only carry out what
+stands here. What becomes of the window that was being read stands in
+:mod:`tap_klaviyo.klaviyo.reactions`.
 
 How long: a request that fails for now is retried with exponential backoff until it, or its
 endpoint, has failed for ``max_retry_wait`` (:mod:`tap_klaviyo.klaviyo.retries`).
@@ -13,12 +13,11 @@ Source: Klaviyo's guide on rate limits, status codes and errors.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
 from tap_klaviyo.klaviyo.refusals import ErrorDetail
-from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
 
 
 class Retry(enum.Enum):
@@ -264,73 +263,3 @@ def failure_of_wait(seconds: float, daily: int | None) -> Failure:
     The quotas of a second and a minute never ask for more than a minute.
     """
     return POLICY["daily quota" if daily is not None and seconds > 60 else "rate limit"]
-
-
-class Reaction(enum.Enum):
-    """What becomes of a window whose request Klaviyo refused."""
-
-    SMALLER_PAGES = "request the page again with fewer records"
-    RESTART_WINDOW = "read the window again from its first page"
-    CHECK_PARENT = "ask whether the parent exists, and end the partition if it does not"
-    END_STREAM = "end the stream"
-
-
-class RefusedRequest(NamedTuple):
-    """The request of a window that was refused with ``status``; 200 if the answer is too large.
-
-    ``first_page`` says that no cursor was sent, ``restarts`` counts how often the window has
-    started again. ``page_size`` is the size that was requested, 0 if the endpoint has none.
-    ``is_page_size`` says whether that is the cause; None if Klaviyo names no cause.
-    """
-
-    status: int
-    first_page: bool
-    of_child: bool
-    restarts: int
-    page_size: int = 0
-    is_page_size: bool | None = None
-
-
-MAX_RESTARTS = 2
-
-REACTIONS: Sequence[tuple[str, Callable[[RefusedRequest], bool], Reaction]] = (
-    (
-        "a page that is too large",
-        lambda request: request.is_page_size is True and request.page_size > 1,
-        Reaction.SMALLER_PAGES,
-    ),
-    (
-        "a first page of more than 200 records, without a cause: it may be too large",
-        lambda request: (
-            request.status == 400
-            and request.first_page
-            and request.is_page_size is None
-            and request.page_size > EVENT_PAGE_SIZE_FALLBACK
-        ),
-        Reaction.SMALLER_PAGES,
-    ),
-    (
-        "a later page: its cursor may have expired",
-        lambda request: (
-            request.status == 400 and not request.first_page and request.restarts < MAX_RESTARTS
-        ),
-        Reaction.RESTART_WINDOW,
-    ),
-    (
-        "the children of a record: it may have been deleted during the run",
-        lambda request: request.status == 404 and request.of_child,
-        Reaction.CHECK_PARENT,
-    ),
-    ("anything else", lambda request: True, Reaction.END_STREAM),
-)
-"""What Klaviyo refused, and what becomes of the window; the first row that holds counts."""
-
-
-def reaction_to(request: RefusedRequest) -> Reaction:
-    """What becomes of the window, by :data:`REACTIONS`."""
-    return next(reaction for _, holds, reaction in REACTIONS if holds(request))
-
-
-def smaller_page_size(page_size: int) -> int:
-    """The size to request after ``page_size`` was too large: 200, and then half of it each time."""
-    return EVENT_PAGE_SIZE_FALLBACK if page_size > EVENT_PAGE_SIZE_FALLBACK else page_size // 2

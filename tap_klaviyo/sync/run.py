@@ -32,7 +32,7 @@ from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import ApiError, RetryableError, StreamError, forget_frames
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.failures import (
+from tap_klaviyo.klaviyo.reactions import (
     MAX_RESTARTS,
     Reaction,
     reaction_to,
