@@ -44,6 +44,7 @@ from tap_klaviyo.errors import (
 from tap_klaviyo.klaviyo.account import read_metrics
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.transport import Transport
 from tap_klaviyo.limits import affordable_workers
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
@@ -263,9 +264,8 @@ def client_for(
     sleep: Callable[[float], None] | None = None,
 ) -> Client:
     """A client with the settings of ``config``; ``clock``, ``now`` and ``sleep`` are for tests."""
-    return Client(
+    transport = Transport(
         config.base_url,
-        ApiKeyAuth(config.api_key),
         revision=config.revision,
         user_agent=config.user_agent,
         timeout=config.request_timeout,
@@ -276,6 +276,7 @@ def client_for(
         now=now,
         sleep=sleep,
     )
+    return Client(transport, ApiKeyAuth(config.api_key))
 
 
 def _object(document: Document, what: str, error_type: type[ConfigError]) -> dict[str, Any]:

@@ -13,11 +13,11 @@ Source: Klaviyo's guide on rate limits, status codes and errors.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
-from tap_klaviyo.klaviyo.refusals import ErrorDetail
+from tap_klaviyo.klaviyo.refusals import ErrorDetail, error_detail, json_api_document
 
 
 class Retry(enum.Enum):
@@ -91,6 +91,14 @@ class Transient(Exception):
         super().__init__(str(error))
         self.error = error
         self.sent = sent
+
+
+class Unauthorized(AccessError):
+    """Klaviyo does not accept the credentials of a request, the header ``authorization`` (401)."""
+
+    def __init__(self, message: str, authorization: str) -> None:
+        super().__init__(message)
+        self.authorization = authorization
 
 
 AGAIN = " Run again later; the state keeps what is done."
@@ -255,6 +263,19 @@ def failure_of(status: int, *, json_api: bool = True, proxied: bool = True) -> F
     if klaviyos or failure.retry is not Retry.NEVER:
         return failure
     return POLICY["answer of a proxy"]
+
+
+Refusal: TypeAlias = Callable[[int, bytes, bool], tuple[Failure, ErrorDetail]]
+"""What an answer means that is neither 200 nor 429: its row, and what it says.
+
+The arguments are the status, the body, and whether a proxy is configured.
+"""
+
+
+def key_refusal(status: int, body: bytes, proxied: bool) -> tuple[Failure, ErrorDetail]:
+    """The :data:`Refusal` of requests with an API key."""
+    json_api = json_api_document(body) is not None
+    return failure_of(status, json_api=json_api, proxied=proxied), error_detail(body)
 
 
 def failure_of_wait(seconds: float, daily: int | None) -> Failure:
