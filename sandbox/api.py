@@ -41,10 +41,10 @@ _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 class Api:
     """Handles requests for one account.
 
-    `url` is the base URL of all links. `scopes` are the scopes of the API key and of the app `oauth`
-    (None: all). `limits` scales Klaviyo's rate limits (1.0: as documented, None: no limits). `clock`
-    returns Unix seconds. `get_handler` may be a handler of the same account and URL whose caches
-    are already filled.
+    `url` is the base URL of all links. `scopes` are the scopes of the API key and of the app
+    `oauth` (None: all). `limits` scales Klaviyo's rate limits (1.0: as documented, None: no
+    limits). `clock` returns Unix seconds. `get_handler` may be a handler of the same account and
+    URL whose caches are already filled.
     """
 
     def __init__(

@@ -104,10 +104,13 @@ def test_failures_without_a_status(name: str, retry: Retry, ends: Ends) -> None:
 
 
 def test_only_what_cannot_heal_ends_the_run() -> None:
-    """The key, the revision, the network settings and limits end the run; all else a stream."""
+    """The credentials, the revision, the network settings and limits end the run, else a stream."""
     ending = {name for name, failure in POLICY.items() if failure.ends is Ends.RUN}
     assert ending == {
         "key refused",
+        "token refused",
+        "grant refused",
+        "app refused",
         "revision retired",
         "certificate invalid",
         "certificate file missing",

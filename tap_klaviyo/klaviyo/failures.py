@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
-from tap_klaviyo.klaviyo.refusals import ErrorDetail, error_detail, json_api_document
+from tap_klaviyo.klaviyo.refusals import ErrorDetail, error_detail, json_api_document, oauth_error
 
 
 class Retry(enum.Enum):
@@ -70,10 +70,10 @@ def is_forbidden(error: TapError) -> bool:
 
 
 def scopes_advice(scopes: Iterable[str]) -> str:
-    """What to do about missing scopes: one key for all that a selection needs."""
+    """What to do about missing scopes: all that a selection needs."""
     return (
-        "Create a key with all scopes that this selection needs in Klaviyo > Settings > API keys: "
-        f"{', '.join(sorted(set(scopes)))}."
+        "Create a key with all scopes that this selection needs in Klaviyo > Settings > API keys, "
+        f"or authorize the OAuth app with them: {', '.join(sorted(set(scopes)))}."
     )
 
 
@@ -118,6 +118,32 @@ POLICY: Mapping[str, Failure] = {
         "Klaviyo does not accept the API key (401). Set api_key{source} to a valid private API "
         "key: Klaviyo > Settings > API keys.",
         "api_key",
+    ),
+    "token refused": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo does not accept a new access token of the OAuth app (401). Check that the app is "
+        "still installed in the account, authorize it again (docs/oauth.md), and set "
+        "refresh_token{source} to the new refresh token.",
+        "refresh_token",
+    ),
+    "grant refused": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo does not accept the refresh token ({status}). It was revoked, was not used for 90 "
+        "days, or was replaced by one that was lost when a run was killed. Authorize the app again "
+        "(docs/oauth.md), and set refresh_token{source} to the new refresh token.",
+        "refresh_token",
+    ),
+    "app refused": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo does not know the OAuth app, or its secret is wrong ({status}). Set client_id and "
+        "client_secret{source} to those of the app (docs/oauth.md).",
+        "client_secret",
     ),
     "revision retired": Failure(
         (410,),
@@ -181,6 +207,12 @@ POLICY: Mapping[str, Failure] = {
         Retry.NEVER,
         Ends.STREAM,
         "The API key lacks access to {path} (403). It needs {scopes}.",
+    ),
+    "scope of the app missing": Failure(
+        (),
+        Retry.NEVER,
+        Ends.STREAM,
+        "The OAuth app lacks access to {path} (403). It needs {scopes}.",
     ),
     "not found": Failure(
         (404,),
@@ -249,6 +281,12 @@ a body, redirects to a login page, and the challenges of a firewall.
 PROXY_AUTHENTICATION = 407
 """The status of a proxy that Klaviyo never sends. It cannot heal if the proxy is configured."""
 
+_OF_TOKENS = {
+    POLICY["key refused"]: POLICY["token refused"],
+    POLICY["scope missing"]: POLICY["scope of the app missing"],
+}
+"""The rows that mean something else of an access token than of an API key."""
+
 _BY_STATUS = {status: row for row in POLICY.values() for status in row.statuses}
 
 
@@ -276,6 +314,24 @@ def key_refusal(status: int, body: bytes, proxied: bool) -> tuple[Failure, Error
     """The :data:`Refusal` of requests with an API key."""
     json_api = json_api_document(body) is not None
     return failure_of(status, json_api=json_api, proxied=proxied), error_detail(body)
+
+
+def token_refusal(status: int, body: bytes, proxied: bool) -> tuple[Failure, ErrorDetail]:
+    """The :data:`Refusal` of requests with an access token."""
+    failure, detail = key_refusal(status, body, proxied)
+    return _OF_TOKENS.get(failure, failure), detail
+
+
+def refresh_refusal(status: int, body: bytes, proxied: bool) -> tuple[Failure, ErrorDetail]:
+    """The :data:`Refusal` of requests for another access token.
+
+    Klaviyo sends 400 or 401 with ``invalid_grant``, ``invalid_grant_type`` or ``invalid_client``.
+    """
+    code = oauth_error(body)
+    failure = failure_of(status, json_api=code is not None, proxied=proxied)
+    if failure.retry is Retry.NEVER and status != PROXY_AUTHENTICATION:
+        failure = POLICY["app refused" if code == "invalid_client" else "grant refused"]
+    return failure, ErrorDetail(code or "")
 
 
 def failure_of_wait(seconds: float, daily: int | None) -> Failure:
