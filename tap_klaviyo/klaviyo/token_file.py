@@ -62,9 +62,8 @@ class TokenFile:
         """Locks the file until the process ends or unlocks it."""
         with self._reported("lock"):
             self._exists()
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             with suppress(BlockingIOError), ExitStack() as closing:
-                descriptor = os.open(self._lock, flags, _MODE)
+                descriptor = _created(self._lock)
                 closing.callback(os.close, descriptor)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return closing.pop_all().close
@@ -139,8 +138,7 @@ class TokenFile:
         """Writes the temporary file, which only its owner can read, to the disk."""
         with suppress(FileNotFoundError):
             self._temporary.unlink()  # A process that was killed has left it.
-        descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
-        with open(descriptor, "wb") as file:
+        with open(_created(self._temporary, os.O_EXCL), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -155,3 +153,11 @@ class TokenFile:
                 f"oauth_token_file: cannot {action} {self._path}: {error.strerror}. It needs a "
                 "regular file, in a folder that the tap may write to."
             ) from None
+
+
+def _created(path: Path, flags: int = 0) -> int:
+    """Opens a file that only its owner can use, whatever the umask is; returns the descriptor."""
+    flags |= os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, _MODE)
+    os.fchmod(descriptor, _MODE)
+    return descriptor
