@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ from tap_klaviyo.errors import (
 from tap_klaviyo.klaviyo.account import read_metrics
 from tap_klaviyo.klaviyo.auth import ApiKeyAuth, Secret
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.oauth import OAuth, store_for
+from tap_klaviyo.klaviyo.oauth import STOP_GRACE, OAuth, store_for
 from tap_klaviyo.klaviyo.tokens import TokenStore
 from tap_klaviyo.klaviyo.transport import Transport
 from tap_klaviyo.limits import affordable_workers
@@ -271,7 +272,8 @@ def client_for(
 
     Clients that use one refresh token share its ``tokens``.
     """
-    transport = Transport(
+    transport = partial(
+        Transport,
         config.base_url,
         revision=config.revision,
         user_agent=config.user_agent,
@@ -284,16 +286,16 @@ def client_for(
         sleep=sleep,
     )
     if isinstance(config.credentials, Secret):
-        return Client(transport, ApiKeyAuth(config.credentials))
+        return Client(transport(), ApiKeyAuth(config.credentials))
     auth = OAuth(
         config.credentials,
         tokens or store_for(config.credentials, config.oauth_token_file),
-        transport,
+        transport(grace=STOP_GRACE),
         patience=max(config.max_retry_wait.total_seconds(), config.request_timeout),
         clock=clock,
         now=now,
     )
-    return Client(transport, auth)
+    return Client(transport(), auth)
 
 
 def _object(document: Document, what: str, error_type: type[ConfigError]) -> dict[str, Any]:

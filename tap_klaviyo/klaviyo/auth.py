@@ -43,6 +43,15 @@ class Auth(Protocol):
         Raises :class:`TapError` if there is none any more.
         """
 
+    def stop(self) -> None:
+        """Ends all requests for credentials and waits, now and later. Signal-safe."""
+
+    def close(self) -> None:
+        """Stops, and waits until what has been requested is saved. Not for signal handlers."""
+
+    def failing(self) -> list[tuple[str, float]]:
+        """The endpoints that do not answer at present: path, seconds since the first failure."""
+
 
 class ApiKeyAuth:
     """A private API key, which stays the same."""
@@ -59,3 +68,13 @@ class ApiKeyAuth:
     def renew(self, refused: str) -> bool:
         """False: there is one key."""
         return False
+
+    def stop(self) -> None:
+        """Does nothing: a key is not requested."""
+
+    def close(self) -> None:
+        """Does nothing, likewise."""
+
+    def failing(self) -> list[tuple[str, float]]:
+        """None, likewise."""
+        return []

@@ -64,14 +64,17 @@ class Client:
     def stop(self) -> None:
         """Ends all requests and waits, now and later. Signal-safe."""
         self._transport.stop()
+        self._auth.stop()
 
     def close(self) -> None:
         """Stops, closes all connections and logs nothing any more. Not for signal handlers."""
+        self._transport.stop()
+        self._auth.close()
         self._transport.close()
 
     def failing(self) -> list[tuple[str, float]]:
         """The endpoints that do not answer at present: path, seconds since the first failure."""
-        return self._transport.failing()
+        return [*self._transport.failing(), *self._auth.failing()]
 
     def clock_offset(self) -> float | None:
         """Seconds by which the local wall clock is ahead of Klaviyo's, by its first answer.

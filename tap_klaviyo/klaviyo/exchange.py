@@ -78,7 +78,8 @@ class _Session(requests.Session):
 class Exchanges:
     """Sends requests with the revision, and reads the answers.
 
-    ``clock`` returns seconds.
+    ``clock`` returns seconds. ``grace`` is for how many of them exchanges may go on after
+    :meth:`shut_down`.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Exchanges:
         revision: str,
         user_agent: str,
         clock: Callable[[], float],
+        grace: float = 0.0,
     ) -> None:
         self._headers = {
             "Accept": MEDIA_TYPE,
@@ -98,7 +100,7 @@ class Exchanges:
         }
         self._clock = clock
         self._thread = threading.local()
-        self._connections = Connections()
+        self._connections = Connections(grace)
         self._adapter = ConnectionAdapter(self._connections)
         self._ended = False
         self._budget = MemoryBudget(lambda: self._ended)

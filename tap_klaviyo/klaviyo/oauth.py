@@ -48,6 +48,9 @@ LIFETIME = 3600.0
 USED_LIFETIME = 0.9
 """The share of the remaining lifetime of an access token after which it is refreshed."""
 
+STOP_GRACE = 2.0
+"""Seconds that a request for tokens has to end after a stop. A run ends that much later at most."""
+
 LOCK_INTERVAL = 0.2
 """Seconds between two looks whether another process has unlocked the store."""
 
@@ -88,9 +91,11 @@ class _AccessToken(NamedTuple):
 class OAuth:
     """The access tokens of an app, for any number of threads.
 
-    ``transport`` sends the requests for them, ``store`` keeps them. A store that another one has
-    locked is waited for at most ``patience`` seconds. ``clock`` returns seconds and never jumps,
-    ``now`` is the wall clock in Unix seconds.
+    ``transport`` sends the requests for them and no others. It has a grace of ``STOP_GRACE`` and a
+    memory budget of its own: a request that is broken off, or sent again for want of memory, could
+    use up the refresh token in vain. ``store`` keeps the tokens; if another one has locked it, it
+    is waited for at most ``patience`` seconds. ``clock`` returns seconds and never jumps, ``now``
+    is the wall clock in Unix seconds.
     """
 
     refusal: Refusal = staticmethod(token_refusal)
@@ -133,6 +138,21 @@ class OAuth:
         if token.header == refused:
             self._replace(token)
         return True
+
+    def stop(self) -> None:
+        """Ends all waits. A request that was sent may go on for ``STOP_GRACE``. Signal-safe."""
+        self._transport.stop()
+
+    def close(self) -> None:
+        """Stops, and waits until the tokens of a request that was sent are saved."""
+        self.stop()
+        if self._refreshing.acquire(timeout=2 * STOP_GRACE):
+            self._refreshing.release()
+        self._transport.close()
+
+    def failing(self) -> list[tuple[str, float]]:
+        """The token endpoint, if it does not answer at present."""
+        return self._transport.failing()
 
     def _replace(self, old: _AccessToken) -> _AccessToken:
         """Another access token than ``old``. One thread gets it, and the others wait for it."""

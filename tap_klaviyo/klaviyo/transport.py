@@ -71,7 +71,8 @@ class Transport:
     """Requests to one server, from any number of threads. They are authorized by the caller.
 
     ``timeout`` and ``max_retry_wait`` are in seconds, ``quota_share`` is a share of Klaviyo's rate
-    limits, ``source_of`` says where a setting comes from. ``clock`` returns seconds, ``now`` is the
+    limits, ``grace`` is for how many seconds a request may go on after :meth:`stop`, ``source_of``
+    says where a setting comes from. ``clock`` returns seconds, ``now`` is the
     wall clock in Unix seconds; ``sleep`` replaces the wait for an event, for tests.
     """
 
@@ -84,6 +85,7 @@ class Transport:
         timeout: float,
         max_retry_wait: float,
         quota_share: float,
+        grace: float = 0.0,
         source_of: Callable[[str], str] = lambda setting: "",
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
@@ -98,7 +100,9 @@ class Transport:
         self._sleep = sleep
         self._retry_clock = RetryClock(max_retry_wait, clock, stale_after=timeout + LONGEST_GAP)
         self.rate_limits = RateLimiters(quota_share, clock, self.wait)
-        self._exchanges = Exchanges(revision=revision, user_agent=user_agent, clock=clock)
+        self._exchanges = Exchanges(
+            revision=revision, user_agent=user_agent, clock=clock, grace=grace
+        )
         self._server_clock = ServerClock(steady_clock(now, clock))
         self._stopped = CloseEvent()
         self._logging = threading.Lock()

@@ -22,7 +22,7 @@ from tap_processes import TIMEOUT
 from sandbox import Account, OAuthApp, Sandbox
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
-from tap_klaviyo.errors import AccessError, RetryableError
+from tap_klaviyo.errors import AccessError, RetryableError, Stopped
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.token_file import TokenFile
@@ -132,9 +132,9 @@ def settings_of(box: Sandbox, file: Path | None) -> dict[str, Any]:
     return {**required, **OAUTH, "oauth_token_file": str(file) if file else None}
 
 
-def read(client: Client) -> int:
-    """Requests the lists, and returns how many there are."""
-    return len(client.request("/api/lists", LISTS, lambda body: json.loads(body.decompressed())))
+def read(client: Client) -> bytes:
+    """Requests a page of lists."""
+    return client.request("/api/lists", LISTS, lambda body: body.decompressed())
 
 
 @pytest.mark.parametrize("kept", ["memory", "file"])
@@ -144,7 +144,7 @@ def test_many_threads_whose_token_is_refused(box: Sandbox, tmp_path: Path, kept:
     client = client_for(parse_config(settings_of(box, file)))
     together = threading.Barrier(32)
 
-    def read_together(_: int) -> int:
+    def read_together(_: int) -> bytes:
         together.wait(TIMEOUT)
         return read(client)
 
@@ -162,7 +162,7 @@ def test_many_clients_with_one_token_file(box: Sandbox, tmp_path: Path) -> None:
     clients = [client_for(config, sleep=lambda seconds: time.sleep(0.001)) for _ in range(8)]
     together = threading.Barrier(8)
 
-    def read_together(client: Client) -> int:
+    def read_together(client: Client) -> bytes:
         together.wait(TIMEOUT)
         return read(client)
 
@@ -219,3 +219,34 @@ def test_a_stop_during_the_wait_for_a_lock(tmp_path: Path, box: Sandbox) -> None
     assert "stopped" in str(error)
     assert unlock is not None
     unlock()
+
+
+def test_a_stop_during_a_refresh(tmp_path: Path, account: Account) -> None:
+    """Tokens that Klaviyo has been asked for are saved before a run that is stopped ends."""
+    app = OAuthApp(rotation=True)
+    with Sandbox(account, oauth=app, latency=0.3) as box, ThreadPoolExecutor(1) as threads:
+        config = parse_config(settings_of(box, tmp_path / "tokens.json"))
+        client = client_for(config)
+        reading = threads.submit(read, client)
+        while not app.refreshes:
+            assert not reading.done()
+        client.stop()
+        client.close()
+        assert isinstance(reading.exception(TIMEOUT), Stopped)
+        assert read(client_for(config))
+    assert app.refreshes == 1
+
+
+def test_a_stop_while_the_token_endpoint_is_silent(tmp_path: Path, account: Account) -> None:
+    """A run that is stopped ends within five seconds, also if no tokens come."""
+    with Sandbox(account) as box, ThreadPoolExecutor(1) as threads:
+        box.faults.add("silence", path="/oauth/token", times=None)
+        client = client_for(parse_config(settings_of(box, tmp_path / "tokens.json")))
+        reading = threads.submit(read, client)
+        while not box.oauth.refreshes:
+            assert not reading.done()
+        started = time.monotonic()
+        client.stop()
+        client.close()
+        assert isinstance(reading.exception(TIMEOUT), Stopped)
+        assert time.monotonic() - started < 5
