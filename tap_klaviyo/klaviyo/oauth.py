@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, overload
 from urllib.parse import urlencode
 
-from tap_klaviyo.errors import AccessError, RetryableError, TapError
+from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.exchange import Post
 from tap_klaviyo.klaviyo.failures import (
@@ -84,7 +84,7 @@ def store_for(credentials: Secret | OAuthApp, path: str | None) -> TokenStore | 
 class _AccessToken(NamedTuple):
     """The header with an access token, and when to refresh it by the clock of the client."""
 
-    header: str
+    header: Secret
     refresh_at: float
 
 
@@ -110,13 +110,13 @@ class OAuth:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._app_header = app.header()
+        self._app = app
         self._store = store
         self._transport = transport
         self._patience = patience
         self._clock = clock
         self._now = now
-        self._token = _AccessToken("", -math.inf)
+        self._token = _AccessToken(Secret(""), -math.inf)
         self._refreshing = threading.Lock()
         self._attempts = 0
         self._error: TapError | None = None
@@ -130,12 +130,12 @@ class OAuth:
         token = self._token
         if self._clock() >= token.refresh_at:
             token = self._replace(token)
-        return token.header
+        return token.header.reveal()
 
     def renew(self, refused: str) -> bool:
         """True: gets another access token, unless there is already one. Raises as above."""
         token = self._token
-        if token.header == refused:
+        if token.header.reveal() == refused:
             self._replace(token)
         return True
 
@@ -177,12 +177,11 @@ class OAuth:
         with self._store_locked():
             tokens = self._store.load()
             self._store.check()  # A token that cannot be saved must not be requested.
-            if self._remaining(tokens) <= 0 or _header(tokens) == old.header:
+            if self._remaining(tokens) <= 0 or _header(tokens) == old.header.reveal():
                 tokens = self._refreshed(tokens)
                 self._store.save(tokens)
-        return _AccessToken(
-            _header(tokens), self._clock() + USED_LIFETIME * self._remaining(tokens)
-        )
+        refresh_at = self._clock() + USED_LIFETIME * self._remaining(tokens)
+        return _AccessToken(Secret(_header(tokens)), refresh_at)
 
     def _remaining(self, tokens: Tokens) -> float:
         return tokens.expires_at - self._now()
@@ -195,12 +194,14 @@ class OAuth:
                 TOKEN_QUERY.path,
                 TOKEN_QUERY,
                 lambda body: self._parsed(body, tokens),
-                authorize=lambda: self._app_header,
+                authorize=self._app.header,
                 refusal=refresh_refusal,
                 post=Post(urlencode(form).encode(), FORM),
             )
         except Unauthorized as error:
             raise AccessError(str(error)) from None  # It is not about an access token.
+        except ApiError as error:
+            raise RetryableError(str(error)) from None  # It is not about the request of the API.
 
     def _parsed(self, body: Body, old: Tokens) -> Tokens:
         """The tokens in an answer. Raises ValueError for another one."""

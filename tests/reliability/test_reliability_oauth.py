@@ -104,6 +104,14 @@ def test_a_new_token_that_is_refused(path: Path | None) -> None:
     assert (oauth.refreshes, oauth.requests("/api/lists")) == (2, 2)
 
 
+def test_a_refusal_of_a_proxy(path: Path | None) -> None:
+    """A 401 that is not Klaviyo's says nothing about the token, and is retried."""
+    oauth = SimulatedOAuth(path)
+    oauth.klaviyo.api.faults.add("status", path="/api/lists", status=401, html=True, times=3)
+    oauth.read(oauth.client())
+    assert (oauth.refreshes, oauth.requests("/api/lists")) == (1, 4)
+
+
 def test_the_next_run_uses_the_saved_token(tmp_path: Path) -> None:
     """While the access token in the file is valid, a run refreshes nothing."""
     oauth = SimulatedOAuth(tmp_path / "tokens.json", rotation=True)
@@ -197,6 +205,14 @@ PASSING: dict[str, Response] = {
     "a list as a refresh token": answer({"access_token": "a", "refresh_token": ["r"]}),
     "deep nesting": answer(b"[" * 50_000),
 }
+
+
+def test_an_answer_of_the_token_endpoint_that_is_too_large(path: Path | None) -> None:
+    """It is an error of the token endpoint, and not of the page that needs the token."""
+    oauth = SimulatedOAuth(path)
+    answering(oauth, answer(b" " * (2**24 + 1)))
+    with pytest.raises(RetryableError, match="larger than 16 MiB"):
+        oauth.read(oauth.client())
 
 
 @pytest.mark.parametrize("first", PASSING.values(), ids=PASSING.keys())

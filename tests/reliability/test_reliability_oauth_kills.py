@@ -20,6 +20,7 @@ from simulated_oauth import OAUTH, SimulatedOAuth
 from tap_processes import TIMEOUT
 
 from sandbox import Account, OAuthApp, Sandbox
+from tap_klaviyo import Tap
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.errors import AccessError, RetryableError, Stopped
@@ -173,6 +174,14 @@ def test_many_clients_with_one_token_file(box: Sandbox, tmp_path: Path) -> None:
             box.oauth.expire_access_tokens()
     for client in clients:
         client.close()
+
+
+def test_runs_of_one_tap_share_tokens(box: Sandbox) -> None:
+    """Without a file, too, each run of a ``Tap`` goes on with the tokens of the run before."""
+    tap = Tap(settings_of(box, None))
+    for _ in range(2):
+        assert len(list(tap.records("lists"))) == len(box.account.list_ids())
+    assert box.oauth.refreshes == 1
 
 
 def test_many_processes_with_one_token_file(box: Sandbox, tmp_path: Path) -> None:
