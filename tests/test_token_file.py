@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tap_klaviyo.errors import AccessError
+from tap_klaviyo.errors import AccessError, LimitError
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.token_file import LARGEST_FILE, TokenFile
 from tap_klaviyo.klaviyo.tokens import TokenMemory, Tokens
@@ -137,7 +137,7 @@ DAMAGED: dict[str, bytes] = {
     "a blank in a token": json.dumps({**VALID, "access_token": "canary canary"}).encode(),
     "a number as a token": json.dumps({**VALID, "refresh_token": 1}).encode(),
     "a text as a time": json.dumps({**VALID, "expires_at": "canary"}).encode(),
-    "deep nesting": b"[" * 50_000,
+    "deep nesting": b'{"other": ' + b"[" * 50_000,
 }
 
 
@@ -186,6 +186,17 @@ def test_a_place_that_cannot_be_written_to(
     assert str(caught.value).startswith("oauth_token_file: cannot ")
     assert str(path) in str(caught.value)
     assert str(caught.value).endswith(ADVICE)
+
+
+def test_too_many_open_files(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A limit of the process is named, since it says nothing about the file."""
+
+    def fail(*_: object) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(LimitError, match="open files"):
+        store(path).try_lock()
 
 
 def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import msgspec
 
-from tap_klaviyo.errors import AccessError
+from tap_klaviyo.errors import AccessError, LimitError
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.tokens import Tokens, Unlock
+from tap_klaviyo.limits import limit_of
 from tap_klaviyo.logs import get_logger
 
 logger = get_logger(__name__)
@@ -78,7 +79,7 @@ class TokenFile:
         try:
             read = msgspec.json.decode(content, type=_Content)
             tokens = Tokens.of(read.refresh_token, read.access_token, read.expires_at)
-        except (ValueError, msgspec.DecodeError) as error:
+        except (ValueError, RecursionError, msgspec.DecodeError) as error:
             raise AccessError(
                 f"oauth_token_file: {self._path} is not a token file of this tap ({error}). If it "
                 "is a damaged one, delete it; if the refresh token in the settings is not accepted "
@@ -149,6 +150,8 @@ class TokenFile:
         try:
             yield
         except OSError as error:
+            if limit := limit_of([error]):
+                raise LimitError(limit) from None
             raise AccessError(
                 f"oauth_token_file: cannot {action} {self._path}: {error.strerror}. It needs a "
                 "regular file, in a folder that the tap may write to."
