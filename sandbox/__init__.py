@@ -2,7 +2,8 @@
 
 It implements revision 2026-07-15 from Klaviyo's documentation only, and is strict where that is
 ambiguous. `Account` holds the data, `Api` handles requests without a socket, `Sandbox` serves them
-over HTTP, and `Faults` injects failures.
+over HTTP, and `Faults` injects failures. `Account.set_counting` makes counts and lists of events
+differ from the events. `sandbox.control` lists the commands that do the same over HTTP.
 """
 
 from sandbox.account import Account

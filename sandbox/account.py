@@ -2,12 +2,14 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Collection as Container
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from sandbox.account_data import AccountData, Selectable, integration_name, suppressed
+from sandbox.event_counts import CountingRules
 from sandbox.events import MISSING, Event, EventLog, EventRow, iso
 from sandbox.memberships import Memberships
 from sandbox.resources import Collection, Resource
@@ -18,7 +20,8 @@ from sandbox.seeding.seeded_account import seed_account
 
 __all__ = ["Account", "Selectable", "suppressed"]
 
-_LATENESS = (3600, 7 * 86_400)  # seconds that late events are late by default
+_DAY = 86_400  # seconds
+_LATENESS = (3600, 7 * _DAY)  # seconds that late events are late by default
 _DELETED_PROFILES = 8  # so that some events refer to deleted profiles
 _UPDATED = ("updated", "updated_at")
 
@@ -125,10 +128,48 @@ class Account(AccountData):
                         index,
                         self._random_profile_index(),
                         self.log.sample_payload(index),
-                    )
+                    ),
+                    moment,
                 )
                 for seconds in timestamps
             ]
+
+    def set_counting(self, metric: str | None = None, **rules: Any) -> None:
+        """Replace the rules by which a metric's events are counted and listed.
+
+        The metric is given as in `arrive`; None stands for all metrics without rules of their own.
+        `rules` are the fields of `CountingRules`. Raises KeyError for an unknown metric, TypeError
+        for an unknown rule and ValueError for an invalid value.
+        """
+        with self.lock:
+            index = None if metric is None else self._metric_index(metric)
+            id = None if index is None else self.log.metrics[index].id
+            self.counting.set(id, CountingRules(**rules))
+
+    def clear_counting(self) -> None:
+        """Remove all rules of `set_counting`: all events are counted and listed at once."""
+        with self.lock:
+            self.counting.clear()
+
+    def delete_events(self, ids: Iterable[str]) -> None:
+        """Delete events, as Klaviyo does with those of a deleted profile.
+
+        They are neither listed nor counted any more. Raises KeyError for an unknown id.
+        """
+        with self.lock:
+            for id in ids:
+                self.log.remove(id)
+            self.version += 1
+
+    def counts(self, metric: str) -> dict[str, int]:
+        """The true number of events of a metric by UTC day (ISO 8601), without empty days.
+
+        The metric is given as in `arrive`. Raises KeyError for an unknown one.
+        """
+        with self.lock:
+            timestamps = self.log.timestamps(self.log.metrics[self._metric_index(metric)])
+        days = Counter(seconds // _DAY for seconds in timestamps)
+        return {iso(day * _DAY)[:10]: count for day, count in days.items()}
 
     def suppress(
         self,

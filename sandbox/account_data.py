@@ -7,6 +7,7 @@ from collections.abc import Collection as Container
 from typing import Any, Protocol, TypeVar
 
 from sandbox.endpoints.model import Endpoint
+from sandbox.event_counts import Counting
 from sandbox.events import EventLog, iso
 from sandbox.filters import Condition
 from sandbox.memberships import Memberships, member_resource
@@ -33,6 +34,7 @@ class AccountData:
     `collections` holds the resources by type. `version` increases with every change. Hold `lock`
     while reading or changing the account in several steps. `whole_days` says how reports read a
     timeframe: with the whole days of its start and end, as observed, or up to the moment given.
+    `counting` holds the rules by which events are counted and listed.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class AccountData:
         self.lock = threading.RLock()
         self.version = 0
         self.whole_days = True
+        self.counting = Counting()
         self._cache: dict[object, Any] = {}
         self._cache_version = self.version
 

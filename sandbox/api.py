@@ -114,12 +114,13 @@ class Api:
 
     def _get(self, path: str, id: str | None, endpoint: Endpoint, request: Request) -> Response:
         self._require_scopes(RESOURCE_TYPES[endpoint.resource_type].scope, *endpoint.scopes)
-        query = parse_query(endpoint, request.query, path=path, now=self._clock())
+        now = self._clock()
+        query = parse_query(endpoint, request.query, path=path, now=now)
         for resource_type, includes in endpoint.response_types().items():
             if includes.intersection(query.include):
                 self._require_scopes(RESOURCE_TYPES[resource_type].scope)
         with self.account.lock:
-            return self._get_handler.handle(path, id, endpoint, query)
+            return self._get_handler.handle(path, id, endpoint, query, now)
 
     def _post(self, path: str, request: Request) -> Response:
         self._require_scopes(POST_ENDPOINTS[path].scope)

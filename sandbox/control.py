@@ -1,4 +1,4 @@
-"""Control endpoints under `/sandbox/`: add events, inject faults, and more."""
+"""Control endpoints under `/sandbox/`: change the account, inject faults, read the request log."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -39,6 +39,23 @@ def _arrive(server: "Sandbox", options: dict[str, Any]) -> Any:
     }
 
 
+def _counting(server: "Sandbox", options: dict[str, Any]) -> Any:
+    """Remove all rules if `clear`, then `set` rules, each with the options of `set_counting`."""
+    if options.get("clear"):
+        server.account.clear_counting()
+    rules = options.get("set", [])
+    for one in rules:
+        server.account.set_counting(**one)
+    return {"set": len(rules)}
+
+
+def _delete_events(server: "Sandbox", options: dict[str, Any]) -> Any:
+    """Delete the events with these `ids`."""
+    ids = options["ids"]
+    server.account.delete_events(ids)
+    return {"deleted": len(ids)}
+
+
 def _faults(server: "Sandbox", options: dict[str, Any]) -> Any:
     """Remove all faults if `clear`, then `add` faults, each with the options of `Faults.add`."""
     if options.get("clear"):
@@ -70,13 +87,14 @@ def _requests(server: "Sandbox", _: dict[str, Any]) -> Any:
 
 
 def _truth(server: "Sandbox", _: dict[str, Any]) -> Any:
-    """The ids of everything in the account, to compare an extraction with."""
+    """The ids of everything in the account, and its `counts`, to compare an extraction with."""
     account = server.account
     return {
         "metrics": account.metrics(),
         "events": {
             metric["id"]: account.event_ids_of(metric["id"]) for metric in account.metrics()
         },
+        "counts": {metric["id"]: account.counts(metric["id"]) for metric in account.metrics()},
         "campaigns": account.campaign_ids(),
         "lists": account.list_ids(),
         "profiles": account.ids("profile"),
@@ -90,6 +108,8 @@ def _truth(server: "Sandbox", _: dict[str, Any]) -> Any:
 
 _COMMANDS: Mapping[tuple[str, str], _Command] = {
     ("POST", "/sandbox/arrive"): _arrive,
+    ("POST", "/sandbox/counting"): _counting,
+    ("POST", "/sandbox/delete_events"): _delete_events,
     ("POST", "/sandbox/faults"): _faults,
     ("POST", "/sandbox/oauth"): _oauth,
     ("GET", "/sandbox/requests"): _requests,

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,9 @@ from sandbox.resources import Resource
 MISSING = -1  # the index of an unknown profile or metric
 _POSITION_BITS = 28
 _POSITION_MASK = (1 << _POSITION_BITS) - 1
+_ID_FACTOR, _ID_MASK = 0x5851F42D4C95, 0xFFFFFFFFFFFF
+_ID = re.compile("[0-9a-f]{12}")
+_ID_INVERSE = pow(_ID_FACTOR, -1, _ID_MASK + 1)
 _UUID_EPOCH_OFFSET = 0x01B21DD213814000  # 100 ns ticks from 1582-10-15 to 1970-01-01
 
 
@@ -109,15 +113,17 @@ class EventLog:
     """Events in order of arrival. A position is an index in that order.
 
     A selection's rows are packed integers: the timestamp and, in the low bits, the position.
+    `arrivals` maps positions of added events to the Unix seconds at which they arrived.
     """
 
     def __init__(
         self, seed: int, metrics: list[Resource], profiles: list[Resource], payloads: list[Payload]
     ) -> None:
         self.metrics, self.profiles, self.payloads = metrics, profiles, payloads
-        self._salt = (seed * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFF
+        self._salt = (seed * 0x9E3779B97F4A7C15) & _ID_MASK
         self._timestamps, self._metrics = array("q"), array("h")
         self._profiles, self._payloads = array("i"), array("i")
+        self.arrivals: dict[int, float] = {}
         # Packed rows, sorted: of all events, and by metric index.
         self._order = array("q")
         self._order_of: dict[int, array[int]] = {}
@@ -127,24 +133,39 @@ class EventLog:
 
     def fill(self, rows: Iterable[EventRow]) -> None:
         """Add many events in order of arrival; sorts once."""
-        touched = {MISSING}
+        touched: set[int] = set()
         for row in rows:
             touched.add(row.metric)
             self._append(row)
-        for metric in touched - {MISSING}:
+        for metric in touched:
             self._order_of[metric] = array("q", sorted(self._order_of[metric]))
         self._order = array("q", sorted(self._order))
 
-    def add(self, row: EventRow) -> Event:
-        """Add one event."""
+    def add(self, row: EventRow, arrived: float = -math.inf) -> Event:
+        """Add one event that arrived at a Unix second, long ago if none is given."""
+        self.arrivals[len(self)] = arrived
         packed = self._append(row)
         for order in (self._order, self._order_of[row.metric]):
             insort(order, order.pop())
         return self.event(packed)
 
+    def remove(self, id: str) -> None:
+        """Delete an event; its position is not used again. Raises KeyError for an unknown id."""
+        number = int(id, 16) if _ID.fullmatch(id) else 0
+        position = (number ^ self._salt) * _ID_INVERSE & _ID_MASK
+        if position >= len(self) or self.id(position) != id:
+            raise KeyError(id)
+        packed = self._timestamps[position] << _POSITION_BITS | position
+        for order in (self._order, self._order_of[self._metrics[position]]):
+            index = bisect_left(order, packed)
+            if order[index : index + 1] != array("q", [packed]):
+                raise KeyError(id)
+            del order[index]
+        self.arrivals.pop(position, None)
+
     def id(self, position: int) -> str:
         """The id of the event at a position: unique and not in order of arrival."""
-        return f"{(position * 0x5851F42D4C95 ^ self._salt) & 0xFFFFFFFFFFFF:012x}"
+        return f"{(position * _ID_FACTOR ^ self._salt) & _ID_MASK:012x}"
 
     def event(self, packed: int) -> Event:
         """The event of a packed row."""
@@ -238,6 +259,11 @@ class EventLog:
             self._payloads[position],
         )
 
+    def metric_id(self, position: int) -> str | None:
+        """The id of the metric of the event at a position, deleted ones included."""
+        metric = self._metrics[position]
+        return None if metric == MISSING else self.metrics[metric].id
+
     def properties(self, position: int) -> dict[str, Any]:
         """The event properties at a position, without `$event_id`."""
         return self.payloads[self._payloads[position]].properties
@@ -273,6 +299,12 @@ class EventLog:
         self._order.append(packed)
         self._order_of.setdefault(row.metric, array("q")).append(packed)
         return packed
+
+
+def count_rows(rows: Sequence[int], start: float, end: float) -> int:
+    """How many of the packed rows, sorted by time, are in `[start, end)` Unix seconds."""
+    lo, hi = (bisect_left(rows, _first_packed(seconds)) for seconds in (start, end))
+    return max(0, hi - lo)
 
 
 def positions_of(rows: Iterable[int]) -> list[int]:

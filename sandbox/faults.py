@@ -217,7 +217,8 @@ FAULTS: Mapping[str, FaultFunction | type[_Repeated] | type[_Late]] = {
 class Fault:
     """A fault that waits for matching requests.
 
-    A request matches if `path` (a glob) matches its path and its decoded query contains `query`.
+    A request matches if `path` (a glob) matches its path, its decoded query contains `query`, and
+    its body contains `sent`.
     The fault skips the first `at - 1` matches. It then applies with `probability`, at most `times`
     times (None: without limit). `matched` and `applied` count the requests.
     """
@@ -226,6 +227,7 @@ class Fault:
     function: FaultFunction
     path: str
     query: str
+    sent: str
     at: int
     times: int | None
     probability: float
@@ -238,7 +240,7 @@ class Fault:
         """The faulty response, or None if the fault does not apply."""
         if not fnmatchcase(request.path.rstrip("/"), self.path):
             return None
-        if self.query not in unquote(request.query):
+        if self.query not in unquote(request.query) or self.sent.encode() not in request.body:
             return None
         self.matched += 1
         if self.matched < self.at or self.applied == self.times:
@@ -265,6 +267,7 @@ class Faults:
         *,
         path: str = "/api/*",
         query: str = "",
+        sent: str = "",
         at: int = 1,
         times: int | None = 1,
         probability: float = 1.0,
@@ -283,7 +286,7 @@ class Faults:
             function = function()
         inspect.signature(function).bind(None, **options)
         rng = random.Random(seed)
-        fault = Fault(name, function, path, query, at, times, probability, options, rng)
+        fault = Fault(name, function, path, query, sent, at, times, probability, options, rng)
         with self._lock:
             self._faults.append(fault)
         return fault

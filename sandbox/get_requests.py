@@ -10,6 +10,7 @@ from sandbox.documents import DocumentWriter, Fieldset, JsonFragment
 from sandbox.endpoints.model import Endpoint
 from sandbox.errors import ApiError
 from sandbox.event_cache import EventCache
+from sandbox.event_counts import without
 from sandbox.http_messages import PageLinks, Response
 from sandbox.pagination import Cursor, Selection, SortKey
 from sandbox.query_string import Query
@@ -32,12 +33,15 @@ class GetHandler:
         self._selections: dict[object, Selection[Any]] = {}
         self._selections_version = account.version
 
-    def handle(self, path: str, id: str | None, endpoint: Endpoint, query: Query) -> Response:
+    def handle(
+        self, path: str, id: str | None, endpoint: Endpoint, query: Query, now: float
+    ) -> Response:
         """Return one page of a collection, or one resource; `id` is the id in the path.
 
-        The caller holds the account's lock. Raises ApiError (404) if no resource has that id.
+        `now` is in Unix seconds. The caller holds the account's lock. Raises ApiError (404) if no
+        resource has that id.
         """
-        selection = self._selection(path, id, endpoint, query)
+        selection = self._selection(path, id, endpoint, query, now)
         page = selection.page(query.cursor, selection.hi if query.size is None else query.size)
         fieldset = Fieldset(
             query.fields.get(endpoint.resource_type),
@@ -111,14 +115,17 @@ class GetHandler:
         ]
 
     def _selection(
-        self, path: str, id: str | None, endpoint: Endpoint, query: Query
+        self, path: str, id: str | None, endpoint: Endpoint, query: Query, now: float
     ) -> Selection[Any]:
         """The filtered and sorted rows of a query, cached until the account changes."""
         version = self._account.version
         if self._selections_version != version or len(self._selections) > _MAX_CACHED_SELECTIONS:
             self._selections.clear()
             self._selections_version = version
-        key = (path, query.conditions, query.sort)
+        unlisted: frozenset[int] = frozenset()
+        if endpoint.resource_type == "event":
+            unlisted = self._account.counting.unlisted(self._account.log, now)
+        key = (path, query.conditions, query.sort, unlisted)
         if key not in self._selections:
             try:
                 records = self._account.records(endpoint, id)
@@ -127,6 +134,9 @@ class GetHandler:
                 detail = f"A {missing} with the id '{id}' does not exist."
                 raise ApiError(404, "not_found", "Not found.", detail) from error
             selected = records.select(endpoint, query.conditions, query.sort)
+            if unlisted:
+                rows = without(selected.rows[selected.lo : selected.hi], unlisted)
+                selected = replace(selected, rows=rows, lo=0, hi=len(rows))
             self._selections[key] = selected
         return self._selections[key]
 

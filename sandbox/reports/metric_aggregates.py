@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
 from sandbox.account_data import AccountData
-from sandbox.events import MISSING, Payload, flows_of
+from sandbox.events import MISSING, EventLog, Payload, count_rows, flows_of, positions_of
 from sandbox.filters import Condition, FilterField, matcher
 from sandbox.http_messages import Request
 from sandbox.reports.request_body import RequestBody
@@ -51,6 +51,10 @@ _FILTERS = {
 }
 
 
+_Measured: TypeAlias = tuple[tuple[str, ...], dict[str, list[float]]]
+"""Dimensions, and the values of each measurement by interval."""
+
+
 class _AggregateQuery(NamedTuple):
     """A valid request for aggregates."""
 
@@ -61,23 +65,22 @@ class _AggregateQuery(NamedTuple):
     by: tuple[str, ...]
 
 
-def aggregate_metric(account: AccountData, request: Request, _: float) -> ReportResult:
-    """Aggregate the events of a metric. Raises ApiError for an invalid request."""
+def aggregate_metric(account: AccountData, request: Request, now: float) -> ReportResult:
+    """Aggregate the events of a metric at `now`. Raises ApiError for an invalid request."""
     body = RequestBody(request, "metric-aggregate", _REQUIRED, _OPTIONAL)
     query = _parse(body, account)
     interval = "day" if body.raw("interval") is None else body.string_in("interval", _INTERVALS)
     intervals = query.timeframe.intervals(interval)
-    groups: dict[tuple[str, ...], list[Observation]] = {}
-    for dimensions, observation in _observations(account, query):
-        groups.setdefault(dimensions, []).append(observation)
+    periods = [(first, last) for _, first, last in intervals]
+    only_counts = query.measurements == ("count",) and not query.by and not query.conditions
+    measure = _counts if only_counts else _measurements
     key, descending = _sort(body, query)
     rows = []
-    for dimensions, observations in groups.items():
-        observations.sort(key=lambda one: one.timestamp)
-        totals = [PeriodTotals(observations, first, last) for _, first, last in intervals]
-        measurements = {
-            name: [float(_MEASUREMENTS[name](one)) for one in totals] for name in query.measurements
-        }
+    counted = _counted_rows(account, query, now)
+    for dimensions, measurements in measure(account.log, query, counted, periods):
+        if "count" in measurements:
+            counts = measurements["count"]
+            measurements["count"] = account.counting.reported(query.metric_id, counts)
         content = {"dimensions": list(dimensions), "measurements": measurements}
         rows.append(ReportRow((key(dimensions, measurements), *dimensions), content))
     return ReportResult(
@@ -91,10 +94,53 @@ def aggregate_metric(account: AccountData, request: Request, _: float) -> Report
     )
 
 
+def _counted_rows(account: AccountData, query: _AggregateQuery, now: float) -> Sequence[int]:
+    """Packed rows of the metric's counted events in the timeframe, sorted by time."""
+    metric = account.collections["metric"][query.metric_id]
+    rows, lo, hi = account.log.between(metric, *query.timeframe.unix_seconds())
+    return account.counting.counted(account.log, query.metric_id, rows[lo:hi], now)
+
+
+def _counts(
+    _log: EventLog,
+    _query: _AggregateQuery,
+    rows: Sequence[int],
+    periods: Sequence[tuple[float, float]],
+) -> Iterator[_Measured]:
+    """The number of events in each period (Unix seconds); nothing if there are no events."""
+    if rows:
+        yield (), {"count": [float(count_rows(rows, *period)) for period in periods]}
+
+
+def _measurements(
+    log: EventLog,
+    query: _AggregateQuery,
+    rows: Sequence[int],
+    periods: Sequence[tuple[float, float]],
+) -> Iterator[_Measured]:
+    """The measurements of each combination of dimensions in each period (Unix seconds)."""
+    groups: dict[tuple[str, ...], list[Observation]] = {}
+    for dimensions, observation in _observations(log, query, rows):
+        groups.setdefault(dimensions, []).append(observation)
+    for dimensions, observations in groups.items():
+        observations.sort(key=lambda one: one.timestamp)
+        totals = [PeriodTotals(observations, *period) for period in periods]
+        yield (
+            dimensions,
+            {
+                name: [float(_MEASUREMENTS[name](one)) for one in totals]
+                for name in query.measurements
+            },
+        )
+
+
 def _parse(body: RequestBody, account: AccountData) -> _AggregateQuery:
     id = body.string("metric_id")
     if id not in account.collections["metric"]:
         raise body.invalid("metric_id", f"A metric with the id '{id}' does not exist.")
+    if account.counting.of(id).unsupported:
+        # Klaviyo documents that custom metrics are not supported, but not the text of the error.
+        raise body.invalid("metric_id", f"The metric '{id}' cannot be aggregated.")
     if body.raw("return_fields"):
         raise body.invalid("return_fields", "Only whole answers are given here.")
     timeframe, conditions = _filter(body, _time_zone(body))
@@ -171,10 +217,9 @@ def _sort(
 
 
 def _observations(
-    account: AccountData, query: _AggregateQuery
+    log: EventLog, query: _AggregateQuery, rows: Sequence[int]
 ) -> Iterator[tuple[tuple[str, ...], Observation]]:
-    """The metric's events in the timeframe, with their dimensions."""
-    log = account.log
+    """The events of packed rows that satisfy the conditions, with their dimensions."""
     matches = matcher(query.conditions)
     names = {*query.by, *(condition.field for condition in query.conditions)}
 
@@ -186,8 +231,7 @@ def _observations(
     def value_of(payload: int) -> float:
         return float(log.payloads[payload].properties.get("$value", 0))
 
-    start, end = query.timeframe.unix_seconds()
-    for position in log.positions(account.collections["metric"][query.metric_id], start, end):
+    for position in positions_of(rows):
         row = log.row(position)
         if matches(dimensions_of(row.payload)):
             # Events of unknown profiles each count as another profile.

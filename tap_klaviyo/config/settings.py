@@ -115,6 +115,19 @@ class Config:
         "Time between two sweeps. 0 turns sweeps off.",
         "P1D",
     )
+    recount_interval: timedelta = _setting(
+        parsers.duration,
+        parsers.DURATION.format("P1D"),
+        "Time between two recounts: Klaviyo's own counts show where events have arrived late, "
+        "however late, and the days or months that have grown are read again. 0 turns them off.",
+        "P1D",
+    )
+    recount_budget: int = _setting(
+        parsers.integer(1, 1_000_000),
+        "a whole number from 1 to 1000000",
+        "Pages that a run reads again at most because of a recount; later runs read the rest.",
+        500,
+    )
     page_size: int = _setting(
         parsers.integer(1, 1000),
         "a whole number from 1 to 1000",

@@ -78,6 +78,11 @@ class Metrics:
     def __len__(self) -> int:
         return len(self._names)
 
+    @property
+    def all_ids(self) -> list[str]:
+        """The IDs of all metrics."""
+        return [*self._names]
+
     def ids(self, names: Iterable[str], integration: str) -> list[str]:
         """The IDs of the metrics whose name or ID is one of ``names``.
 

@@ -9,6 +9,7 @@ import msgspec
 
 from tap_klaviyo.dates import parse_utc
 from tap_klaviyo.errors import StateError
+from tap_klaviyo.state.stored_counts import counts_from
 
 BOOKMARK = "timestamp"
 START_DATE = "start_date"
@@ -17,6 +18,7 @@ METRICS = "metrics"
 BACKFILLS = "joining"
 DEFINITION = "definition"
 RESUME = "resume"
+COUNTS = "counts"
 FULL_READ_AT = "full_table_read_at"
 FULL_READ_OF = "full_table_of"
 UPDATED_READ_AT = "updated_read_at"
@@ -30,7 +32,8 @@ FULL_TABLE_KEYS = (FULL_READ_AT, FULL_READ_OF, UPDATED_READ_AT, PARENTS)
 """The keys of a :class:`FullRead`."""
 
 OWN_KEYS = frozenset(
-    {BOOKMARK, START_DATE, SWEPT_AT, METRICS, BACKFILLS, DEFINITION, RESUME, *FULL_TABLE_KEYS}
+    {BOOKMARK, START_DATE, SWEPT_AT, METRICS, BACKFILLS, DEFINITION, RESUME, COUNTS}
+    | {*FULL_TABLE_KEYS}
 )
 
 SDK_KEY = "replication_key"
@@ -144,12 +147,26 @@ def validate(name: str, bookmark: Any) -> None:
             f"state: bookmarks.{name}.{RESUME} cannot be read; remove it, and what it says is read "
             "again."
         )
+    if not _are_counts(bookmark.get(COUNTS) or {}):
+        raise StateError(
+            f"state: bookmarks.{name}.{COUNTS} cannot be read; remove it, and the counts are "
+            "remembered anew."
+        )
 
 
 def _is_resume(stored: Any) -> bool:
     try:
         msgspec.convert(stored, _StoredResume)
     except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _are_counts(stored: Any) -> bool:
+    try:
+        for document in stored.values():
+            counts_from(document)
+    except (AttributeError, LookupError, ValueError, OverflowError):
         return False
     return True
 
@@ -182,6 +199,26 @@ def bookmark_in(bookmark: Mapping[str, Any]) -> int | None:
     if seconds is None:
         seconds = seconds_in(bookmark.get(LEGACY_BOOKMARK), LEGACY_BOOKMARK)
     return seconds
+
+
+def full_read_in(bookmark: Mapping[str, Any], name: str) -> FullRead | None:
+    """When all of a full table was read last; None if that is not known."""
+    at = seconds_in(bookmark.get(FULL_READ_AT), f"{name}.{FULL_READ_AT}")
+    if at is None:
+        return None
+    updated_at = seconds_in(bookmark.get(UPDATED_READ_AT), f"{name}.{UPDATED_READ_AT}")
+    parents = bookmark.get(PARENTS) or ()
+    return FullRead(at, bookmark.get(FULL_READ_OF) or "", updated_at, tuple(parents))
+
+
+def with_full_read(bookmark: Mapping[str, Any], read: FullRead | None) -> dict[str, Any]:
+    """The bookmark that says when all of a full table was read last; None removes that."""
+    kept = {key: value for key, value in bookmark.items() if key not in FULL_TABLE_KEYS}
+    if read is not None:
+        kept |= {FULL_READ_AT: read.at, FULL_READ_OF: read.of}
+        if read.updated_at is not None:
+            kept |= {UPDATED_READ_AT: read.updated_at, PARENTS: sorted(read.parents)}
+    return kept
 
 
 def any_bookmark_in(bookmark: Any, name: str, replication_keys: Collection[str]) -> int | None:

@@ -19,6 +19,7 @@
   read it again. It counts only as long as ``timestamp`` is the one that it holds too.
 * ``full_table_read_at`` is the start of the last run that has read all records of a full table,
   for a stream that is not read in full by each run.
+* ``counts`` is what is remembered of Klaviyo's counts of events, by metric.
 * ``definition`` is the metric that the user has configured for a stream, and its integration.
 
 Keys that this version does not know are carried along unchanged, so that an older version does not
@@ -44,27 +45,28 @@ from typing import Any
 from tap_klaviyo.state.bookmarks import (
     BACKFILLS,
     BOOKMARK,
+    COUNTS,
     DEFINITION,
-    FULL_READ_AT,
-    FULL_READ_OF,
     FULL_TABLE_KEYS,
     LEGACY_BOOKMARK,
     METRICS,
     OWN_KEYS,
-    PARENTS,
     RESUME,
     START_DATE,
     SWEPT_AT,
-    UPDATED_READ_AT,
     FullRead,
     Resume,
     any_bookmark_in,
     bookmark_in,
+    full_read_in,
     seconds_in,
     validate,
+    with_full_read,
     without_foreign,
     without_negatives,
 )
+from tap_klaviyo.state.counts import MetricCounts
+from tap_klaviyo.state.stored_counts import counts_document, counts_from
 from tap_klaviyo.state.wrappers import unwrapped
 
 
@@ -287,27 +289,26 @@ class State:
 
     def full_read(self, stream: str) -> FullRead | None:
         """When all of ``stream`` was read last; None if that is not known."""
-        bookmark = self._bookmarks.get(stream) or {}
-        at = self._seconds_of(stream, FULL_READ_AT)
-        if at is None:
-            return None
-        updated_at = self._seconds_of(stream, UPDATED_READ_AT)
-        parents = bookmark.get(PARENTS) or ()
-        return FullRead(at, bookmark.get(FULL_READ_OF) or "", updated_at, tuple(parents))
+        return full_read_in(self._bookmarks.get(stream) or {}, stream)
 
     def set_full_read(self, stream: str, read: FullRead | None) -> None:
         """Stores when all of ``stream`` was read last; None removes it."""
         stored = self._bookmarks.get(stream) or {}
         if read is None and not stored.keys() & {*FULL_TABLE_KEYS}:
             return
-        kept = {key: value for key, value in stored.items() if key not in FULL_TABLE_KEYS}
-        if read is not None:
-            kept |= {FULL_READ_AT: read.at, FULL_READ_OF: read.of}
-            if read.updated_at is not None:
-                kept |= {UPDATED_READ_AT: read.updated_at, PARENTS: sorted(read.parents)}
-        self._bookmarks[stream] = kept
-        if not kept:
+        self._bookmarks[stream] = with_full_read(stored, read)
+        if not self._bookmarks[stream]:
             del self._bookmarks[stream]
+
+    def counts(self, stream: str) -> dict[str, MetricCounts]:
+        """What is remembered of Klaviyo's counts of the events of ``stream``, by metric."""
+        found = (self._bookmarks.get(stream) or {}).get(COUNTS) or {}
+        return {metric: counts_from(document) for metric, document in found.items()}
+
+    def set_counts(self, stream: str, metric: str, counts: MetricCounts) -> None:
+        """Stores what is remembered of the counts of a metric."""
+        known = (self._bookmarks.get(stream) or {}).get(COUNTS) or {}
+        self._update(stream, {COUNTS: {**known, metric: counts_document(counts)}})
 
     def stored(self, stream: str) -> Mapping[str, Any] | None:
         """All that is stored for ``stream``; it is never changed in place."""

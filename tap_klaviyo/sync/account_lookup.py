@@ -57,6 +57,17 @@ class AccountLookup:
             return LookupResult(error=error)
 
 
+@dataclass(eq=False)
+class MetricsLookup:
+    """A task that lists the metrics of ``account``, for streams that read them all."""
+
+    account: Account
+
+    def perform(self, client: Client) -> Metrics:
+        """The metrics. Raises what :attr:`Account.metrics` raises."""
+        return self.account.metrics
+
+
 def lookups_for(
     syncs: Iterable[StreamSync], account: Account, reports: Mapping[str, ReportOptions]
 ) -> list[AccountLookup]:

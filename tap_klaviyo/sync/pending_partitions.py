@@ -7,6 +7,7 @@ comes to the top. So a task costs time for what has changed, not for all that th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
@@ -30,7 +31,8 @@ class PendingPartitions:
 
     def __init__(self, syncs: Sequence[StreamSync]) -> None:
         self._growing = [(number, sync) for number, sync in enumerate(syncs)]
-        self._known = dict.fromkeys(syncs, 0)
+        self._known: Counter[int] = Counter()
+        self._known_rereads: Counter[int] = Counter()
         self._numbers: dict[Partition, tuple[int, int]] = {}
         self._latest: dict[Partition, int] = {}
         self._entries = count()
@@ -39,15 +41,19 @@ class PendingPartitions:
     def add_new(self) -> None:
         """Adds the partitions that were planned since the last call."""
         for number, sync in self._growing:
-            for at in range(self._known[sync], len(sync.partitions)):
-                self._numbers[sync.partitions[at]] = (number, at)
-                self.changed(sync.partitions[at])
-            self._known[sync] = len(sync.partitions)
+            self._add(number, sync.partitions, self._known)
+            self._add(number, sync.rereads, self._known_rereads)
         self._growing = [
             (number, sync)
             for number, sync in self._growing
-            if not (sync.planned and sync.partitions_known)
+            if not (sync.planned and sync.partitions_known and not sync.recounting)
         ]
+
+    def _add(self, number: int, partitions: Sequence[Partition], known: Counter[int]) -> None:
+        for at in range(known[number], len(partitions)):
+            self._numbers[partitions[at]] = (number, at)
+            self.changed(partitions[at])
+        known[number] = len(partitions)
 
     def changed(self, partition: Partition) -> None:
         """Ranks a partition again after one of its windows was opened, continued or released."""

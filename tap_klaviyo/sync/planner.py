@@ -23,16 +23,15 @@ from tap_klaviyo.config.settings import Config
 from tap_klaviyo.klaviyo.account import Metrics
 from tap_klaviyo.klaviyo.queries import equals
 from tap_klaviyo.logs import get_logger
-from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.state import Resume, State
 from tap_klaviyo.streams import STREAMS, by_name
-from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync import bookmark_checks as checks
 from tap_klaviyo.sync.backfills import backfills, covered_until
 from tap_klaviyo.sync.report_partitions import local_start_of, report_partition
 from tap_klaviyo.sync.stream_metrics import metrics_of, warn_empty
 from tap_klaviyo.sync.stream_sync import Partition, StreamSync
+from tap_klaviyo.sync.sweeps import Sweeps
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window, WindowTracker, before
 
 logger = get_logger(__name__)
@@ -60,6 +59,7 @@ class Planner:
         self._config = config
         self._state = state
         self._now = now
+        self._sweeps = Sweeps(config, state)
         end = int(config.end_date.timestamp()) if config.end_date else now
         self.end = max(0, min(end, now))
         self._start_date = max(0, int(config.start_date.timestamp()))
@@ -68,7 +68,12 @@ class Planner:
         self._empty: list[str] = []
 
     @property
-    def _first_second(self) -> int:
+    def now(self) -> int:
+        """The start of the run, by Klaviyo's clock once that is known."""
+        return self._now
+
+    @property
+    def first_second(self) -> int:
         """Where streams without a bookmark start. If it is in the future, nothing is read."""
         return min(self._start_date, self._now)
 
@@ -163,7 +168,7 @@ class Planner:
         if sync.error is not None and sync.parent is not None:
             return False  # Not all of its partitions are known.
         complete = sync.finished and sync.error is None
-        limits = {"latest": self._now, "start_date": self._first_second}
+        limits = {"latest": self._now, "start_date": self.first_second}
         changed = complete
         for partition in backfills(self._state, sync):
             own = partition.tracker.low_water_mark
@@ -235,7 +240,7 @@ class Planner:
             self._check_bookmarks([sync])
         self._plan_sweep(sync)
         if sync.parts:
-            aside = min(bookmark, self._swept_at(stream) - self._sweep_window(stream))
+            aside = min(bookmark, self._sweeps.begin(stream, self._now))
             self._state.set_metrics(stream.name, metrics=sync.parts, set_aside_at=max(0, aside))
 
     def _plan_sweep(self, sync: StreamSync) -> None:
@@ -245,10 +250,13 @@ class Planner:
         if sync.sweep is None and resume.sweep is not None:
             sync.sweep = max(0, min(resume.sweep, self.end))
         sync.done = {part: [Window(*period) for period in p] for part, p in resume.done.items()}
-        if sync.sweep is None and self._sweep_is_due(stream):
+        if sync.sweep is None and self._sweeps.is_due(stream, self._now):
             sync.sweep = self.end
-            begin = self._swept_at(stream) - self._sweep_window(stream)
-            sync.done = {part: before(begin, periods) for part, periods in sync.done.items()}
+            begin = self._sweeps.begin(stream, self._now)
+            sync.done = {
+                part: before(begin, periods) if self._sweeps.reads(sync, part) else periods
+                for part, periods in sync.done.items()
+            }
 
     def _check_bookmarks(self, syncs: Sequence[StreamSync]) -> None:
         """Sets bookmarks of the future back, and warns of what will not be read."""
@@ -265,37 +273,13 @@ class Planner:
         """
         stream = sync.selected.stream
         parts = self._state.set_back(stream.name, self._now)
-        if parts and self._sweeps(stream):
+        if parts and self._sweeps.are_on(stream):
             sync.sweep = self.end
         lookback = timedelta(0) if stream.report else self._config.lookback_window
-        sweep = timedelta(seconds=self._sweep_window(stream))
+        sweep = timedelta(seconds=self._sweeps.window(stream))
         for part in parts:
             name = f"{part} of {sync.name}" if part else sync.name
             yield name, self._start(sync, part, lookback, sweep)
-
-    def _sweeps(self, stream: Stream) -> bool:
-        has_window = stream.report is not None or self._config.sweep_window
-        return bool(self._config.sweep_interval and has_window)
-
-    def _sweep_window(self, stream: Stream) -> int:
-        """How far back a sweep of a stream reads, in seconds; of its reports, the shortest."""
-        if not stream.report:
-            return int(self._config.sweep_window.total_seconds())
-        options = [one for one in self._config.reports.values() if one.stream == stream.name]
-        windows = [one.window for one in options or [ReportOptions(stream.name)]]
-        return int(min(windows).total_seconds())
-
-    def _swept_at(self, stream: Stream) -> int:
-        """The end of the last sweep of a stream that has a bookmark, or the bookmark."""
-        swept_at = self._state.swept_at(stream.name)
-        bookmark = self._state.bookmark(stream.name) or 0
-        return min(bookmark if swept_at is None else swept_at, self._now)
-
-    def _sweep_is_due(self, stream: Stream) -> bool:
-        swept_at = self._state.swept_at(stream.name)
-        interval = self._config.sweep_interval.total_seconds()
-        due = swept_at is None or not 0 <= self._now - swept_at < interval
-        return due and self._sweeps(stream)
 
     def _tracker(self, sync: StreamSync, metric_id: str) -> WindowTracker:
         config, stream = self._config, sync.selected.stream
@@ -320,7 +304,7 @@ class Planner:
         bookmark.
         """
         stream = sync.selected.stream
-        first = self._first_second if stream.replication_key else 0
+        first = self.first_second if stream.replication_key else 0
         bookmark = self._state.bookmark(stream.name)
         if bookmark is None or not sync.selected.incremental:
             return first
@@ -329,8 +313,7 @@ class Planner:
             if bookmark is None:
                 return first
         start = min(bookmark, self._now) - int(lookback.total_seconds())
-        if sync.sweep is not None:
-            swept_at = self._state.swept_at(stream.name)
-            since = bookmark if swept_at is None else min(swept_at, self._now)
+        if self._sweeps.reads(sync, part):
+            since = self._sweeps.since(stream, part, bookmark, self._now)
             start = min(start, since - int(sweep.total_seconds()))
         return max(first, start)

@@ -29,38 +29,40 @@ from tap_klaviyo.batches import Batches
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.dates import steady_clock
 from tap_klaviyo.discovery.selection import SelectedStream
-from tap_klaviyo.errors import ApiError, RetryableError, StreamError, forget_frames
+from tap_klaviyo.errors import ApiError, RetryableError, StreamError
 from tap_klaviyo.klaviyo.account import Account, Metrics
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.reactions import (
-    MAX_RESTARTS,
-    Reaction,
-    reaction_to,
-    smaller_page_size,
-)
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.state import State
 from tap_klaviyo.sync import summary
-from tap_klaviyo.sync.account_lookup import AccountLookup, LookupResult, lookups_for
+from tap_klaviyo.sync.account_lookup import (
+    AccountLookup,
+    LookupResult,
+    MetricsLookup,
+    lookups_for,
+)
 from tap_klaviyo.sync.backpressure import Backpressure
+from tap_klaviyo.sync.count_requests import CountTask
 from tap_klaviyo.sync.full_tables import FullTables
 from tap_klaviyo.sync.output import Output
 from tap_klaviyo.sync.page_sizes import PageSizes
 from tap_klaviyo.sync.parent_check import ParentCheck, all_gone_error
 from tap_klaviyo.sync.planner import Planner
 from tap_klaviyo.sync.progress_bars import Progress
+from tap_klaviyo.sync.recount import Recount
 from tap_klaviyo.sync.scheduler import Scheduler
 from tap_klaviyo.sync.stream_sync import StreamSync, stream_syncs
 from tap_klaviyo.sync.summary import RunSummary, run_summary
+from tap_klaviyo.sync.window_failures import WindowFailures
 from tap_klaviyo.sync.window_reader import WindowReader
 from tap_klaviyo.sync.workers import WorkerPool
 
 logger = get_logger(__name__)
 
-Task: TypeAlias = WindowReader | AccountLookup | ParentCheck
+Task: TypeAlias = WindowReader | AccountLookup | MetricsLookup | ParentCheck | CountTask
 
 
 class Run:
@@ -91,8 +93,9 @@ class Run:
         self._page_sizes = PageSizes(config.page_size)
         self._reports = config.reports
         self._account = Account(client)
-        self._lookups: deque[AccountLookup] = deque()
-        self._parent_checks: deque[ParentCheck] = deque()
+        self._lookups: deque[AccountLookup | MetricsLookup] = deque()
+        started = clock()
+        self._recount = Recount(config, state, self._planner, lambda: clock() - started)
         self._pool: WorkerPool[Task, Any] = WorkerPool(
             config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
         )
@@ -102,6 +105,9 @@ class Run:
         self._selected = [sync for sync in self._syncs if not sync.hidden_parent]
         self._scheduler = Scheduler(
             self._syncs, config.concurrency, config.quota_share, self._page_sizes
+        )
+        self._failures = WindowFailures(
+            self._scheduler, self._page_sizes, self._finish_window, self._end_reader
         )
         version = self._started if config.activate_version else None
         self._progress = progress or Progress()
@@ -135,12 +141,14 @@ class Run:
                         yield
                         waited, asked = received - asked, self._clock()
                         self._backpressure.note(waited, asked - received, in_flight)
+                self._end_recounted()
                 due = [sync for sync in self._selected if not sync.reading.is_skipped]
                 if not due or any(not isinstance(sync.error, RetryableError) for sync in due):
                     self._output.schemas()
             finally:
                 self._client.close()
                 self._note_progress()
+                self._recount.end()
                 self._output.end()
                 self._output.log_summary()
 
@@ -153,7 +161,10 @@ class Run:
     def summary(self) -> RunSummary:
         """What the run has done so far."""
         times, saved = (self._started, self._now()), self._output.saved
-        return run_summary(self._selected, self._state, times, stopped=self._stopped, saved=saved)
+        late = self._recount.report.late
+        return run_summary(
+            self._selected, self._state, times, stopped=self._stopped, saved=saved, late=late
+        )
 
     @property
     def errors(self) -> list[StreamError]:
@@ -166,29 +177,38 @@ class Run:
         """Plans the streams that need no lookup, and queues the lookups of the others."""
         self._planner.prepare(self._selected)
         self._full_tables.log(self._selected)
-        self._lookups += lookups_for(
+        lookups = lookups_for(
             (sync for sync in self._syncs if not sync.finished), self._account, self._reports
         )
-        waiting = {sync for lookup in self._lookups for sync in lookup.syncs}
+        self._lookups += [*lookups, *self._recount.prepare(self._syncs, self._account)]
+        waiting = {sync for lookup in lookups for sync in lookup.syncs}
         for sync in self._syncs:
             if sync in waiting:
                 continue
             if not sync.finished:
                 self._planner.plan(sync, Metrics(()))
             self._output.show(sync)
+        self._end_recounted()
 
     # Tasks and their results ----------------------------------------------------------------------
 
     def _next_task(self) -> Task | None:
         if self._lookups:
             return self._lookups.popleft()
-        if self._parent_checks:
-            return self._parent_checks.popleft()
-        return self._scheduler.next(self._pool.idle, self._backpressure.useful)
+        if self._failures.parent_checks:
+            return self._failures.parent_checks.popleft()
+        # Requests for counts wait for their rate limit: a single worker reads first.
+        if self._pool.idle > 1 and (task := self._recount.next_task()) is not None:
+            return task
+        reader = self._scheduler.next(self._pool.idle, self._backpressure.useful)
+        return reader or self._recount.next_task()
 
     def _take(self, task: Task, result: Any) -> None:
         self._output.keep_up()
         self._planner.heed_clock(self._client.clock_offset())
+        if isinstance(task, MetricsLookup | CountTask):
+            self._take_counts(task, result)
+            return
         if isinstance(task, AccountLookup):
             if isinstance(result, BaseException):
                 raise result
@@ -198,9 +218,9 @@ class Run:
         reader.partition.sync.requests += task.requests
         task.requests = 0
         if isinstance(task, ParentCheck):
-            self._take_parent_check(task, result)
+            self._failures.take_parent_check(task, result)
         elif isinstance(result, BaseException):
-            self._fail(reader, result)
+            self._failures.fail(reader, result)
         else:
             self._take_answer(reader, result)
 
@@ -214,21 +234,21 @@ class Run:
             if result.error is not None:
                 self._end_stream(sync, result.error)
         self._planner.warn_empty()
+        self._end_recounted()
 
-    def _take_parent_check(self, check: ParentCheck, exists: bool | BaseException) -> None:
-        """Reads the children again if their parent exists, else ends their partition."""
-        reader = check.reader
-        if isinstance(exists, StreamError):
-            self._end_reader(reader, exists)
-        elif isinstance(exists, BaseException):
-            raise exists
-        elif not exists:
-            reader.partition.sync.gone.add(reader.partition.parent)
-            self._finish_window(reader)
-        elif reader.restarts < MAX_RESTARTS:
-            self._restart_after(reader, check.error)
-        else:
-            self._end_reader(reader, check.error)
+    def _take_counts(self, task: MetricsLookup | CountTask, result: Any) -> None:
+        """Takes what is needed to find late events; no stream fails without it."""
+        if isinstance(result, BaseException) and not isinstance(result, StreamError):
+            raise result
+        self._recount.take(task, result)
+        self._end_recounted()
+
+    def _end_recounted(self) -> None:
+        """Ends the streams that have only waited for counts."""
+        self._recount.begin_when_planned()
+        for sync in self._recount.syncs:
+            if sync.finished and not sync.error:
+                self._advance(sync)
 
     def _take_answer(self, reader: WindowReader, result: Body) -> None:
         """Parses an answer that is not parsed yet."""
@@ -240,7 +260,7 @@ class Run:
             self._scheduler.resume(reader)
             return
         except ApiError as error:
-            self._fail(reader, error)
+            self._failures.fail(reader, error)
             return
         reader.parse_in_worker = False
         if reader.shrunk_by is not None:
@@ -257,17 +277,18 @@ class Run:
         for child in sync.children:
             self._planner.add_parents(child, child.parents_on(page, reader.partition))
         if reader.must_read_again:
-            self._restart(reader)
+            self._failures.restart(reader)
             return
         if not more:
             self._finish_window(reader)
             return
+        self._note_counts(reader)
         if reader.window.start > done and sync.parent is None:
             self._advance(sync)
         try:
             reader.follow(page)
         except ApiError as error:
-            self._fail(reader, error)
+            self._failures.fail(reader, error)
             return
         self._scheduler.resume(reader)
 
@@ -276,7 +297,13 @@ class Run:
         reader.finish()
         if not reader.partition.windowed:
             reader.partition.sync.unfinished -= 1
+        self._note_counts(reader)
         self._advance(reader.partition.sync)
+
+    def _note_counts(self, reader: WindowReader) -> None:
+        """Notes which counted periods have been read."""
+        if self._recount.note(reader.partition):
+            self._output.state()
 
     def _advance(self, sync: StreamSync) -> None:
         """Moves the bookmark of a stream, and ends the stream if it is complete."""
@@ -303,39 +330,13 @@ class Run:
 
     # Failures ------------------------------------------------------------------------------------
 
-    def _fail(self, reader: WindowReader, error: BaseException) -> None:
-        """Carries out what the failure policy says about a window that could not be read."""
-        if not isinstance(error, StreamError):
-            raise error
-        forget_frames(error)
-        reaction = reaction_to(reader.refused(error))
-        if reaction is Reaction.SMALLER_PAGES:
-            reader.shrunk_by = error
-            self._restart(reader, smaller_page_size(reader.page_size))
-        elif reaction is Reaction.RESTART_WINDOW:
-            self._restart_after(reader, error)
-        elif reaction is Reaction.CHECK_PARENT and isinstance(error, ApiError):
-            self._parent_checks.append(ParentCheck(reader, error))
-        else:
-            self._end_reader(reader, error)
-
-    def _restart_after(self, reader: WindowReader, error: StreamError) -> None:
-        """Restarts a window after an error that may not come again."""
-        sync = reader.partition.sync
-        logger.warning("Stream '%s': a window starts again: %s", sync.name, error)
-        reader.restarts += 1
-        self._restart(reader)
-
-    def _restart(self, reader: WindowReader, page_size: int | None = None) -> None:
-        """Starts a window again, with pages of ``page_size`` records at most."""
-        sizes = (page_size or reader.page_size, self._page_sizes.of(reader.partition.sync))
-        reader.restart(min(sizes))
-        self._scheduler.resume(reader)
-
     def _end_reader(self, reader: WindowReader, error: StreamError) -> None:
         """Ends the stream of a window that cannot be read."""
         self._scheduler.release(reader)
-        self._end_stream(reader.partition.sync, error)
+        if not self._recount.abandon(reader.partition, error):
+            self._end_stream(reader.partition.sync, error)
+        elif reader.partition.sync.finished:
+            self._advance(reader.partition.sync)
 
     def _end_stream(self, sync: StreamSync, error: StreamError) -> None:
         """Ends a stream that cannot be read, and its children."""

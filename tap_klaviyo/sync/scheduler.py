@@ -65,16 +65,16 @@ class Scheduler:
         """
         while self._to_continue:
             reader = self._to_continue.popleft()
-            if not reader.partition.sync.error:
-                return reader
+            if not reader.partition.sync.error and reader.partition.may_request:
+                return self._counted(reader)
             self.release(reader)
         if self._open_by_path.total() >= useful:
             return None
         self._pending.add_new()
         while (partition := self._first()) is not None:
-            window = partition.tracker.take()
+            window = partition.tracker.take() if partition.may_request else None
             if window is not None:
-                return self._open(partition, window)
+                return self._counted(self._open(partition, window))
             self._pending.set_aside(partition)
         return None
 
@@ -97,6 +97,12 @@ class Scheduler:
         self._open_by_path[sync.query.path] -= 1
         self._open_slow -= _is_slow(sync.query)
         self._pending.changed(reader.partition)
+
+    def _counted(self, reader: WindowReader) -> WindowReader:
+        """The reader of a page that is requested now."""
+        if reader.partition.allowance is not None:
+            reader.partition.allowance.pages -= 1
+        return reader
 
     def _first(self) -> Partition | None:
         """The partition of which a window is opened next, if it has one."""

@@ -14,6 +14,7 @@ from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.queries import ReportPeriod
 from tap_klaviyo.streams import BY_NAME, dated_parent
+from tap_klaviyo.sync.event_tally import EventTally
 from tap_klaviyo.sync.low_water_marks import LowWaterMarks
 from tap_klaviyo.sync.reading import Reading, widened
 from tap_klaviyo.sync.windows import Window, WindowTracker
@@ -28,9 +29,11 @@ class StreamSync:
 
     A stream is read in partitions. Those in ``partitions`` are read window by window; each of those
     in ``unstarted`` is one window, which is dropped when it is done, and ``unfinished`` counts
-    them. ``backfills`` are those that the stream's bookmark does not cover, None before that is
-    known. ``planned`` says that the partitions are known; those of a child are known when its
-    ``parent`` is finished. ``parts`` are the metrics or reports that the stream consists of.
+    them. Those in ``rereads`` read periods again that have grown, and move no bookmark; more may
+    come while ``recounting``. ``backfills`` are those that the stream's bookmark does not cover,
+    None before that is known. ``planned`` says that the partitions are known; those of a child are
+    known when its ``parent`` is finished. ``parts`` are the metrics or reports that the stream
+    consists of.
 
     ``hidden_parent`` says that the stream is not selected and is read for the sake of its
     ``children``. ``sweep`` is the start of the sweep for very late events that this run makes or
@@ -50,6 +53,8 @@ class StreamSync:
     partitions: list[Partition] = field(default_factory=list)
     unstarted: deque[Partition] = field(default_factory=deque)
     unfinished: int = 0
+    rereads: list[Partition] = field(default_factory=list)
+    recounting: bool = False
     backfills: list[Partition] | None = None
     open: int = 0
     parent_ids: set[str] = field(default_factory=set)
@@ -69,6 +74,7 @@ class StreamSync:
     ids_without_key: list[str] = field(default_factory=list)
     _marks: LowWaterMarks = field(default_factory=LowWaterMarks)
     _finished: int = 0
+    _reread: int = 0
 
     def add(self, partition: Partition) -> None:
         """Adds a partition that is read window by window."""
@@ -156,6 +162,8 @@ class StreamSync:
             and not self.unfinished
             and self._partitions_finished
             and self.partitions_known
+            and not self.recounting
+            and self._rereads_ended
         )
 
     @property
@@ -166,6 +174,22 @@ class StreamSync:
                 return False
             self._finished += 1
         return True
+
+    @property
+    def _rereads_ended(self) -> bool:
+        """Whether this run reads nothing again any more."""
+        while self._reread < len(self.rereads):
+            if not self.rereads[self._reread].ended:
+                return False
+            self._reread += 1
+        return True
+
+
+@dataclass
+class PageAllowance:
+    """How many ``pages`` may still be requested of the partitions that share it."""
+
+    pages: int
 
 
 @dataclass(eq=False)
@@ -178,7 +202,8 @@ class Partition:
     their window starts. ``in_order`` says that Klaviyo has sorted all records so far by time.
     ``split_from`` maps the seconds at which windows were split to the starts of these windows.
     ``written_ahead`` are the IDs of records that were written by another reader than that of their
-    window.
+    window. ``tally`` counts the events of its periods, None if nobody wants to know. ``allowance``
+    bounds its pages in this run, and ``abandoned`` says that they are not read.
     """
 
     sync: StreamSync
@@ -191,7 +216,20 @@ class Partition:
     in_order: bool = True
     split_from: dict[int, int] = field(default_factory=dict)
     written_ahead: set[str] = field(default_factory=set)
+    tally: EventTally | None = None
+    allowance: PageAllowance | None = None
+    abandoned: bool = False
     open: int = 0
+
+    @property
+    def may_request(self) -> bool:
+        """Whether a page of it may be requested in this run."""
+        return not self.abandoned and (self.allowance is None or self.allowance.pages > 0)
+
+    @property
+    def ended(self) -> bool:
+        """Whether this run reads nothing of it any more."""
+        return self.tracker.finished or not (self.may_request or self.open)
 
 
 def stream_syncs(

@@ -17,6 +17,7 @@ from tap_klaviyo.limits import THREADS
 from tap_klaviyo.logs import get_logger, listed, log_counter
 from tap_klaviyo.state import State
 from tap_klaviyo.streams.model import TIERS
+from tap_klaviyo.sync.recount_report import LateEvents
 from tap_klaviyo.sync.stream_sync import StreamSync
 
 logger = get_logger(__name__)
@@ -51,6 +52,7 @@ class RunSummary:
 
     ``started`` is when it began in Unix seconds, ``seconds`` its duration. ``saved`` says whether a
     STATE was written, from which a new run continues. ``error`` says in one line what failed.
+    ``late`` says how late events came that a recount has found, None if it found none.
     """
 
     streams: tuple[StreamSummary, ...]
@@ -59,6 +61,7 @@ class RunSummary:
     stopped: bool
     saved: bool
     error: TapError | None
+    late: LateEvents | None = None
 
     @property
     def complete(self) -> bool:
@@ -83,6 +86,7 @@ def run_summary(
     *,
     stopped: bool,
     saved: bool,
+    late: LateEvents | None = None,
 ) -> RunSummary:
     """The summary of a run; ``times`` are its start and its end in Unix seconds."""
     return RunSummary(
@@ -92,6 +96,7 @@ def run_summary(
         stopped=stopped,
         saved=saved,
         error=run_error(syncs),
+        late=late,
     )
 
 

@@ -43,6 +43,7 @@ from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.reports.queries import ReportPeriod
 from tap_klaviyo.reports.rows import as_resources
+from tap_klaviyo.sync.event_tally import SeenEvents
 from tap_klaviyo.sync.stream_sync import Partition
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, Window
 
@@ -75,6 +76,7 @@ class WindowReader:
     failed try if it cannot be parsed either. ``page_size`` is the size that pages are requested in,
     0 if the endpoint has none; ``shrunk_by`` is why larger ones are not. ``restarts`` counts how
     often the window has started again without getting further, ``requests`` counts its requests.
+    ``seen`` are the events that are not counted yet, if those of the partition are counted.
     """
 
     partition: Partition
@@ -96,6 +98,7 @@ class WindowReader:
     shrunk_by: StreamError | None = None
     restarts: int = 0
     requests: int = 0
+    seen: SeenEvents = field(default_factory=SeenEvents)
 
     def __post_init__(self) -> None:
         self.requested = self.window
@@ -162,6 +165,7 @@ class WindowReader:
             self._split(times, before, safe, idle)
         records, more = self._within_window(page, safe)
         self.records += len(records)
+        self.seen.note(self.partition.tally, self.window, page.ids, page.times)
         since = self.requested.start if before is None else before
         until = max(times, default=since) if more else self.window.end
         self.partition.tracker.observe(Window(since, until), len(records), min(times, default=None))
@@ -193,6 +197,7 @@ class WindowReader:
 
     def finish(self) -> None:
         """Marks the window as done."""
+        self.seen.done(self.partition.tally, self.window)
         self.partition.tracker.finish(self.window, self.records)
 
     def restart(self, page_size: int) -> None:
@@ -204,9 +209,11 @@ class WindowReader:
         if self.in_order:
             self.partition.written_ahead.update(self._written_from(self.window.start))
             self.requested = self.window
+            self.seen.forget(self.partition.tally)
         else:
             start, end = self.requested
             self.requested = Window(self.partition.split_from.pop(start, start), end)
+            self.seen.forget(self.partition.tally, self.requested)
         self.must_read_again = False
         self.url = _first_url(self.partition, self.requested, page_size)
         self.page_size = page_size
@@ -266,6 +273,7 @@ class WindowReader:
 
     def _shrink(self, safe: int) -> None:
         """Marks what lies before the safe second as done."""
+        self.seen.done(self.partition.tally, Window(self.window.start, safe))
         self.partition.tracker.shrink(self.window.start, safe, self.records)
         self.window = Window(safe, self.window.end)
         self.records = self.restarts = 0

@@ -162,6 +162,15 @@ class WindowTracker:
         """An estimate of the records that are pending; 0 while their density is unknown."""
         return self._pending_seconds * self._records / self._seconds if self._records else 0.0
 
+    @property
+    def pages(self) -> int:
+        """How many pages have been read."""
+        return self._pages_seen
+
+    def is_pending(self, window: Window) -> bool:
+        """Whether all seconds of a window are pending."""
+        return bool(window.start < window.end) and not without([window], self._pending)
+
     def take(self) -> Window | None:
         """Opens the oldest pending window; None if none may be opened now."""
         if not self._pending or not self._may_take():

@@ -12,7 +12,6 @@ import io
 import json
 import signal
 import time
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,13 +67,17 @@ REQUEST = 0.25
 
 @dataclass(frozen=True)
 class KnownEvent:
-    """An event of the account; ``arrived`` is when Klaviyo received it."""
+    """An event of the account; ``arrived`` is when Klaviyo received it.
+
+    ``position`` is its number in the order of arrival.
+    """
 
     id: str
     metric: str
     stream: str
     timestamp: int
     arrived: float
+    position: int
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,9 @@ class SimulatedKlaviyo:
         )
         for event in made:
             metric = arrival.metric
-            self.events[event.id] = KnownEvent(event.id, metric, METRICS[metric], seconds, self.now)
+            self.events[event.id] = KnownEvent(
+                event.id, metric, METRICS[metric], seconds, self.now, event.position
+            )
 
     def hide(self, *metrics: str) -> None:
         """Removes the metrics with these names from the account."""
@@ -145,14 +150,7 @@ class SimulatedKlaviyo:
 
     def delete(self, id: str) -> None:
         """Deletes an event."""
-        log = self.account.log
-
-        def kept(order: array[int]) -> array[int]:
-            return array("q", (row for row in order if log.event(row).id != id))
-
-        log._order = kept(log._order)
-        log._order_of = {metric: kept(order) for metric, order in log._order_of.items()}
-        self.account.version += 1
+        self.account.delete_events([id])
         del self.events[id]
 
     def join(self, list_number: int, profile_number: int) -> None:

@@ -167,11 +167,12 @@ def test_waits_for_next_link(faulty: SandboxClient) -> None:
         ({"path": "/api/lists"}, [503, 200, 200, 200]),
         ({"query": "sort=-name"}, [200, 200, 200, 200]),
         ({"query": "sort=name"}, [503, 200, 200, 200]),
+        ({"sent": "name"}, [200, 200, 200, 200]),
         ({"probability": 0.0}, [200, 200, 200, 200]),
     ],
 )
 def test_matching(faulty: SandboxClient, options: dict[str, Any], statuses: list[int]) -> None:
-    """A fault applies by path, query and number of matches."""
+    """A fault applies by path, query, body and number of matches."""
     faulty.api.faults.add("status", **options)
     assert [_get(faulty, "/api/lists/?sort=name").status for _ in range(4)] == statuses
 

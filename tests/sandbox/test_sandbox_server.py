@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ import requests
 from sandbox_client import HEADERS
 
 from sandbox import Account, Sandbox
+from sandbox.event_counts import CountingRules
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT = 10
@@ -177,16 +179,16 @@ def test_stops_during_silence(mutable_account: Account) -> None:
         _get(server, "/api/metrics")
 
 
+def _control(server: Sandbox, command: str, body: Any) -> requests.Response:
+    return requests.post(f"{server.url}/sandbox/{command}", json=body, timeout=TIMEOUT)
+
+
 def test_control(server: Sandbox, mutable_account: Account) -> None:
     """Control endpoints add events, inject faults and return the log and the ids."""
-    control = f"{server.url}/sandbox"
-
-    def post(command: str, body: Any) -> requests.Response:
-        return requests.post(f"{control}/{command}", json=body, timeout=TIMEOUT)
-
+    post = partial(_control, server)
     arrived = post("arrive", {"counts": {"Opened Email": 3, "Clicked Email": 1}, "late": 1})
     assert len(arrived.json()["events"]) == 4
-    truth = requests.get(f"{control}/truth", timeout=TIMEOUT).json()
+    truth = requests.get(f"{server.url}/sandbox/truth", timeout=TIMEOUT).json()
     assert {event["id"] for event in arrived.json()["events"]} < {
         id for ids in truth["events"].values() for id in ids
     }
@@ -200,11 +202,26 @@ def test_control(server: Sandbox, mutable_account: Account) -> None:
     assert _get(server, "/api/lists").status_code == 503
     post("faults", {"clear": True})
     assert _get(server, "/api/lists").status_code == 200
-    log = requests.get(f"{control}/requests", timeout=TIMEOUT).json()["requests"]
+    log = requests.get(f"{server.url}/sandbox/requests", timeout=TIMEOUT).json()["requests"]
     assert [(one["path"], one["status"]) for one in log] == [
         ("/api/lists", 503),
         ("/api/lists", 200),
     ]
+
+
+def test_control_of_counts(server: Sandbox, mutable_account: Account) -> None:
+    """Control endpoints set and remove rules of counting, delete events and return the counts."""
+    event = mutable_account.arrive("Opened Email", 1)[0]
+    metric = event.metric_id or ""
+    rules = {"metric": "Opened Email", "count_lag": 60, "unsupported": True}
+    assert _control(server, "counting", {"set": [rules]}).json() == {"set": 1}
+    assert mutable_account.counting.of(metric) == CountingRules(count_lag=60, unsupported=True)
+    assert _control(server, "counting", {"clear": True}).json() == {"set": 0}
+    assert mutable_account.counting.of(metric) == CountingRules()
+    assert _control(server, "delete_events", {"ids": [event.id]}).json() == {"deleted": 1}
+    assert event.id not in mutable_account.event_ids_of(metric)
+    truth = requests.get(f"{server.url}/sandbox/truth", timeout=TIMEOUT).json()
+    assert truth["counts"][metric] == mutable_account.counts(metric)
 
 
 @pytest.mark.parametrize(
@@ -212,6 +229,10 @@ def test_control(server: Sandbox, mutable_account: Account) -> None:
     [
         ("arrive", b'{"counts": {"Opened Letter": 1}}', 400),
         ("arrive", b"not json", 400),
+        ("counting", b'{"set": [{"metric": "Opened Letter"}]}', 400),
+        ("counting", b'{"set": [{"colour": "red"}]}', 400),
+        ("counting", b'{"set": [{"count_lag": "soon"}]}', 400),
+        ("delete_events", b'{"ids": ["nothing"]}', 400),
         ("faults", b'{"add": [{"name": "flood"}]}', 400),
         ("faults", b'{"add": [{"name": "reset", "colour": "red"}]}', 400),
         ("unknown", b"", 404),

@@ -1,0 +1,104 @@
+"""Klaviyo's own counts of the events of a metric, by day.
+
+Source: Klaviyo's guide to querying metric aggregates. One request covers a year at most; custom
+metrics are refused. With the time zone UTC and an interval of a day, ``dates`` are the midnights
+(UTC) from the lower bound to the upper one. Without a dimension to group by there is one row, and
+none if there are no events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+import msgspec
+
+from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.queries import Query
+
+MOST_DAYS = 365
+"""The days that one request may cover."""
+
+COUNTS_QUERY = Query(
+    path="/api/metric-aggregates", parameters={}, scopes=("metrics:read",), tier="S"
+)
+
+_DAY = 86_400
+
+
+class _Measurements(msgspec.Struct):
+    count: list[float]
+
+
+class _Row(msgspec.Struct):
+    measurements: _Measurements
+
+
+class _Attributes(msgspec.Struct):
+    dates: list[datetime]
+    data: list[_Row]
+
+
+class _Data(msgspec.Struct):
+    attributes: _Attributes
+
+
+class _Answer(msgspec.Struct):
+    data: _Data
+
+
+def read_counts(
+    client: Client,
+    metric_id: str,
+    first: int,
+    end: int,
+    count: Callable[[], None] = lambda: None,
+) -> dict[int, int]:
+    """The number of events by day, from day ``first`` up to, but not including, ``end``.
+
+    Days (UTC) are numbered from 1970-01-01; those without events may be missing. ``count`` is
+    called for each try. Raises what :meth:`Client.request` raises.
+    """
+    return client.request(
+        COUNTS_QUERY.path,
+        COUNTS_QUERY,
+        lambda body: _parsed(body.decompressed(), first, end),
+        json_body=_body(metric_id, first, end),
+        count=count,
+    )
+
+
+def _body(metric_id: str, first: int, end: int) -> bytes:
+    attributes = {
+        "metric_id": metric_id,
+        "measurements": ["count"],
+        "interval": "day",
+        "timezone": "UTC",
+        "filter": [
+            f"greater-or-equal(datetime,{_midnight(first)})",
+            f"less-than(datetime,{_midnight(end)})",
+        ],
+    }
+    return msgspec.json.encode({"data": {"type": "metric-aggregate", "attributes": attributes}})
+
+
+def _midnight(day: int) -> str:
+    return datetime.fromtimestamp(day * _DAY, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _parsed(body: bytes, first: int, end: int) -> dict[int, int]:
+    """The counts of an answer. Raises ValueError for one that has others than were asked for."""
+    answer = msgspec.json.decode(body, type=_Answer).data.attributes
+    found: dict[int, int] = {}
+    for row in answer.data:
+        for moment, number in zip(answer.dates, row.measurements.count, strict=True):
+            day, second = divmod(_unix_second(moment), _DAY)
+            if second or not first <= day < end or number < 0 or number != int(number):
+                raise ValueError("the counts are not those of the days that were asked for")
+            found[day] = found.get(day, 0) + int(number)
+    return found
+
+
+def _unix_second(moment: datetime) -> int:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return int(aware.timestamp())

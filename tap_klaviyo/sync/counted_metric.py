@@ -1,0 +1,97 @@
+"""One metric of a stream whose events Klaviyo counts, and what this run reads of it. Pure.
+
+A period that this run reads anyway, as new or in a backfill, is *watched* if none of its windows
+has been opened when its count is known: then the readers of the main partition settle it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tap_klaviyo.state.counts import MetricCounts, Period
+from tap_klaviyo.sync.event_tally import EventTally, PeriodTally
+from tap_klaviyo.sync.stream_sync import Partition, StreamSync
+from tap_klaviyo.sync.windows import Window
+
+
+@dataclass(eq=False)
+class CountedMetric:
+    """One metric of ``sync``, and what is remembered of its ``counts``.
+
+    ``main`` is the partition that reads its new events, None if they are read with those of other
+    metrics. This run is the first to read what comes from ``new_from`` on, in Unix seconds;
+    ``first_second`` is that of the stream. ``is_backfill`` says that it has never been read as far
+    as the stream. ``lookback`` is how much Klaviyo's lists may lag behind its counts, in seconds.
+    """
+
+    sync: StreamSync
+    metric: str
+    counts: MetricCounts
+    main: Partition | None
+    new_from: int
+    first_second: int
+    is_backfill: bool
+    lookback: int
+    _watched: list[tuple[PeriodTally, Period]] = field(default_factory=list)
+
+    def take(self, counts: dict[int, int], first: int, end: int, at: int) -> dict[int, int]:
+        """Takes the counts by day that were answered at ``at``; the days have ended before ``end``.
+
+        Returns for each period by how much it has grown, by its first day.
+        """
+        known = {period.first for period in self.counts.periods if period.count is not None}
+        grown = self.counts.take(counts, first, end, at)
+        self.watch()
+        for period in self.counts.periods:
+            is_new = period.first not in known and period.start_second >= self.new_from
+            if is_new and not period.being_read:
+                period.leave_uncounted()
+        return grown
+
+    def watch(self) -> None:
+        """Watches the periods that are due and of which the main partition has read nothing."""
+        if self.main is None:
+            return
+        tallies = []
+        for period in self.counts.periods:
+            window = self.window_of(period)
+            if (
+                period.due
+                and period.mark is None
+                and not period.being_read
+                and window.start >= self.new_from
+                and self.main.tracker.is_pending(window)
+            ):
+                tally = PeriodTally(window, window.end - window.start)
+                tallies.append(tally)
+                self._watched.append((tally, period))
+                period.being_read = True
+        if tallies:
+            before = self.main.tally.periods if self.main.tally else []
+            self.main.tally = EventTally([*before, *tallies])
+
+    def note(self) -> bool:
+        """Settles the watched periods that have been read; returns whether there are some."""
+        finished = [watched for watched in self._watched if watched[0].finished]
+        for tally, period in finished:
+            self.finish(period, tally)
+        if finished:
+            self._watched = [watched for watched in self._watched if not watched[0].finished]
+        return bool(finished)
+
+    def finish(self, period: Period, tally: PeriodTally) -> None:
+        """Notes that a period was read as a whole."""
+        answered = self.counts.counted_at or 0
+        period.finish(tally.events_before(period.end_second), answered + self.lookback)
+
+    def to_read_again(self, now: int) -> Iterable[Period]:
+        """The periods that a run that starts at ``now`` may read again."""
+        for period in self.counts.periods:
+            if period.is_to_be_read(now) and not period.being_read:
+                yield period
+
+    def window_of(self, period: Period) -> Window:
+        """The seconds of a period that belong to the stream, from where its reading continues."""
+        start = max(period.start_second, self.first_second, period.mark or 0)
+        return Window(start, max(start, period.end_second))
