@@ -26,7 +26,7 @@ refuses to count, or of which it counts fewer events than it lists, is swept as 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import RetryableError, StreamError
@@ -68,6 +68,8 @@ class Recount:
         self._requests = CountRequests()
         self._metrics: list[CountedMetric] = []
         self._syncs: list[StreamSync] = []
+        self._waiting: list[StreamSync] = []
+        self._interrupted: set[str] = set()
         self._by_main: dict[Partition, CountedMetric] = {}
         self._rereads = Rereads(config.recount_budget, config.page_size)
         self._asked: set[str] = set()
@@ -82,6 +84,9 @@ class Recount:
     def prepare(self, syncs: Iterable[StreamSync], account: Account) -> list[MetricsLookup]:
         """Chooses the streams of ``syncs`` whose events are counted; returns what to look up."""
         self._syncs = [sync for sync in syncs if self._counts(sync)]
+        self._waiting = [*self._syncs]
+        names = {sync.selected.stream.name for sync in self._syncs}
+        self._interrupted = {name for name in names if self._state.resume(name).done}
         for sync in self._syncs:
             sync.recounting = True
         self._needs_metrics = any(map(self._needs_all_metrics, self._syncs))
@@ -107,6 +112,8 @@ class Recount:
         due = [one for one in self._metrics if not one.is_backfill and self._is_due(one.counts)]
         for one in sorted(due, key=lambda one: one.counts.asked_at or 0):
             self._ask(one)
+            if one.main is None:
+                self._store_of(one)  # So that the next run knows whose turn has not come.
         self._expected = {one.metric for one in due}
         self._plan_when_ready()
 
@@ -147,6 +154,7 @@ class Recount:
         mains = {partition.part: partition for partition in sync.partitions}
         first_second = max(self._planner.first_second, self._state.start_date(stream.name) or 0)
         others = self._all_metrics or [metric for metric in known if metric != ALL_METRICS]
+        is_interrupted = stream.name in self._interrupted
         for metric in sync.parts if stream.metrics else others:
             mark = self._state.bookmark(stream.name)
             is_covered = self._state.covers(stream.name, metric)
@@ -159,7 +167,7 @@ class Recount:
                 mains.get(metric),
                 first_second if mark is None else mark,
                 first_second,
-                not is_covered,
+                not is_covered or (metric not in known and is_interrupted),
                 self._lookback,
             )
 
@@ -254,10 +262,11 @@ class Recount:
         self.report.refused[partition.part] = error
         return True
 
-    @property
-    def syncs(self) -> Sequence[StreamSync]:
-        """The streams whose events are counted in this run."""
-        return self._syncs
+    def ended(self) -> list[StreamSync]:
+        """The streams that have nothing left to wait for, each once; none that read nothing."""
+        ended = [sync for sync in self._waiting if sync.finished]
+        self._waiting = [sync for sync in self._waiting if not sync.finished]
+        return [sync for sync in ended if sync.pages and not sync.error]
 
     def end(self) -> None:
         """Notes which metrics were read for the first time, and logs what was found.
@@ -266,7 +275,8 @@ class Recount:
         """
         for one in self._metrics:
             is_new = one.is_backfill and one.counts.asked_at is None
-            if is_new and one.main is not None and one.main.tracker.finished:
+            tracker = one.main.tracker if one.main else None
+            if is_new and tracker is not None and tracker.pages and tracker.finished:
                 one.counts.asked_at = self._now
                 self._store_of(one)
         self.report.log(one.counts for one in self._metrics)

@@ -1,7 +1,9 @@
 """Partitions that read periods again: newest first, as many as the pages of a run allow. Pure.
 
 Periods of a metric that follow each other are read together, as long as they have few pages: a page
-may hold the events of many days. Each is settled by itself.
+may hold the events of many days. Each is settled by itself. The pages of a partition are read one
+after the other: each moves its mark, so that none is read in vain when a run ends or may read no
+more. Different partitions are read side by side.
 """
 
 from __future__ import annotations
@@ -16,10 +18,6 @@ from tap_klaviyo.sync.counted_metric import CountedMetric
 from tap_klaviyo.sync.event_tally import EventTally, PeriodTally
 from tap_klaviyo.sync.stream_sync import PageAllowance, Partition
 from tap_klaviyo.sync.windows import SPLIT_AFTER_PAGES, WindowTracker
-
-AHEAD_WINDOWS = 4
-"""Windows of ``SPLIT_AFTER_PAGES`` that may be read after the mark, so that little is read in vain
-when a run ends or has no pages left."""
 
 PAGES_TOGETHER = 8
 """Pages, as counted, that periods may have together to be read by one partition."""
@@ -104,13 +102,12 @@ class Rereads:
         return readings
 
     def _add(self, reading: _Reading, allowance: PageAllowance) -> None:
-        split_after = SPLIT_AFTER_PAGES * self._page_size
+        first, last = reading.periods[0][1].window, reading.periods[-1][1].window
         tracker = WindowTracker(
-            reading.periods[0][1].window.start,
-            reading.periods[-1][1].window.end,
-            split_after=split_after,
+            first.start,
+            last.end,
+            split_after=SPLIT_AFTER_PAGES * self._page_size,
             page_size=self._page_size,
-            read_ahead=AHEAD_WINDOWS * split_after,
         )
         sync, metric = reading.one.sync, reading.one.metric
         filters = (equals("metric_id", metric), *filter(None, sync.selected.stream.filters))

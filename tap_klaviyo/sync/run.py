@@ -246,9 +246,8 @@ class Run:
     def _end_recounted(self) -> None:
         """Ends the streams that have only waited for counts."""
         self._recount.begin_when_planned()
-        for sync in self._recount.syncs:
-            if sync.finished and not sync.error:
-                self._advance(sync)
+        for sync in self._recount.ended():
+            self._advance(sync)
 
     def _take_answer(self, reader: WindowReader, result: Body) -> None:
         """Parses an answer that is not parsed yet."""

@@ -80,6 +80,8 @@ class Scheduler:
 
     def room(self, reader: WindowReader, idle: int, useful: float = math.inf) -> int:
         """How many more windows of the stream of an open one would be opened if there were any."""
+        if reader.partition.allowance is not None:
+            return 0
         query = reader.partition.sync.query
         endpoint = self._burst(query) - self._open_by_path[query.path]
         return int(max(0, min(idle, endpoint, useful - self._open_by_path.total())))

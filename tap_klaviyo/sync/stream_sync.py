@@ -203,7 +203,8 @@ class Partition:
     ``split_from`` maps the seconds at which windows were split to the starts of these windows.
     ``written_ahead`` are the IDs of records that were written by another reader than that of their
     window. ``tally`` counts the events of its periods, None if nobody wants to know. ``allowance``
-    bounds its pages in this run, and ``abandoned`` says that they are not read.
+    bounds its pages in this run: one after the other, so that none is read in vain. ``abandoned``
+    says that they are not read.
     """
 
     sync: StreamSync

@@ -17,7 +17,7 @@ from tap_klaviyo.discovery.catalog import build_catalog
 
 TapOn = Callable[..., Tap]
 DAY = 86_400
-NO_REREAD: dict[str, Any] = {"lookback_window": 0, "sweep_window": 0}
+NO_REREAD: dict[str, Any] = {"lookback_window": 0, "sweep_window": 0, "recount_interval": 0}
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ def test_the_state_of_singer_ios_tap_is_migrated(tap_on: TapOn) -> None:
             {"bookmarks": {key: {"since": since}}},
             now=NOW,
             sweep_window=0,
+            recount_interval=0,
             catalog=catalog_of("receive"),
         )
         expected = shop.event_ids(["Received Email"], start=NOW - DAY - HOUR, end=NOW)
@@ -156,7 +157,8 @@ def test_a_new_metric_of_a_stream_is_backfilled(tap_on: TapOn) -> None:
         for name in ("Clicked SMS", "Clicked Text Message")
     )
     state = {"bookmarks": {"clicked_sms": {"timestamp": NOW - 10, "metrics": [old]}}}
-    output = tap.sync(state, now=NOW, catalog=catalog_of("clicked_sms"), sweep_window=0)
+    options = {"catalog": catalog_of("clicked_sms"), "sweep_window": 0, "recount_interval": 0}
+    output = tap.sync(state, now=NOW, **options)
     assert set(shop.event_ids_of(new)) <= set(output.ids["clicked_sms"])
     assert len(output.ids["clicked_sms"]) < len(truth(shop, DEFAULT_STREAMS[10], NOW))
     assert output.state["bookmarks"]["clicked_sms"]["metrics"] == sorted([old, new])
@@ -199,7 +201,8 @@ def test_states_are_a_second_apart(
 ) -> None:
     """After the first STATE there is at most one a second, and one at the end."""
     tap = tap_on(account(events=600))
-    options = {"catalog": catalog_of("receive", "open"), "page_size": 5, "now": NOW}
+    options = {"catalog": catalog_of("receive", "open"), "page_size": 5, "recount_interval": 0}
+    options["now"] = NOW
     output = tap.sync(message_seconds=message_seconds, **options)
     places = [place for place, m in enumerate(output.messages) if m["type"] == "STATE"]
     assert len(places) in (states if isinstance(states, range) else [states])

@@ -32,6 +32,8 @@ WRITTEN: dict[str, Any] = {
     "lookback_window": "PT2H",
     "sweep_window": "P9D",
     "sweep_interval": "43200",
+    "recount_interval": "P2D",
+    "recount_budget": 100,
     "page_size": 500,
     "concurrency": 8,
     "quota_share": 0.5,

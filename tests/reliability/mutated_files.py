@@ -39,6 +39,8 @@ EVERY_SETTING: Mapping[str, Any] = {
     "lookback_window": "PT1H",
     "sweep_window": "P7D",
     "sweep_interval": "P1D",
+    "recount_interval": "P1D",
+    "recount_budget": 500,
     "quota_share": 0.9,
     "request_timeout": 300,
     "activate_version": True,
@@ -66,6 +68,8 @@ _METRIC = st.sampled_from(["Opened Email", "opened  email", "Clicked SMS", "Plac
 SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("start_date", "end_date"), _DATES),
     **dict.fromkeys(("lookback_window", "sweep_window", "sweep_interval"), _DURATIONS),
+    "recount_interval": _DURATIONS,
+    "recount_budget": st.sampled_from([1, 3, 500, "20"]),
     "max_retry_wait": _DURATIONS,
     "page_size": st.sampled_from([1, 2, 50, 200, 201, 1000, "7", 7.0]),
     "concurrency": st.sampled_from([1, 2, 64, "3"]),

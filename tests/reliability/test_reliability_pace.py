@@ -21,7 +21,9 @@ class Backfill:
     """One sync of a stream; a request takes one second on average."""
 
     def __init__(self, arrivals: list[Arrival], seed: int, concurrency: int) -> None:
-        self.klaviyo = SimulatedKlaviyo("open", page_size=PAGE, start_date="2020-01-01")
+        self.klaviyo = SimulatedKlaviyo(
+            "open", page_size=PAGE, start_date="2020-01-01", recount_interval=0
+        )
         for arrival in arrivals:
             self.klaviyo.arrive(arrival)
         pools: list[TimedWorkers] = []
