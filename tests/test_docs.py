@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tap_klaviyo import cli
+from tap_klaviyo import arguments
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.config.loading import parse_config, read_object
 from tap_klaviyo.config.settings import SETTINGS
@@ -107,7 +107,7 @@ def test_readme_figures_have_a_source(source: str, figures: tuple[str, ...]) -> 
 
 def test_readme_describes_every_option() -> None:
     """The README names each long option of the command."""
-    for option in set(re.findall(r"--[a-z]+", cli._parser().format_help())):
+    for option in set(re.findall(r"--[a-z]+", arguments.parser().format_help())):
         assert option in README, option
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
 EMPTY_HINTS = {"state": ": run without --state for a first sync"}
 WRONG_HINTS = {"state": ": pass the last line that the target printed"}
 """What to do about a file that does not hold one JSON object, by what the file is for."""
+
+Document = Mapping[str, Any] | str | PathLike[str]
+"""A JSON object, or the path of a file that holds one."""
 
 JSON_TYPES = {
     list: "an array",
@@ -142,6 +146,18 @@ def copy_object(
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise error_type(f"{what}: the mapping is not JSON ({error}).") from None
     return copied
+
+
+def object_from(document: Document, what: str, error_type: type[ConfigError]) -> dict[str, Any]:
+    """A copy of a mapping as JSON has it, or the JSON object in the file at a path.
+
+    ``what`` names it in messages. Raises ``error_type`` for what is neither.
+    """
+    if isinstance(document, str | PathLike):
+        return read_object(Path(document), what, error_type)
+    if not isinstance(document, Mapping):
+        raise error_type(f"{what}: expected a mapping or a path.")
+    return copy_object(document, what, error_type)
 
 
 def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> None:
