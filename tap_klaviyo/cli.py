@@ -225,9 +225,7 @@ class _Command:
             print(clean(line), file=sys.stderr)
         if error := check_error(checks):
             raise error
-        return complete(
-            f"{len(checks)} of {len(checks)} ok: the key can read all that is selected."
-        )
+        return complete(f"{len(checks)} of {len(checks)} ok: all that is selected can be read.")
 
     def _verify(self, tap: Tap) -> Ending:
         """Prints what Klaviyo counts now, and what was read."""

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,11 @@ from tap_klaviyo.errors import (
     unexpected,
 )
 from tap_klaviyo.klaviyo.account import read_metrics
-from tap_klaviyo.klaviyo.auth import ApiKeyAuth
+from tap_klaviyo.klaviyo.auth import ApiKeyAuth, Secret
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.oauth import STOP_GRACE, OAuth, store_for
+from tap_klaviyo.klaviyo.tokens import TokenStore
+from tap_klaviyo.klaviyo.transport import Transport
 from tap_klaviyo.limits import affordable_workers
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
@@ -87,6 +91,7 @@ class Tap:
         )
         self._state = {} if state is None else object_from(state, "state", StateError)
         State(self._state)
+        self._tokens = store_for(self._config.credentials, self._config.oauth_token_file)
         self._selection: list[SelectedStream] | None = None
         if not has_metric_ids(self._catalog, self._streams):
             self._selection = read_catalog(self._catalog, streams=self._streams)
@@ -242,7 +247,7 @@ class Tap:
     @contextmanager
     def _client(self) -> Iterator[Client]:
         """A client that is closed at the end."""
-        client = client_for(self._config)
+        client = client_for(self._config, tokens=self._tokens)
         try:
             yield client
         finally:
@@ -291,14 +296,18 @@ class Tap:
 def client_for(
     config: Config,
     *,
+    tokens: TokenStore | None = None,
     clock: Callable[[], float] = time.monotonic,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] | None = None,
 ) -> Client:
-    """A client with the settings of ``config``; ``clock``, ``now`` and ``sleep`` are for tests."""
-    return Client(
+    """A client with the settings of ``config``; ``clock``, ``now`` and ``sleep`` are for tests.
+
+    Clients that use one refresh token share its ``tokens``.
+    """
+    transport = partial(
+        Transport,
         config.base_url,
-        ApiKeyAuth(config.api_key),
         revision=config.revision,
         user_agent=config.user_agent,
         timeout=config.request_timeout,
@@ -309,6 +318,17 @@ def client_for(
         now=now,
         sleep=sleep,
     )
+    if isinstance(config.credentials, Secret):
+        return Client(transport(), ApiKeyAuth(config.credentials))
+    auth = OAuth(
+        config.credentials,
+        tokens or store_for(config.credentials, config.oauth_token_file),
+        transport(grace=STOP_GRACE),
+        patience=max(config.max_retry_wait.total_seconds(), config.request_timeout),
+        clock=clock,
+        now=now,
+    )
+    return Client(transport(), auth)
 
 
 def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:

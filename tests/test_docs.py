@@ -17,6 +17,7 @@ from tap_klaviyo.config.loading import parse_config, read_object
 from tap_klaviyo.config.settings import SETTINGS
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.klaviyo.failures import POLICY
+from tap_klaviyo.klaviyo.oauth import OAuthApp
 from tap_klaviyo.streams import STREAMS
 from tools.stream_docs import slug
 
@@ -177,6 +178,12 @@ def test_readme_config_is_valid() -> None:
     """The config.json in the README is valid."""
     (example,) = _blocks(README, "json")
     parse_config(json.loads(example))
+
+
+def test_oauth_example_is_valid() -> None:
+    """The example in docs/oauth.md is a valid config."""
+    (example,) = _blocks((DOCS / "oauth.md").read_text(), "json")
+    assert isinstance(parse_config(json.loads(example)).credentials, OAuthApp)
 
 
 def test_reports_example_is_valid() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from tap_klaviyo.config.credentials import credentials_error
 from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_day, is_us_date, text
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config
@@ -69,6 +70,8 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
             values[setting.name] = _parse_setting(setting, settings.get(setting.name))
         except PARSE_ERRORS as error:
             wrong.append(_expected(setting, error, variables))
+    if contradiction := credentials_error(settings, lambda name: _source(name, variables)):
+        wrong.insert(0, contradiction)
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
         wrong.append(f"end_date: expected a time after start_date, which is {start.isoformat()}")
@@ -200,9 +203,13 @@ def _expected(
 ) -> str:
     """What is expected of a setting, and the reason where it holds no secret."""
     reason = f" ({error})" if isinstance(error, ValueRefused) else ""
-    variable = variables.get(setting.name)
-    source = SOURCE.format(variable) if variable else ""
+    source = _source(setting.name, variables)
     return f"{setting.name}{source}: expected {setting.metadata['expected']}{reason}"
+
+
+def _source(name: str, variables: Mapping[str, str]) -> str:
+    """Says after the name of a setting that a variable sets it; empty if none does."""
+    return SOURCE.format(variables[name]) if name in variables else ""
 
 
 def _parse_setting(setting: dataclasses.Field[Any], written: Any) -> Any:

@@ -39,6 +39,7 @@ from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.tokens import TokenStore
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.sync.run import Run
@@ -235,9 +236,11 @@ class SimulatedKlaviyo:
         """The local wall clock in Unix seconds."""
         return self.now + self.clock_offset
 
-    def client(self, settings: Config) -> Client:
+    def client(self, settings: Config, tokens: TokenStore | None = None) -> Client:
         """A client that uses the simulated clock."""
-        return client_for(settings, clock=self.clock, now=self.wall, sleep=self.pass_time)
+        return client_for(
+            settings, tokens=tokens, clock=self.clock, now=self.wall, sleep=self.pass_time
+        )
 
     @contextmanager
     def mounted(self, order: int = 0) -> Iterator[None]:

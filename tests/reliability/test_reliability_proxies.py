@@ -259,14 +259,14 @@ def test_a_server_that_never_answers(configure: Configure, clock: Any) -> None:
     """A request that hangs takes no longer than is left of max_retry_wait."""
     limits: list[float] = []
 
-    def hang(url: str, json_body: bytes | None, timeout: float) -> None:
+    def hang(url: str, authorization: str, post: object, timeout: float) -> None:
         limits.append(timeout)
         clock.now += timeout
         raise TimeoutError("timed out")
 
     config = configure(max_retry_wait="PT10M", request_timeout=300)
     client = client_for(config, clock=clock.time, sleep=clock.sleep)
-    client._exchanges.send = hang  # type: ignore[method-assign, assignment]
+    client._transport._exchanges.send = hang  # type: ignore[method-assign, assignment]
     assert "0x" not in failure(client, RetryableError)
     assert limits[0] == 300
     assert clock.now <= 620
