@@ -22,14 +22,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import Document, object_from, parse_config
-from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.patterns import apply_patterns, split_patterns
 from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
@@ -42,11 +41,8 @@ from tap_klaviyo.errors import (
     unexpected,
 )
 from tap_klaviyo.klaviyo.account import read_metrics
-from tap_klaviyo.klaviyo.auth import ApiKeyAuth, Secret
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.oauth import STOP_GRACE, OAuth, store_for
-from tap_klaviyo.klaviyo.tokens import TokenStore
-from tap_klaviyo.klaviyo.transport import Transport
+from tap_klaviyo.klaviyo.oauth import store_for
 from tap_klaviyo.limits import affordable_workers
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
@@ -179,10 +175,9 @@ class Tap:
     def records(self, stream: str) -> Iterator[dict[str, Any]]:
         """The records of one stream with the fields that are selected by default, as dicts.
 
-        The setting ``batch_config`` is ignored.
-        The catalog of the constructor is not used, the state is: of a full table that is not due,
-        there are none. Records are read while the caller
-        iterates, at most a page per worker ahead. To close the iterator ends the run. Raises
+        The setting ``batch_config`` and the catalog of the constructor are not used, the state is:
+        of a full table that is not due, there are none. Records are read while the caller iterates,
+        at most a page per worker ahead. To close the iterator ends the run. Raises
         :class:`CatalogError` for an unknown stream and, while iterating, the :class:`StreamError`
         of a stream that cannot be read, or :class:`Stopped`.
         """
@@ -291,44 +286,6 @@ class Tap:
         finally:
             with self._lock:
                 self._active.discard(stop)
-
-
-def client_for(
-    config: Config,
-    *,
-    tokens: TokenStore | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    now: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] | None = None,
-) -> Client:
-    """A client with the settings of ``config``; ``clock``, ``now`` and ``sleep`` are for tests.
-
-    Clients that use one refresh token share its ``tokens``.
-    """
-    transport = partial(
-        Transport,
-        config.base_url,
-        revision=config.revision,
-        user_agent=config.user_agent,
-        timeout=config.request_timeout,
-        max_retry_wait=config.max_retry_wait.total_seconds(),
-        quota_share=config.quota_share,
-        source_of=config.source_of,
-        clock=clock,
-        now=now,
-        sleep=sleep,
-    )
-    if isinstance(config.credentials, Secret):
-        return Client(transport(), ApiKeyAuth(config.credentials))
-    auth = OAuth(
-        config.credentials,
-        tokens or store_for(config.credentials, config.oauth_token_file),
-        transport(grace=STOP_GRACE),
-        patience=max(config.max_retry_wait.total_seconds(), config.request_timeout),
-        clock=clock,
-        now=now,
-    )
-    return Client(transport(), auth)
 
 
 def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:

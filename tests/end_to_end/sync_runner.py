@@ -13,6 +13,7 @@ from typing import Any
 
 from sandbox.account import Account
 from sandbox.server import Sandbox
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import read_catalog
@@ -23,7 +24,6 @@ from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.sync.resync import resync_run
 from tap_klaviyo.sync.run import Run
-from tap_klaviyo.tap import client_for
 from tap_klaviyo.verify.target_counts import TargetCounts
 from tap_klaviyo.verify.verification import Verification, verify
 

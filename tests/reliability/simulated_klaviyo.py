@@ -33,6 +33,7 @@ from simulated_workers import SimulatedWorkers
 from sandbox import Account, Api, Request, Response
 from sandbox.events import EventLog
 from sandbox.resources import Collection
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
@@ -43,7 +44,6 @@ from tap_klaviyo.klaviyo.tokens import TokenStore
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.sync.run import Run
-from tap_klaviyo.tap import client_for
 
 NOW = 1_793_534_400
 """2026-11-01T12:00:00Z, the start of every simulation."""

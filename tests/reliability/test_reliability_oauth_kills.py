@@ -21,13 +21,13 @@ from tap_processes import TIMEOUT
 
 from sandbox import Account, OAuthApp, Sandbox
 from tap_klaviyo import Tap
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.errors import AccessError, RetryableError, Stopped
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.token_file import TokenFile
-from tap_klaviyo.tap import client_for
 
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="XL")
 """A list with a rate limit that these tests do not reach."""

@@ -20,11 +20,11 @@ from urllib3.exceptions import NewConnectionError
 
 from sandbox import Response
 from sandbox.http_messages import Request
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import ConfigError, RetryableError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.tap import client_for
 
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
 PASSWORD = "pass%23word"
