@@ -11,6 +11,7 @@ from sandbox.api import Api
 from sandbox.events import Event
 from sandbox.faults import FAULTS, Fault, Faults
 from sandbox.http_messages import Request, Response
+from sandbox.oauth import OAuthApp
 from sandbox.request_log import LoggedRequest
 from sandbox.server import Sandbox
 
@@ -22,6 +23,7 @@ __all__ = [
     "Fault",
     "Faults",
     "LoggedRequest",
+    "OAuthApp",
     "Request",
     "Response",
     "Sandbox",

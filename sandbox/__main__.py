@@ -8,12 +8,13 @@ from typing import get_args
 
 from sandbox.account import Account
 from sandbox.api import DEFAULT_API_KEY
+from sandbox.oauth import CLIENT_ID, CLIENT_SECRET, OAuthApp
 from sandbox.seeding.metrics import Naming
 from sandbox.server import Sandbox
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. Prints the URL and API key as one line of JSON when ready."""
+    """Serve until SIGTERM or SIGINT. Prints URL and credentials as one line of JSON when ready."""
     options = _parser().parse_args(arguments)
     account = Account.seeded(
         options.seed,
@@ -33,8 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         limits=options.limits,
         latency=options.latency,
         latency_per_record=options.latency_per_record,
+        oauth=OAuthApp(rotation=options.token_rotation, lifetime=options.token_lifetime),
     )
-    server.run(lambda: print(json.dumps({"url": server.url, "api_key": server.key}), flush=True))
+    ready = {
+        "url": server.url,
+        "api_key": server.key,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "refresh_token": server.oauth.refresh_token,
+    }
+    server.run(lambda: print(json.dumps(ready), flush=True))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-per-record", type=float, default=0.0, help="further seconds for each record")
     add("--limits", type=_scale, help="factor of Klaviyo's rate limits, or off", default="1.0")
     add("--key", default=DEFAULT_API_KEY, help="the private API key")
-    add("--scopes", type=_names, help="scopes of the key: a:read,b:read; all if not given")
+    add("--token-rotation", action="store_true", help="each refresh gives a new refresh token")
+    add("--token-lifetime", type=float, default=3600.0, help="seconds of OAuth access tokens")
+    add(
+        "--scopes",
+        type=_names,
+        help="scopes of key and OAuth app: a:read,b:read; or all",
+    )
     return parser
 
 

@@ -18,6 +18,7 @@ from sandbox.errors import ApiError
 from sandbox.faults import Faults
 from sandbox.get_requests import GetHandler
 from sandbox.http_messages import MEDIA_TYPE, Request, Response
+from sandbox.oauth import AUTHORIZE_PATH, TOKEN_PATH, OAuthApp
 from sandbox.query_string import parse_pairs, parse_query
 from sandbox.rate_limits import RateLimits
 from sandbox.reports import POST_ENDPOINTS
@@ -31,7 +32,8 @@ except ImportError:  # isal is faster, but not available on every platform.
 
 DEFAULT_API_KEY = "pk_sandbox"
 _ID_SEGMENT = 3  # "/api/lists/{id}" splits into "", "api", "lists", "{id}"
-_SCHEME = "Klaviyo-API-Key"
+_KEY_SCHEME, _TOKEN_SCHEME = "Klaviyo-API-Key", "Bearer"
+_OAUTH_METHODS = {AUTHORIZE_PATH: "GET", TOKEN_PATH: "POST"}
 _OPT_OUT = "X-Klaviyo-Revision-Fall-Forward-Opt-Out"
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 
@@ -39,10 +41,10 @@ _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
 class Api:
     """Handles requests for one account.
 
-    `url` is the base URL of all links. `scopes` are the scopes of the API key (None: all).
-    `limits` scales Klaviyo's rate limits (1.0: as documented, None: no limits). `clock` returns
-    Unix seconds. `get_handler` may be a handler of the same account and URL whose caches are
-    already filled.
+    `url` is the base URL of all links. `scopes` are the scopes of the API key and of the app
+    `oauth` (None: all). `limits` scales Klaviyo's rate limits (1.0: as documented, None: no
+    limits). `clock` returns Unix seconds. `get_handler` may be a handler of the same account and
+    URL whose caches are already filled.
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class Api:
         clock: Callable[[], float] = time.time,
         faults: Faults | None = None,
         get_handler: GetHandler | None = None,
+        oauth: OAuthApp | None = None,
     ) -> None:
         self.account = account
         self.url = url.rstrip("/")
         self.key = key
+        self.oauth = oauth or OAuthApp(clock=clock)
         self.faults = faults or Faults()
         self._scopes = scopes
         self._clock = clock
@@ -82,17 +86,15 @@ class Api:
 
     def _handle(self, request: Request) -> Response:
         path = request.path.rstrip("/")
+        if path in _OAUTH_METHODS:
+            _check_method(request, _OAUTH_METHODS[path])
+            return self.oauth.handle(replace(request, path=path))
         template, id = _path_template(path)
         endpoint, post = ENDPOINTS.get(template), POST_ENDPOINTS.get(path)
         if endpoint is None and post is None:
             detail = f"The path {request.path} was not found."
             raise ApiError(404, "not_found", "Not found.", detail)
-        allowed = "GET" if endpoint else "POST"
-        if request.method != allowed:
-            detail = f'Method "{request.method}" not allowed.'
-            headers = {"Allow": allowed}
-            title = "Method not allowed."
-            raise ApiError(405, "method_not_allowed", title, detail, headers=headers)
+        _check_method(request, "GET" if endpoint else "POST")
         self._authenticate(request)
         _check_revision(request)
         if endpoint:
@@ -126,13 +128,18 @@ class Api:
             return reports.handle(self.account, self.url, path, request, self._clock())
 
     def _authenticate(self, request: Request) -> None:
-        scheme, _, key = (request.header("Authorization") or "").partition(" ")
-        if scheme != _SCHEME or not key:
-            detail = f"Missing or malformed credentials: expected 'Authorization: {_SCHEME} …'."
+        scheme, _, secret = (request.header("Authorization") or "").partition(" ")
+        if scheme not in (_KEY_SCHEME, _TOKEN_SCHEME) or not secret:
+            detail = f"Missing or malformed credentials: expected 'Authorization: {_KEY_SCHEME} …'."
             raise ApiError(
                 401, "not_authenticated", "Authentication credentials were not provided.", detail
             )
-        if key != self.key:
+        if scheme == _TOKEN_SCHEME and not self.oauth.accepts(secret):
+            detail = "The access token is invalid or has expired."
+            raise ApiError(
+                401, "authentication_failed", "Incorrect authentication credentials.", detail
+            )
+        if scheme == _KEY_SCHEME and secret != self.key:
             detail = "The API key specified is invalid."
             raise ApiError(
                 401, "authentication_failed", "Incorrect authentication credentials.", detail
@@ -153,6 +160,14 @@ def _path_template(path: str) -> tuple[str, str | None]:
         return path, None
     id, segments[_ID_SEGMENT] = unquote(segments[_ID_SEGMENT]), "{id}"
     return "/".join(segments), id
+
+
+def _check_method(request: Request, allowed: str) -> None:
+    if request.method != allowed:
+        detail = f'Method "{request.method}" not allowed.'
+        headers = {"Allow": allowed}
+        title = "Method not allowed."
+        raise ApiError(405, "method_not_allowed", title, detail, headers=headers)
 
 
 def _check_revision(request: Request) -> None:

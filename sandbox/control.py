@@ -66,6 +66,18 @@ def _faults(server: "Sandbox", options: dict[str, Any]) -> Any:
     return {"added": len(added)}
 
 
+def _oauth(server: "Sandbox", options: dict[str, Any]) -> Any:
+    """Set `rotation` and `lifetime` of the OAuth app; `revoke` its grant, or `grant` a new one."""
+    app = server.oauth
+    app.rotation = bool(options.get("rotation", app.rotation))
+    app.lifetime = float(options.get("lifetime", app.lifetime))
+    if options.get("revoke"):
+        app.revoke()
+    if options.get("grant"):
+        app.grant()
+    return {"refresh_token": app.refresh_token, "refreshes": app.refreshes}
+
+
 def _requests(server: "Sandbox", _: dict[str, Any]) -> Any:
     """The request log, and the length of its longest chain of dependent requests."""
     return {
@@ -99,6 +111,7 @@ _COMMANDS: Mapping[tuple[str, str], _Command] = {
     ("POST", "/sandbox/counting"): _counting,
     ("POST", "/sandbox/delete_events"): _delete_events,
     ("POST", "/sandbox/faults"): _faults,
+    ("POST", "/sandbox/oauth"): _oauth,
     ("GET", "/sandbox/requests"): _requests,
     ("GET", "/sandbox/truth"): _truth,
 }

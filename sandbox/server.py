@@ -17,6 +17,7 @@ from sandbox.api import DEFAULT_API_KEY, Api
 from sandbox.faults import Faults
 from sandbox.get_requests import GetHandler
 from sandbox.http_messages import Request
+from sandbox.oauth import TOKEN_PATH, OAuthApp
 from sandbox.query_string import parse_pairs
 from sandbox.request_log import LoggedRequest
 from sandbox.response_sender import send_response
@@ -46,9 +47,11 @@ class Sandbox:
         latency: float = 0.0,
         latency_per_record: float = 0.0,
         get_handler: GetHandler | None = None,
+        oauth: OAuthApp | None = None,
     ) -> None:
         self.account = account
         self.key = key
+        self.oauth = oauth or OAuthApp()
         self.faults = Faults()
         self.requests: list[LoggedRequest] = []
         self._socket = socket.create_server((host, port))
@@ -62,6 +65,7 @@ class Sandbox:
             limits=limits,
             faults=self.faults,
             get_handler=get_handler,
+            oauth=self.oauth,
         )
         self._latency, self._latency_per_record = latency, latency_per_record
         self._in_flight = 0
@@ -121,7 +125,7 @@ class Sandbox:
         logged = self._log(request, path, query)
         try:
             body = await request.read()
-            logged.body = body.decode("utf-8", "replace")
+            logged.body = "" if path == TOKEN_PATH else body.decode("utf-8", "replace")
             response = self._api.handle(
                 Request(request.method, path, query, dict(request.headers), body)
             )

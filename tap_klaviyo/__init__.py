@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tap_klaviyo.sync.summary import RunSummary
     from tap_klaviyo.tap import Tap
 
-__version__ = "1.5.0"
+__version__ = "1.6.0"
 
 __all__ = [
     "CatalogError",

@@ -14,9 +14,9 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from tap_klaviyo import __version__
+from tap_klaviyo.arguments import parsed, summary_path
 from tap_klaviyo.ending import (
     ArgumentsError,
     Ending,
@@ -25,6 +25,7 @@ from tap_klaviyo.ending import (
     closed_pipe,
     complete,
     failed,
+    found,
     incomplete_error,
     stopped,
 )
@@ -47,61 +48,6 @@ if TYPE_CHECKING:
 
 LOG_FORMAT = "log_format"
 """The setting of the command that the tap itself does not read."""
-
-DESCRIPTION = """\
-Reads a Klaviyo account and writes Singer messages to stdout.
-
-  1. tap-klaviyo --config config.json --test            check the API key
-  2. tap-klaviyo --config config.json --select 'open,click,profiles' | target-jsonl
-  3. tap-klaviyo --config config.json --select '...' --state state.json | target-jsonl
-
-Without --catalog and --select, the streams that are selected by default are read. Pass the last
-STATE that the target prints to --state, and the next run reads only what is new.
-"""
-
-EPILOG = """\
-Patterns are streams and fields with dots: 'receive,open', 'events.*,!events.profile'.
-Exit codes: 0 complete; 1 failed or in part; 2 invalid arguments, configuration, catalog or state;
-3 nothing could be read; 128 + n stopped by signal n.
-Environment variables such as TAP_KLAVIYO_API_KEY and TAP_KLAVIYO_START_DATE override the file.
-See 'tap-klaviyo --about' for all settings and streams.
-"""
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that reports invalid arguments as the command reports other errors: in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raises :class:`ArgumentsError`."""
-        raise ArgumentsError(f"Invalid arguments: {message}. See tap-klaviyo --help.")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="tap-klaviyo",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("-c", "--config", metavar="FILE", help="settings, a JSON object")
-    add("-s", "--state", metavar="FILE", help="state of the last run, to continue from there")
-    add("--catalog", metavar="FILE", help="streams and fields to read, as --discover writes it")
-    add("-p", "--properties", metavar="FILE", dest="catalog", help="old name of --catalog")
-    patterns: dict[str, Any] = {"metavar": "PATTERNS", "action": "append", "default": []}
-    add("--select", **patterns, help="streams and fields to read; ! before one deselects it")
-    add("--deselect", **patterns, help="streams and fields not to read")
-    mode = parser.add_mutually_exclusive_group()
-    mode.add_argument("-d", "--discover", action="store_true", help="write the catalog and exit")
-    mode.add_argument(
-        "--test", action="store_true", help="check the API key and its scopes for each stream"
-    )
-    mode.add_argument("--about", action="store_true", help="describe this tap and exit")
-    mode.add_argument("--version", action="version", version=f"tap-klaviyo {__version__}")
-    add("--format", choices=("text", "json", "markdown"), default="text", help="for --about")
-    add("--summary-file", metavar="FILE", help="write how the command ended, as JSON")
-    add("--debug", action="store_true", help="log each request, and a traceback of an error")
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -139,11 +85,10 @@ class _Command:
 
     def _do(self, arguments: Sequence[str]) -> Ending:
         # Even wrong arguments may name a file in which somebody looks for the ending.
-        if path := _summary_path(arguments):
+        if path := summary_path(arguments):
             self._summary_file = summary_file = SummaryFile(path)
             exit_at_stop_signals(lambda code, message: summary_file.end(Ending(code, message)))
-        self._options = options = _parser().parse_args(arguments)
-        _refuse_empty_paths(options)
+        self._options = options = parsed(arguments)
         # Imports are here so that --version and --discover do not wait for what they do not use.
         if options.about:
             from tap_klaviyo.about.render import about
@@ -231,7 +176,7 @@ class _Command:
         _print(catalog_text(apply_patterns(catalog, self._patterns())))
 
     def _use_tap(self) -> Ending:
-        """Runs a sync or, with --test, a check."""
+        """Runs a sync, or what the options ask for instead."""
         options = self._options
         if not options.test:
             check_stdout()
@@ -246,7 +191,9 @@ class _Command:
         documents = settings, options.catalog, options.state
         tap = Tap(*documents, environment=os.environ, select=patterns)
         with self._stopped_by_signals(tap), suppress(Stopped):
-            return self._check(tap) if options.test else self._sync(tap)
+            if options.test:
+                return self._check(tap)
+            return self._verify(tap) if options.verify else self._sync(tap)
         return complete()  # A signal has stopped it, which decides the ending.
 
     def _sync(self, tap: Tap) -> Ending:
@@ -257,7 +204,8 @@ class _Command:
             self._summary = summary
 
         with TargetWatch(write_stdout) as write:
-            summary = tap.sync(write, progress=progress_for_terminal(), report=note)
+            resync, progress = self._options.resync, progress_for_terminal()
+            summary = tap.sync(write, resync=resync, progress=progress, report=note)
         if summary.error is not None:
             raise summary.error
         if not summary.complete and not summary.stopped:
@@ -277,9 +225,19 @@ class _Command:
             print(clean(line), file=sys.stderr)
         if error := check_error(checks):
             raise error
-        return complete(
-            f"{len(checks)} of {len(checks)} ok: the key can read all that is selected."
-        )
+        return complete(f"{len(checks)} of {len(checks)} ok: all that is selected can be read.")
+
+    def _verify(self, tap: Tap) -> Ending:
+        """Prints what Klaviyo counts now, and what was read."""
+        from tap_klaviyo.verify.render import conclusion, rendered
+
+        verification = tap.verify(self._options.target_counts)
+        _print(rendered(verification, self._options.format))
+        self._readable += sum(not metric.problem for metric in verification.metrics)
+        if verification.error is not None:
+            raise verification.error
+        ending = complete if verification.complete else found
+        return ending(conclusion(verification))
 
     @contextmanager
     def _stopped_by_signals(self, tap: Tap) -> Iterator[None]:
@@ -297,24 +255,6 @@ class _Command:
             yield
         finally:
             ignore_stop_signals()
-
-
-def _summary_path(arguments: Sequence[str]) -> str | None:
-    """The value of --summary-file among arguments that may be invalid."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--summary-file")
-    try:
-        path: str | None = parser.parse_known_args(arguments)[0].summary_file
-    except argparse.ArgumentError:
-        return None  # Its value is missing, which the whole parser reports.
-    return path
-
-
-def _refuse_empty_paths(options: argparse.Namespace) -> None:
-    """Raises :class:`ArgumentsError`: without a state, for example, all would be read again."""
-    for name in ("config", "catalog", "state"):
-        if getattr(options, name) == "":
-            raise ArgumentsError(f"--{name}: the name of the file is empty.")
 
 
 def _print(text: str) -> None:

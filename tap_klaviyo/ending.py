@@ -1,8 +1,8 @@
 """How a command ends: its exit code, its last line on stderr, and the file of ``--summary-file``.
 
-Exit codes: 0 complete; 1 some streams failed, an internal error, or the target closed the pipe;
-2 invalid arguments, configuration, catalog or state; 3 not one page could be read, for want of
-access or of answers; 128 + n stopped by signal n.
+Exit codes: 0 complete; 1 some streams failed, an internal error, the target closed the pipe, or a
+verification has found something; 2 invalid arguments, configuration, catalog or state; 3 not one
+page could be read, for want of access or of answers; 128 + n stopped by signal n.
 
 The file is written when the command starts, with the status "running", and replaced when it ends.
 So a process that was killed cannot be taken for one that ended well.
@@ -65,25 +65,32 @@ class ArgumentsError(ConfigError):
 class Ending:
     """How a command has ended. ``message`` is its last line, empty for none.
 
-    ``summary`` is what a run has done, None if none began.
+    ``summary`` is what a run has done, None if none began. ``warns`` says that the command itself
+    did what it was asked for.
     """
 
     code: int
     message: str
     summary: RunSummary | None = None
+    warns: bool = False
 
     @property
     def level(self) -> int:
         """The level at which the message is logged."""
         if self.code == ExitCode.COMPLETE:
             return logging.INFO
-        return logging.WARNING if self.code > SIGNAL_EXIT else logging.CRITICAL
+        return logging.WARNING if self.warns or self.code > SIGNAL_EXIT else logging.CRITICAL
 
 
 def complete(message: str = "", summary: RunSummary | None = None) -> Ending:
     """The ending of a command that has done what it was asked for."""
     read = f"Complete. {_what_was_read(summary)}" if summary else message
     return Ending(ExitCode.COMPLETE, read, summary)
+
+
+def found(message: str) -> Ending:
+    """The ending of a verification after which something is left to be done."""
+    return Ending(ExitCode.FAILED, message, warns=True)
 
 
 def stopped(
@@ -186,6 +193,7 @@ def _document(ending: Ending) -> dict[str, Any]:
         "records": summary.records if summary else 0,
         "requests": sum(stream.requests for stream in streams),
         "resumes": summary.saved if summary else False,
+        "late_events": summary.late._asdict() if summary and summary.late else None,
         "streams": [_stream(stream) for stream in streams],
     }
 

@@ -4,7 +4,7 @@
 
     TapError                  base class; the message is one line for the user
     ├── ConfigError           correct a setting
-    │   ├── AccessError       correct the API key, a proxy or a certificate
+    │   ├── AccessError       correct the API key, the OAuth grant, a proxy or a certificate
     │   ├── CatalogError      correct the catalog
     │   └── StateError        correct or remove the state
     ├── StreamError           correct what the message names; other streams go on
@@ -55,7 +55,7 @@ class ConfigError(TapError):
 
 
 class AccessError(ConfigError):
-    """No request can succeed: a key, a proxy or a certificate has to be corrected."""
+    """No request can succeed: credentials, a proxy or a certificate have to be corrected."""
 
 
 class CatalogError(ConfigError):

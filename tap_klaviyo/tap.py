@@ -23,13 +23,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_klaviyo.config.loading import copy_object, parse_config, read_object
-from tap_klaviyo.config.settings import Config
+from tap_klaviyo.config.client import client_for
+from tap_klaviyo.config.loading import Document, object_from, parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.patterns import apply_patterns, split_patterns
 from tap_klaviyo.discovery.selection import SelectedStream, has_metric_ids, read_catalog
@@ -42,21 +41,20 @@ from tap_klaviyo.errors import (
     unexpected,
 )
 from tap_klaviyo.klaviyo.account import read_metrics
-from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.oauth import store_for
 from tap_klaviyo.limits import affordable_workers
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import STREAMS
 from tap_klaviyo.sync.progress_bars import Progress
+from tap_klaviyo.sync.resync import resync_run
 from tap_klaviyo.sync.run import Run
 from tap_klaviyo.sync.summary import RunSummary, log_fewer_workers
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
-
-Document = Mapping[str, Any] | str | PathLike[str]
-"""A JSON object, or the path of a file that holds one."""
+    from tap_klaviyo.verify.verification import Verification
 
 
 class Tap:
@@ -80,15 +78,16 @@ class Tap:
         select: str | Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._config = parse_config(_object(config, "config", ConfigError), environment or {})
+        self._config = parse_config(object_from(config, "config", ConfigError), environment or {})
         self._streams = (*STREAMS, *self._config.metric_streams)
         self._patterns = split_patterns(select) if isinstance(select, str) else list(select)
-        given = None if catalog is None else _object(catalog, "catalog", CatalogError)
+        given = None if catalog is None else object_from(catalog, "catalog", CatalogError)
         self._catalog = apply_patterns(
             build_catalog(self._streams) if given is None else given, self._patterns
         )
-        self._state = {} if state is None else _object(state, "state", StateError)
+        self._state = {} if state is None else object_from(state, "state", StateError)
         State(self._state)
+        self._tokens = store_for(self._config.credentials, self._config.oauth_token_file)
         self._selection: list[SelectedStream] | None = None
         if not has_metric_ids(self._catalog, self._streams):
             self._selection = read_catalog(self._catalog, streams=self._streams)
@@ -120,14 +119,40 @@ class Tap:
                 checks.append(checked)
         return checks
 
+    def verify(self, target_counts: str | PathLike[str] | None = None) -> Verification:
+        """Compares Klaviyo's counts of events with what the state says of the last readings.
+
+        For each selected event stream and metric there is a row for each month: Klaviyo's count of
+        now, the count when it was read last, what that reading has brought, and what is to be read
+        again. Lists and segments have their numbers of profiles. No event is read, and nothing is
+        written.
+
+        ``target_counts`` is the path of a CSV file with the columns stream, day and count: how many
+        events a target holds. The days are named of which it holds fewer than were read.
+
+        Raises :class:`ConfigError` for a file that cannot be read, :class:`TapError` for what would
+        end a run, and :class:`StreamError` if the metrics of the account cannot be read.
+        """
+        from tap_klaviyo.verify.target_counts import read_target_counts
+        from tap_klaviyo.verify.verification import verify
+
+        held = None if target_counts is None else read_target_counts(target_counts)
+        with self._client() as client, self._running(client.stop), _bugs_reported():
+            return verify(self._config, client, self._select(client), State(self._state), held)
+
     def sync(
         self,
         write: Callable[[bytes], object],
         *,
+        resync: str | Sequence[str] = (),
         progress: Progress | None = None,
         report: Callable[[RunSummary], object] = lambda summary: None,
     ) -> RunSummary:
         """Reads the selected streams, from the state of the constructor.
+
+        With ``resync``, it reads days of some of them again instead, such as
+        "open:2026-01-30..2026-01-31" (UTC, both included), and the STATE stays the one that was
+        given. Raises :class:`ConfigError` for streams and days that cannot be read again.
 
         Singer messages are passed to ``write`` in the calling thread, as bytes of one or more whole
         lines. An error that ``write`` raises ends the run and is raised here. ``progress`` shows
@@ -138,9 +163,10 @@ class Tap:
         :class:`TapError` for errors that end the run.
         """
         writer = Writer(write)
+        days = [resync] if isinstance(resync, str) else list(resync)
         try:
             with self._client() as client, _bugs_reported():
-                return self._sync(client, writer, progress, report)
+                return self._sync(client, writer, days, progress, report)
         except Exception:
             if writer.error is not None:
                 raise writer.error from None
@@ -149,10 +175,9 @@ class Tap:
     def records(self, stream: str) -> Iterator[dict[str, Any]]:
         """The records of one stream with the fields that are selected by default, as dicts.
 
-        The setting ``batch_config`` is ignored.
-        The catalog of the constructor is not used, the state is: of a full table that is not due,
-        there are none. Records are read while the caller
-        iterates, at most a page per worker ahead. To close the iterator ends the run. Raises
+        The setting ``batch_config`` and the catalog of the constructor are not used, the state is:
+        of a full table that is not due, there are none. Records are read while the caller iterates,
+        at most a page per worker ahead. To close the iterator ends the run. Raises
         :class:`CatalogError` for an unknown stream and, while iterating, the :class:`StreamError`
         of a stream that cannot be read, or :class:`Stopped`.
         """
@@ -180,6 +205,7 @@ class Tap:
         self,
         client: Client,
         writer: Writer,
+        resync: Sequence[str],
         progress: Progress | None,
         report: Callable[[RunSummary], object],
     ) -> RunSummary:
@@ -188,12 +214,16 @@ class Tap:
                 selection = self._select(client)
         except Stopped:
             return RunSummary((), time.time(), 0.0, stopped=True, saved=False, error=None)
-        run = self._run(client, writer, selection, progress)
+        run = self._run(client, writer, selection, progress, resync=resync)
         try:
             with self._running(run.stop):
-                return run.sync()
+                run.sync()
         finally:
-            report(run.summary())
+            summary = run.summary()
+            # After a resync, a new run starts from the state that was given.
+            summary = dataclasses.replace(summary, saved=summary.saved and not resync)
+            report(summary)
+        return summary
 
     def _records(self, selection: list[SelectedStream]) -> Iterator[dict[str, Any]]:
         lines: list[bytes] = []
@@ -212,7 +242,7 @@ class Tap:
     @contextmanager
     def _client(self) -> Iterator[Client]:
         """A client that is closed at the end."""
-        client = client_for(self._config)
+        client = client_for(self._config, tokens=self._tokens)
         try:
             yield client
         finally:
@@ -225,12 +255,15 @@ class Tap:
         selection: list[SelectedStream],
         progress: Progress | None = None,
         batches: bool = True,
+        resync: Sequence[str] = (),
     ) -> Run:
         workers, limit = affordable_workers(self._config.concurrency)
         if limit:
             log_fewer_workers(workers, limit)
         options = self._config.batch_config if batches else None
         config = dataclasses.replace(self._config, concurrency=workers, batch_config=options)
+        if resync:
+            return resync_run(config, client, writer, selection, self._state, resync, progress)
         return Run(config, client, writer, selection, State(self._state), progress=progress)
 
     def _select(self, client: Client) -> list[SelectedStream]:
@@ -253,38 +286,6 @@ class Tap:
         finally:
             with self._lock:
                 self._active.discard(stop)
-
-
-def client_for(
-    config: Config,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    now: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] | None = None,
-) -> Client:
-    """A client with the settings of ``config``; ``clock``, ``now`` and ``sleep`` are for tests."""
-    return Client(
-        config.base_url,
-        ApiKeyAuth(config.api_key),
-        revision=config.revision,
-        user_agent=config.user_agent,
-        timeout=config.request_timeout,
-        max_retry_wait=config.max_retry_wait.total_seconds(),
-        quota_share=config.quota_share,
-        source_of=config.source_of,
-        clock=clock,
-        now=now,
-        sleep=sleep,
-    )
-
-
-def _object(document: Document, what: str, error_type: type[ConfigError]) -> dict[str, Any]:
-    """A copy of a mapping as JSON has it, or the JSON object in the file at a path."""
-    if isinstance(document, str | PathLike):
-        return read_object(Path(document), what, error_type)
-    if not isinstance(document, Mapping):
-        raise error_type(f"{what}: expected a mapping or a path.")
-    return copy_object(document, what, error_type)
 
 
 def _decoded(lines: list[bytes]) -> Iterator[dict[str, Any]]:

@@ -20,12 +20,12 @@ from hypothesis import HealthCheck, settings
 from tap_runner import PATIENCE, workers
 
 from sandbox import Account, Sandbox
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
 from tap_klaviyo.process import STOP_SIGNALS
-from tap_klaviyo.tap import client_for
 
 settings.register_profile(
     "ci",

@@ -16,6 +16,7 @@ import pytest
 from sandbox.account import Account, suppressed
 from sandbox.events import MISSING, Event, EventRow, Payload, flows_of
 from sandbox.seeding.metrics import NATIVE
+from tap_klaviyo.streams import DEFAULT_STREAMS
 
 QUERIES = Path(__file__).resolve().parents[1] / "docs" / "sql"
 NOW = 1_793_534_400
@@ -222,12 +223,24 @@ def revenue_by_flow(account: Account) -> Answer:
     }
 
 
+def event_counts(account: Account) -> Answer:
+    """The expected rows of event_counts: those of the streams that are selected by default."""
+    counts = Counter(
+        (stream.name, datetime.fromtimestamp(event.timestamp, timezone.utc).date())
+        for stream in DEFAULT_STREAMS
+        for name in stream.metrics
+        for event in events(account, name)
+    )
+    return {key: (count,) for key, count in counts.items()}
+
+
 TRUTHS: dict[str, tuple[Callable[[Account], Answer], tuple[str, ...]]] = {
     "campaign_funnel": (campaign_funnel, ("campaign_id",)),
     "list_growth": (list_growth, ("list", "week")),
     "deliverability": (deliverability, ("domain",)),
     "consent_at": (consent_at, ("profile_id",)),
     "revenue_by_flow": (revenue_by_flow, ("flow_id",)),
+    "event_counts": (event_counts, ("stream", "day")),
 }
 """For each query the function of its expected rows, and the key columns."""
 

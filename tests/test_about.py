@@ -35,11 +35,12 @@ def test_json_settings() -> None:
     """The JSON format marks required and secret settings."""
     known = json.loads(about("json"))
     settings = {setting["name"]: setting for setting in known["settings"]}
-    assert {name for name, setting in settings.items() if setting["required"]} == {
+    assert {name for name, setting in settings.items() if setting["required"]} == {"start_date"}
+    assert {name for name, setting in settings.items() if setting["secret"]} == {
         "api_key",
-        "start_date",
+        "client_secret",
+        "refresh_token",
     }
-    assert {name for name, setting in settings.items() if setting["secret"]} == {"api_key"}
     assert settings["page_size"]["default"] == 1000
     assert {"catalog", "discover", "state"} <= set(known["capabilities"])
 

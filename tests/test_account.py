@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import responses
 
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import RetryableError, StreamError
 from tap_klaviyo.klaviyo.account import Account, Metric, Metrics, read_metrics
 from tap_klaviyo.streams import BY_NAME
-from tap_klaviyo.tap import client_for
 
 URL = "https://a.klaviyo.com/api/metrics"
 OWN = {"object": "integration", "id": "K", "name": "Klaviyo", "category": "Internal"}

@@ -9,10 +9,10 @@ import pytest
 import responses
 
 from tap_klaviyo.check import Pace, StreamCheck, check, check_error, pace_lines
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.errors import ConfigError
-from tap_klaviyo.tap import client_for
 
 BASE = "https://a.klaviyo.com/api/"
 EMPTY = {"data": [], "links": {"next": None}}

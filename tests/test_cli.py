@@ -143,17 +143,6 @@ def test_dotted_settings(
     assert own == {found}
 
 
-@pytest.mark.parametrize(
-    "flags", [["--discover", "--test"], ["--format", "xml"], ["--sync"], ["x"]]
-)
-def test_wrong_arguments(capfd: pytest.CaptureFixture[str], flags: list[str]) -> None:
-    """Invalid arguments are one line that leads to --help, and exit with 2."""
-    assert main(flags) == 2
-    (line,) = errors(capfd.readouterr().err)
-    assert line.startswith("CRITICAL Invalid arguments: ")
-    assert line.endswith(" See tap-klaviyo --help.")
-
-
 @pytest.mark.parametrize("flag", ["--catalog", "-p", "--properties"])
 def test_sync(
     capfd: pytest.CaptureFixture[str], write: Callable[..., str], klaviyo: Any, flag: str
@@ -201,18 +190,20 @@ def test_check_of_slow_streams(
         ("410 No", "revision"),
     ],
 )
-@pytest.mark.parametrize("mode", [[], ["--test"]])
+@pytest.mark.parametrize("mode", ["", "--test", "--verify"])
 def test_refused(
     capfd: pytest.CaptureFixture[str],
     write: Callable[..., str],
     serve: Callable[[], Any],
-    mode: list[str],
+    mode: str,
     status: str,
     expected: str,
 ) -> None:
     """A refused request exits 3, for nothing could be read, and logs a line with the remedy."""
     config = write("config.json", config_for(serve().answer(b"{}", status).url))
-    assert main(["-c", config, "--catalog", write("catalog.json", lists_only()), *mode]) == 3
+    arguments = ["-c", config, "--catalog", write("catalog.json", lists_only())]
+    arguments += [mode, "--state", write("state.json", {})] if mode else []
+    assert main(arguments) == 3
     shown = capfd.readouterr()
     assert expected in errors(shown.err)[-1]
     assert KEY not in shown.out + shown.err
@@ -317,13 +308,15 @@ def test_a_signal_amid_another(
     assert next(lines) > line
 
 
+@pytest.mark.parametrize("mode", ["--test", "--verify"])
 def test_a_stopped_check(
     serve: Callable[[], Any],
     write: Callable[[str, Any], str],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    mode: str,
 ) -> None:
-    """A signal ends --test at once, with the exit code of the signal."""
+    """A signal ends a check or a verification at once, with the exit code of the signal."""
     klaviyo = serve().answer(b"", "429 Too Many Requests", **{"Retry-After": "300"})
     paused = RateLimiter.pause
 
@@ -334,7 +327,9 @@ def test_a_stopped_check(
     monkeypatch.setattr(RateLimiter, "pause", pause_and_stop)
     config = write("config.json", config_for(klaviyo.url))
     catalog = write("catalog.json", lists_only())
-    assert main(["-c", config, "--catalog", catalog, "--test"]) == 128 + signal.SIGTERM
+    state = write("state.json", {})
+    arguments = ["-c", config, "--catalog", catalog, "--state", state, mode]
+    assert main(arguments) == 128 + signal.SIGTERM
     assert "Stopped by SIGTERM" in capfd.readouterr().err
 
 

@@ -16,13 +16,13 @@ import pytest
 import requests
 import responses
 
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import ApiError, ConfigError, RetryableError, TapError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.klaviyo.retries import LONGEST_BACKOFF
-from tap_klaviyo.tap import client_for
 
 KEY = "pk_0123456789abcdef"
 URL = "https://a.klaviyo.com/api/lists"

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tap_klaviyo import cli
+from tap_klaviyo import arguments
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.config.loading import parse_config, read_object
 from tap_klaviyo.config.settings import SETTINGS
 from tap_klaviyo.errors import ConfigError
 from tap_klaviyo.klaviyo.failures import POLICY
+from tap_klaviyo.klaviyo.oauth import OAuthApp
 from tap_klaviyo.streams import STREAMS
 from tools.stream_docs import slug
 
@@ -106,7 +107,7 @@ def test_readme_figures_have_a_source(source: str, figures: tuple[str, ...]) -> 
 
 def test_readme_describes_every_option() -> None:
     """The README names each long option of the command."""
-    for option in set(re.findall(r"--[a-z]+", cli._parser().format_help())):
+    for option in set(re.findall(r"--[a-z]+", arguments.parser().format_help())):
         assert option in README, option
 
 
@@ -177,6 +178,12 @@ def test_readme_config_is_valid() -> None:
     """The config.json in the README is valid."""
     (example,) = _blocks(README, "json")
     parse_config(json.loads(example))
+
+
+def test_oauth_example_is_valid() -> None:
+    """The example in docs/oauth.md is a valid config."""
+    (example,) = _blocks((DOCS / "oauth.md").read_text(), "json")
+    assert isinstance(parse_config(json.loads(example)).credentials, OAuthApp)
 
 
 def test_reports_example_is_valid() -> None:

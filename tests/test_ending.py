@@ -179,7 +179,7 @@ def test_other_modes(command: Command, arguments: list[str], code: int) -> None:
 def test_a_check_in_part(command: Command) -> None:
     """--test ends with 1 if only some streams can be read, and counts them if all can."""
     assert command.run("--test", "--select", "open,lists") == 0
-    assert command.last_line() == "INFO 2 of 2 ok: the key can read all that is selected."
+    assert command.last_line() == "INFO 2 of 2 ok: all that is selected can be read."
     command.box.faults.add("status", path="/api/lists", times=None, status=404)
     assert command.run("--test", "--select", "open,lists") == 1
     assert command.last_line().startswith("CRITICAL 1 of 2 streams cannot be read. ")
@@ -192,7 +192,8 @@ def test_scopes_of_the_whole_selection(
     account = Account.seeded(seed=3, events=200)
     with Sandbox(account, scopes={"metrics:read", "lists:read", "tags:read"}) as box:
         command = Command(box, tmp_path, capfd)
-        advice = "API keys: events:read, lists:read, metrics:read, profiles:read, tags:read."
+        scopes = "events:read, lists:read, metrics:read, profiles:read, tags:read"
+        advice = f"Settings > API keys, or authorize the OAuth app with them: {scopes}."
         arguments = ("--select", "receive,open,click,global_exclusions,lists")
         assert command.run(*arguments) == 1
         reasons = [line for line in capfd.readouterr().err.splitlines() if "ends here" in line]

@@ -26,11 +26,12 @@ def variable(name: str) -> str:
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS])
 def test_an_error_about_a_setting_names_its_variable(name: str) -> None:
     """A wrong value is reported with the variable that it comes from, and not shown."""
-    wrong = {"api_key": f"{KEY} {KEY}", "user_agent": "ü"}.get(name, "?")
+    secrets = dict.fromkeys(("api_key", "client_secret", "refresh_token"), f"{KEY} {KEY}")
+    wrong = {**secrets, "client_id": "a:b", "oauth_token_file": "\t", "user_agent": "ü"}
     with pytest.raises(ConfigError) as caught:
-        parse_config(FILE, {variable(name): wrong})
+        parse_config(FILE, {variable(name): wrong.get(name, "?")})
     source = f"(set by the environment variable {variable(name)}, which overrides the file)"
-    assert f"config: {name} {source}: expected " in str(caught.value)
+    assert f"{name} {source}: expected " in str(caught.value)
     assert KEY not in str(caught.value)
 
 

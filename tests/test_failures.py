@@ -15,18 +15,20 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
 from tap_klaviyo.klaviyo.failures import (
-    MAX_RESTARTS,
     POLICY,
     Ends,
-    Reaction,
-    RefusedRequest,
     Retry,
     failure_of,
     failure_of_wait,
+)
+from tap_klaviyo.klaviyo.network_failures import failure_of_exception
+from tap_klaviyo.klaviyo.reactions import (
+    MAX_RESTARTS,
+    Reaction,
+    RefusedRequest,
     reaction_to,
     smaller_page_size,
 )
-from tap_klaviyo.klaviyo.network_failures import failure_of_exception
 from tap_klaviyo.klaviyo.refusals import ErrorDetail
 from tap_klaviyo.klaviyo.retries import MIN_TRIES, RetryClock
 
@@ -102,10 +104,13 @@ def test_failures_without_a_status(name: str, retry: Retry, ends: Ends) -> None:
 
 
 def test_only_what_cannot_heal_ends_the_run() -> None:
-    """The key, the revision, the network settings and limits end the run; all else a stream."""
+    """The credentials, the revision, the network settings and limits end the run, else a stream."""
     ending = {name for name, failure in POLICY.items() if failure.ends is Ends.RUN}
     assert ending == {
         "key refused",
+        "token refused",
+        "grant refused",
+        "app refused",
         "revision retired",
         "certificate invalid",
         "certificate file missing",

@@ -28,9 +28,9 @@ def pointed_at_the_sandbox(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Non
     """``Tap`` talks to the sandbox, whatever key its settings have."""
 
     class SandboxTap(Tap):
-        def __init__(self, config: dict[str, Any], *documents: Any) -> None:
+        def __init__(self, config: dict[str, Any], *documents: Any, **options: Any) -> None:
             own = {"api_key": box.key, "base_url": box.url}
-            super().__init__({**config, **own}, *documents)
+            super().__init__({**config, **own}, *documents, **options)
 
     monkeypatch.setattr("tap_klaviyo.tap.Tap", SandboxTap)
 
@@ -53,6 +53,7 @@ def test_the_examples_run(
     assert f"{len(box.account.ids('list'))} lists" in shown
     assert "receive complete" in shown
     assert "ok receive" in shown
+    assert "open Opened Email " in shown
     assert len(names["first"]) == 5
     assert names["last_state"]["currently_syncing"] is None
     assert names["summary"].complete

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import responses
 
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.klaviyo.server_clock import http_date
-from tap_klaviyo.tap import client_for
 
 URL = "https://a.klaviyo.com/api/lists"
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")

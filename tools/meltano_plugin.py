@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 
 from tap_klaviyo.about.metadata import SettingMetadata, TapMetadata
+from tap_klaviyo.config.credentials import API_KEY, REQUIRED_BY_OAUTH
 from tap_klaviyo.config.settings import SETTINGS
 
 TYPES = {
@@ -30,7 +31,7 @@ TYPES = {
 A ``decimal`` would be right for a float, but Meltano 4.4.1 cannot write it to the config file.
 """
 
-ACRONYMS = {"Api": "API", "url": "URL"}
+ACRONYMS = {"Api": "API", "url": "URL", "id": "ID", "Oauth": "OAuth"}
 """Words of a label that are not written like other words."""
 
 DEFINITION = """\
@@ -53,7 +54,7 @@ maintenance_status: active
 capabilities:
 {capabilities}
 settings_group_validation:
-- - {required}
+{groups}
 settings:
 {settings}
 """
@@ -65,9 +66,15 @@ def definition(metadata: TapMetadata) -> str:
     return DEFINITION.format(
         description=_quoted(metadata["description"]),
         capabilities="\n".join(f"- {name}" for name in sorted(metadata["capabilities"])),
-        required="\n  - ".join(setting["name"] for setting in settings if setting["required"]),
+        groups="\n".join(f"- [{', '.join(group)}]" for group in setting_groups(metadata)),
         settings="\n".join(line for setting in settings for line in _setting_lines(setting)),
     )
+
+
+def setting_groups(metadata: TapMetadata) -> list[list[str]]:
+    """Return the groups of settings of which Meltano needs one to be complete."""
+    required = [setting["name"] for setting in metadata["settings"] if setting["required"]]
+    return [[API_KEY, *required], [*REQUIRED_BY_OAUTH, *required]]
 
 
 def select_patterns(metadata: TapMetadata) -> list[str]:
@@ -86,10 +93,12 @@ def select_patterns(metadata: TapMetadata) -> list[str]:
 
 
 def replace_lists(text: str, metadata: TapMetadata) -> str:
-    """Return the text of meltano.yml with new lists ``settings`` and ``select`` of the tap."""
+    """Return the text of meltano.yml with new lists of settings, their groups, and ``select``."""
     lines = [line for setting in metadata["settings"] for line in _setting_lines(setting)]
     patterns = [f"- {_quoted(pattern)}" for pattern in select_patterns(metadata)]
-    for name, items in {"settings": lines, "select": patterns}.items():
+    groups = [f"- [{', '.join(group)}]" for group in setting_groups(metadata)]
+    lists = {"settings": lines, "settings_group_validation": groups, "select": patterns}
+    for name, items in lists.items():
         block = "".join(f"    {line}\n" for line in items)
         head, found, rest = text.partition(f"    {name}:\n")
         text = head + found + block + re.sub(r"\A(    - .*\n|      .*\n)+", "", rest)

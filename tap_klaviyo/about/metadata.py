@@ -146,7 +146,7 @@ def _setting(setting: dataclasses.Field[Any]) -> SettingMetadata:
         "expected": setting.metadata["expected"],
         "required": required,
         "default": None if required else setting.metadata["default"],
-        "secret": setting.type == "Secret",
+        "secret": setting.type in ("Secret", "Secret | None"),
     }
 
 

@@ -6,11 +6,13 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from tap_klaviyo.config.credentials import credentials_error
 from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_day, is_us_date, text
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config
@@ -25,6 +27,9 @@ ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
 EMPTY_HINTS = {"state": ": run without --state for a first sync"}
 WRONG_HINTS = {"state": ": pass the last line that the target printed"}
 """What to do about a file that does not hold one JSON object, by what the file is for."""
+
+Document = Mapping[str, Any] | str | PathLike[str]
+"""A JSON object, or the path of a file that holds one."""
 
 JSON_TYPES = {
     list: "an array",
@@ -65,6 +70,8 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
             values[setting.name] = _parse_setting(setting, settings.get(setting.name))
         except PARSE_ERRORS as error:
             wrong.append(_expected(setting, error, variables))
+    if contradiction := credentials_error(settings, lambda name: _source(name, variables)):
+        wrong.insert(0, contradiction)
     start, end = values.get("start_date"), values.get("end_date")
     if start and end and start >= end:
         wrong.append(f"end_date: expected a time after start_date, which is {start.isoformat()}")
@@ -141,6 +148,18 @@ def copy_object(
     return copied
 
 
+def object_from(document: Document, what: str, error_type: type[ConfigError]) -> dict[str, Any]:
+    """A copy of a mapping as JSON has it, or the JSON object in the file at a path.
+
+    ``what`` names it in messages. Raises ``error_type`` for what is neither.
+    """
+    if isinstance(document, str | PathLike):
+        return read_object(Path(document), what, error_type)
+    if not isinstance(document, Mapping):
+        raise error_type(f"{what}: expected a mapping or a path.")
+    return copy_object(document, what, error_type)
+
+
 def _log_us_dates(settings: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Logs how dates in the form MM/DD/YYYY were read: others read them as DD/MM/YYYY."""
     for name, value in values.items():
@@ -184,9 +203,13 @@ def _expected(
 ) -> str:
     """What is expected of a setting, and the reason where it holds no secret."""
     reason = f" ({error})" if isinstance(error, ValueRefused) else ""
-    variable = variables.get(setting.name)
-    source = SOURCE.format(variable) if variable else ""
+    source = _source(setting.name, variables)
     return f"{setting.name}{source}: expected {setting.metadata['expected']}{reason}"
+
+
+def _source(name: str, variables: Mapping[str, str]) -> str:
+    """Says after the name of a setting that a variable sets it; empty if none does."""
+    return SOURCE.format(variables[name]) if name in variables else ""
 
 
 def _parse_setting(setting: dataclasses.Field[Any], written: Any) -> Any:

@@ -83,6 +83,14 @@ def secret(value: Any) -> Secret:
     return Secret(parsed)
 
 
+def client_id(value: Any) -> str:
+    """The ID of an OAuth app, which is sent by HTTP Basic: one word of ASCII without a colon."""
+    parsed = header(value)
+    if " " in parsed or ":" in parsed:
+        raise ValueError(value)
+    return parsed
+
+
 def date(value: Any) -> datetime:
     """A UTC time from RFC 3339, an ISO date, or MM/DD/YYYY."""
     parsed = text(value)

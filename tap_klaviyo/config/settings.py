@@ -16,8 +16,10 @@ from tap_klaviyo import __version__
 from tap_klaviyo.batches import BatchOptions
 from tap_klaviyo.config import parsers
 from tap_klaviyo.config.batch_options import batch_config
+from tap_klaviyo.config.credentials import credentials_of
 from tap_klaviyo.config.parsers import Intervals
 from tap_klaviyo.klaviyo.auth import Secret
+from tap_klaviyo.klaviyo.oauth import OAuthApp
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.streams import STREAMS, dated_parent
 from tap_klaviyo.streams.model import DATED_CHILDREN_DAYS, Stream
@@ -52,10 +54,36 @@ def _setting(
 class Config:
     """The parsed settings. Times are UTC; durations are timedeltas of zero or more."""
 
-    api_key: Secret = _setting(
+    api_key: Secret | None = _setting(
         parsers.secret,
         "a private API key (pk_...)",
-        "Private API key of the Klaviyo account.",
+        "Private API key of the Klaviyo account. Required, unless the settings of OAuth are used.",
+        None,
+    )
+    client_id: str | None = _setting(
+        parsers.client_id,
+        "the client ID of an OAuth app",
+        "OAuth, instead of api_key: client ID of the app.",
+        None,
+    )
+    client_secret: Secret | None = _setting(
+        parsers.secret,
+        "the client secret of an OAuth app",
+        "OAuth, instead of api_key: client secret of the app.",
+        None,
+    )
+    refresh_token: Secret | None = _setting(
+        parsers.secret,
+        "a refresh token of an OAuth app",
+        "OAuth, instead of api_key: refresh token that the account has given to the app.",
+        None,
+    )
+    oauth_token_file: str | None = _setting(
+        parsers.text,
+        "the path of a file that the tap may write",
+        "OAuth: file that keeps tokens from one run to the next. It is created if it does not "
+        "exist. One for each account.",
+        None,
     )
     start_date: datetime = _setting(
         parsers.date,
@@ -198,6 +226,11 @@ class Config:
     """The day of ``start_date`` if it was written without a time; reports mean a local day."""
     end_day: date | None = None
     """The same of ``end_date``."""
+
+    @property
+    def credentials(self) -> Secret | OAuthApp:
+        """The API key, or the OAuth app."""
+        return credentials_of(vars(self))
 
     def source_of(self, name: str) -> str:
         """Says after the name of a setting in a message that an environment variable sets it.

@@ -154,7 +154,7 @@ class Account:
 
 def read_metrics(client: Client) -> Metrics:
     """All metrics of the account, from all pages. Raises what :meth:`Client.request` raises."""
-    return Metrics(_read(client, METRICS_QUERY, _metric))
+    return Metrics(read_resources(client, METRICS_QUERY, _metric))
 
 
 def read_time_zone(client: Client) -> ZoneInfo:
@@ -163,7 +163,7 @@ def read_time_zone(client: Client) -> ZoneInfo:
     Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none, or none
     that Python knows.
     """
-    names = _read(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"])
+    names = read_resources(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"])
     for name in names:
         # A name of a folder, such as "Europe", is an OSError.
         with suppress(ZoneInfoNotFoundError, ValueError, TypeError, OSError):
@@ -186,11 +186,11 @@ def read_revenue_metric(client: Client) -> str:
     Klaviyo's reports count no conversions of custom metrics. Raises what :meth:`Client.request`
     raises.
     """
-    mapped = dict(_read(client, _MAPPED_METRICS_QUERY, _mapped_metric))
+    mapped = dict(read_resources(client, _MAPPED_METRICS_QUERY, _mapped_metric))
     return mapped.get(_REVENUE, "")
 
 
-def _read(client: Client, query: Query, parse: Callable[[Any], Value]) -> list[Value]:
+def read_resources(client: Client, query: Query, parse: Callable[[Any], Value]) -> list[Value]:
     """What ``parse`` makes of each resource of a list, from all pages."""
     found: list[Value] = []
     url: str | None = query.url((), page_size=None)

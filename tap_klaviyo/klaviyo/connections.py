@@ -14,6 +14,7 @@ Only the wait for a TCP connection and for DNS cannot be ended.
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -79,9 +80,14 @@ class _Exchange:
 
 
 class Connections:
-    """The open sockets of one client. Any thread, and a signal handler, may call its methods."""
+    """The open sockets of one client. Any thread, and a signal handler, may call its methods.
 
-    def __init__(self) -> None:
+    ``grace`` is for how many seconds exchanges may go on after :meth:`shut_down`.
+    """
+
+    def __init__(self, grace: float = 0.0) -> None:
+        self._grace = grace
+        self._last_deadline = math.inf
         self._duplicates: set[socket.socket] = set()
         self._thread = threading.local()
         self._running: set[_Exchange] = set()
@@ -95,7 +101,7 @@ class Connections:
 
         Raises :class:`requests.exceptions.ReadTimeout` if it took longer.
         """
-        exchange = _Exchange(time.monotonic() + seconds)
+        exchange = _Exchange(min(time.monotonic() + seconds, self._last_deadline))
         self._thread.exchange = exchange
         self._watch(exchange)
         try:
@@ -141,7 +147,16 @@ class Connections:
             exchange.closed.append(duplicate)
 
     def shut_down(self) -> None:
-        """Shuts all sockets down, now and as soon as they are connected. All reads then end."""
+        """Shuts all sockets down, now and as soon as they are connected. All reads then end.
+
+        If there is a ``grace``, this happens to those of exchanges that have not ended by then.
+        """
+        if self._grace:
+            self._last_deadline = min(self._last_deadline, time.monotonic() + self._grace)
+            with self._lock:
+                for exchange in list(self._running):
+                    exchange.deadline = min(exchange.deadline, self._last_deadline)
+            return
         self._shut_down.set()
         with self._lock:
             for duplicate in list(self._duplicates):

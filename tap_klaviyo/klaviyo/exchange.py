@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import requests
+from requests.auth import AuthBase
 
-from tap_klaviyo.klaviyo.auth import ApiKeyAuth
 from tap_klaviyo.klaviyo.connections import TOO_SLOW, ConnectionAdapter, Connections
 from tap_klaviyo.klaviyo.mapped_bytes import MappedBytes
 from tap_klaviyo.klaviyo.memory_budget import MemoryBudget, NoRoom, Reservation
@@ -42,6 +42,28 @@ class Answer(NamedTuple):
     seconds: float
 
 
+class Post(NamedTuple):
+    """What a request sends by POST: the bytes of its body, and headers besides the usual ones."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class _Authorization(AuthBase):
+    """Sends a header ``Authorization``.
+
+    Without an ``auth`` requests would send a password from ~/.netrc instead.
+    """
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Adds the header."""
+        request.headers["Authorization"] = self._value
+        return request
+
+
 class _Session(requests.Session):
     """A session that looks at no redirect.
 
@@ -54,20 +76,20 @@ class _Session(requests.Session):
 
 
 class Exchanges:
-    """Sends requests with the API key and the revision, and reads the answers.
+    """Sends requests with the revision, and reads the answers.
 
-    ``clock`` returns seconds.
+    ``clock`` returns seconds. ``grace`` is for how many of them exchanges may go on after
+    :meth:`shut_down`.
     """
 
     def __init__(
         self,
-        auth: ApiKeyAuth,
         *,
         revision: str,
         user_agent: str,
         clock: Callable[[], float],
+        grace: float = 0.0,
     ) -> None:
-        self._auth = auth
         self._headers = {
             "Accept": MEDIA_TYPE,
             "Accept-Encoding": "gzip",
@@ -78,13 +100,13 @@ class Exchanges:
         }
         self._clock = clock
         self._thread = threading.local()
-        self._connections = Connections()
+        self._connections = Connections(grace)
         self._adapter = ConnectionAdapter(self._connections)
         self._ended = False
         self._budget = MemoryBudget(lambda: self._ended)
 
-    def send(self, url: str, json_body: bytes | None, timeout: float) -> Answer:
-        """Sends one request, by POST if there is a ``json_body``.
+    def send(self, url: str, authorization: str, post: Post | None, timeout: float) -> Answer:
+        """Sends one request, by POST if there is something to ``post``.
 
         The exchange may take ``timeout`` seconds in all, from the request to the last byte.
 
@@ -92,12 +114,12 @@ class Exchanges:
         whole answer in time, and :class:`ApiError` if it is too large.
         """
         try:
-            return self._send(url, json_body, timeout, Reservation(self._budget))
+            return self._send(url, authorization, post, timeout, Reservation(self._budget))
         except NoRoom:
             pass  # To wait here would keep what has arrived: the frames of the error hold it.
         # Large answers have to wait for each other, before they are sent.
         self._budget.wait_for(MAX_BODY)
-        return self._send(url, json_body, timeout, Reservation(self._budget, MAX_BODY))
+        return self._send(url, authorization, post, timeout, Reservation(self._budget, MAX_BODY))
 
     def shut_down(self) -> None:
         """Ends all exchanges, now and later. Signal-safe."""
@@ -109,17 +131,23 @@ class Exchanges:
         self._adapter.close()
 
     def _send(
-        self, url: str, json_body: bytes | None, timeout: float, reservation: Reservation
+        self,
+        url: str,
+        authorization: str,
+        post: Post | None,
+        timeout: float,
+        reservation: Reservation,
     ) -> Answer:
         started = self._clock()
         try:
             with (
                 self._connections.exchange(timeout),
                 self._session().request(
-                    "GET" if json_body is None else "POST",
+                    "POST" if post else "GET",
                     url,
-                    data=json_body,
-                    headers=None if json_body is None else {"Content-Type": MEDIA_TYPE},
+                    data=post.body if post else None,
+                    headers=post.headers if post else None,
+                    auth=_Authorization(authorization),
                     timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
                     stream=True,
                     allow_redirects=False,
@@ -157,6 +185,5 @@ class Exchanges:
             session = self._thread.session = _Session()
             for scheme in ("http://", "https://"):
                 session.mount(scheme, self._adapter)
-            session.auth = self._auth
             session.headers.update(self._headers)
         return session

@@ -1,8 +1,8 @@
 """The failure policy as one table: what is retried, how long, and what ends when it is not.
 
-:data:`POLICY` has a row for each kind of failed request. :data:`REACTIONS` says what becomes of the
-window that was being read when Klaviyo refused a request. The client and the run only carry out
-what stands here.
+:data:`POLICY` has a row for each kind of failed request. The client and the run only carry out what
+stands here. What becomes of the window that was being read stands in
+:mod:`tap_klaviyo.klaviyo.reactions`.
 
 How long: a request that fails for now is retried with exponential backoff until it, or its
 endpoint, has failed for ``max_retry_wait`` (:mod:`tap_klaviyo.klaviyo.retries`).
@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from tap_klaviyo.errors import AccessError, ApiError, RetryableError, TapError
-from tap_klaviyo.klaviyo.refusals import ErrorDetail
-from tap_klaviyo.streams.events import EVENT_PAGE_SIZE_FALLBACK
+from tap_klaviyo.klaviyo.refusals import ErrorDetail, error_detail, json_api_document, oauth_error
 
 
 class Retry(enum.Enum):
@@ -71,10 +70,10 @@ def is_forbidden(error: TapError) -> bool:
 
 
 def scopes_advice(scopes: Iterable[str]) -> str:
-    """What to do about missing scopes: one key for all that a selection needs."""
+    """What to do about missing scopes: all that a selection needs."""
     return (
-        "Create a key with all scopes that this selection needs in Klaviyo > Settings > API keys: "
-        f"{', '.join(sorted(set(scopes)))}."
+        "Create a key with all scopes that this selection needs in Klaviyo > Settings > API keys, "
+        f"or authorize the OAuth app with them: {', '.join(sorted(set(scopes)))}."
     )
 
 
@@ -94,6 +93,14 @@ class Transient(Exception):
         self.sent = sent
 
 
+class Unauthorized(AccessError):
+    """Klaviyo does not accept the credentials of a request, the header ``authorization`` (401)."""
+
+    def __init__(self, message: str, authorization: str) -> None:
+        super().__init__(message)
+        self.authorization = authorization
+
+
 AGAIN = " Run again later; the state keeps what is done."
 
 
@@ -111,6 +118,32 @@ POLICY: Mapping[str, Failure] = {
         "Klaviyo does not accept the API key (401). Set api_key{source} to a valid private API "
         "key: Klaviyo > Settings > API keys.",
         "api_key",
+    ),
+    "token refused": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo does not accept a new access token of the OAuth app (401). Check that the app is "
+        "still installed in the account, authorize it again (docs/oauth.md), and set "
+        "refresh_token{source} to the new refresh token.",
+        "refresh_token",
+    ),
+    "grant refused": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo does not accept the refresh token ({status}). It was revoked, was not used for 90 "
+        "days, or was replaced by one that was lost when a run was killed. Authorize the app again "
+        "(docs/oauth.md), and set refresh_token{source} to the new refresh token.",
+        "refresh_token",
+    ),
+    "app refused": Failure(
+        (),
+        Retry.NEVER,
+        Ends.RUN,
+        "Klaviyo does not know the OAuth app, or its secret is wrong ({status}). Set client_id and "
+        "client_secret{source} to those of the app (docs/oauth.md).",
+        "client_secret",
     ),
     "revision retired": Failure(
         (410,),
@@ -174,6 +207,12 @@ POLICY: Mapping[str, Failure] = {
         Retry.NEVER,
         Ends.STREAM,
         "The API key lacks access to {path} (403). It needs {scopes}.",
+    ),
+    "scope of the app missing": Failure(
+        (),
+        Retry.NEVER,
+        Ends.STREAM,
+        "The OAuth app lacks access to {path} (403). It needs {scopes}.",
     ),
     "not found": Failure(
         (404,),
@@ -242,6 +281,12 @@ a body, redirects to a login page, and the challenges of a firewall.
 PROXY_AUTHENTICATION = 407
 """The status of a proxy that Klaviyo never sends. It cannot heal if the proxy is configured."""
 
+_OF_TOKENS = {
+    POLICY["key refused"]: POLICY["token refused"],
+    POLICY["scope missing"]: POLICY["scope of the app missing"],
+}
+"""The rows that mean something else of an access token than of an API key."""
+
 _BY_STATUS = {status: row for row in POLICY.values() for status in row.statuses}
 
 
@@ -258,79 +303,40 @@ def failure_of(status: int, *, json_api: bool = True, proxied: bool = True) -> F
     return POLICY["answer of a proxy"]
 
 
+Refusal: TypeAlias = Callable[[int, bytes, bool], tuple[Failure, ErrorDetail]]
+"""What an answer means that is neither 200 nor 429: its row, and what it says.
+
+The arguments are the status, the body, and whether a proxy is configured.
+"""
+
+
+def key_refusal(status: int, body: bytes, proxied: bool) -> tuple[Failure, ErrorDetail]:
+    """The :data:`Refusal` of requests with an API key."""
+    json_api = json_api_document(body) is not None
+    return failure_of(status, json_api=json_api, proxied=proxied), error_detail(body)
+
+
+def token_refusal(status: int, body: bytes, proxied: bool) -> tuple[Failure, ErrorDetail]:
+    """The :data:`Refusal` of requests with an access token."""
+    failure, detail = key_refusal(status, body, proxied)
+    return _OF_TOKENS.get(failure, failure), detail
+
+
+def refresh_refusal(status: int, body: bytes, proxied: bool) -> tuple[Failure, ErrorDetail]:
+    """The :data:`Refusal` of requests for another access token.
+
+    Klaviyo sends 400 or 401 with ``invalid_grant``, ``invalid_grant_type`` or ``invalid_client``.
+    """
+    code = oauth_error(body)
+    failure = failure_of(status, json_api=code is not None, proxied=proxied)
+    if failure.retry is Retry.NEVER and status != PROXY_AUTHENTICATION:
+        failure = POLICY["app refused" if code == "invalid_client" else "grant refused"]
+    return failure, ErrorDetail(code or "")
+
+
 def failure_of_wait(seconds: float, daily: int | None) -> Failure:
     """The row for a 429 that asks to wait too long; ``daily`` is the daily quota, if there is one.
 
     The quotas of a second and a minute never ask for more than a minute.
     """
     return POLICY["daily quota" if daily is not None and seconds > 60 else "rate limit"]
-
-
-class Reaction(enum.Enum):
-    """What becomes of a window whose request Klaviyo refused."""
-
-    SMALLER_PAGES = "request the page again with fewer records"
-    RESTART_WINDOW = "read the window again from its first page"
-    CHECK_PARENT = "ask whether the parent exists, and end the partition if it does not"
-    END_STREAM = "end the stream"
-
-
-class RefusedRequest(NamedTuple):
-    """The request of a window that was refused with ``status``; 200 if the answer is too large.
-
-    ``first_page`` says that no cursor was sent, ``restarts`` counts how often the window has
-    started again. ``page_size`` is the size that was requested, 0 if the endpoint has none.
-    ``is_page_size`` says whether that is the cause; None if Klaviyo names no cause.
-    """
-
-    status: int
-    first_page: bool
-    of_child: bool
-    restarts: int
-    page_size: int = 0
-    is_page_size: bool | None = None
-
-
-MAX_RESTARTS = 2
-
-REACTIONS: Sequence[tuple[str, Callable[[RefusedRequest], bool], Reaction]] = (
-    (
-        "a page that is too large",
-        lambda request: request.is_page_size is True and request.page_size > 1,
-        Reaction.SMALLER_PAGES,
-    ),
-    (
-        "a first page of more than 200 records, without a cause: it may be too large",
-        lambda request: (
-            request.status == 400
-            and request.first_page
-            and request.is_page_size is None
-            and request.page_size > EVENT_PAGE_SIZE_FALLBACK
-        ),
-        Reaction.SMALLER_PAGES,
-    ),
-    (
-        "a later page: its cursor may have expired",
-        lambda request: (
-            request.status == 400 and not request.first_page and request.restarts < MAX_RESTARTS
-        ),
-        Reaction.RESTART_WINDOW,
-    ),
-    (
-        "the children of a record: it may have been deleted during the run",
-        lambda request: request.status == 404 and request.of_child,
-        Reaction.CHECK_PARENT,
-    ),
-    ("anything else", lambda request: True, Reaction.END_STREAM),
-)
-"""What Klaviyo refused, and what becomes of the window; the first row that holds counts."""
-
-
-def reaction_to(request: RefusedRequest) -> Reaction:
-    """What becomes of the window, by :data:`REACTIONS`."""
-    return next(reaction for _, holds, reaction in REACTIONS if holds(request))
-
-
-def smaller_page_size(page_size: int) -> int:
-    """The size to request after ``page_size`` was too large: 200, and then half of it each time."""
-    return EVENT_PAGE_SIZE_FALLBACK if page_size > EVENT_PAGE_SIZE_FALLBACK else page_size // 2

@@ -1,7 +1,8 @@
 """What the body and the headers of an answer other than 200 say.
 
-Source: Klaviyo's guide on errors, which are those of JSON:API: an array ``errors``, each with
-``detail`` and perhaps a ``source``, the parameter or the pointer that caused it.
+Sources: Klaviyo's guide on errors, which are those of JSON:API: an array ``errors``, each with
+``detail`` and perhaps a ``source``, the parameter or the pointer that caused it. Klaviyo's guide on
+OAuth errors, and RFC 6749, section 5.2: an object with a code, ``error``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ UNSPECIFIC = frozenset(("", "data", "root", "query"))
 """Sources of an error that name no parameter, as :func:`_letters` has them."""
 
 PAGE_SIZE = "pagesize"
+
+
+_OAUTH_CODE = re.compile("[a-z_]{1,40}")
 
 
 class ErrorDetail(NamedTuple):
@@ -69,6 +73,23 @@ def json_api_document(body: bytes) -> dict[str, Any] | None:
     return document if not document or JSON_API & document.keys() else None
 
 
+def oauth_error(body: bytes) -> str | None:
+    """The code in the body of an answer of the token endpoint, such as ``invalid_grant``.
+
+    Empty if it has none, None if it is not a JSON object. Descriptions are not read: they may quote
+    tokens.
+    """
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    errors = document.get("errors")
+    code = document.get("error") or (_code(errors[0]) if _is_list(errors) and errors else "")
+    return code if isinstance(code, str) and _OAUTH_CODE.fullmatch(code) else ""
+
+
 def sender_of(headers: Mapping[str, str]) -> str:
     """What headers tell of the sender of an answer that is not Klaviyo's, in one short line."""
     if "cf-mitigated" in headers:
@@ -103,6 +124,10 @@ def _source(error: Mapping[str, Any]) -> str:
     if not isinstance(source, dict):
         return ""
     return str(source.get("parameter") or source.get("pointer") or "")
+
+
+def _code(error: Any) -> Any:
+    return error.get("code") if isinstance(error, dict) else None
 
 
 def _text(error: Mapping[str, Any]) -> str:

@@ -286,6 +286,12 @@ class Planner:
         start = self._start(sync, metric_id, config.lookback_window, config.sweep_window)
         last = self.end if stream.replication_key else self._now
         end = last if start <= self._now - SETTLE_SECONDS else start
+        return self._window_tracker(sync, start, end, sync.done.get(metric_id, ()))
+
+    def _window_tracker(
+        self, sync: StreamSync, start: int, end: int, done: Sequence[Window] = ()
+    ) -> WindowTracker:
+        config, stream = self._config, sync.selected.stream
         page_size = min(stream.page_size or config.page_size, config.page_size)
         split_after = SPLIT_AFTER_PAGES * page_size
         return WindowTracker(
@@ -293,7 +299,7 @@ class Planner:
             max(start, end),
             split_after=split_after,
             page_size=page_size,
-            done=sync.done.get(metric_id, ()),
+            done=done,
             read_ahead=READ_AHEAD_WINDOWS * config.concurrency * split_after,
         )
 

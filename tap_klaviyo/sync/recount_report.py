@@ -19,12 +19,12 @@ MOST = 0.99
 class LateEvents(NamedTuple):
     """How many late events a recount has found, and within how many days they came at most.
 
-    ``days_of_most`` is that of 99 % of them, ``days_of_all`` that of the latest.
+    ``days_of_99_percent`` is that of 99 % of them, ``days_of_latest`` that of the latest.
     """
 
     events: int
-    days_of_most: int
-    days_of_all: int
+    days_of_99_percent: int
+    days_of_latest: int
 
 
 @dataclass
@@ -66,8 +66,8 @@ class RecountReport:
                 "latest after %d days at most.",
                 f"{late.events:,}",
                 MOST * 100,
-                late.days_of_most,
-                late.days_of_all,
+                late.days_of_99_percent,
+                late.days_of_latest,
             )
         if self.refused:
             reason = next(iter(self.refused.values()))

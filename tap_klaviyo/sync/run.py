@@ -68,6 +68,7 @@ Task: TypeAlias = WindowReader | AccountLookup | MetricsLookup | ParentCheck | C
 class Run:
     """One sync of ``selection``, from ``state``.
 
+    ``planner`` is the class that plans it, given the config, the state and the start in seconds.
     ``now`` is the wall clock in Unix seconds, ``clock`` a clock that never jumps.
     """
 
@@ -80,6 +81,7 @@ class Run:
         state: State,
         *,
         progress: Progress | None = None,
+        planner: Callable[[Config, State, int], Planner] = Planner,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,7 +91,7 @@ class Run:
         self._clock = clock
         self._backpressure = Backpressure()
         self._started = int(self._now())
-        self._planner = Planner(config, state, self._started)
+        self._planner = planner(config, state, self._started)
         self._page_sizes = PageSizes(config.page_size)
         self._reports = config.reports
         self._account = Account(client)

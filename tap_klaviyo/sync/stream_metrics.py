@@ -36,8 +36,8 @@ def metrics_of(
     left = _left(stream, state, held, found, metrics)
     new = [i for i in found if _is_new(stream, i, state)]
     missing = [i for i in held if i not in left and metrics.name(i) is None]
-    renamed = [i for i in held if i not in (*left, *missing, *found)]
-    parts = [*found, *renamed]
+    parts = current_metrics(selected, metrics, state)
+    renamed = parts[len(found) :]
     if not parts:
         empty.append(_described_empty(selected, missing))
         return []
@@ -54,6 +54,16 @@ def metrics_of(
         metrics,
     )
     return parts
+
+
+def current_metrics(selected: SelectedStream, metrics: Metrics, state: State) -> list[str]:
+    """The IDs of the metrics of a stream that the account has, those under another name last."""
+    stream = selected.stream
+    found = metrics.ids(stream.metrics, stream.integration)
+    held = _held(selected, metrics, state)
+    left = _left(stream, state, held, found, metrics)
+    renamed = [i for i in held if i not in (*left, *found) and metrics.name(i) is not None]
+    return [*found, *renamed]
 
 
 def _held(selected: SelectedStream, metrics: Metrics, state: State) -> list[str]:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tap_klaviyo.errors import ApiError, StreamError, forget_frames
-from tap_klaviyo.klaviyo.failures import MAX_RESTARTS, Reaction, reaction_to, smaller_page_size
+from tap_klaviyo.klaviyo.reactions import MAX_RESTARTS, Reaction, reaction_to, smaller_page_size
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.sync.page_sizes import PageSizes
 from tap_klaviyo.sync.parent_check import ParentCheck

@@ -36,9 +36,9 @@ from typing import Any
 
 from tap_klaviyo.errors import ApiError, StreamError
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.klaviyo.failures import RefusedRequest
 from tap_klaviyo.klaviyo.pagination import NextLinks
 from tap_klaviyo.klaviyo.queries import between
+from tap_klaviyo.klaviyo.reactions import RefusedRequest
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.reports.queries import ReportPeriod

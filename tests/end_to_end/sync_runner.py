@@ -7,12 +7,13 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.account import Account
 from sandbox.server import Sandbox
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import read_catalog
@@ -21,8 +22,10 @@ from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
 from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.sync.resync import resync_run
 from tap_klaviyo.sync.run import Run
-from tap_klaviyo.tap import client_for
+from tap_klaviyo.verify.target_counts import TargetCounts
+from tap_klaviyo.verify.verification import Verification, verify
 
 Message = dict[str, Any]
 Key = tuple[str, ...]
@@ -134,6 +137,48 @@ class Tap:
         except TapError as error:
             fault = error
         return Output([json.loads(line) for line in out.getvalue().splitlines()], fault)
+
+    def resync(
+        self,
+        state: dict[str, Any],
+        catalog: dict[str, Any],
+        now: float,
+        *days: str,
+        stop_at: Callable[[Message], bool] = lambda message: False,
+        **settings: Any,
+    ) -> Output:
+        """Reads days again, such as ``open:2026-01-30..2026-01-31``, from ``now`` on."""
+        parsed = parse_config({**self.settings, "request_timeout": 86_400, **settings})
+
+        def accept(message: Message) -> None:
+            if stop_at(message):
+                run.stop()
+
+        out = ObservedOutput(accept)
+        client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
+        selection = read_catalog(catalog, streams=[*STREAMS, *parsed.metric_streams])
+        writer = Writer(out.write)
+        clock = {"now": lambda: now, "clock": lambda: 0.0}
+        with closing(client):
+            run = resync_run(parsed, client, writer, selection, state, days, **clock)
+            fault = run.sync().error
+        return Output([json.loads(line) for line in out.getvalue().splitlines()], fault)
+
+    def verify(
+        self,
+        state: dict[str, Any],
+        catalog: dict[str, Any],
+        now: float,
+        held: TargetCounts | None = None,
+        **settings: Any,
+    ) -> Verification:
+        """Compares what a state remembers with the account at ``now``, and with what is held."""
+        parsed = parse_config({**self.settings, "request_timeout": 86_400, **settings})
+        client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
+        streams = [*STREAMS, *parsed.metric_streams]
+        selection = read_catalog(catalog, streams=streams)
+        with closing(client):
+            return verify(parsed, client, selection, State(state), held, now=lambda: now)
 
 
 def truth(account: Account, stream: Stream, end: float) -> set[str]:

@@ -10,11 +10,11 @@ from sync_runner import Tap
 from sandbox.account import Account
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.check import StreamCheck, check, check_error, pace_lines
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
 from tap_klaviyo.streams import STREAMS
-from tap_klaviyo.tap import client_for
 
 TapOn = Callable[..., Tap]
 

@@ -14,12 +14,12 @@ from sync_runner import NOW, catalog_of, tap_of
 from sandbox.account import Account
 from sandbox.server import Sandbox
 from tap_klaviyo.cli import main
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.discovery.selection import read_catalog
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.streams import DEFAULT_STREAMS
 from tap_klaviyo.sync.stream_sync import stream_syncs
 from tap_klaviyo.sync.summary import log_progress
-from tap_klaviyo.tap import client_for
 
 Run = Callable[..., list[str]]
 

@@ -11,6 +11,7 @@ import pytest
 from sync_runner import EVENT_STREAMS, NOW, Clock, Output, Tap, catalog_of, truth
 
 from sandbox.account import Account
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.discovery.selection import read_catalog
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
@@ -18,7 +19,6 @@ from tap_klaviyo.streams import DEFAULT_STREAMS
 from tap_klaviyo.sync.output import Output as SyncOutput
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.stream_sync import stream_syncs
-from tap_klaviyo.tap import client_for
 
 TapOn = Callable[..., Tap]
 HOUR, DAY = 3600, 86_400

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -18,7 +19,9 @@ from sandbox.account import Account
 from sandbox.server import Sandbox
 from tap_klaviyo.config.loading import parse_metric_streams
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.state.counts import iso_day
 from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.verify.target_counts import read_target_counts
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +81,24 @@ def test_query(
     """A query returns the expected rows, also if each row was loaded twice."""
     database.execute(f"set schema = '{schema}'")
     assert_answer(name, run_query(database, name), account)
+
+
+def test_event_counts_for_a_verification(
+    database: duckdb.DuckDBPyConnection, account: Account, tmp_path: Path
+) -> None:
+    """The file of event_counts can be passed to --target-counts."""
+    database.execute("set schema = 'main'")
+    query = query_text(QUERIES / "event_counts.sql").rstrip().rstrip(";")
+    database.execute(f"copy ({query}) to '{tmp_path}/counts.csv' (header)")
+    truth, _ = TRUTHS["event_counts"]
+    expected = {
+        (stream, day.isoformat()): count for (stream, day), (count,) in truth(account).items()
+    }
+    assert {
+        (stream, iso_day(day)): count
+        for stream, days in read_target_counts(tmp_path / "counts.csv").items()
+        for day, count in days.items()
+    } == expected
 
 
 def test_some_emails_belong_to_flows(account: Account) -> None:

@@ -86,7 +86,8 @@ def test_definition(environment: Callable[[str], Path], tmp_path: Path) -> None:
     (tap,) = json.loads(manifest.read_text())["plugins"]["extractors"]
     settings = {setting["name"]: setting for setting in tap["settings"]}
     assert list(settings) == [setting.name for setting in SETTINGS]
-    assert [name for name, setting in settings.items() if setting.get("sensitive")] == ["api_key"]
+    sensitive = [name for name, setting in settings.items() if setting.get("sensitive")]
+    assert sensitive == ["api_key", "client_secret", "refresh_token"]
 
 
 def test_discovery(project: Project) -> None:

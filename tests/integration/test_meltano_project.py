@@ -23,7 +23,10 @@ PAGE = (CHECKOUT / "docs" / "meltano.md").read_text()
 PLUGINS = {"tap-klaviyo": "extractors", "target-jsonl": "loaders"}
 
 WRITTEN: dict[str, Any] = {
-    "api_key": "pk_meltano",
+    "client_id": "app-1",
+    "client_secret": "secret-1",
+    "refresh_token": "refresh-1",
+    "oauth_token_file": "/var/lib/tap-klaviyo/tokens.json",
     "start_date": "2026-01-31",
     "end_date": "2026-03-01T12:00:00Z",
     "lookback_window": "PT2H",
@@ -56,7 +59,8 @@ WRITTEN: dict[str, Any] = {
     "revision": "2026-07-15",
     "base_url": "https://proxy.example.com",
 }
-"""A value of each setting; not its default but of activate_version, which excludes batch_config."""
+"""A value of each setting but api_key, which OAuth excludes. They are not the defaults, but for
+activate_version, which batch_config excludes."""
 
 SHOW_SETTINGS = f"""#!{sys.executable}
 import os, sys
@@ -68,7 +72,9 @@ if "--config" in sys.argv:
     settings = read_object(sys.argv[sys.argv.index("--config") + 1], "config", ConfigError)
     settings = {{**nest_settings(settings), **from_environment(os.environ)}}
     config = parse_config(settings)
-    Path("settings.txt").write_text(f"{{config!r}} {{config.api_key.reveal()}}")
+    secrets = (config.api_key, config.client_secret, config.refresh_token)
+    shown = [secret.reveal() for secret in secrets if secret]
+    Path("settings.txt").write_text(f"{{config!r}} {{shown}}")
 os.execv({str(TAP)!r}, [{str(TAP)!r}, *sys.argv[1:]])
 """
 """A command in place of the tap: writes the settings to settings.txt, then becomes the tap."""
@@ -79,7 +85,8 @@ Meltano = Callable[..., str]
 def _shown(settings: Mapping[str, Any]) -> str:
     """Returns what the command in place of the tap writes for settings."""
     config = parse_config(settings)
-    return f"{config!r} {config.api_key.reveal()}"
+    secrets = (config.api_key, config.client_secret, config.refresh_token)
+    return f"{config!r} {[secret.reveal() for secret in secrets if secret]}"
 
 
 def _flat(value: Any, path: str) -> dict[str, str]:
@@ -216,7 +223,7 @@ def test_settings(
     project: Path, meltano: Meltano, give: Callable[[Path, Meltano], dict[str, str]]
 ) -> None:
     """Each setting reaches the tap by `config set`, by meltano.yml and by the environment."""
-    assert [*WRITTEN] == [setting.name for setting in SETTINGS]
+    assert ["api_key", *WRITTEN] == [setting.name for setting in SETTINGS]
     variables = give(project, meltano)
     catalog = json.loads(meltano("invoke", "tap-klaviyo", "--discover", **variables))
     assert (project / "settings.txt").read_text() == _shown(WRITTEN)

@@ -80,6 +80,7 @@ def test_columns_that_need_quotes(postgres: Server) -> None:
 _DECODED: dict[str, Callable[[Any], Any]] = {
     "sent_on": date.fromisoformat,
     "week": date.fromisoformat,
+    "day": date.fromisoformat,
     "value": lambda number: Decimal(str(number)),
     "average_order": float,
 }

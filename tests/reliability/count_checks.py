@@ -134,8 +134,9 @@ def run_counted_history(history: CountedHistory) -> Counter[str]:
     _check_readings(model)
     return Counter(
         runs=len(history.syncs) + runs + QUIET_RUNS,
-        kills=model.interruptions,
+        interruptions=model.interruptions,
         events=len(klaviyo.events),
+        late=sum(event.arrived > NOW for event in klaviyo.events.values()),
         reread=model.readings.total(),
     )
 

@@ -78,6 +78,7 @@ SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "activate_version": st.sampled_from([True, False, "true"]),
     "full_table_interval": _DURATIONS
     | st.dictionaries(st.sampled_from(["lists", "list*", "*", "open", "profiles"]), _DURATIONS),
+    **dict.fromkeys(("client_id", "oauth_token_file"), st.sampled_from([None, "", "x", "a:b"])),
     "batch_config": st.sampled_from([None, {}, {"storage": {"root": "s3:"}}, {"encoding": 1}]),
     "metric_streams": st.dictionaries(
         st.sampled_from(["opened", "clicked", "a1"]),
@@ -107,7 +108,9 @@ SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
 }
 """Values of each setting as a user may write them: most are right."""
 
-assert SETTING_VALUES.keys() | {"api_key"} == {setting.name for setting in SETTINGS}
+SECRETS = {"api_key", "client_secret", "refresh_token"}
+
+assert SETTING_VALUES.keys() | SECRETS == {setting.name for setting in SETTINGS}
 
 CONFIGS = (
     mutated_document(CONFIG)

@@ -33,16 +33,17 @@ from simulated_workers import SimulatedWorkers
 from sandbox import Account, Api, Request, Response
 from sandbox.events import EventLog
 from sandbox.resources import Collection
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.klaviyo.tokens import TokenStore
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.sync.run import Run
-from tap_klaviyo.tap import client_for
 
 NOW = 1_793_534_400
 """2026-11-01T12:00:00Z, the start of every simulation."""
@@ -235,9 +236,11 @@ class SimulatedKlaviyo:
         """The local wall clock in Unix seconds."""
         return self.now + self.clock_offset
 
-    def client(self, settings: Config) -> Client:
+    def client(self, settings: Config, tokens: TokenStore | None = None) -> Client:
         """A client that uses the simulated clock."""
-        return client_for(settings, clock=self.clock, now=self.wall, sleep=self.pass_time)
+        return client_for(
+            settings, tokens=tokens, clock=self.clock, now=self.wall, sleep=self.pass_time
+        )
 
     @contextmanager
     def mounted(self, order: int = 0) -> Iterator[None]:

@@ -11,15 +11,18 @@ import logging
 import random
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import hypothesis
+from count_checks import run_counted_history
+from count_histories import COUNTED_HISTORIES, CountedHistory
 from history_checks import HistoryStatistics, run_history
 from random_histories import HISTORIES, History
 from repeated_kills import MAX_READ_AHEAD, KillStatistics, kill_repeatedly
 from simulated_klaviyo import time_limit
 
-HISTORIES_PER_ROUND, KILLS_PER_ROUND = 300, 50
+HISTORIES_PER_ROUND, COUNTED_PER_ROUND, KILLS_PER_ROUND = 300, 150, 50
 
 SETTINGS = hypothesis.settings(
     max_examples=HISTORIES_PER_ROUND,
@@ -41,11 +44,14 @@ def main() -> None:
     logging.disable()
     end = time.monotonic() + 60 * options.minutes
     history_statistics, kill_statistics = HistoryStatistics(), KillStatistics()
+    counted = Counter[str]()
     while True:
         print(f"Round with seed {seed} ...", flush=True)
         history_statistics += _run_histories(seed)
+        counted += _run_counted_histories(seed)
         kill_statistics += _kills(seed)
         print(summary(history_statistics, kill_statistics), flush=True)
+        print(counted_summary(counted), flush=True)
         if time.monotonic() > end:
             return
         seed += 1
@@ -66,6 +72,20 @@ def _run_histories(seed: int) -> HistoryStatistics:
     return history_statistics
 
 
+def _run_counted_histories(seed: int) -> Counter[str]:
+    counted = Counter[str]()
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(SETTINGS, max_examples=COUNTED_PER_ROUND)
+    @hypothesis.given(COUNTED_HISTORIES)
+    def check(history: CountedHistory) -> None:
+        with time_limit():
+            counted.update(run_counted_history(history))
+
+    check()
+    return counted
+
+
 def _kills(seed: int) -> KillStatistics:
     with tempfile.TemporaryDirectory() as folder:
         kill_statistics = kill_repeatedly(Path(folder), KILLS_PER_ROUND, seed)
@@ -74,6 +94,15 @@ def _kills(seed: int) -> KillStatistics:
         f"{max(kill_statistics.reread)} events read again after a kill"
     )
     return kill_statistics
+
+
+def counted_summary(counted: Counter[str]) -> str:
+    """The statistics of histories of late events in one line."""
+    return (
+        f"Late events: {counted['runs']} runs, {counted['interruptions']} interrupted, "
+        f"{counted['events']} events, {counted['late']} late, 0 lost, {counted['reread']} days of "
+        "metrics read again."
+    )
 
 
 def summary(histories: HistoryStatistics, kills: KillStatistics) -> str:

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.errors import RetryableError
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.response import MAX_BODY, Body
-from tap_klaviyo.tap import client_for
 
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
 MOST_MEMORY = 300 * 2**20

@@ -21,6 +21,7 @@ import pytest
 from tap_runner import PATIENCE, only, workers
 
 from tap_klaviyo import Tap
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.errors import ApiError, StreamError, TapError
@@ -29,7 +30,6 @@ from tap_klaviyo.klaviyo.mapped_bytes import MappedBytes
 from tap_klaviyo.klaviyo.memory_budget import BUDGET, MemoryBudget, NoRoom
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.response import MAX_BODY, MAX_WIDE_TEXT, Body
-from tap_klaviyo.tap import client_for
 
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
 MOST_MEMORY = 300 * 2**20

@@ -20,6 +20,7 @@ from simulated_klaviyo import Arrival, SimulatedKlaviyo
 from tap_processes import restored_logging
 
 from tap_klaviyo.cli import main
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.errors import RetryableError, Stopped, TapError
@@ -27,7 +28,6 @@ from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query
 from tap_klaviyo.klaviyo.response import Body
 from tap_klaviyo.klaviyo.retries import LONGEST_BACKOFF
-from tap_klaviyo.tap import client_for
 
 KEY = "pk_0123456789abcdef"
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")

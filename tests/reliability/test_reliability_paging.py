@@ -17,7 +17,7 @@ from simulated_klaviyo import URL, Arrival, SimulatedKlaviyo, time_limit
 from sandbox import Response
 from sandbox.http_messages import Request
 from tap_klaviyo.errors import TapError
-from tap_klaviyo.klaviyo.failures import MAX_RESTARTS
+from tap_klaviyo.klaviyo.reactions import MAX_RESTARTS
 
 pytestmark = pytest.mark.usefixtures("disable_logging")
 

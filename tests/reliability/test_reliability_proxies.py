@@ -20,11 +20,11 @@ from urllib3.exceptions import NewConnectionError
 
 from sandbox import Response
 from sandbox.http_messages import Request
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import ConfigError, RetryableError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.tap import client_for
 
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
 PASSWORD = "pass%23word"
@@ -259,14 +259,14 @@ def test_a_server_that_never_answers(configure: Configure, clock: Any) -> None:
     """A request that hangs takes no longer than is left of max_retry_wait."""
     limits: list[float] = []
 
-    def hang(url: str, json_body: bytes | None, timeout: float) -> None:
+    def hang(url: str, authorization: str, post: object, timeout: float) -> None:
         limits.append(timeout)
         clock.now += timeout
         raise TimeoutError("timed out")
 
     config = configure(max_retry_wait="PT10M", request_timeout=300)
     client = client_for(config, clock=clock.time, sleep=clock.sleep)
-    client._exchanges.send = hang  # type: ignore[method-assign, assignment]
+    client._transport._exchanges.send = hang  # type: ignore[method-assign, assignment]
     assert "0x" not in failure(client, RetryableError)
     assert limits[0] == 300
     assert clock.now <= 620

@@ -1,4 +1,4 @@
-"""The API key is never sent to another host and never written to any output."""
+"""Credentials are never sent to another host and never written to any output."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from tap_processes import TIMEOUT
 
+from sandbox import Account, OAuthApp, Sandbox
+from sandbox.oauth import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 from tap_klaviyo.discovery.catalog import build_catalog
 
 CANARY = "pk_canary_0123456789abcdef"
+APP = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN}
 LIST = {"type": "list", "id": "L1", "attributes": {"name": "News"}}
 
 
@@ -118,6 +121,33 @@ def test_nothing_shows_the_key(
     assert CANARY in here.requests[0][1]["Authorization"]
     assert shown.code == (0 if status.startswith("200") else 3)
     shown.assert_no_secret()
+
+
+GRANTS: dict[str, tuple[int, Callable[[Sandbox], object]]] = {
+    "good": (0, lambda box: None),
+    "revoked": (3, lambda box: box.oauth.revoke()),
+    "refused": (3, lambda box: box.faults.add("status", path="/api/*", status=401, times=None)),
+}
+
+
+@pytest.mark.parametrize(("code", "prepare"), GRANTS.values(), ids=GRANTS.keys())
+def test_nothing_shows_a_token(
+    tap: Callable[..., CommandResult],
+    tmp_path: Path,
+    code: int,
+    prepare: Callable[[Sandbox], object],
+) -> None:
+    """Neither the output nor a traceback has a secret of an OAuth app."""
+    app = OAuthApp(rotation=True)
+    with Sandbox(Account.seeded(seed=3, events=10), oauth=app) as box:
+        prepare(box)
+        file = {"oauth_token_file": str(tmp_path / "tokens.json")}
+        shown = tap(box.url, api_key=None, **APP, **file)
+    saved = json.loads((tmp_path / "tokens.json").read_text()) if app.refreshes else {}
+    tokens = {saved.get(name, "none yet") for name in ("refresh_token", "access_token")}
+    assert shown.code == code
+    assert not [one for one in {*tokens, CLIENT_SECRET, REFRESH_TOKEN} if one in shown.err]
+    assert not [one for one in {*tokens, CLIENT_SECRET, REFRESH_TOKEN} if one in shown.out]
 
 
 def test_a_server_that_repeats_the_key(

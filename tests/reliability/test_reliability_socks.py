@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.errors import ConfigError, RetryableError, TapError
 from tap_klaviyo.klaviyo.queries import Query
-from tap_klaviyo.tap import client_for
 
 LISTS = Query("/api/lists", {}, scopes=("lists:read",), tier="L")
 Configure = Callable[..., Config]

@@ -145,7 +145,8 @@ def test_bounds_in_the_future(client: SandboxClient, field: str, later: int, sta
     [
         ({"Authorization": None}, 401, "not_authenticated"),
         ({"Authorization": "Klaviyo-API-Key"}, 401, "not_authenticated"),
-        ({"Authorization": "Bearer pk_sandbox"}, 401, "not_authenticated"),
+        ({"Authorization": "Token pk_sandbox"}, 401, "not_authenticated"),
+        ({"Authorization": "Bearer pk_sandbox"}, 401, "authentication_failed"),
         ({"Authorization": "Klaviyo-API-Key pk_other"}, 401, "authentication_failed"),
         ({"revision": None}, 400, "invalid"),
         ({"revision": "yesterday"}, 400, "invalid"),
