@@ -42,7 +42,7 @@ def ask(
         changed = [
             (period.first, period.end)
             for one in remembered
-            for period in one.changed_old_periods(counts, today)
+            for period in one.changed_old_periods(counts, days[0], today)
         ]
         if changed:
             span = min(first for first, _ in changed), max(end for _, end in changed)

@@ -223,6 +223,15 @@ def test_unstable_counts(account: Account, tap: Tap, state: dict[str, Any], know
     assert not found.to_be_read
 
 
+def test_a_later_start_date(account: Account, tap: Tap, state: dict[str, Any]) -> None:
+    """What the state remembers of earlier months is not compared; the others are, as before."""
+    account.arrive("Opened Email", timestamps=LATE, now=VERIFIED)
+    found = tap.verify(state, CATALOG, VERIFIED, start_date="2026-03-10")
+    assert not problems(found)
+    assert min(metric.months[0].month for metric in found.metrics) == "2026-03"
+    assert reasons(found)["open"]["grown"] == 2
+
+
 def test_a_state_without_counts(account: Account, tap: Tap) -> None:
     """What was read is not compared before it was counted; without a state nothing was read."""
     state = tap.sync({}, CATALOG, NOW).state
