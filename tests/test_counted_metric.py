@@ -190,11 +190,17 @@ def test_unstable_counts_read_nothing_again(make: Make) -> None:
     assert not one.sync.rereads
 
 
-def test_days_before_the_stream_are_settled_without_reading(make: Make) -> None:
-    """As when start_date is later now."""
-    one = make(day(0, due=True), day(1, due=True), first_second=(FIRST + 1) * DAY)
+def test_days_before_a_later_start_date(make: Make) -> None:
+    """They are not read, but are due with the next count if start_date moves back."""
+    earlier = (day(0, due=True, mark=FIRST * DAY + 60, brought=1), day(1, second_at=NOW), day(2))
+    one = make(*earlier, day(3, due=True), first_second=(FIRST + 3) * DAY)
     assert [*Rereads(9, PAGE_SIZE).plan([one], NOW)] == [one]
-    assert [period.due for period in one.counts.periods] == [False, True]
+    assert status(one) == ["uncounted"] * 2 + ["settled", "watched"]
+    one.take({}, END, NOW)
+    assert status(one)[:3] == ["uncounted"] * 2 + ["settled"]
+    again = make(*one.counts.periods)
+    again.take({FIRST + 2: 11}, END, NOW)
+    assert status(again)[:3] == ["due"] * 3
 
 
 def test_a_reading_that_many_runs_continue(make: Make) -> None:

@@ -105,9 +105,9 @@ class Period:
         self.difference += following.difference
 
     def leave_uncounted(self) -> None:
-        """Forgets the count, since a reading that is under way began before it was answered."""
+        """Forgets the count and what was read: the next count makes it due."""
         self.count, self.due, self.second_at, self.difference = None, False, None, 0
-        self.being_read = False
+        self.being_read, self.mark, self.brought = False, None, 0
 
     def pause(self, mark: int, brought: int) -> None:
         """Notes that a reading has come to ``mark``, and has brought ``brought`` events so far."""

@@ -89,6 +89,22 @@ class CountedMetric:
         answered = self.counts.counted_at or 0
         period.finish(tally.events_before(period.end_second), answered + self.lookback)
 
+    def leave_earlier_uncounted(self) -> bool:
+        """Leaves the periods before the stream uncounted that are not settled.
+
+        If its start_date moves back, they are counted again. Returns whether there are some.
+        """
+        earlier = [
+            period
+            for period in self.counts.periods
+            if period.end_second <= self.first_second
+            and period.count is not None
+            and not period.settled
+        ]
+        for period in earlier:
+            period.leave_uncounted()
+        return bool(earlier)
+
     def to_read_again(self, now: int) -> Iterable[Period]:
         """The periods that a run that starts at ``now`` may read again."""
         for period in self.counts.periods:

@@ -53,12 +53,14 @@ class Rereads:
     def __contains__(self, partition: Partition) -> bool:
         return partition in self._readings
 
-    def plan(self, metrics: Iterable[CountedMetric], now: int) -> Iterable[CountedMetric]:
+    def plan(self, metrics: Sequence[CountedMetric], now: int) -> Iterable[CountedMetric]:
         """Plans the partitions of a run that starts at ``now``, in Unix seconds.
 
-        Yields the metrics with periods that are settled without reading, since they end before the
-        stream begins.
+        Yields the metrics with periods that change without reading.
         """
+        for one in metrics:
+            if one.leave_earlier_uncounted():
+                yield one
         readings = [
             reading
             for one in metrics

@@ -304,6 +304,11 @@ def test_a_later_start_date(tap_on: TapOn) -> None:
         assert late <= runs.written
         assert runs.requests()[COUNTS] <= 2 + 2
     assert not any(one.strikes for one in State(runs.state).counts("open").values())
+    late = runs.late(metric_of(shop, "open"), last + 4 * DAY, [900 * DAY])
+    runs.run(last + 5 * DAY, start_date=utc(NOW - 400 * DAY))
+    assert not late & runs.written
+    runs.run(last + 6 * DAY)
+    assert late <= runs.written
 
 
 def test_the_state_stays_small(tap_on: TapOn) -> None:
