@@ -238,11 +238,30 @@ _RESUME = {
     "done": {OPENED: [[NOW - 20 * DAY, NOW - 10 * DAY]]},
     "sweep": NOW - DAY,
 }
+_COUNTS = {
+    "asked_at": NOW - DAY,
+    "counted_at": NOW - DAY,
+    "strikes": 1,
+    "first": "2026-08-10",
+    "days_from": "2026-10-20",
+    "days": [5, None, 7, 0, 2],
+    "months": [310, 290, 40],
+    "due": [["2026-09-01", "2026-10-01"], ["2026-10-22", "2026-10-23"]],
+    "short": [["2026-10-20", "2026-10-21", NOW - DAY]],
+    "reading": {"2026-09-01": [1_788_300_000, 4]},
+    "day_differences": [-2, 0, 0, 0, 0],
+    "month_differences": [1, 0, 0],
+}
 STATES: Sequence[Mapping[str, Any]] = (
     {
         "bookmarks": {
             "open": {**_OWN, "metrics": [OPENED], "timestamp": NOW - 30 * DAY, "resume": _RESUME},
-            "clicked_sms": {**_OWN, "metrics": [CLICKED], "joining": {TEXTED: NOW - 60 * DAY}},
+            "clicked_sms": {
+                **_OWN,
+                "metrics": [CLICKED],
+                "joining": {TEXTED: NOW - 60 * DAY},
+                "counts": {CLICKED: _COUNTS},
+            },
             "opened": {**_OWN, "metrics": [OPENED], "definition": ["Opened Email", "Klaviyo"]},
             "lists": {"full_table_read_at": NOW - DAY, "full_table_of": "0a1b2c3d4e5f"},
             "list_members": {**_OWN, "resume": {"timestamp": NOW - DAY, "done": {"": []}}},
