@@ -20,8 +20,13 @@ MOST_DAYS = 365
 """The days that one request may cover."""
 
 COUNTS_QUERY = Query(
-    path="/api/metric-aggregates", parameters={}, scopes=("metrics:read",), tier="S"
+    path="/api/metric-aggregates",
+    parameters={},
+    scopes=("metrics:read",),
+    tier="S",
+    most_tries=4,
 )
+"""A run does not wait for counts as long as for records: the next run asks again."""
 
 _DAY = 86_400
 

@@ -24,12 +24,14 @@ class Query:
     """A request to one endpoint without its filters.
 
     ``scopes`` are those that the API key needs, ``tier`` is the rate limit that applies.
+    ``most_tries`` bounds the tries of a request that a run can do without; 0: as long as any.
     """
 
     path: str
     parameters: Mapping[str, str]
     scopes: tuple[str, ...]
     tier: str
+    most_tries: int = 0
 
     def url(self, filters: Iterable[str], page_size: int | None, parent: str = "") -> str:
         """Path and query string, percent-encoded. Without a ``page_size`` Klaviyo's default holds.

@@ -168,8 +168,9 @@ class Transport:
                 first = self._retry_clock.failed(query.path, transient.sent)
                 self._log_failure(transient.error, first=first)
                 remaining = self._retry_clock.remaining(query.path, failing_since, failed)
-                if not remaining:
-                    failure = given_up(transient.error, self._retry_clock.limit)
+                if not remaining or failed == query.most_tries:
+                    seconds = 0 if remaining else self._retry_clock.limit
+                    failure = given_up(transient.error, seconds)
                     raise failure from transient.__cause__
                 self.wait(min(next(pauses), remaining))
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tap_klaviyo.errors import StreamError
+from tap_klaviyo.errors import RetryableError, StreamError
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.event_counts import MOST_DAYS, read_counts
 
@@ -100,6 +100,8 @@ class CountRequests:
         if isinstance(result, StreamError):
             answer.error = result
             answer.waiting.clear()
+            if isinstance(result, RetryableError):
+                self._leave_others(result)
         else:
             known = {day: answer.counts.get(day, 0) for day in range(task.first, task.end)}
             if answer.earlier is not None:
@@ -107,7 +109,16 @@ class CountRequests:
             answer.counts |= dict.fromkeys(known, 0) | result
         if answer.waiting or answer.under_way:
             return None
-        return self._begun.pop(task.metric)
+        self._begun.pop(task.metric, None)
+        return answer
+
+    def _leave_others(self, error: RetryableError) -> None:
+        """Leaves all other metrics for the next run, since the endpoint does not answer."""
+        self._queue.clear()
+        for other in self._begun.values():
+            other.error = error
+            other.waiting.clear()
+        self._begun = {metric: one for metric, one in self._begun.items() if one.under_way}
 
     def repeat(self, answer: CountAnswer, periods: Iterable[Days]) -> bool:
         """Asks for some days of an answer again; returns False if no requests are left for it."""

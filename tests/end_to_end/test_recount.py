@@ -243,6 +243,28 @@ def test_without_counts_a_metric_is_swept(
     assert metric_of(shop, "open") in line
 
 
+def test_counts_that_are_not_answered_hold_nothing_up(
+    tap_on: TapOn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are given up after a few tries, and the next run asks again."""
+    shop = account()
+    tap = tap_on(shop)
+    runs = Runs(tap, shop, "open", "click", "receive")
+    runs.settle(NOW)
+    tap.box.faults.add("status", path=COUNTS, times=None, status=503)
+    late = runs.late(metric_of(shop, "open"), NOW + 10 * DAY, [9 * DAY])
+    began = tap.clock.now
+    caplog.clear()
+    runs.run(NOW + 11 * DAY)
+    assert tap.clock.now - began < 120
+    assert runs.requests()[COUNTS] <= 4 * 2
+    (line,) = [one.message for one in caplog.records if "gives no counts" in one.message]
+    assert "503" in line
+    tap.box.faults.clear()
+    runs.run(NOW + 11 * DAY + HOUR)
+    assert late <= runs.written
+
+
 def test_unstable_counts_are_given_up_after_three_runs(
     tap_on: TapOn, caplog: pytest.LogCaptureFixture
 ) -> None:
