@@ -362,8 +362,8 @@ def test_periods_add_up(steps: list[tuple[int, dict[int, int]]], data: st.DataOb
         for one in counts.periods:
             if one.due and data.draw(st.booleans()):
                 one.finish(one.count or 0, SECOND_AT)
-        assert all(one.end == other.first for one, other in pairwise(counts.periods))
-        assert (counts.periods[0].first, counts.periods[-1].end) == (first, end)
-        for one in counts.periods:
-            assert one.count == sum(by_day[day] for day in range(one.first, one.end))
-            assert iso_day(one.first)[:7] == iso_day(one.end - 1)[:7]
+    assert all(one.end == other.first for one, other in pairwise(counts.periods))
+    assert (counts.periods[0].first, counts.periods[-1].end) == (first, end)
+    for one in counts.periods:
+        assert one.count == sum(by_day[day] for day in range(one.first, one.end))
+        assert iso_day(one.first)[:7] == iso_day(one.end - 1)[:7]

@@ -110,7 +110,7 @@ def test_counts_that_are_no_objects(counts: Any) -> None:
         {"first": "2025-10-01"},
         {"days_from": None},
         {"days_from": "yesterday"},
-        {"days_from": "9999-12-30"},
+        {"first": "9999-12-01", "days_from": "9999-12-30", "months": [1]},
         {"days": 12},
         {"days": ["12"]},
         {"days": [-1]},
