@@ -98,6 +98,6 @@ def test_lateness_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     report_of({1: 5_000, 40: 10}).log([counts_of(False)])
     assert caplog.messages == [
-        "Klaviyo's counts have grown: of 5,010 late events 99 % came within 1 days, the latest "
+        "Klaviyo's counts have grown: of 5,010 late events 99 % came within 1 day, the latest "
         "after 40 days at most."
     ]

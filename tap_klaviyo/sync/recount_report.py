@@ -62,12 +62,12 @@ class RecountReport:
         """Logs what was found, and what is left for later runs."""
         if late := self.late:
             logger.info(
-                "Klaviyo's counts have grown: of %s late events %d %% came within %d days, the "
-                "latest after %d days at most.",
+                "Klaviyo's counts have grown: of %s late events %d %% came within %s, the "
+                "latest after %s at most.",
                 f"{late.events:,}",
                 MOST * 100,
-                late.days_of_99_percent,
-                late.days_of_latest,
+                _days(late.days_of_99_percent),
+                _days(late.days_of_latest),
             )
         if self.refused:
             reason = next(iter(self.refused.values()))
@@ -83,6 +83,10 @@ class RecountReport:
                 listed(dict.fromkeys(self.unstable)),
             )
         _log_rest([period for one in counts for period in one.periods])
+
+
+def _days(number: int) -> str:
+    return "1 day" if number == 1 else f"{number:,} days"
 
 
 def _log_rest(periods: list[Period]) -> None:
