@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, settings
 from tap_runner import PATIENCE, workers
 
 from sandbox import Account, Sandbox
+from tap_klaviyo import redaction
 from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse_config
 from tap_klaviyo.config.settings import Config
@@ -89,6 +90,12 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(ENVIRONMENT_PREFIX) or name.lower().endswith(("_proxy", "_ca_bundle")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def forget_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hides no secret of an earlier test, which may be a word of an expected message."""
+    monkeypatch.setattr(redaction, "_secrets", [*redaction._secrets])
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -23,7 +23,8 @@ class CountedMetric:
     ``main`` is the partition that reads its new events, None if they are read with those of other
     metrics. This run is the first to read what comes from ``new_from`` on, in Unix seconds;
     ``first_second`` is that of the stream. ``is_backfill`` says that it has never been read as far
-    as the stream. ``lookback`` is how much Klaviyo's lists may lag behind its counts, in seconds.
+    as the stream, or that the last run of the stream was interrupted. ``lookback`` is how much
+    Klaviyo's lists may lag behind its counts, in seconds.
     """
 
     sync: StreamSync

@@ -15,7 +15,8 @@ days need no sweep.
 
 Nothing waits for counts. A run reads what is new while it asks, and plans what is read again when
 all answers are there. A backfill asks only when it has turned out long: to read a short one again
-costs little.
+costs little. One that was interrupted is read on, also by the next runs, before any of it is read
+again.
 
 When counts are not used. If counts of days of long ago have changed, they are asked for twice. Two
 answers that differ are a strike: the counts of this run are not used. After three strikes in a row
@@ -170,7 +171,7 @@ class Recount:
                 mains.get(metric),
                 first_second if mark is None else mark,
                 first_second,
-                not is_covered or (metric not in known and is_interrupted),
+                not is_covered or is_interrupted,
                 self._lookback,
             )
 
@@ -236,7 +237,8 @@ class Recount:
         if self._planned or self._expected & self._requests.metrics:
             return
         self._planned = True
-        for one in self._rereads.plan(self._metrics, self._now):
+        read_before = [one for one in self._metrics if not one.is_backfill]
+        for one in self._rereads.plan(read_before, self._now):
             self._store_of(one)
         for sync in self._syncs:
             sync.recounting = False
