@@ -54,9 +54,9 @@ class Attributes:
 
     ``field_paths`` says which of them are moved, and from where. ``entry_dates`` is the dotted path
     of the date of an array's entries: these are a further column of that name, each value a list of
-    Unix seconds. With
-    ``refuse_unknown`` the Struct refuses attributes that are none of these. Nested objects that
-    keep unknown attributes refuse them in any case, as the conversion has to find them first.
+    Unix seconds. Attributes of the names ``ignored`` are not read. With ``refuse_unknown`` the
+    Struct refuses attributes that are none of these. Nested objects that keep unknown attributes
+    refuse them in any case, as the conversion has to find them first.
     """
 
     def __init__(
@@ -65,9 +65,11 @@ class Attributes:
         field_paths: Mapping[str, FieldPath],
         *,
         entry_dates: str = "",
+        ignored: Iterable[str] = (),
         refuse_unknown: bool = False,
     ) -> None:
         root = _places(properties, field_paths, entry_dates)
+        root |= {name: _Shared(()) for name in ignored if name not in root}
         self._root = _Object(root, refuse_unknown=refuse_unknown)
         self.struct = self._root.struct
 
@@ -77,6 +79,11 @@ class Attributes:
         Raises ValueError or MsgspecError if a value does not fit.
         """
         return self._root.read(decoded)
+
+    def count(self, name: str, decoded: Sequence[Any]) -> int:
+        """How many of the Structs have an attribute."""
+        get = self._root.getter(name)
+        return sum(get(one) is not UNSET for one in decoded)
 
 
 @dataclass
@@ -193,6 +200,11 @@ class _Object:
         self._children = [
             (attrgetter(f"f{at}"), child) for at, child in enumerate(children.values())
         ]
+        self._names = [*children]
+
+    def getter(self, name: str) -> attrgetter[Any]:
+        """What gets the value at one place from the Struct."""
+        return self._children[self._names.index(name)][0]
 
     def read(self, values: Sequence[Any]) -> _Columns:
         columns: _Columns = {}
@@ -282,6 +294,8 @@ class _Shared:
 
     def read(self, values: Sequence[Any]) -> _Columns:
         columns: _Columns = {}
+        if not self._readers:
+            return columns
         known = [value is not UNSET for value in values]
         body = b"".join((b"[", b",".join(compress(values, known)), b"]"))
         for decode, reader in self._readers:

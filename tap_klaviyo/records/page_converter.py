@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.conform import conform_attributes
 from tap_klaviyo.records.lenient_json import cleaned, loads
-from tap_klaviyo.records.page_decoder import shown_id, unselected_date
+from tap_klaviyo.records.page_decoder import known_attributes, shown_id, unselected_date
 from tap_klaviyo.records.transform import (
     as_dict,
     as_list,
@@ -22,6 +22,7 @@ from tap_klaviyo.records.transform import (
 )
 from tap_klaviyo.records.unknown_attributes import ITEMS, MOST_UNKNOWN, Findings, Schema
 from tap_klaviyo.streams.model import FieldPath, Relationship
+from tap_klaviyo.streams.relationships import RELATIONSHIPS
 
 
 @dataclass
@@ -94,7 +95,8 @@ def _data(
     time_filter = stream.time_filter
     dates = time_filter.field if time_filter and time_filter.is_of_entries else ""
     schema = {"properties": {**unselected_date(selected), **selected.schema["properties"]}}
-    wanted = _Wanted(schema, stream.field_paths, entry_dates=dates)
+    known = known_attributes(stream)
+    wanted = _Wanted(stream.type, schema, stream.field_paths, entry_dates=dates, known=known)
     given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
     keys = ("id", *(key for key in selected.keys if key not in given_by_page))
     data = []
@@ -113,30 +115,37 @@ def _data(
 def _included(resources: Any, selected: SelectedStream, findings: Findings) -> list[dict[str, Any]]:
     """The related resources that records of the page need."""
     properties = selected.schema["properties"]
+    known = {relationship.type for relationship in selected.stream.relationships}
     wanted = {
         relationship.type: _wanted_of(relationship, properties, findings)
         for relationship in selected.stream.relationships
         if relationship.is_wanted(properties)
     }
-    return [
-        _resource(resource, *wanted[resource["type"]])
-        for resource in map(as_dict, as_list(resources))
-        if str(resource.get("type")) in wanted and _id_of(resource) is not None
-    ]
+    converted = []
+    for resource in map(as_dict, as_list(resources)):
+        type_name = str(resource.get("type"))
+        if type_name in wanted and _id_of(resource) is not None:
+            converted.append(_resource(resource, *wanted[type_name]))
+        elif type_name not in known:
+            findings.note_unread(("included", type_name, ""))
+    return converted
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Which attributes of a resource records need: those of ``schema``, after ``field_paths``.
+    """What records need of a type of resource: attributes of ``schema``, after ``field_paths``.
 
     ``not_attributes`` are names of properties that have another place in a resource.
-    ``entry_dates`` is the path of dates that the time filter needs besides.
+    ``entry_dates`` is the path of dates that the time filter needs besides. With ``known``, other
+    attributes are unread.
     """
 
+    type: str
     schema: Schema
     field_paths: Mapping[str, FieldPath]
     not_attributes: frozenset[str] = frozenset()
     entry_dates: str = ""
+    known: Set[str] | None = None
     lifted: Mapping[str, set[str]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -155,13 +164,20 @@ def _wanted_of(
         **{name: child for name, child in embedded.items() if name not in not_attributes},
     }
     schema = {**items, "type": "object", "properties": attributes}
-    wanted = _Wanted(schema, relationship.field_paths, not_attributes)
+    wanted = _Wanted(relationship.type, schema, relationship.field_paths, not_attributes)
     return wanted, replace(findings, prefix=(relationship.property, ITEMS))
 
 
 def _resource(resource: Mapping[str, Any], wanted: _Wanted, findings: Findings) -> dict[str, Any]:
     """A resource with only the wanted attributes, transformed first and then made to conform."""
     given = as_dict(resource.get("attributes"))
+    related = as_dict(resource.get("relationships"))
+    known = RELATIONSHIPS.get(wanted.type, frozenset())
+    unread_attributes = set() if wanted.known is None else given.keys() - wanted.known
+    for name in sorted(unread_attributes):
+        findings.note_unread(("attribute", wanted.type, name))
+    for name in sorted(related.keys() - known):
+        findings.note_unread(("relationship", wanted.type, name))
     attributes = lift_fields(given, wanted.field_paths)
     for name, lifted in wanted.lifted.items():
         for unknown in as_dict(given.get(name)).keys() - lifted:
@@ -176,7 +192,9 @@ def _resource(resource: Mapping[str, Any], wanted: _Wanted, findings: Findings) 
         "type": str(resource.get("type", "")),
         "id": _id_of(resource),
         "attributes": conforming,
-        "relationships": _relationships(resource.get("relationships")),
+        "relationships": _relationships(
+            {name: one for name, one in related.items() if name in known}
+        ),
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import compress
@@ -10,15 +11,17 @@ from typing import Any
 
 import msgspec
 
+from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.resources import (
     Resource,
     document_type,
     included_resources,
     related_columns,
+    unread_type,
 )
-from tap_klaviyo.records.unknown_attributes import Schema
-from tap_klaviyo.streams.model import PARENT
+from tap_klaviyo.records.unknown_attributes import Schema, Unread, unread_warning
+from tap_klaviyo.streams.model import PARENT, Stream
 
 LONGEST_ID = 100
 """Characters of the ID of a resource without a key that are shown."""
@@ -41,17 +44,29 @@ class DecodedPage:
     updated: list[int | None]
     without_key: list[str] = field(default_factory=list)
     times_without_key: list[int | None] = field(default_factory=list)
+    warnings: Counter[str] = field(default_factory=Counter)
 
 
 class PageDecoder:
     """Decodes pages of one stream. Threads may share it.
 
     Pages are ``as_sent`` by Klaviyo, or converted: then all attributes are where a record has them.
+    What is ``unread`` is counted; anything else that is unknown makes a page that does not fit.
     """
 
-    def __init__(self, selected: SelectedStream, *, as_sent: bool) -> None:
+    def __init__(
+        self, selected: SelectedStream, unread: Collection[Unread] = (), *, as_sent: bool
+    ) -> None:
         stream, properties = selected.stream, selected.schema["properties"]
-        self._included = included_resources(stream.relationships, properties, as_sent=as_sent)
+        self._included = included_resources(
+            stream.relationships, properties, unread, as_sent=as_sent
+        )
+        types = {one.type for one in stream.relationships} - self._included.keys()
+        self._unread_types = {
+            unread_type(type_name): type_name
+            for where, type_name, _ in unread
+            if where == "included"
+        }
         related = related_columns(stream)
         self._related = [related[name] for name in properties if name in related]
         own = {name: child for name, child in properties.items() if name not in related}
@@ -70,8 +85,16 @@ class PageDecoder:
             extra_attributes={**unselected_date(selected), **converted},
             field_paths=stream.field_paths if as_sent else {},
             entry_dates=entry_dates if as_sent else "",
+            ignored=known_attributes(stream),
+            unread=unread,
+            refuse_unknown=True,
         )
-        self._decoder = msgspec.json.Decoder(document_type(self._resource, self._included.values()))
+        included = (
+            *(resource.item_type for resource in self._included.values()),
+            *map(unread_type, types),
+            *self._unread_types,
+        )
+        self._decoder = msgspec.json.Decoder(document_type(self._resource, included))
         self._encoder = msgspec.json.Encoder()
         self._updated = selected.updated
 
@@ -82,10 +105,16 @@ class PageDecoder:
         """
         document = self._decoder.decode(body)
         items = document.data
-        found = {
-            type_name: resource.found(document.included, self._encoder)
-            for type_name, resource in self._included.items()
-        }
+        warnings: Counter[str] = Counter()
+        self._count_unread(self._resource, items, warnings)
+        found = {}
+        for type_name, resource in self._included.items():
+            included = resource.items(document.included)
+            found[type_name] = resource.found(included, self._encoder)
+            self._count_unread(resource, included, warnings)
+        for item in document.included if self._unread_types else ():
+            if (unread := self._unread_types.get(type(item))) is not None:
+                warnings[unread_warning(("included", unread, ""))] += 1
         context = {PARENT: parent, **found}
         attributes = self._resource.attributes(items)
         times, oldest = self._times(attributes)
@@ -112,7 +141,14 @@ class PageDecoder:
             [_seconds(time) for time in attributes.get(self._updated, ())],
             without_key,
             times_without_key,
+            warnings,
         )
+
+    def _count_unread(
+        self, resource: Resource, items: Sequence[Any], warnings: Counter[str]
+    ) -> None:
+        for unread, times in resource.unread(items):
+            warnings[unread_warning(unread)] += times
 
     def _have_key(self, attributes: dict[str, list[Any]], count: int) -> list[bool]:
         """For each resource whether it has all key properties."""
@@ -145,6 +181,14 @@ def _is_key(value: Any) -> bool:
 def shown_id(identifier: str) -> str:
     """The ID of a resource in a message: one line, not too long."""
     return " ".join(identifier[:LONGEST_ID].split())
+
+
+def known_attributes(stream: Stream) -> set[str]:
+    """The attributes of a stream's resources that are described: those of records and of others."""
+    paths = [stream.rows, *(field_path.path for field_path in stream.field_paths.values())]
+    if stream.time_filter is not None:
+        paths.append(stream.time_filter.field)
+    return {*schema_of(stream)["properties"], *(path.partition(".")[0] for path in paths)}
 
 
 def unselected_date(selected: SelectedStream) -> Mapping[str, Any]:

@@ -46,6 +46,7 @@ from tap_klaviyo.records.page_decoder import PageDecoder
 from tap_klaviyo.records.unknown_attributes import (
     MOST_UNKNOWN,
     Findings,
+    Unread,
     closed_where_partial,
     extended,
 )
@@ -89,16 +90,25 @@ class _Resources(msgspec.Struct):
 
 
 class _Compiled:
-    """A stream compiled to decoders. ``room`` is how many more unknown attributes it may keep."""
+    """A stream compiled to decoders. ``room`` is how many more unknown attributes it may keep.
 
-    def __init__(self, selected: SelectedStream, room: int = MOST_UNKNOWN) -> None:
+    ``unread`` is what was found that is left out.
+    """
+
+    def __init__(
+        self,
+        selected: SelectedStream,
+        room: int = MOST_UNKNOWN,
+        unread: frozenset[Unread] = frozenset(),
+    ) -> None:
         self.selected = selected
         self.room = room
+        self.unread = unread
 
     @cached_property
     def as_sent(self) -> PageDecoder:
         """Decodes a page as Klaviyo sends it."""
-        return PageDecoder(self.selected, as_sent=True)
+        return PageDecoder(self.selected, self.unread, as_sent=True)
 
     @cached_property
     def converted(self) -> PageDecoder:
@@ -111,7 +121,11 @@ class _Compiled:
     def extended(self, findings: Findings) -> _Compiled:
         """The same with what the conversion of a page found, so that later pages need none."""
         schema = dict(extended(self.selected.schema, findings))
-        return _Compiled(replace(self.selected, schema=schema), self.room - len(findings.unknown))
+        return _Compiled(
+            replace(self.selected, schema=schema),
+            self.room - len(findings.unknown),
+            self.unread | findings.unread if len(self.unread) < MOST_UNKNOWN else self.unread,
+        )
 
 
 class PageParser:
@@ -159,11 +173,8 @@ class PageParser:
         decoded = compiled.converted.decode(converted.body, parent)
         decoded.without_key = converted.without_key
         decoded.times_without_key = converted.times_without_key
-        return Page(
-            **vars(decoded),
-            warnings=converted.findings.warnings,
-            converted=not self._always_converts,
-        )
+        decoded.warnings = converted.findings.warnings
+        return Page(**vars(decoded), converted=not self._always_converts)
 
     def _decoded(self, body: bytes, parent: str) -> Page | None:
         """A page by the fast path; None if it does not fit: the conversion finds out why."""
@@ -188,7 +199,8 @@ class PageParser:
 
     def _extend(self, findings: Findings) -> bool:
         """Compiles what the conversion of a page has found; whether there was anything."""
-        found = bool(findings.unknown or findings.numbers_as_text)
+        unread = findings.unread - self._compiled.unread
+        found = bool(findings.unknown or findings.numbers_as_text or unread)
         if found:
             self._compiled = self._compiled.extended(findings)
         return found

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, TypeAlias, Union
+from typing import Annotated, Any, TypeAlias, Union
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import UNSET, Meta, Raw, UnsetType
 
 from tap_klaviyo.records.columns import Attributes
-from tap_klaviyo.records.unknown_attributes import Schema, keeps_unknown
+from tap_klaviyo.records.unknown_attributes import Schema, Unread, keeps_unknown
 from tap_klaviyo.streams.model import PARENT, FieldPath, Relationship, Stream
+from tap_klaviyo.streams.relationships import RELATIONSHIPS
 
 
 class Resource:
@@ -23,7 +24,9 @@ class Resource:
     properties that follow them in a record. ``relationships`` and ``extra_attributes`` are decoded
     without being written, and so are ``entry_dates``, the dates of an array's entries.
     ``field_paths`` says where moved attributes are. With ``tagged``, the Struct decodes only
-    resources of this type. With ``refuse_unknown``, it refuses attributes that are none of these.
+    resources of this type. With ``refuse_unknown``, it refuses attributes that are none of these
+    and not of the names ``ignored``. Relationships are refused that are neither decoded nor known,
+    unless they are ``unread``.
     """
 
     def __init__(
@@ -37,20 +40,30 @@ class Resource:
         extra_attributes: Mapping[str, Schema] = MappingProxyType({}),
         field_paths: Mapping[str, FieldPath] = MappingProxyType({}),
         entry_dates: str = "",
+        ignored: Iterable[str] = (),
+        unread: Iterable[Unread] = (),
         tagged: bool = False,
         refuse_unknown: bool = False,
     ) -> None:
+        own = [(where, name) for where, type_, name in unread if type_ == type_name]
+        self._unread_attributes = [name for where, name in own if where == "attribute"]
+        self._unread_relationships = [name for where, name in own if where == "relationship"]
+        self._type = type_name
         shown = {n: child for n, child in properties.items() if n not in ("type", id_property)}
         self._shown = list(shown)
         self._attributes = Attributes(
             {**extra_attributes, **shown},
             field_paths,
             entry_dates=entry_dates,
+            ignored=[*ignored, *self._unread_attributes],
             refuse_unknown=refuse_unknown,
         )
         self._has_id = id_property in properties
         self.item_type = _item_type(
-            self._attributes.struct, relationships, type_name if tagged else ""
+            self._attributes.struct,
+            relationships,
+            [*RELATIONSHIPS.get(type_name, ()), *self._unread_relationships],
+            type_name if tagged else "",
         )
         written = {f"f{at}": n for at, n in enumerate([id_property, *shown, *related])}
         self._record = msgspec.defstruct(
@@ -68,6 +81,16 @@ class Resource:
         Raises ValueError or MsgspecError for a value that does not fit its schema.
         """
         return self._attributes.columns([item.attributes for item in items])
+
+    def unread(self, items: Sequence[Any]) -> Iterator[tuple[Unread, int]]:
+        """What decoded resources have that is not read, and how many of them."""
+        attributes = [item.attributes for item in items] if self._unread_attributes else []
+        for name in self._unread_attributes:
+            yield ("attribute", self._type, name), self._attributes.count(name, attributes)
+        for name in self._unread_relationships:
+            get = attrgetter(f"relationships.{_field_name(name)}")
+            found = sum(get(item) is not UNSET for item in items)
+            yield ("relationship", self._type, name), found
 
     def records(
         self,
@@ -89,7 +112,12 @@ class _Included(Resource):
     """The Structs of a related resource. Its own relationships are IDs."""
 
     def __init__(
-        self, relationship: Relationship, properties: Mapping[str, Schema], *, as_sent: bool
+        self,
+        relationship: Relationship,
+        properties: Mapping[str, Schema],
+        unread: Iterable[Unread],
+        *,
+        as_sent: bool,
     ) -> None:
         embedded = relationship.embedded(properties)
         references = {p: r for p, r in relationship.references.items() if p in embedded}
@@ -101,6 +129,7 @@ class _Included(Resource):
             references,
             extra_attributes=self._lifted,
             field_paths=relationship.field_paths if as_sent else {},
+            unread=unread,
             tagged=True,
             refuse_unknown=keeps_unknown(
                 properties.get(relationship.property, {}).get("items", {})
@@ -108,9 +137,12 @@ class _Included(Resource):
         )
         self._references = [_ids(relationship) for relationship in references.values()]
 
-    def found(self, included: Iterable[Any], encoder: msgspec.json.Encoder) -> _Found:
-        """The included resources of this type."""
-        items = [item for item in included if type(item) is self.item_type]
+    def items(self, included: Iterable[Any]) -> list[Any]:
+        """The decoded resources of this type."""
+        return [item for item in included if type(item) is self.item_type]
+
+    def found(self, items: Sequence[Any], encoder: msgspec.json.Encoder) -> _Found:
+        """The included resources of this type, which :meth:`items` has picked."""
         ids = [item.id for item in items]
         attributes = self.attributes(items)
         records = self.records(ids, attributes, [read(items, {}) for read in self._references])
@@ -137,14 +169,18 @@ class _Found(dict[str, list[Any]]):
 
 
 def included_resources(
-    relationships: Iterable[Relationship], properties: Mapping[str, Schema], *, as_sent: bool
+    relationships: Iterable[Relationship],
+    properties: Mapping[str, Schema],
+    unread: Collection[Unread],
+    *,
+    as_sent: bool,
 ) -> dict[str, _Included]:
     """The related resources of which attributes are selected, by type.
 
     Those that arrive ``as_sent`` by Klaviyo have moved attributes still in their places.
     """
     return {
-        relationship.type: _Included(relationship, properties, as_sent=as_sent)
+        relationship.type: _Included(relationship, properties, unread, as_sent=as_sent)
         for relationship in relationships
         if relationship.is_wanted(properties)
     }
@@ -226,13 +262,21 @@ class _Links(msgspec.Struct, gc=False):
 # collector, which would take an eighth of the time.
 
 
-def _item_type(attributes: Any, relationships: Iterable[str], tag: str) -> Any:
-    """The Struct of a resource; with a ``tag``, of that type only."""
+def _item_type(
+    attributes: Any, relationships: Iterable[str], ignored: Iterable[str], tag: str
+) -> Any:
+    """The Struct of a resource; with a ``tag``, of that type only.
+
+    It refuses relationships that are neither among ``relationships`` nor ``ignored``.
+    """
     fields = {_field_name(name): name for name in relationships}
+    others = {_field_name(name): name for name in ignored if name not in fields.values()}
     related = msgspec.defstruct(
         "Relationships",
-        [(field, _Relation, _default(_Relation)) for field in fields],
-        rename=fields,
+        [(field, _Relation, _default(_Relation)) for field in fields]
+        + [(field, Raw | UnsetType, UNSET) for field in others],
+        rename={**fields, **others},
+        forbid_unknown_fields=True,
         gc=False,
     )
     return msgspec.defstruct(
@@ -248,14 +292,22 @@ def _item_type(attributes: Any, relationships: Iterable[str], tag: str) -> Any:
     )
 
 
-def document_type(resource: Resource, included: Iterable[Resource]) -> Any:
-    """The Struct of a page."""
-    types = tuple(part.item_type for part in included)
+def unread_type(name: str) -> Any:
+    """The Struct of an included resource of which nothing is read."""
+    return msgspec.defstruct("Unread", [], tag_field="type", tag=name, gc=False)
+
+
+def document_type(resource: Resource, included: Iterable[Any]) -> Any:
+    """The Struct of a page, with Structs of all types that it may include."""
+    types = tuple(included)
+    resources: Any = Annotated[list[Raw], Meta(max_length=0)]
+    if types:
+        resources = list[Union[types]]  # type: ignore[valid-type]
     return msgspec.defstruct(
         "Document",
         [
             ("data", list[resource.item_type]),  # type: ignore[name-defined]
-            ("included", list[Union[types] if types else Raw], _default(list)),  # type: ignore[misc]
+            ("included", resources, _default(list)),
             ("links", _Links, _default(_Links)),
         ],
     )

@@ -1,10 +1,13 @@
-"""Attributes that Klaviyo sends and the schema does not describe. Pure.
+"""What Klaviyo sends and the schema does not describe. Pure.
 
 Klaviyo adds attributes to nested objects within a revision. An object that is selected whole keeps
 them: the conversion finds a new one, and :func:`extended` adds it to the schema that pages are
 compiled with, so that later pages take the fast path. An object of which the user has deselected a
-part has its selected properties only. No record gets a new column: the attributes of a resource are
-requested by name.
+part has its selected properties only.
+
+No record gets a new column: the attributes and the related resources of a stream are requested by
+name. If a resource has other attributes or relationships nevertheless, or if other types are
+included, these are *unread*: they are left out, and counted in a warning.
 
 A number that arrives as text is found and added in the same way.
 """
@@ -20,6 +23,16 @@ from typing import Any, TypeAlias
 Schema: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str, ...]
 """The names that lead to a property; :data:`ITEMS` leads to the elements of an array."""
+
+Unread: TypeAlias = tuple[str, str, str]
+"""Where something unread was found (one of :data:`UNREAD`), the type of its resource, its name."""
+
+UNREAD = {
+    "attribute": "{name}: not in the schema, left out",
+    "relationship": "relationship {name} of {type}: unknown, left out",
+    "included": "included {type}: unknown, left out",
+}
+"""What is said of something unread."""
 
 ITEMS = ""
 
@@ -42,14 +55,15 @@ class Findings:
 
     ``warnings`` counts, by text, what was changed. ``unknown`` are the attributes that are kept
     though the schema does not describe them; there is ``room`` for so many. ``numbers_as_text`` are
-    the numbers that arrived as text. ``prefix`` is the place in the record of the resource that is
-    converted; paths are relative to it.
+    the numbers that arrived as text, and ``unread`` is what was left out. ``prefix`` is the place
+    in the record of the resource that is converted; paths are relative to it.
     """
 
     room: int = MOST_UNKNOWN
     warnings: Counter[str] = field(default_factory=Counter)
     unknown: set[Path] = field(default_factory=set)
     numbers_as_text: set[Path] = field(default_factory=set)
+    unread: set[Unread] = field(default_factory=set)
     left_out: set[Path] = field(default_factory=set)
     prefix: Path = ()
 
@@ -71,10 +85,23 @@ class Findings:
         name = dotted(path) if place in self.left_out else "further attributes"
         self.warnings[f"{name}: not in the schema, left out"] += 1
 
+    def note_unread(self, unread: Unread) -> None:
+        """Counts something unread."""
+        if len(self.unread) < _MOST_NAMED and _COMPILABLE.fullmatch("".join(unread)):
+            self.unread.add(unread)
+        name = unread if unread in self.unread else (unread[0], "…", "further ones")
+        self.warnings[unread_warning(name)] += 1
+
     def note_number_as_text(self, path: Path) -> None:
         """Notes a number that arrived as text in an object, where the fast path can read it."""
         if len(path) == 2 and ITEMS not in path:
             self.numbers_as_text.add((*self.prefix, *path))
+
+
+def unread_warning(unread: Unread) -> str:
+    """What is said of something unread."""
+    where, type_name, name = unread
+    return UNREAD[where].format(type=type_name, name=name)
 
 
 def dotted(path: Path) -> str:

@@ -1,0 +1,53 @@
+"""The relationships that Klaviyo's API reference names for each type of resource. Data only.
+
+A resource may have all of them, whatever is requested: a relationship that is not included has only
+links. Those that no record needs are ignored. Any other relationship is unknown, and said once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+RELATIONSHIPS: Mapping[str, frozenset[str]] = {
+    type_name: frozenset(names.split())
+    for type_name, names in {
+        "account": "",
+        "attribution": "attributed-event campaign campaign-message event flow flow-message"
+        " flow-message-variation",
+        "campaign": "campaign-audiences campaign-messages tags",
+        "campaign-message": "campaign campaign-audience campaign-variations image tags template",
+        "catalog-category": "items",
+        "catalog-item": "categories variants",
+        "catalog-variant": "item",
+        "coupon": "coupon-codes",
+        "coupon-code": "coupon profile",
+        "custom-metric": "metrics",
+        "data-source": "",
+        "event": "attributions metric profile",
+        "flow": "flow-actions tags",
+        "flow-action": "flow flow-messages",
+        "flow-message": "flow-action template",
+        "form": "form-versions",
+        "form-version": "form",
+        "image": "",
+        "list": "flow-triggers profiles tags",
+        "mapped-metric": "custom-metric metric",
+        "metric": "flow-triggers metric-properties",
+        "metric-property": "metric",
+        "object-record": "",
+        "object-type": "current-schema draft-schema object-ingestion-logs object-records"
+        " object-types profile-object-types schema-versions",
+        "profile": "conversation conversations lists push-tokens segments",
+        "push-token": "profile",
+        "review": "events item",
+        "segment": "flow-triggers profiles tags",
+        "tag": "campaigns flows lists segments tag-group",
+        "tag-group": "tags",
+        "template": "",
+        "template-universal-content": "",
+        "tracking-setting": "",
+        "web-feed": "",
+        "webhook": "webhook-topics",
+        "webhook-topic": "",
+    }.items()
+}

@@ -1,0 +1,128 @@
+"""What Klaviyo sends and no stream reads is left out and counted, by each page, for all streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.page_parser import Page, PageParser
+from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams.relationships import RELATIONSHIPS
+
+Select = Callable[..., SelectedStream]
+Document = dict[str, Any]
+
+KEYS: dict[str, Document] = {"global_exclusions": {"email": "jo@example.com"}}
+RESOURCES = [stream for stream in STREAMS if not stream.report and not stream.rows]
+SPACES = [(",", ":"), (", ", ": ")]
+"""Without spaces a page takes the fast path; one that is pretty-printed is converted."""
+
+each_stream = pytest.mark.parametrize("stream", RESOURCES, ids=lambda stream: stream.name)
+each_path = pytest.mark.parametrize("separators", SPACES, ids=["fast", "converted"])
+
+
+def page_of(stream: Stream, count: int = 3) -> Document:
+    """A page of some resources that fits."""
+    attributes = KEYS.get(stream.name, {})
+    return {
+        "data": [
+            {
+                "type": stream.type,
+                "id": f"01{n}",
+                "attributes": dict(attributes),
+                "relationships": {},
+            }
+            for n in range(count)
+        ],
+        "included": [],
+    }
+
+
+def parse(parser: PageParser, document: Document, separators: Any) -> Page:
+    """Parses a page that is written with these separators."""
+    return parser.parse(json.dumps(document, separators=separators).encode(), "01P")
+
+
+def check(select: Select, stream: Stream, document: Document, separators: Any, text: str) -> None:
+    """Each of two pages is counted with the same text, and has the records of a usual page."""
+    usual = PageParser(select(stream.name))
+    expected = usual.encode(parse(usual, page_of(stream), separators).records, "")
+    parser = PageParser(select(stream.name))
+    for _ in range(2):
+        page = parse(parser, document, separators)
+        assert page.warnings == {text: 2}
+        assert parser.encode(page.records, "") == expected
+
+
+@each_path
+@each_stream
+def test_an_attribute_that_was_not_requested(
+    select: Select, stream: Stream, separators: Any
+) -> None:
+    """An attribute of a resource that no schema describes is counted."""
+    document = page_of(stream)
+    for resource in document["data"][1:]:
+        resource["attributes"]["weather"] = {"wind": [1]}
+    check(select, stream, document, separators, "weather: not in the schema, left out")
+
+
+@each_path
+@each_stream
+def test_an_unknown_relationship(select: Select, stream: Stream, separators: Any) -> None:
+    """A relationship that Klaviyo's API reference does not name is counted."""
+    document = page_of(stream)
+    for resource in document["data"][1:]:
+        resource["relationships"]["badges"] = {"data": [{"type": "badge", "id": "1"}]}
+    text = f"relationship badges of {stream.type}: unknown, left out"
+    check(select, stream, document, separators, text)
+
+
+@each_path
+@each_stream
+def test_included_resources_of_an_unknown_type(
+    select: Select, stream: Stream, separators: Any
+) -> None:
+    """Included resources of a type that was not requested are counted."""
+    document = page_of(stream)
+    document["included"] = [{"type": "badge", "id": str(n), "attributes": {}} for n in range(2)]
+    check(select, stream, document, separators, "included badge: unknown, left out")
+
+
+@each_stream
+def test_known_relationships_are_ignored(select: Select, stream: Stream) -> None:
+    """Relationships that Klaviyo gives without being asked are no news."""
+    document = page_of(stream)
+    for resource in document["data"]:
+        resource["relationships"] = {
+            name: {"links": {"self": "https://a.klaviyo.com", "related": "https://a.klaviyo.com"}}
+            for name in RELATIONSHIPS[stream.type]
+        }
+    page = parse(PageParser(select(stream.name)), document, SPACES[0])
+    assert len(page.records) == 3
+    assert not page.warnings
+    assert not page.converted
+
+
+@pytest.mark.parametrize("stream", [one for one in STREAMS if not one.report], ids=lambda s: s.name)
+def test_the_relationships_of_every_type_are_known(stream: Stream) -> None:
+    """The table names each relationship that a stream reads."""
+    assert {one.name for one in stream.relationships} <= RELATIONSHIPS[stream.type]
+    assert {one.type for one in stream.relationships} <= RELATIONSHIPS.keys()
+
+
+def test_many_unknown_names_are_counted_together(select: Select) -> None:
+    """A page with thousands of unknown names gives a few warnings."""
+    stream = next(one for one in STREAMS if one.name == "lists")
+    document = page_of(stream)
+    document["data"][0]["attributes"] = {f"unknown_{n}": n for n in range(5_000)}
+    parser = PageParser(select("lists"))
+    for _ in range(2):
+        page = parse(parser, document, SPACES[0])
+        assert len(page.records) == 3
+        assert sum(page.warnings.values()) == 5_000
+        assert len(page.warnings) < 50
