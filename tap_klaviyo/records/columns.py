@@ -69,7 +69,7 @@ class Attributes:
         refuse_unknown: bool = False,
     ) -> None:
         root = _places(properties, field_paths, entry_dates)
-        root |= {name: _Shared(()) for name in ignored if name not in root}
+        root |= {name: _Ignored() for name in ignored if name not in root}
         self._root = _Object(root, refuse_unknown=refuse_unknown)
         self.struct = self._root.struct
 
@@ -156,6 +156,8 @@ def _reader(
             name: _reader(child, properties, field_paths) for name, child in place.children.items()
         }
         readers.append(_Object(children, refuse_unknown=place.is_closed))
+    if not readers:
+        return _Ignored()
     return readers[0] if len(readers) == 1 else _Shared(readers)
 
 
@@ -197,14 +199,16 @@ class _Object:
         }
         self.struct = struct_of(types, refuse_unknown=refuse_unknown)
         self.type = Union[self.struct, None]
+        self._getters = {name: attrgetter(f"f{at}") for at, name in enumerate(children)}
         self._children = [
-            (attrgetter(f"f{at}"), child) for at, child in enumerate(children.values())
+            (self._getters[name], child)
+            for name, child in children.items()
+            if type(child) is not _Ignored
         ]
-        self._names = [*children]
 
     def getter(self, name: str) -> attrgetter[Any]:
         """What gets the value at one place from the Struct."""
-        return self._children[self._names.index(name)][0]
+        return self._getters[name]
 
     def read(self, values: Sequence[Any]) -> _Columns:
         columns: _Columns = {}
@@ -283,8 +287,18 @@ def _age_key(date: Any) -> float:
     return date.timestamp() if type(date) is datetime else -math.inf
 
 
+class _Ignored:
+    """Reads nothing of a value that is known."""
+
+    type = Raw
+    is_required = False
+
+    def read(self, values: Sequence[Any]) -> _Columns:
+        return {}
+
+
 class _Shared:
-    """Reads a value that several readers need in different types; without readers it is ignored."""
+    """Reads a value that several readers need in different types."""
 
     type = Raw
     is_required = False
@@ -294,8 +308,6 @@ class _Shared:
 
     def read(self, values: Sequence[Any]) -> _Columns:
         columns: _Columns = {}
-        if not self._readers:
-            return columns
         known = [value is not UNSET for value in values]
         body = b"".join((b"[", b",".join(compress(values, known)), b"]"))
         for decode, reader in self._readers:
