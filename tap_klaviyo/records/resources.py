@@ -186,13 +186,21 @@ def _embedded(relationship: Relationship) -> _Column:
 
 
 def _lifted(relationship: Relationship, attribute: str) -> _Column:
-    """Reads one attribute of the resource that a to-one relationship refers to."""
-    ids, type_name = _ids(relationship.name), relationship.type
+    """Reads one attribute of the only resource that a relationship refers to."""
+    data_of, type_name = _data_of(relationship.name), relationship.type
 
     def read(items: Sequence[Any], found: Mapping[str, Any]) -> Iterable[Any]:
-        return map(found[type_name].lifted[attribute].get, ids(items, found))
+        ids = (getattr(_only(data), "id", None) for data in map(data_of, items))
+        return map(found[type_name].lifted[attribute].get, ids)
 
     return read
+
+
+def _only(data: Any) -> Any:
+    """The only reference of a relationship; None if there are several or none."""
+    if type(data) is list:
+        return data[0] if len(data) == 1 else None
+    return data
 
 
 def _ids(relationship: str) -> _Column:

@@ -13,7 +13,7 @@ from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.queries import ReportPeriod
-from tap_klaviyo.streams import BY_NAME, dated_parent
+from tap_klaviyo.streams import dated_parent, parent_of
 from tap_klaviyo.sync.event_tally import EventTally
 from tap_klaviyo.sync.low_water_marks import LowWaterMarks
 from tap_klaviyo.sync.reading import Reading, widened
@@ -245,14 +245,14 @@ def stream_syncs(
     syncs = [_stream_sync(one, dates, readings.get(one.stream.name)) for one in selection]
     by_stream = {one.selected.stream.name: one for one in syncs if not one.reading.is_skipped}
     for sync in syncs:  # It grows by the parents, which may have parents too.
-        parent = sync.selected.stream.parent
+        parent = parent_of(sync.selected.stream)
         if parent is None or sync.reading.is_skipped:
             continue
-        if parent.stream not in by_stream:
-            hidden = _stream_sync(hidden_parent(BY_NAME[parent.stream]), dates, hidden=True)
-            by_stream[parent.stream] = hidden
+        if parent.name not in by_stream:
+            hidden = _stream_sync(hidden_parent(parent), dates, hidden=True)
+            by_stream[parent.name] = hidden
             syncs.append(hidden)
-        sync.parent = by_stream[parent.stream]
+        sync.parent = by_stream[parent.name]
         sync.parent.children.append(sync)
     for sync in syncs:
         if sync.parent is None:
