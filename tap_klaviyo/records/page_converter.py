@@ -130,7 +130,9 @@ class _Wanted:
     """Which attributes of a resource records need: those of ``schema``, after ``field_paths``.
 
     ``not_attributes`` are names of properties that have another place in a resource.
-    ``entry_dates`` is the path of dates that the time filter needs besides.
+    ``entry_dates`` is the path of dates that the time filter needs besides. ``lifted`` are the
+    fields that are lifted out of each attribute, ``renamed`` attributes that have another name in a
+    record.
     """
 
     schema: Schema
@@ -138,9 +140,12 @@ class _Wanted:
     not_attributes: frozenset[str] = frozenset()
     entry_dates: str = ""
     lifted: Mapping[str, set[str]] = field(init=False)
+    renamed: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lifted", lifted_names(self.field_paths))
+        moved = {field_path.path for field_path in self.field_paths.values()}
+        object.__setattr__(self, "renamed", frozenset(moved - self.schema["properties"].keys()))
 
 
 def _wanted_of(
@@ -167,7 +172,7 @@ def _resource(resource: Mapping[str, Any], wanted: _Wanted, findings: Findings) 
         for unknown in as_dict(given.get(name)).keys() - lifted:
             findings.leave_out((name, unknown))
         attributes.pop(name, None)
-    for name in wanted.not_attributes & attributes.keys():
+    for name in (wanted.not_attributes | wanted.renamed) & attributes.keys():
         del attributes[name]
     conforming = conform_attributes(attributes, wanted.schema, (), findings)
     if wanted.entry_dates:

@@ -168,7 +168,12 @@ ADDED: Mapping[str, tuple[Stream, ...]] = {
             "campaigns:read",
             type="campaign-variation",
             parent=Parent("campaign_messages", "campaign_message_id", updated="updated_at"),
-            field_paths={name: FieldPath(f"definition.{name}") for name in ("name", "details")},
+            field_paths={
+                "name": FieldPath("definition.name"),
+                "channel": FieldPath("definition.details.channel"),
+                "template_id": FieldPath("definition.details.template_id"),
+                "details": FieldPath("definition.details"),
+            },
         ),
     ),
     "Content": (
