@@ -18,21 +18,27 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(file.name for file in (ROOT / "schemas").glob("*.json"))
 RECORD_KEYS = {
     "aggregate_statistics.json": "",
+    "campaign_recipient_estimation.json": "campaign_id",
     "campaign_values_report.json": """
         report start end campaign_id campaign_message_id send_channel groupings_key""",
+    "catalog_category_item.json": "category_id item_id",
+    "flow_definition.json": "flow_id",
     "flow_series_report.json": """
         report date interval flow_id flow_message_id send_channel groupings_key""",
     "flow_values_report.json": """
         report start end flow_id flow_message_id send_channel groupings_key""",
+    "form_definition.json": "form_id",
     "form_series_report.json": "report date interval form_id groupings_key",
     "form_statistics.json": "",
     "form_values_report.json": "report start end form_id groupings_key",
     "global_exclusion.json": "id email",
     "list_exclusion.json": "list_id profile_id reason timestamp",
+    "list_profile_count.json": "list_id",
     "list_member.json": "list_id profile_id",
     "message_statistics.json": "",
     "metric_aggregate.json": "report metric_id date interval dimensions_key",
     "predictive_analytics.json": "",
+    "segment_profile_count.json": "segment_id",
     "segment_member.json": "segment_id profile_id",
     "segment_series_report.json": "report date interval segment_id",
     "segment_statistics.json": "",
@@ -46,6 +52,8 @@ FREE_FORM = [
     ("event.json", "event_properties"),
     ("flow_action.json", "definition"),
     ("flow_message.json", "definition"),
+    ("flow_definition.json", "definition"),
+    ("form_definition.json", "definition"),
     ("profile.json", "properties"),
     ("segment.json", "definition"),
     ("template.json", "definition"),

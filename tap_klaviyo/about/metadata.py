@@ -227,7 +227,7 @@ def _included_properties(relationship: Relationship) -> Iterator[str]:
 STREAM_OF_TYPE: Mapping[str, str] = {
     stream.type: stream.name
     for stream in STREAMS
-    if stream.keys == (stream.id_property,) and not stream.metrics
+    if stream.keys == (stream.id_property,) and not (stream.metrics or stream.single)
 }
 """The stream whose records are the resources of a type, by type."""
 
