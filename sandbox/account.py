@@ -27,7 +27,7 @@ _UPDATED = ("updated", "updated_at")
 
 # Relationships whose resources are deleted together with their parent.
 _OWNED = {
-    "campaign": ("campaign-messages",),
+    "campaign": ("campaign-messages", "campaign-recipient-estimation"),
     "catalog-item": ("variants",),
     "coupon": ("coupon-codes",),
     "flow": ("flow-actions",),

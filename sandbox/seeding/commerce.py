@@ -9,6 +9,7 @@ from sandbox.resources import Resource
 from sandbox.seeding.random_values import created_and_updated, iso, random_id
 
 _ITEMS, _CATEGORIES, _REVIEWS, _COUPONS, _CODES = 240, 130, 150, 105, 260
+_LARGE_CATEGORY, _ITEMS_IN_LARGE_CATEGORY = 9, 130
 _FLOWERS = ("Tulpe", "Rose", "牡丹", "Ranunkel 🌷", "Lily & Co.")
 _STATUSES: tuple[dict[str, Any] | None, ...] = (
     {"value": "published"},
@@ -27,7 +28,10 @@ _STATUSES: tuple[dict[str, Any] | None, ...] = (
 def make_catalog(
     rng: random.Random, now: datetime
 ) -> tuple[list[Resource], list[Resource], list[Resource]]:
-    """Items, their variants (up to four each) and categories; several pages of each."""
+    """Items, their variants (up to four each) and categories; several pages of each.
+
+    One category contains more items than fit on a page, some contain none.
+    """
     items = [_item(rng, number, now) for number in range(_ITEMS)]
     variants = [
         _variant(rng, item, place)
@@ -41,6 +45,8 @@ def make_catalog(
     categories = []
     for number in range(_CATEGORIES):
         contained = rng.sample(items, number % 9)
+        if number == _LARGE_CATEGORY:
+            contained = items[:_ITEMS_IN_LARGE_CATEGORY]
         category = Resource(
             "catalog-category",
             _catalog_id(f"CAT-{number}"),

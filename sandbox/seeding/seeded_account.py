@@ -15,7 +15,11 @@ from sandbox.seeding.account import (
     make_tracking_setting,
     make_webhooks,
 )
-from sandbox.seeding.campaigns import link_templates_and_images, make_campaigns
+from sandbox.seeding.campaigns import (
+    link_templates_and_images,
+    make_campaigns,
+    make_recipient_estimations,
+)
 from sandbox.seeding.commerce import make_catalog, make_coupons, make_reviews
 from sandbox.seeding.content import (
     make_forms,
@@ -122,6 +126,7 @@ def seed_account(
     resources = [
         [account],
         campaigns,
+        make_recipient_estimations(rng("recipient estimations"), campaigns),
         lists,
         log.metrics,
         profiles,

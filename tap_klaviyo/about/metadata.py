@@ -230,7 +230,7 @@ STREAM_OF_TYPE: Mapping[str, Mapping[str, str]] = {
     revision: {
         stream.type: stream.name
         for stream in registry.streams
-        if stream.keys == (stream.id_property,) and not stream.metrics
+        if stream.keys == ("id",) and not stream.metrics
     }
     for revision, registry in REGISTRIES.items()
 }

@@ -13,6 +13,7 @@ from tap_klaviyo.records.conform import conform_attributes
 from tap_klaviyo.records.lenient_json import cleaned, loads
 from tap_klaviyo.records.page_decoder import shown_id, unselected_date
 from tap_klaviyo.records.transform import (
+    as_collection,
     as_dict,
     as_list,
     entry_dates,
@@ -67,6 +68,8 @@ def _convert(
 ) -> ConvertedPage:
     document = loads(body)
     document = to_resources(document) if to_resources else document
+    if selected.stream.single:
+        document = as_collection(document)
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise ValueError("no array of data in the answer")
     document = cleaned(document, page.findings.warnings)

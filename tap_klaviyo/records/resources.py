@@ -156,7 +156,9 @@ _Column: TypeAlias = Callable[[Sequence[Any], Mapping[str, Any]], Iterable[Any]]
 
 def related_columns(stream: Stream) -> dict[str, _Column]:
     """For each property that is not an attribute of its resource, the function that reads it."""
-    columns: dict[str, _Column] = {stream.parent.property: _parent} if stream.parent else {}
+    columns: dict[str, _Column] = {}
+    if stream.parent and stream.parent.property != stream.id_property:
+        columns[stream.parent.property] = _parent
     for relationship in stream.relationships:
         columns[relationship.property] = _embedded(relationship)
         columns[relationship.id_property] = _ids(relationship.name)

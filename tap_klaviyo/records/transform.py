@@ -1,7 +1,7 @@
 """Transform: values that move by design, as a row of the registry says. Pure.
 
 A nested field is lifted to the record (``field_paths``), in another form if the row says so. The
-elements of an array become records (``rows``).
+elements of an array become records (``rows``), and one resource becomes a list.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ def as_dict(value: Any) -> dict[str, Any]:
 def as_list(value: Any) -> list[Any]:
     """The value if it is an array, else an empty one."""
     return value if isinstance(value, list) else []
+
+
+def as_collection(document: Any) -> Any:
+    """The answer of an endpoint for one resource as that for a list; null is an empty list."""
+    if not isinstance(document, dict) or "data" not in document:
+        return document
+    data = document["data"]
+    if data is None or isinstance(data, dict):
+        return {**document, "data": [] if data is None else [data]}
+    return document
 
 
 def split_rows(resource: dict[str, Any], stream: Stream, parent: str) -> list[dict[str, Any]]:

@@ -198,7 +198,9 @@ class Stream:
     Request: ``path``, ``type`` (of the resource), ``scopes``, ``tier``, ``page_size`` (the largest,
     None if Klaviyo knows no page[size]), ``sort``, ``filters`` (one pass each; the stream is their
     union), ``additional_fields`` (given by Klaviyo only on request), ``slow_fields`` (attributes
-    that cost a lower tier), ``relationships``, ``parent``, ``report``.
+    that cost a lower tier), ``relationships``, ``parent``, ``report``, ``single`` (the endpoint
+    answers one resource, by the ID of the parent), ``optional`` (not each parent has such a
+    resource: Klaviyo answers 404 for one that has none).
 
     Time: ``time_filter``, ``replication_key`` (empty if it cannot be read incrementally),
     ``incremental_by_default``, and ``full_table_on_request`` (an incremental stream of which a user
@@ -235,6 +237,8 @@ class Stream:
     integration: str = KLAVIYO_INTEGRATION
     filters: tuple[str, ...] = ("",)
     parent: Parent | None = None
+    single: bool = False
+    optional: bool = False
     rows: str = ""
     report: Report | None = None
     id_property: str = "id"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tap_klaviyo.streams.builders import TAGS, children, id_of, listed
-from tap_klaviyo.streams.model import NOWHERE, FieldPath, Parent, Relationship, Stream
+from tap_klaviyo.streams.builders import TAGS, by_id, children, id_of, listed
+from tap_klaviyo.streams.model import NOWHERE, PARENT, FieldPath, Parent, Relationship, Stream
 
 _STATUSES = {
     "cancelled": "Cancelled",
@@ -201,6 +201,16 @@ ADDED: Mapping[str, tuple[Stream, ...]] = {
                 ),
             ),
         ),
+        by_id(
+            "brand_voice",
+            "2026-10-15/brand_voice",
+            "Brand voice of the account: how texts for the brand are written.",
+            "M",
+            "brands:read",
+            type="brand-voice",
+            parent=Parent("accounts", "account_id"),
+            optional=True,
+        ),
         _brand("brand_buttons", "brand_button", "Buttons of the brand library."),
         _brand("brand_colors", "brand_color", "Groups of colors in the brand library."),
         _brand(
@@ -239,6 +249,29 @@ ADDED: Mapping[str, tuple[Stream, ...]] = {
                     id_needs_include=True,
                 ),
             ),
+        ),
+        children(
+            "text_messaging_sender_registrations",
+            "2026-10-15/text_messaging_sender_registration",
+            "Latest registration of each sender of text messages.",
+            "S",
+            None,
+            "sender-config:read",
+            path=f"/api/text-messaging-senders/{PARENT}/text-messaging-sender-registration",
+            type="text-messaging-sender-registration",
+            parent=Parent("text_messaging_senders", "text_messaging_sender_id"),
+            single=True,
+            optional=True,
+        ),
+        by_id(
+            "text_messaging_configurations",
+            "2026-10-15/text_messaging_configuration",
+            "Text messaging configuration of the account.",
+            "S",
+            "sender-config:read",
+            type="text-messaging-configuration",
+            parent=Parent("accounts", "account_id"),
+            optional=True,
         ),
         _listed(
             "billing_usage",

@@ -38,9 +38,10 @@ class StreamSync:
     ``hidden_parent`` says that the stream is not selected and is read for the sake of its
     ``children``. ``sweep`` is the start of the sweep for very late events that this run makes or
     continues, None if it makes none. ``done`` holds what an interrupted run has read, by part.
-    ``error`` is why the stream ended early. ``gone`` are parents that no longer exist. ``reading``
-    says how much of the stream is read; ``origins`` maps the ID of a parent to that of the parent
-    with a date above it, and to the date (Unix seconds).
+    ``error`` is why the stream ended early. ``gone`` are parents that no longer exist, ``lacking``
+    counts those that have no resource of the stream, where not each has one. ``reading`` says how
+    much of the stream is read; ``origins`` maps the ID of a parent to that of the parent with a
+    date above it, and to the date (Unix seconds).
     """
 
     selected: SelectedStream
@@ -60,6 +61,7 @@ class StreamSync:
     parent_ids: set[str] = field(default_factory=set)
     parts: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    lacking: int = 0
     reading: Reading = field(default_factory=Reading)
     origins: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     sweep: int | None = None

@@ -93,6 +93,13 @@ TRUTHS: dict[str, Truth] = {
     "coupon_codes": related("coupon", "coupon-codes"),
     "metric_properties": related("metric", "metric-properties"),
     "object_records": related("object-type", "object-records"),
+    "object_schemas": related("object-type", "schema-versions"),
+    "catalog_category_items": lambda account: pairs(account, "catalog-category", "items"),
+    "list_profile_counts": all_of("list"),
+    "segment_profile_counts": all_of("segment"),
+    "campaign_recipient_estimations": all_of("campaign-recipient-estimation"),
+    "flow_definitions": all_of("flow"),
+    "form_definitions": all_of("form"),
 }
 """The expected keys of each non-default stream in a run that began at NOW."""
 
@@ -101,7 +108,8 @@ TRUTHS: dict[str, Truth] = {
 class ChildStream:
     """The parents of a child stream: their type and their relationship to the children.
 
-    ``filtered`` means that the request names the parent in a filter, not in the path.
+    ``filtered`` means that the request names the parent in a filter, not in the path. Without a
+    relationship, a child in the path is the parent itself, or has its ID.
     """
 
     kind: str
@@ -120,6 +128,13 @@ CHILD_STREAMS = {
     "coupon_codes": ChildStream("coupon", "coupon-codes", filtered=True),
     "metric_properties": ChildStream("metric", "metric-properties"),
     "object_records": ChildStream("object-type", "object-records"),
+    "object_schemas": ChildStream("object-type", "schema-versions"),
+    "catalog_category_items": ChildStream("catalog-category", "items"),
+    "list_profile_counts": ChildStream("list", ""),
+    "segment_profile_counts": ChildStream("segment", ""),
+    "campaign_recipient_estimations": ChildStream("campaign", ""),
+    "flow_definitions": ChildStream("flow", ""),
+    "form_definitions": ChildStream("form", ""),
 }
 """All child streams."""
 
