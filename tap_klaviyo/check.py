@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
-from tap_klaviyo.errors import StreamError
+from tap_klaviyo.errors import ApiError, StreamError
 from tap_klaviyo.klaviyo.account import METRICS_QUERY, Account, scopes_of
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.failures import is_forbidden, scopes_advice
@@ -177,8 +177,13 @@ class _Checker:
         if stream.metrics:
             _ = self._account.metrics  # An event stream has to find its metrics first.
         parent = self._first_parent_id(stream)
-        if parent is not None:
+        if parent is None:
+            return
+        try:
             self._ids(_first_url(stream, query, stream.filters[0], parent), query)
+        except ApiError as error:
+            if not (stream.optional and error.status == 404):
+                raise
 
     def _first_parent_id(self, stream: Stream) -> str | None:
         """The ID of some record of the parent stream; None for no record, empty for no parent."""

@@ -105,6 +105,18 @@ def test_a_scope_that_is_missing(
     assert refused == {name for name, scopes in NEEDS[revision].items() if scope in scopes}
 
 
+def test_a_parent_that_has_no_such_resource(tap_on: TapOn) -> None:
+    """A stream of resources that not each parent has passes if the first parent has none."""
+    shop = Account.seeded(seed=1, events=50)
+    for identifier in shop.ids("campaign-recipient-estimation"):
+        shop.remove("campaign-recipient-estimation", identifier)
+    tap = tap_on(shop)
+    assert all(one.ok for one in checked(tap))
+    assert [seen.path for seen in tap.box.requests if seen.status != 200] == [
+        seen.path for seen in tap.box.requests if "estimation" in seen.path
+    ]
+
+
 def test_an_empty_account(tap_on: TapOn) -> None:
     """A child stream without parent records passes."""
     empty = Account.seeded(seed=1, events=50)
