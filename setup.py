@@ -22,7 +22,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=["tap_klaviyo", "tap_klaviyo.*"]), "tap_klaviyo.schemas"],
     package_dir={"tap_klaviyo": "tap_klaviyo", "tap_klaviyo.schemas": "schemas"},
-    package_data={"tap_klaviyo": ["py.typed"], "tap_klaviyo.schemas": ["*.json"]},
+    package_data={"tap_klaviyo": ["py.typed"], "tap_klaviyo.schemas": ["*.json", "*/*.json"]},
     entry_points={"console_scripts": ["tap-klaviyo=tap_klaviyo.__main__:main"]},
     install_requires=[
         "backoff>=2.2.1,<3",

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="A local stand-in for Klaviyo's API, revision 2026-07-15.",
+        description="A local stand-in for Klaviyo's API, revisions 2026-07-15 and 2026-10-15.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument

@@ -12,6 +12,7 @@ from sandbox.account_data import AccountData, Selectable, integration_name, supp
 from sandbox.event_counts import CountingRules
 from sandbox.events import MISSING, Event, EventLog, EventRow, iso
 from sandbox.memberships import Memberships
+from sandbox.omnichannel import added
 from sandbox.resources import Collection, Resource
 from sandbox.seeding.metrics import Naming
 from sandbox.seeding.profiles import suppress
@@ -27,7 +28,8 @@ _UPDATED = ("updated", "updated_at")
 
 # Relationships whose resources are deleted together with their parent.
 _OWNED = {
-    "campaign": ("campaign-messages",),
+    "campaign": ("campaign-messages", "campaign-audiences", "campaign-recipient-estimation"),
+    "campaign-message": ("campaign-variations",),
     "catalog-item": ("variants",),
     "coupon": ("coupon-codes",),
     "flow": ("flow-actions",),
@@ -190,7 +192,7 @@ class Account(AccountData):
     def change(self, resource_type: str, id: str, **attributes: Any) -> None:
         """Set attributes of a resource. Raises KeyError if it is unknown."""
         with self.lock:
-            self.collections[resource_type][id].change(**attributes)
+            self._collection(resource_type, id)[id].change(**attributes)
             self.version += 1
 
     def update(
@@ -201,7 +203,7 @@ class Account(AccountData):
         `now` is in Unix seconds (default: the clock). Raises KeyError for an unknown resource.
         """
         with self.lock:
-            known = self.collections[resource_type][id].attributes
+            known = self._collection(resource_type, id)[id].attributes
             updated = {name: iso(_seconds(now)) for name in _UPDATED if name in known}
             self.change(resource_type, id, **updated, **attributes)
 
@@ -242,16 +244,23 @@ class Account(AccountData):
         Raises KeyError for an unknown resource.
         """
         with self.lock:
-            resource = self.collections[resource_type].remove(id)
+            resource = self._collection(resource_type, id).remove(id)
             for relationship in _OWNED.get(resource_type, ()):
                 for child in resource.related(relationship):
-                    if child.id in self.collections.get(child.type, ()):
+                    if child.id in self._collection(child.type, child.id):
                         self.remove(child.type, child.id)
                     child.deleted = True
             if resource_type == "profile":
                 seconds = _seconds(moment.timestamp() if moment else None)
                 self.memberships.remove_profile(id, self._groups(), seconds)
             self.version += 1
+
+    def _collection(self, resource_type: str, id: str) -> Collection:
+        """The collection to look for a resource in."""
+        later = added(self.collections, resource_type)
+        if later is not None and id in later:
+            return later
+        return self.collections.get(resource_type, Collection())
 
     def _metric_index(self, wanted: str) -> int:
         """The index of a metric by id, or by the name of one of Klaviyo's."""

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Container
 from typing import Any, Protocol, TypeVar
 
@@ -11,12 +11,20 @@ from sandbox.event_counts import Counting
 from sandbox.events import EventLog, iso
 from sandbox.filters import Condition
 from sandbox.memberships import Memberships, member_resource
+from sandbox.omnichannel import omnichannel_collections
 from sandbox.pagination import Selection
 from sandbox.resources import Collection, Resource, Snapshot
+from sandbox.revisions import REVISION, REVISION_2026_10_15
 
 Cached = TypeVar("Cached")
 
 _GROUPS = ("list", "segment")
+
+# The collections that a revision replaces or adds, made from those of the account.
+_COLLECTIONS_OF: Mapping[str, Callable[[Mapping[str, Collection]], dict[str, Collection]]] = {
+    REVISION: lambda _: {},
+    REVISION_2026_10_15: omnichannel_collections,
+}
 
 
 class Selectable(Protocol):
@@ -31,9 +39,11 @@ class Selectable(Protocol):
 class AccountData:
     """Events, resources and memberships.
 
-    `collections` holds the resources by type. `version` increases with every change. Hold `lock`
-    while reading or changing the account in several steps. `whole_days` says how reports read a
-    timeframe: with the whole days of its start and end, as observed, or up to the moment given.
+    `collections` holds the resources by type; campaigns have the attributes of revision 2026-07-15,
+    and `collections_of` returns those of another one. `version` increases with every change. Hold
+    `lock` while reading or changing the account in several steps. `whole_days` says how reports
+    read a timeframe: with the whole days of its start and end, as observed, or up to the moment
+    given.
     `counting` holds the rules by which events are counted and listed.
     """
 
@@ -61,14 +71,24 @@ class AccountData:
         if endpoint.resource_type == "event":
             return self.log
         if endpoint.parent:
-            return Snapshot(self._children(endpoint.parent, id or "", endpoint.relationship))
-        resources = self.collections[endpoint.resource_type]
+            return Snapshot(
+                self._children(endpoint.parent, id or "", endpoint.relationship, endpoint.revision)
+            )
+        resources = self.collections_of(endpoint.revision)[endpoint.resource_type]
         if endpoint.single:
             return Snapshot([resources[id or ""]])
         return self.cached(
-            (Snapshot, endpoint.resource_type, resources.entry_sort),
+            (Snapshot, endpoint.revision, endpoint.resource_type, resources.entry_sort),
             lambda: Snapshot(resources, resources.entry_sort),
         )
+
+    def collections_of(self, revision: str) -> dict[str, Collection]:
+        """The resources by type as a revision shows them. Raises KeyError for an unknown one."""
+        with self.lock:
+            own = self.cached(
+                ("collections", revision), lambda: _COLLECTIONS_OF[revision](self.collections)
+            )
+            return {**self.collections, **own}
 
     def cached(self, key: object, compute: Callable[[], Cached]) -> Cached:
         """The result of `compute`, cached by `key` until the account changes."""
@@ -113,18 +133,21 @@ class AccountData:
             metric = None if metric_id is None else self.collections["metric"][metric_id]
             return [self.log.id(position) for position in self.log.positions(metric, start, end)]
 
-    def ids(self, resource_type: str) -> list[str]:
-        """Ids of all existing resources of a type."""
+    def ids(self, resource_type: str, revision: str = REVISION) -> list[str]:
+        """Ids of all existing resources of a type that a revision shows."""
         with self.lock:
-            return [resource.id for resource in self.collections[resource_type]]
+            return [resource.id for resource in self.collections_of(revision)[resource_type]]
 
-    def ids_under(self, resource_type: str, id: str, relationship: str) -> list[str]:
+    def ids_under(
+        self, resource_type: str, id: str, relationship: str, revision: str = REVISION
+    ) -> list[str]:
         """Ids of a resource's existing related resources, such as the actions of a flow.
 
         Raises KeyError for an unknown resource.
         """
         with self.lock:
-            return [child.id for child in self._children(resource_type, id, relationship)]
+            children = self._children(resource_type, id, relationship, revision)
+            return [child.id for child in children]
 
     def members(self, group_id: str) -> dict[str, str]:
         """The members of a list or segment: id to the time of joining (ISO 8601).
@@ -173,8 +196,10 @@ class AccountData:
                 for metric in self.collections["metric"]
             ]
 
-    def _children(self, resource_type: str, id: str, relationship: str) -> list[Resource]:
-        parent = self.collections[resource_type][id]
+    def _children(
+        self, resource_type: str, id: str, relationship: str, revision: str
+    ) -> list[Resource]:
+        parent = self.collections_of(revision)[resource_type][id]
         if relationship == "profiles":
             profiles = self.collections["profile"]
             joined = self.memberships.members(parent)

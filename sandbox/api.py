@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from sandbox import reports
 from sandbox.account import Account
-from sandbox.endpoints import ENDPOINTS
+from sandbox.endpoints import ENDPOINTS_OF
 from sandbox.endpoints.model import Endpoint, RateTier
 from sandbox.errors import ApiError
 from sandbox.faults import Faults
@@ -22,7 +22,6 @@ from sandbox.oauth import AUTHORIZE_PATH, TOKEN_PATH, OAuthApp
 from sandbox.query_string import parse_pairs, parse_query
 from sandbox.rate_limits import RateLimits
 from sandbox.reports import POST_ENDPOINTS
-from sandbox.resource_types import RESOURCE_TYPES
 from sandbox.revisions import RETIRED, REVISION, REVISIONS
 
 try:
@@ -90,7 +89,8 @@ class Api:
             _check_method(request, _OAUTH_METHODS[path])
             return self.oauth.handle(replace(request, path=path))
         template, id = _path_template(path)
-        endpoint, post = ENDPOINTS.get(template), POST_ENDPOINTS.get(path)
+        revision = REVISIONS.get(request.header("revision") or "", REVISION)
+        endpoint, post = ENDPOINTS_OF[revision].get(template), POST_ENDPOINTS.get(path)
         if endpoint is None and post is None:
             detail = f"The path {request.path} was not found."
             raise ApiError(404, "not_found", "Not found.", detail)
@@ -113,12 +113,13 @@ class Api:
             raise
 
     def _get(self, path: str, id: str | None, endpoint: Endpoint, request: Request) -> Response:
-        self._require_scopes(RESOURCE_TYPES[endpoint.resource_type].scope, *endpoint.scopes)
+        types = endpoint.resource_types
+        self._require_scopes(types[endpoint.resource_type].scope, *endpoint.scopes)
         now = self._clock()
         query = parse_query(endpoint, request.query, path=path, now=now)
         for resource_type, includes in endpoint.response_types().items():
             if includes.intersection(query.include):
-                self._require_scopes(RESOURCE_TYPES[resource_type].scope)
+                self._require_scopes(types[resource_type].scope)
         with self.account.lock:
             return self._get_handler.handle(path, id, endpoint, query, now)
 

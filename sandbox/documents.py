@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sandbox.events import Event, iso
-from sandbox.resource_types import RESOURCE_TYPES
+from sandbox.resource_types import RESOURCE_TYPES_OF, later_attributes
 from sandbox.resources import Resource
 
 JsonFragment: TypeAlias = bytes | memoryview
@@ -36,10 +36,12 @@ def dumps(value: object) -> bytes:
 
 
 class DocumentWriter:
-    """Writes documents; `url` is the base URL of all links."""
+    """Writes documents of a revision; `url` is the base URL of all links."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, revision: str) -> None:
         self._url = url
+        self._types = RESOURCE_TYPES_OF[revision]
+        self._later = later_attributes(revision)
         self._keys: dict[Fieldset, object] = {}
 
     def collection(
@@ -82,11 +84,11 @@ class DocumentWriter:
         return resource.json_cache[key]
 
     def _resource(self, resource: Resource, fieldset: Fieldset) -> dict[str, Any]:
-        resource_type = RESOURCE_TYPES[resource.type]
+        resource_type = self._types[resource.type]
         url = self._resource_url(resource.type, resource.id)
         document: dict[str, Any] = {"type": resource.type, "id": resource.id}
         if resource_type.attributes:
-            document["attributes"] = _attributes(resource, fieldset)
+            document["attributes"] = self._attributes(resource, fieldset)
         relationships = {}
         for name, relationship in resource_type.relationships.items():
             relationships[name] = _links(url, name)
@@ -113,7 +115,7 @@ class DocumentWriter:
         ]
         url = self._resource_url("event", "%(id)b")
         relationships = []
-        for name, relationship in RESOURCE_TYPES["event"].relationships.items():
+        for name, relationship in self._types["event"].relationships.items():
             data = b'"data":%%(%b)b,' % name.encode()
             relationships.append(
                 b'"%b":{%b%b'
@@ -134,7 +136,14 @@ class DocumentWriter:
         )
 
     def _resource_url(self, resource_type: str, id: str) -> str:
-        return f"{self._url}/api/{RESOURCE_TYPES[resource_type].path}/{id}/"
+        return f"{self._url}/api/{self._types[resource_type].path}/{id}/"
+
+    def _attributes(self, resource: Resource, fieldset: Fieldset) -> dict[str, Any]:
+        hidden = set(self._types[resource.type].additional) - fieldset.additional
+        shown = {name: value for name, value in resource.attributes.items() if name not in hidden}
+        if resource.type in self._later:
+            shown = _without(shown, self._later[resource.type])
+        return shown if fieldset.fields is None else _pruned(shown, fieldset.fields)
 
 
 def _document(
@@ -191,12 +200,6 @@ _SLOT_VALUES: Mapping[bytes, Callable[[Event], bytes]] = {
 }
 
 
-def _attributes(resource: Resource, fieldset: Fieldset) -> dict[str, Any]:
-    hidden = set(RESOURCE_TYPES[resource.type].additional) - fieldset.additional
-    shown = {name: value for name, value in resource.attributes.items() if name not in hidden}
-    return shown if fieldset.fields is None else _pruned(shown, fieldset.fields)
-
-
 def _pruned(attributes: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     """The attributes selected by dotted names; the name of an object selects all of it."""
     nested: dict[str, list[str]] = {}
@@ -209,4 +212,19 @@ def _pruned(attributes: Mapping[str, Any], fields: Iterable[str]) -> dict[str, A
         else value
         for name, value in attributes.items()
         if name in nested
+    }
+
+
+def _without(attributes: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """The attributes without those with these dotted names."""
+    nested: dict[str, set[str]] = {}
+    for name in names:
+        head, _, tail = name.partition(".")
+        nested.setdefault(head, set()).add(tail)
+    return {
+        name: _without(value, frozenset(nested[name]))
+        if name in nested and isinstance(value, Mapping)
+        else value
+        for name, value in attributes.items()
+        if "" not in nested.get(name, ())
     }

@@ -14,6 +14,7 @@ from sandbox.event_counts import without
 from sandbox.http_messages import PageLinks, Response
 from sandbox.pagination import Cursor, Selection, SortKey
 from sandbox.query_string import Query
+from sandbox.resource_types import RESOURCE_TYPES_OF
 from sandbox.resources import Resource
 
 _MAX_CACHED_SELECTIONS = 256
@@ -28,7 +29,7 @@ class GetHandler:
 
     def __init__(self, account: Account, url: str, *, cache_events: bool = False) -> None:
         self._account, self.url = account, url
-        self._writer = DocumentWriter(url)
+        self._writers = {one: DocumentWriter(url, one) for one in RESOURCE_TYPES_OF}
         self._cache_events = cache_events
         self._selections: dict[object, Selection[Any]] = {}
         self._selections_version = account.version
@@ -48,18 +49,24 @@ class GetHandler:
             query.additional | endpoint.always,
             frozenset(query.include),
         )
+        writer = self._writers[endpoint.revision]
         is_events = endpoint.resource_type == "event"
-        write = self._events if is_events else self._writer.resources
-        data: Sequence[JsonFragment] = write(page.rows, fieldset)
+        data: Sequence[JsonFragment]
+        if is_events:
+            data = self._events(writer, page.rows, fieldset)
+        else:
+            data = writer.resources(page.rows, fieldset)
         related = self._account.log.related if is_events else _related
-        included = self._included(query, page.rows, related) if query.include else None
+        included = None
+        if query.include:
+            included = _included(writer, query, page.rows, related)
 
         def url(query_string: str) -> str:
             return f"{self.url}{path}/" + (f"?{query_string}" if query_string else "")
 
         if endpoint.single:
             resource = next(iter(data), None)
-            body = self._writer.single(resource, included, {"self": url(query.encoded)})
+            body = writer.single(resource, included, {"self": url(query.encoded)})
             return Response(200, body, records=len(data))
 
         def link(direction: str, key: SortKey | None) -> str | None:
@@ -79,40 +86,24 @@ class GetHandler:
             alternate=url(query.with_cursor(replace(current, salt=current.salt + 1))),
             fingerprint=query.fingerprint,
         )
-        body = self._writer.collection(data, included, links)
+        body = writer.collection(data, included, links)
         return Response(200, body, records=len(data), page_links=page_links)
 
-    def _events(self, rows: Sequence[int], fieldset: Fieldset) -> Sequence[JsonFragment]:
+    def _events(
+        self, writer: DocumentWriter, rows: Sequence[int], fieldset: Fieldset
+    ) -> Sequence[JsonFragment]:
         if not self._cache_events:
-            return self._serialize_events(fieldset, rows)
-        serialize = partial(self._serialize_events, fieldset)
+            return self._serialize_events(writer, fieldset, rows)
+        serialize = partial(self._serialize_events, writer, fieldset)
         cache = self._account.cached(
-            (self, fieldset), lambda: EventCache(serialize, len(self._account.log))
+            (writer, fieldset), lambda: EventCache(serialize, len(self._account.log))
         )
         return cache.events(rows)
 
-    def _serialize_events(self, fieldset: Fieldset, rows: Sequence[int]) -> list[bytes]:
-        return self._writer.events([*map(self._account.log.event, rows)], fieldset)
-
-    def _included(
-        self,
-        query: Query,
-        rows: Sequence[Any],
-        related: Callable[[Sequence[Any], str], Iterable[Resource]],
+    def _serialize_events(
+        self, writer: DocumentWriter, fieldset: Fieldset, rows: Sequence[int]
     ) -> list[bytes]:
-        """The page's related resources without duplicates and without deleted ones."""
-        by_type: dict[str, dict[Resource, None]] = {}
-        for name in query.include:
-            for other in related(rows, name):
-                if not other.deleted:
-                    by_type.setdefault(other.type, {})[other] = None
-        return [
-            fragment
-            for resource_type, resources in by_type.items()
-            for fragment in self._writer.resources(
-                [*resources], Fieldset(query.fields.get(resource_type))
-            )
-        ]
+        return writer.events([*map(self._account.log.event, rows)], fieldset)
 
     def _selection(
         self, path: str, id: str | None, endpoint: Endpoint, query: Query, now: float
@@ -125,7 +116,7 @@ class GetHandler:
         unlisted: frozenset[int] = frozenset()
         if endpoint.resource_type == "event":
             unlisted = self._account.counting.unlisted(self._account.log, now)
-        key = (path, query.conditions, query.sort, unlisted)
+        key = (endpoint.revision, path, query.conditions, query.sort, unlisted)
         if key not in self._selections:
             try:
                 records = self._account.records(endpoint, id)
@@ -139,6 +130,25 @@ class GetHandler:
                 selected = replace(selected, rows=rows, lo=0, hi=len(rows))
             self._selections[key] = selected
         return self._selections[key]
+
+
+def _included(
+    writer: DocumentWriter,
+    query: Query,
+    rows: Sequence[Any],
+    related: Callable[[Sequence[Any], str], Iterable[Resource]],
+) -> list[bytes]:
+    """The page's related resources without duplicates and without deleted ones."""
+    by_type: dict[str, dict[Resource, None]] = {}
+    for name in query.include:
+        for other in related(rows, name):
+            if not other.deleted:
+                by_type.setdefault(other.type, {})[other] = None
+    return [
+        fragment
+        for resource_type, resources in by_type.items()
+        for fragment in writer.resources([*resources], Fieldset(query.fields.get(resource_type)))
+    ]
 
 
 def _related(rows: Sequence[Resource], relationship: str) -> Iterable[Resource]:

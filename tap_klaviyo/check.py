@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
-from tap_klaviyo.errors import StreamError
+from tap_klaviyo.errors import ApiError, StreamError
 from tap_klaviyo.klaviyo.account import METRICS_QUERY, Account, scopes_of
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.failures import is_forbidden, scopes_advice
 from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.reports.builder import build_queries
-from tap_klaviyo.streams import BY_NAME
-from tap_klaviyo.streams.model import TIERS, Parent, Stream
+from tap_klaviyo.streams import parent_of
+from tap_klaviyo.streams.model import TIERS, Stream
 
 MOST_PER_MINUTE = TIERS["M"].steady
 """Requests a minute up to which the time of a stream with many requests is told."""
@@ -145,9 +145,10 @@ class _Checker:
             return None
         if stream.report:
             return Pace("periods", self._periods(selected), per_minute)
-        if stream.parent is None or self._first_id(BY_NAME[stream.parent.stream]) is None:
+        parent = parent_of(stream)
+        if parent is None or self._first_id(parent) is None:
             return None
-        return Pace(stream.parent.stream, self._parents(stream.parent), per_minute)
+        return Pace(parent.name, self._parents(parent), per_minute)
 
     def _periods(self, selected: SelectedStream) -> int:
         """How many periods the reports of a stream have in a run without a state."""
@@ -155,9 +156,9 @@ class _Checker:
         queries = build_queries(selected, self._config.reports, self._account)
         return sum(len(list(query.periods(max(0, start), now))) for query in queries)
 
-    def _parents(self, parent: Parent) -> int | None:
+    def _parents(self, parent: Stream) -> int | None:
         """How many parents there are, if these are the metrics."""
-        if BY_NAME[parent.stream].path != METRICS_QUERY.path:
+        if parent.path != METRICS_QUERY.path:
             return None
         try:
             return len(self._account.metrics)
@@ -175,15 +176,25 @@ class _Checker:
             return
         if stream.metrics:
             _ = self._account.metrics  # An event stream has to find its metrics first.
-        parent = self._first_id(BY_NAME[stream.parent.stream]) if stream.parent else ""
-        if parent is not None:
+        parent = self._first_parent_id(stream)
+        if parent is None:
+            return
+        try:
             self._ids(_first_url(stream, query, stream.filters[0], parent), query)
+        except ApiError as error:
+            if not (stream.optional and error.status == 404):
+                raise
+
+    def _first_parent_id(self, stream: Stream) -> str | None:
+        """The ID of some record of the parent stream; None for no record, empty for no parent."""
+        parent = parent_of(stream)
+        return self._first_id(parent) if parent else ""
 
     def _first_id(self, stream: Stream) -> str | None:
         """The ID of some record of a parent stream; None if it has no records."""
         selected = hidden_parent(stream)
         query = query_for(stream, selected.schema)
-        grandparent = self._first_id(BY_NAME[stream.parent.stream]) if stream.parent else ""
+        grandparent = self._first_parent_id(stream)
         if grandparent is None:
             return None
         for stream_filter in stream.filters:

@@ -43,6 +43,7 @@ from tap_klaviyo.redaction import clean
 
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
+    from tap_klaviyo.streams import Registry
     from tap_klaviyo.sync.summary import RunSummary
     from tap_klaviyo.tap import Tap
 
@@ -93,7 +94,7 @@ class _Command:
         if options.about:
             from tap_klaviyo.about.render import about
 
-            _print(about(options.format))
+            _print(about(options.format, self._registry()))
             return complete()
         if options.discover:
             self._discover()
@@ -142,6 +143,16 @@ class _Command:
         self._log_format = self._log_format or settings.get(LOG_FORMAT)
         return settings
 
+    def _is_configured(self) -> bool:
+        """Whether there may be settings; it takes time to read them."""
+        return bool(self._options.config) or any(n.startswith("TAP_KLAVIYO_") for n in os.environ)
+
+    def _registry(self) -> Registry:
+        """The registry for the revision in the settings, the default one without settings."""
+        from tap_klaviyo.config.loading import parse_registry
+
+        return parse_registry(self._settings(), os.environ)
+
     def _patterns(self) -> list[str]:
         from tap_klaviyo.discovery.patterns import split_patterns
 
@@ -162,10 +173,10 @@ class _Command:
         from tap_klaviyo.streams import STREAMS
 
         streams = STREAMS
-        if self._options.config or any(name.startswith("TAP_KLAVIYO_") for name in os.environ):
-            from tap_klaviyo.config.loading import parse_metric_streams
+        if self._is_configured():
+            from tap_klaviyo.config.loading import parse_streams
 
-            streams = (*STREAMS, *parse_metric_streams(self._settings(), os.environ))
+            streams = parse_streams(self._settings(), os.environ)
         if self._options.catalog:
             from tap_klaviyo.config.loading import read_object
 

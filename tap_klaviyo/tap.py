@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime, timezone
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +45,10 @@ from tap_klaviyo.klaviyo.account import read_metrics
 from tap_klaviyo.klaviyo.client import Client
 from tap_klaviyo.klaviyo.oauth import store_for
 from tap_klaviyo.limits import affordable_workers
+from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
-from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams import revision_warning
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.resync import resync_run
 from tap_klaviyo.sync.run import Run
@@ -55,6 +57,8 @@ from tap_klaviyo.sync.summary import RunSummary, log_fewer_workers
 if TYPE_CHECKING:
     from tap_klaviyo.check import StreamCheck
     from tap_klaviyo.verify.verification import Verification
+
+logger = get_logger(__name__)
 
 
 class Tap:
@@ -79,7 +83,7 @@ class Tap:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._config = parse_config(object_from(config, "config", ConfigError), environment or {})
-        self._streams = (*STREAMS, *self._config.metric_streams)
+        self._streams = self._config.streams
         self._patterns = split_patterns(select) if isinstance(select, str) else list(select)
         given = None if catalog is None else object_from(catalog, "catalog", CatalogError)
         self._catalog = apply_patterns(
@@ -241,7 +245,10 @@ class Tap:
 
     @contextmanager
     def _client(self) -> Iterator[Client]:
-        """A client that is closed at the end."""
+        """A client that is closed at the end. Warns of what is to be known of the revision."""
+        today = datetime.fromtimestamp(time.time(), timezone.utc).date()
+        if warning := revision_warning(self._config.revision, today):
+            logger.warning("%s", warning)
         client = client_for(self._config, tokens=self._tokens)
         try:
             yield client

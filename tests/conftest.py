@@ -24,7 +24,7 @@ from tap_klaviyo import redaction
 from tap_klaviyo.config.client import client_for
 from tap_klaviyo.config.loading import ENVIRONMENT_PREFIX, parse_config
 from tap_klaviyo.config.settings import Config
-from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.catalog import build_catalog, field_path
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
 from tap_klaviyo.process import STOP_SIGNALS
 
@@ -147,8 +147,8 @@ def select() -> Select:
         entries = copy.deepcopy(build_catalog()["streams"])
         entry = next(entry for entry in entries if entry["tap_stream_id"] == name) | entry_changes
         for item in entry["metadata"]:
-            steps = [step for step in item["breadcrumb"] if step not in ("properties", "items")]
-            item["metadata"]["selected"] = ".".join(steps) not in without
+            path = ".".join(field_path(tuple(item["breadcrumb"])))
+            item["metadata"]["selected"] = path not in without
         return read_catalog({"streams": [entry]})[0]
 
     return make

@@ -153,6 +153,8 @@ def refused(status: int, **differences: Any) -> RefusedRequest:
         (refused(400, first_page=False, restarts=MAX_RESTARTS - 1), Reaction.RESTART_WINDOW),
         (refused(400, first_page=False, restarts=MAX_RESTARTS), Reaction.END_STREAM),
         (refused(404, of_child=True), Reaction.CHECK_PARENT),
+        (refused(404, of_child=True, optional=True), Reaction.END_EMPTY),
+        (refused(403, of_child=True, optional=True), Reaction.END_STREAM),
         (refused(404), Reaction.END_STREAM),
         (refused(403, of_child=True, page_size=1000), Reaction.END_STREAM),
         (refused(0, of_child=True, page_size=1000), Reaction.END_STREAM),

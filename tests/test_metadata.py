@@ -9,7 +9,7 @@ import pytest
 
 from tap_klaviyo.about.metadata import STREAM_OF_TYPE, FieldMetadata, StreamMetadata, tap_metadata
 from tap_klaviyo.discovery.schemas import schema_of
-from tap_klaviyo.streams import AREAS, BY_NAME, STREAMS
+from tap_klaviyo.streams import AREAS, BY_NAME, REGISTRIES, STREAMS, Registry
 from tap_klaviyo.streams.model import TIERS
 
 METADATA = {stream["name"]: stream for stream in tap_metadata()["streams"]}
@@ -100,10 +100,11 @@ def test_joins_refer_to_streams_with_ids(name: str) -> None:
         assert METADATA[target]["key_properties"] == ["id"]
 
 
-def test_one_stream_for_each_type() -> None:
-    """At most one stream has all resources of a type."""
-    complete = [s.type for s in STREAMS if s.keys == (s.id_property,) and not s.metrics]
-    assert len(complete) == len({*complete}) == len(STREAM_OF_TYPE)
+@pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)
+def test_one_stream_for_each_type(registry: Registry) -> None:
+    """At most one stream of a revision has all resources of a type."""
+    complete = [s.type for s in registry.streams if s.keys == ("id",) and not s.metrics]
+    assert len(complete) == len({*complete}) == len(STREAM_OF_TYPE[registry.revision])
 
 
 @pytest.mark.parametrize(

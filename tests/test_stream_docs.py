@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tap_klaviyo.about.metadata import FieldMetadata, StreamMetadata, tap_metadata
 from tap_klaviyo.config.loading import parse_metric_streams
-from tap_klaviyo.streams import AREAS
+from tap_klaviyo.streams import AREAS, DEFAULT
 from tap_klaviyo.streams.model import Stream
 from tools.diagram import AS_ONE, diagram
 from tools.stream_docs import document
@@ -178,12 +179,11 @@ def test_diagram_nodes() -> None:
     assert text.count("  end") == len(boxes)
 
 
-def test_a_new_stream_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_stream_is_documented() -> None:
     """A stream in a new area has a section and the joins of its columns."""
     keys = ("report", "start", "end", "campaign_id", "campaign_message_id", "send_channel")
     row = Stream("sent", "campaign_values_report", "What was sent.", "/api/sent", "sent", keys)
-    monkeypatch.setattr("tap_klaviyo.about.metadata.AREAS", {**AREAS, "Post": (row,)})
-    page = document(tap_metadata())
+    page = document(tap_metadata(replace(DEFAULT, areas={**AREAS, "Post": (row,)})))
     assert "[Post](#post-1-streams)" in page
     assert "What was sent." in sections(page)["sent"]
     assert {

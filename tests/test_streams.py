@@ -41,16 +41,19 @@ def test_every_stream(select: Select, name: str) -> None:
     """Every stream parses an empty page and a resource that has nothing but its key."""
     selected = select(name)
     parser = PageParser(selected)
-    resource = {"id": "01A", "attributes": REQUIRED_ATTRIBUTES.get(name, {})}
-    page = parser.parse(json.dumps({"data": [resource]}).encode(), "01P")
+    own = "01P" if selected.stream.single else "01A"
+    resource = {"id": own, "attributes": REQUIRED_ATTRIBUTES.get(name, {})}
+    answer = {"data": resource if selected.stream.single else [resource]}
+    page = parser.parse(json.dumps(answer).encode(), "01P")
     (line,) = parser.encode(page.records, EXTRACTED).splitlines()
     record = json.loads(line)["record"]
-    assert record[selected.stream.id_property] == "01A"
+    assert record[selected.stream.id_property] == own
     assert record.get("type", selected.stream.type) == selected.stream.type
     assert all(record[key] is not None for key in selected.keys)
     if selected.stream.parent:
         assert record[selected.stream.parent.property] == "01P"
-    assert parser.encode(parser.parse(b'{"data":[]}').records, EXTRACTED) == b""
+    nothing = b'{"data":null}' if selected.stream.single else b'{"data":[]}'
+    assert parser.encode(parser.parse(nothing).records, EXTRACTED) == b""
 
 
 KEYS = [

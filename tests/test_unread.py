@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import copy
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.discovery.selection import read_catalog
 from tap_klaviyo.records.page_parser import Page, PageParser
-from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams import DEFAULT, REGISTRIES, Registry
 from tap_klaviyo.streams.model import Stream
 from tap_klaviyo.streams.relationships import RELATIONSHIPS
 
-Select = Callable[..., SelectedStream]
 Document = dict[str, Any]
 
-KEYS: dict[str, Document] = {"global_exclusions": {"email": "jo@example.com"}}
-RESOURCES = [stream for stream in STREAMS if not stream.report and not stream.rows]
+KEYS: dict[str, Document] = {
+    "global_exclusions": {"email": "jo@example.com"},
+    "billing_usage": {"period_start": "2026-10-01T00:00:00+00:00"},
+}
+RESOURCES = [
+    (registry, stream)
+    for registry in REGISTRIES.values()
+    for stream in registry.streams
+    if not (stream.report or stream.rows or stream.single or stream.is_reshaped)
+]
 SPACES = [(",", ":"), (", ", ": ")]
 """Without spaces a page takes the fast path; one that is pretty-printed is converted."""
 
-each_stream = pytest.mark.parametrize("stream", RESOURCES, ids=lambda stream: stream.name)
+each_stream = pytest.mark.parametrize(
+    ("registry", "stream"),
+    RESOURCES,
+    ids=[f"{registry.revision} {stream.name}" for registry, stream in RESOURCES],
+)
 each_path = pytest.mark.parametrize("separators", SPACES, ids=["fast", "converted"])
 
 
@@ -48,11 +60,22 @@ def parse(parser: PageParser, document: Document, separators: Any) -> Page:
     return parser.parse(json.dumps(document, separators=separators).encode(), "01P")
 
 
-def check(select: Select, stream: Stream, document: Document, separators: Any, text: str) -> None:
+def parser_of(registry: Registry, stream: Stream) -> PageParser:
+    """The parser of a stream of which everything is selected."""
+    entries = copy.deepcopy(build_catalog(registry.streams)["streams"])
+    entry = next(entry for entry in entries if entry["tap_stream_id"] == stream.name)
+    for item in entry["metadata"]:
+        item["metadata"]["selected"] = True
+    return PageParser(read_catalog({"streams": [entry]}, streams=registry.streams)[0])
+
+
+def check(
+    registry: Registry, stream: Stream, document: Document, separators: Any, text: str
+) -> None:
     """Each of two pages is counted with the same text, and has the records of a usual page."""
-    usual = PageParser(select(stream.name))
+    usual = parser_of(registry, stream)
     expected = usual.encode(parse(usual, page_of(stream), separators).records, "")
-    parser = PageParser(select(stream.name))
+    parser = parser_of(registry, stream)
     for _ in range(2):
         page = parse(parser, document, separators)
         assert page.warnings == {text: 2}
@@ -62,39 +85,39 @@ def check(select: Select, stream: Stream, document: Document, separators: Any, t
 @each_path
 @each_stream
 def test_an_attribute_that_was_not_requested(
-    select: Select, stream: Stream, separators: Any
+    registry: Registry, stream: Stream, separators: Any
 ) -> None:
     """An attribute of a resource that no schema describes is counted."""
     document = page_of(stream)
     for resource in document["data"][1:]:
         resource["attributes"]["weather"] = {"wind": [1]}
-    check(select, stream, document, separators, "weather: not in the schema, left out")
+    check(registry, stream, document, separators, "weather: not in the schema, left out")
 
 
 @each_path
 @each_stream
-def test_an_unknown_relationship(select: Select, stream: Stream, separators: Any) -> None:
+def test_an_unknown_relationship(registry: Registry, stream: Stream, separators: Any) -> None:
     """A relationship that Klaviyo's API reference does not name is counted."""
     document = page_of(stream)
     for resource in document["data"][1:]:
         resource["relationships"]["badges"] = {"data": [{"type": "badge", "id": "1"}]}
     text = f"relationship badges of {stream.type}: unknown, left out"
-    check(select, stream, document, separators, text)
+    check(registry, stream, document, separators, text)
 
 
 @each_path
 @each_stream
 def test_included_resources_of_an_unknown_type(
-    select: Select, stream: Stream, separators: Any
+    registry: Registry, stream: Stream, separators: Any
 ) -> None:
     """Included resources of a type that was not requested are counted."""
     document = page_of(stream)
     document["included"] = [{"type": "badge", "id": str(n), "attributes": {}} for n in range(2)]
-    check(select, stream, document, separators, "included badge: unknown, left out")
+    check(registry, stream, document, separators, "included badge: unknown, left out")
 
 
 @each_stream
-def test_known_relationships_are_ignored(select: Select, stream: Stream) -> None:
+def test_known_relationships_are_ignored(registry: Registry, stream: Stream) -> None:
     """Relationships that Klaviyo gives without being asked are no news."""
     document = page_of(stream)
     for resource in document["data"]:
@@ -102,25 +125,27 @@ def test_known_relationships_are_ignored(select: Select, stream: Stream) -> None
             name: {"links": {"self": "https://a.klaviyo.com", "related": "https://a.klaviyo.com"}}
             for name in RELATIONSHIPS[stream.type]
         }
-    page = parse(PageParser(select(stream.name)), document, SPACES[0])
+    page = parse(parser_of(registry, stream), document, SPACES[0])
     assert len(page.records) == 3
     assert not page.warnings
     assert not page.converted
 
 
-@pytest.mark.parametrize("stream", [one for one in STREAMS if not one.report], ids=lambda s: s.name)
-def test_the_relationships_of_every_type_are_known(stream: Stream) -> None:
+@pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)
+def test_the_relationships_of_every_type_are_known(registry: Registry) -> None:
     """The table names each relationship that a stream reads."""
-    assert {one.name for one in stream.relationships} <= RELATIONSHIPS[stream.type]
-    assert {one.type for one in stream.relationships} <= RELATIONSHIPS.keys()
+    for stream in registry.streams:
+        if not stream.report:
+            assert {one.name for one in stream.relationships} <= RELATIONSHIPS[stream.type]
+            assert {one.type for one in stream.relationships} <= RELATIONSHIPS.keys()
 
 
-def test_many_unknown_names_are_counted_together(select: Select) -> None:
+def test_many_unknown_names_are_counted_together() -> None:
     """A page with thousands of unknown names gives a few warnings."""
-    stream = next(one for one in STREAMS if one.name == "lists")
+    registry, stream = DEFAULT, DEFAULT.by_name["lists"]
     document = page_of(stream)
     document["data"][0]["attributes"] = {f"unknown_{n}": n for n in range(5_000)}
-    parser = PageParser(select("lists"))
+    parser = parser_of(registry, stream)
     for _ in range(2):
         page = parse(parser, document, SPACES[0])
         assert len(page.records) == 3

@@ -1,4 +1,4 @@
-"""Write the generated files: catalog.json, docs/streams.md, meltano/tap-klaviyo.yml, pictures, and
+"""Write the generated files: catalog.json, docs/streams*.md, meltano/tap-klaviyo.yml, pictures, and
 parts of other files.
 
     python -m tools.generate            write the files that are out of date
@@ -16,10 +16,11 @@ from pathlib import Path
 
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
+from tap_klaviyo.streams import DEFAULT, REGISTRIES
 from tools import import_diagram, meltano_plugin
 from tools.benchmark_claims import claim
 from tools.setting_docs import settings_table
-from tools.stream_docs import default_streams_table, document
+from tools.stream_docs import default_streams_table, document, revision_document
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,6 +36,13 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "catalog.json": catalog_text(build_catalog()) + "\n",
         ROOT / "docs" / "streams.md": document(metadata),
+        **{
+            ROOT / "docs" / f"streams-{revision}.md": revision_document(
+                revision, tap_metadata(registry), metadata
+            )
+            for revision, registry in REGISTRIES.items()
+            if registry != DEFAULT
+        },
         readme: replace_lines(
             replace_table(readme.read_text(), "streams", streams), "speed", speed
         ),

@@ -37,6 +37,11 @@ def _strings(*names: str) -> dict[str, str]:
     return dict.fromkeys(names, "string")
 
 
+def _one_by_one(model: str, key: str, *only: str, **ours: str) -> Row:
+    """Return a row for resources that are requested by the ID of a parent, which `key` holds."""
+    return Row((model,), keys=(key,), only=only, ours={**ours, key: "string"})
+
+
 STATISTICS = {"statistics": "number"}
 VALUES = {"report": "string", "start": "date-time", "end": "date-time"}
 SERIES = {"report": "string", "date": "date-time", "interval": "string"}
@@ -137,8 +142,19 @@ ROWS: Mapping[str, Row] = {
         ("CampaignMessageResponseObjectResource",),
         ours={**CAMPAIGN_MESSAGE, **_strings("campaign_id", "template_id", "image_id")},
     ),
+    "campaign_recipient_estimation.json": _one_by_one(
+        "CampaignRecipientEstimationResponseObjectResource",
+        "campaign_id",
+        "estimated_recipient_count",
+    ),
     "campaign_values_report.json": _report(
         "CampaignValues", VALUES, "campaign_id", "campaign_message_id", "send_channel"
+    ),
+    "catalog_category_item.json": Row(
+        ("CatalogItemResponseObjectResource",),
+        keys=("category_id", "item_id"),
+        only=("id",),
+        ours={"id": None, **_strings("category_id", "item_id")},
     ),
     "catalog_variant.json": Row(
         ("CatalogVariantResponseObjectResource",), ours=_strings("item_id")
@@ -152,6 +168,9 @@ ROWS: Mapping[str, Row] = {
     "flow_action.json": Row(
         ("FlowActionEncodedResponseObjectResource",), ours=DEFINITION | _strings("flow_id")
     ),
+    "flow_definition.json": _one_by_one(
+        "FlowV2ResponseObjectResourceExtended", "flow_id", "updated", **DEFINITION
+    ),
     "flow_message.json": Row(
         ("FlowMessageEncodedResponseObjectResource",),
         ours=DEFINITION | _strings("flow_action_id", "template_id"),
@@ -161,6 +180,9 @@ ROWS: Mapping[str, Row] = {
     ),
     "flow_values_report.json": _report(
         "FlowValues", VALUES, "flow_id", "flow_message_id", "send_channel"
+    ),
+    "form_definition.json": _one_by_one(
+        "FormResponseObjectResource", "form_id", "updated_at", **DEFINITION
     ),
     "form_series_report.json": _report("FormSeries", SERIES, "form_id"),
     "form_statistics.json": Row(
@@ -191,6 +213,9 @@ ROWS: Mapping[str, Row] = {
         only=MEMBER,
         ours=_strings("list_id", "profile_id"),
     ),
+    "list_profile_count.json": _one_by_one(
+        "ListRetrieveResponseObjectResourceExtended", "list_id", "name", "profile_count"
+    ),
     "mapped_metric.json": Row(
         ("MappedMetricResponseObjectResource",), ours=_strings("metric_id", "custom_metric_id")
     ),
@@ -219,6 +244,9 @@ ROWS: Mapping[str, Row] = {
     "object_record.json": Row(
         ("ObjectRecordResponseObjectResource",), ours=_strings("object_type_id")
     ),
+    "object_schema.json": Row(
+        ("ObjectSchemaResponseObjectResource",), ours=_strings("object_type_id")
+    ),
     "person.json": Row(
         ("ProfileResponsePluralConversationsObjectResourceExtended",), ours=LOCATION
     ),
@@ -234,6 +262,9 @@ ROWS: Mapping[str, Row] = {
         keys=("segment_id", "profile_id"),
         only=MEMBER,
         ours=_strings("segment_id", "profile_id"),
+    ),
+    "segment_profile_count.json": _one_by_one(
+        "SegmentRetrieveResponseObjectResourceExtended", "segment_id", "name", "profile_count"
     ),
     "segment_series_report.json": _segment_report("SegmentSeries", SERIES),
     "segment_statistics.json": Row(

@@ -1,8 +1,8 @@
-"""Endpoints of account settings: accounts, tracking settings, webhooks."""
+"""Endpoints of account settings: accounts, tracking settings, webhooks, billing usage."""
 
 from collections.abc import Mapping
 
-from sandbox.endpoints.model import XS, Endpoint, M, PageSize
+from sandbox.endpoints.model import XS, Endpoint, M, PageSize, parse_filter_fields
 from sandbox.resource_types import name_set
 
 ACCOUNT: Mapping[str, Endpoint] = {
@@ -11,3 +11,11 @@ ACCOUNT: Mapping[str, Endpoint] = {
     "/api/webhook-topics": Endpoint("webhook-topic", XS),
     "/api/webhooks": Endpoint("webhook", XS, includes=name_set("webhook-topics")),
 }
+
+BILLING: Mapping[str, Endpoint] = {
+    "/api/billing-usage": Endpoint(
+        "billing-usage", M, filters=parse_filter_fields("id  string  any")
+    ),
+    "/api/billing-usage/{id}": Endpoint("billing-usage", M, single=True),
+}
+"""Endpoints that revision 2026-10-15 adds."""

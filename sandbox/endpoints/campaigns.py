@@ -20,6 +20,9 @@ def _check_channels(conditions: Sequence[Condition]) -> str | None:
 
 
 CAMPAIGNS: Mapping[str, Endpoint] = {
+    "/api/campaign-recipient-estimations/{id}": Endpoint(
+        "campaign-recipient-estimation", M, single=True
+    ),
     "/api/campaigns": Endpoint(
         "campaign",
         M,

@@ -5,6 +5,15 @@ from collections.abc import Mapping
 from sandbox.endpoints.model import XL, Endpoint, L, M, PageSize, parse_filter_fields
 from sandbox.resource_types import name_set
 
+_ITEM_FILTERS = parse_filter_fields(
+    """
+    ids          string   any
+    category.id  string   equals
+    title        string   contains
+    published    boolean  equals
+    """
+)
+
 COMMERCE: Mapping[str, Endpoint] = {
     "/api/catalog-categories": Endpoint(
         "catalog-category",
@@ -19,18 +28,22 @@ COMMERCE: Mapping[str, Endpoint] = {
         ),
         sorts=name_set("created"),
     ),
+    "/api/catalog-categories/{id}": Endpoint("catalog-category", XL, single=True),
+    "/api/catalog-categories/{id}/items": Endpoint(
+        "catalog-item",
+        XL,
+        PageSize(100, 100),
+        _ITEM_FILTERS,
+        sorts=name_set("created"),
+        includes=name_set("variants"),
+        parent="catalog-category",
+        relationship="items",
+    ),
     "/api/catalog-items": Endpoint(
         "catalog-item",
         XL,
         PageSize(100, 100),
-        parse_filter_fields(
-            """
-            ids          string   any
-            category.id  string   equals
-            title        string   contains
-            published    boolean  equals
-            """
-        ),
+        _ITEM_FILTERS,
         sorts=name_set("created"),
         includes=name_set("variants"),
     ),

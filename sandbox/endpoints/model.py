@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from sandbox.filters import Condition, FilterField
-from sandbox.resource_types import RESOURCE_TYPES, name_set
+from sandbox.resource_types import RESOURCE_TYPES_OF, ResourceType, name_set
+from sandbox.revisions import REVISION
 
 _RANGE = name_set("greater-than greater-or-equal less-than less-or-equal")
 
@@ -42,7 +43,8 @@ class Endpoint:
     `additional_tiers` are further rate limits of some of them. `scopes` are required besides the
     scope of the resource type. Requests must filter by at least one of `required_filters`, if
     there are any. A condition of `default_filters` applies unless the request filters by its field.
-    `check_filter` returns the error detail for an invalid combination of conditions.
+    `check_filter` returns the error detail for an invalid combination of conditions. `revision` is
+    the one whose resource types it returns, except for those in `own_types`.
     """
 
     resource_type: str
@@ -62,6 +64,13 @@ class Endpoint:
     required_filters: frozenset[str] = frozenset()
     default_filters: tuple[Condition, ...] = ()
     check_filter: Callable[[Sequence[Condition]], str | None] = lambda _: None
+    revision: str = REVISION
+    own_types: Mapping[str, ResourceType] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def resource_types(self) -> Mapping[str, ResourceType]:
+        """The resource types that the endpoint knows."""
+        return {**RESOURCE_TYPES_OF[self.revision], **self.own_types}
 
     def response_types(self) -> dict[str, set[str]]:
         """The resource types in a response, each with the includes that add it.
@@ -69,14 +78,14 @@ class Endpoint:
         The endpoint's own type has none unless it can be included as well.
         """
         types: dict[str, set[str]] = {self.resource_type: set()}
-        relationships = RESOURCE_TYPES[self.resource_type].relationships
+        relationships = self.resource_types[self.resource_type].relationships
         for name in self.includes:
             types.setdefault(relationships[name].type, set()).add(name)
         return types
 
     def fields(self, resource_type: str) -> frozenset[str]:
         """The names that `fields[resource_type]` accepts at this endpoint."""
-        described = RESOURCE_TYPES[resource_type]
+        described = self.resource_types[resource_type]
         names = described.attributes | {"id"}
         if resource_type == self.resource_type:
             shown = self.additional | self.always

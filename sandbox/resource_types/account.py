@@ -1,4 +1,4 @@
-"""Resource types of account settings: accounts, tracking settings, webhooks."""
+"""Resource types of account settings: accounts, tracking settings, webhooks, billing usage."""
 
 from collections.abc import Mapping
 
@@ -34,3 +34,12 @@ ACCOUNT: Mapping[str, ResourceType] = {
     ),
     "webhook-topic": ResourceType("webhook-topics", "webhooks:read"),
 }
+
+BILLING: Mapping[str, ResourceType] = {
+    "billing-usage": ResourceType(
+        "billing-usage",
+        "usage:read",
+        name_set("usage_used usage_max unit period_start period_end as_of"),
+    ),
+}
+"""Types that revision 2026-10-15 adds."""

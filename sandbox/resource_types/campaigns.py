@@ -21,6 +21,11 @@ CAMPAIGNS: Mapping[str, ResourceType] = {
             "tags": Relationship("tag", many=True),
         },
     ),
+    "campaign-recipient-estimation": ResourceType(
+        "campaign-recipient-estimations",
+        "campaigns:read",
+        name_set("estimated_recipient_count"),
+    ),
     "campaign-message": ResourceType(
         "campaign-messages",
         "campaigns:read",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 
@@ -31,6 +31,25 @@ class ResourceType:
     attributes: frozenset[str] = frozenset()
     relationships: Mapping[str, Relationship] = field(default_factory=lambda: MappingProxyType({}))
     additional: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def all_attributes(self) -> frozenset[str]:
+        """The dotted names of all attributes, additional ones included."""
+        return self.attributes.union(*self.additional.values())
+
+    def extended(self, attributes: str = "", **additional: str) -> "ResourceType":
+        """The type with further attributes and additional attributes, as `name_set` reads them."""
+        return replace(
+            self,
+            attributes=self.attributes | name_set(attributes),
+            additional={
+                **self.additional,
+                **{
+                    name: self.additional[name] | name_set(text)
+                    for name, text in additional.items()
+                },
+            },
+        )
 
 
 def name_set(text: str) -> frozenset[str]:

@@ -8,6 +8,9 @@ _CONSENT = (
     "consent consent_timestamp last_updated created_timestamp metadata can_receive valid_until"
 )
 
+CLICK_TRACKING = f"subscriptions(email(click_tracking({_CONSENT})))"
+"""The subscription that revision 2026-10-15 adds, as `name_set` reads it."""
+
 _SUBSCRIPTIONS = name_set(
     f"""subscriptions(
         email(

@@ -1,10 +1,10 @@
-"""Seeds the account record, webhooks and the tracking setting."""
+"""Seeds the account record, webhooks, the tracking setting and billing usage."""
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import created_and_updated, random_id, random_ulid
+from sandbox.seeding.random_values import created_and_updated, iso, random_id, random_ulid
 
 _TOPICS = (
     "event:klaviyo.received_sms",
@@ -12,6 +12,18 @@ _TOPICS = (
     "event:klaviyo.opened_email",
     "event:klaviyo.unsubscribed_from_email",
 )
+
+
+# The unit, what was used, and the maximum of the plan, by type of usage.
+_USAGE: dict[str, tuple[str, float, int]] = {
+    "email_sends": ("messages", 180_000, 250_000),
+    "active_profiles": ("profiles", 24_318, 25_000),
+    "sms_credits": ("credits", 1234.5678, 5000),
+    "whatsapp_spend": ("USD", 0.25, 100),
+    "reviews_orders": ("orders", 0, 0),
+    "customer_agent_conversations": ("conversations", 17, 50),
+    "customer_agent_resolutions": ("resolutions", 3, 50),
+}
 
 
 def make_account(rng: random.Random) -> Resource:
@@ -86,3 +98,24 @@ def make_tracking_setting(account: Resource) -> Resource:
             "custom_parameters": [{"name": "ref", "flow": static, "campaign": None}],
         },
     )
+
+
+def make_billing_usage(now: datetime) -> list[Resource]:
+    """The usage of the month of `now`, one row for each type of usage."""
+    start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = (start + timedelta(days=31)).replace(day=1)
+    return [
+        Resource(
+            "billing-usage",
+            usage_type,
+            {
+                "usage_used": used,
+                "usage_max": maximum,
+                "unit": unit,
+                "period_start": iso(start),
+                "period_end": iso(end),
+                "as_of": iso(now),
+            },
+        )
+        for usage_type, (unit, used, maximum) in _USAGE.items()
+    ]

@@ -60,6 +60,23 @@ def link_templates_and_images(
                 message.relationships[relationship] = [resources[number % len(resources)]]
 
 
+def make_recipient_estimations(rng: random.Random, campaigns: Iterable[Resource]) -> list[Resource]:
+    """Estimated numbers of recipients, one of them 0; some campaigns have none.
+
+    An estimation has the ID of its campaign.
+    """
+    estimations = []
+    for number, campaign in enumerate(campaigns):
+        if number % 5 == 3:
+            continue
+        count = rng.randrange(100, 200_000) if number else 0
+        attributes = {"estimated_recipient_count": count}
+        estimation = Resource("campaign-recipient-estimation", campaign.id, attributes)
+        campaign.relationships["campaign-recipient-estimation"] = [estimation]
+        estimations.append(estimation)
+    return estimations
+
+
 def _send_times(now: datetime, days: float) -> Iterator[datetime]:
     """Send times, newest first: three a week, none in quiet months."""
     start = now - timedelta(days=days)

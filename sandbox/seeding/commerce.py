@@ -9,7 +9,14 @@ from sandbox.resources import Resource
 from sandbox.seeding.random_values import created_and_updated, iso, random_id
 
 _ITEMS, _CATEGORIES, _REVIEWS, _COUPONS, _CODES = 240, 130, 150, 105, 260
+_LARGE_CATEGORY, _ITEMS_IN_LARGE_CATEGORY = 9, 130
 _FLOWERS = ("Tulpe", "Rose", "牡丹", "Ranunkel 🌷", "Lily & Co.")
+_ASSIGNERS = (
+    None,
+    {"used": "ALWAYS_ASSIGN", "unused_expired": "NEVER_ASSIGN"},
+    {"used": "ASSIGN_IF_EXPIRED", "unused_expired": "ALWAYS_ASSIGN"},
+    {"used": "NEVER_ASSIGN", "unused_expired": "NEVER_ASSIGN"},
+)
 _STATUSES: tuple[dict[str, Any] | None, ...] = (
     {"value": "published"},
     {"value": "featured"},
@@ -27,7 +34,10 @@ _STATUSES: tuple[dict[str, Any] | None, ...] = (
 def make_catalog(
     rng: random.Random, now: datetime
 ) -> tuple[list[Resource], list[Resource], list[Resource]]:
-    """Items, their variants (up to four each) and categories; several pages of each."""
+    """Items, their variants (up to four each) and categories; several pages of each.
+
+    One category contains more items than fit on a page, some contain none.
+    """
     items = [_item(rng, number, now) for number in range(_ITEMS)]
     variants = [
         _variant(rng, item, place)
@@ -41,6 +51,8 @@ def make_catalog(
     categories = []
     for number in range(_CATEGORIES):
         contained = rng.sample(items, number % 9)
+        if number == _LARGE_CATEGORY:
+            contained = items[:_ITEMS_IN_LARGE_CATEGORY]
         category = Resource(
             "catalog-category",
             _catalog_id(f"CAT-{number}"),
@@ -118,6 +130,7 @@ def make_coupons(
                 "external_id": f"COUPON-{number}",
                 "description": f"{5 + number % 50} % off" if number % 3 else None,
                 "monitor_configuration": {"low_balance_threshold": 500} if number % 2 else None,
+                "assigner_configuration": _ASSIGNERS[number % len(_ASSIGNERS)],
             },
         )
         for number in range(_COUPONS)

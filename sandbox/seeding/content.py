@@ -125,6 +125,9 @@ def _template(rng: random.Random, number: int, now: datetime) -> Resource:
         "created": None if number == 9 else created,
         "updated": None if number == 9 else updated,
         "definition": _template_definition(id) if editor == "SYSTEM_DRAGGABLE" else None,
+        "screenshot_url": f"https://images.example.com/template/{number}.png?X-Amz-Expires=86400"
+        if number % 5
+        else None,
     }
     return Resource("template", id, attributes)
 

@@ -257,6 +257,7 @@ def _subscriptions(rng: random.Random, now: datetime) -> dict[str, Any]:
                 "list_suppressions": [],
             },
             "open_tracking": channel_consent(email),
+            "click_tracking": channel_consent(email),
         },
         "sms": {
             "marketing": sms_consent("marketing"),

@@ -9,13 +9,20 @@ from typing import NamedTuple
 
 from sandbox.events import EventLog
 from sandbox.memberships import Memberships
+from sandbox.omnichannel import added_collections
 from sandbox.resources import Collection, Resource
 from sandbox.seeding.account import (
     make_account,
+    make_billing_usage,
     make_tracking_setting,
     make_webhooks,
 )
-from sandbox.seeding.campaigns import link_templates_and_images, make_campaigns
+from sandbox.seeding.brands import make_brands
+from sandbox.seeding.campaigns import (
+    link_templates_and_images,
+    make_campaigns,
+    make_recipient_estimations,
+)
 from sandbox.seeding.commerce import make_catalog, make_coupons, make_reviews
 from sandbox.seeding.content import (
     make_forms,
@@ -36,8 +43,14 @@ from sandbox.seeding.metrics import (
     make_metric_properties,
     make_metrics,
 )
+from sandbox.seeding.omnichannel_campaigns import make_omnichannel_campaigns
 from sandbox.seeding.profiles import make_profiles
 from sandbox.seeding.tags import make_further_tags, make_tag_groups, make_tags
+from sandbox.seeding.text_messaging import (
+    make_text_messaging_configuration,
+    make_text_messaging_senders,
+)
+from sandbox.seeding.translations import make_translations
 
 _MIN_PROFILES, _MAX_PROFILES, _EVENTS_PER_PROFILE = 640, 25_000, 8
 _PROFILES_PER_SUPPRESSED = 125  # for each 100 suppressed profiles
@@ -118,10 +131,16 @@ def seed_account(
     webhooks, topics = make_webhooks(rng("webhooks"), now)
     sources = make_data_sources(rng("data sources"))
     make_metric_properties(rng("metric properties"), log)
+    contents = make_universal_contents(rng("universal contents"), now)
+    omnichannel = make_omnichannel_campaigns(
+        rng("omnichannel campaigns"), now, lists, tags, templates, images
+    )
 
     resources = [
         [account],
         campaigns,
+        make_recipient_estimations(rng("recipient estimations"), campaigns),
+        [message for campaign in campaigns for message in campaign.related("campaign-messages")],
         lists,
         log.metrics,
         profiles,
@@ -132,7 +151,7 @@ def seed_account(
         all_flows,
         actions,
         templates,
-        make_universal_contents(rng("universal contents"), now),
+        contents,
         images,
         forms,
         make_web_feeds(rng("web feeds"), now),
@@ -149,5 +168,11 @@ def seed_account(
         [make_tracking_setting(account)],
         sources,
         *make_object_types(rng("objects"), now, sources),
+        make_billing_usage(now),
+        *make_brands(rng("brands"), account, images),
+        *make_text_messaging_senders(rng("senders"), now),
+        [make_text_messaging_configuration(rng("text messaging"), now, account)],
+        make_translations(rng("translations"), now, omnichannel, actions, templates, contents),
     ]
-    return SeededAccount(log, {some[0].type: Collection(some) for some in resources}, members)
+    collections = {some[0].type: Collection(some) for some in resources}
+    return SeededAccount(log, collections | added_collections(omnichannel), members)

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from tap_klaviyo import __version__
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS
 from tap_klaviyo.discovery.schemas import schema_of
-from tap_klaviyo.streams import AREAS, STREAMS, dated_parent
+from tap_klaviyo.streams import DEFAULT, REGISTRIES, Registry, dated_parent
 from tap_klaviyo.streams.model import PARENT, TIERS, Relationship, Stream
 
 CAPABILITIES = ("catalog", "discover", "state", "batch", "about", "batch")
@@ -126,15 +126,17 @@ class TapMetadata(TypedDict):
     streams: list[StreamMetadata]
 
 
-def tap_metadata() -> TapMetadata:
-    """The tap's name, settings and streams, in the order of the registry."""
+def tap_metadata(registry: Registry = DEFAULT) -> TapMetadata:
+    """The tap's name, settings and the streams of a registry, in its order."""
     return {
         "name": "tap-klaviyo",
         "version": __version__,
         "description": "Singer tap for Klaviyo.",
         "capabilities": list(CAPABILITIES),
         "settings": [_setting(setting) for setting in SETTINGS],
-        "streams": [_stream(area, stream) for area, rows in AREAS.items() for stream in rows],
+        "streams": [
+            _stream(area, stream) for area, rows in registry.areas.items() for stream in rows
+        ],
     }
 
 
@@ -224,12 +226,15 @@ def _included_properties(relationship: Relationship) -> Iterator[str]:
     yield from relationship.lifted
 
 
-STREAM_OF_TYPE: Mapping[str, str] = {
-    stream.type: stream.name
-    for stream in STREAMS
-    if stream.keys == (stream.id_property,) and not stream.metrics
+STREAM_OF_TYPE: Mapping[str, Mapping[str, str]] = {
+    revision: {
+        stream.type: stream.name
+        for stream in registry.streams
+        if stream.keys == ("id",) and not stream.metrics
+    }
+    for revision, registry in REGISTRIES.items()
 }
-"""The stream whose records are the resources of a type, by type."""
+"""The stream whose records are the resources of a type, by revision and type."""
 
 
 def _joins(stream: Stream) -> dict[str, str]:
@@ -240,7 +245,8 @@ def _joins(stream: Stream) -> dict[str, str]:
     types[stream.id_property] = stream.type
     for relationship in stream.relationships:
         types.update(_types(relationship))
-    joined = {name: STREAM_OF_TYPE[type] for name, type in types.items() if type in STREAM_OF_TYPE}
+    streams = STREAM_OF_TYPE[stream.revision]
+    joined = {name: streams[type] for name, type in types.items() if type in streams}
     if stream.parent:
         joined[stream.parent.property] = stream.parent.stream
     return {name: stream_name for name, stream_name in joined.items() if stream_name != stream.name}

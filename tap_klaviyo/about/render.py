@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from tap_klaviyo.about.metadata import SettingMetadata, StreamMetadata, TapMetadata, tap_metadata
+from tap_klaviyo.streams import DEFAULT, Registry
 
 MIN_WIDTH, MAX_WIDTH = 80, 100
 """The narrowest and the widest text, in columns."""
@@ -17,9 +18,9 @@ _NAME_WIDTH, _VALUE_WIDTH = 29, 12
 """Columns for the name of a setting or stream, and for its default or replication method."""
 
 
-def about(form: str) -> str:
-    """The description of the tap as "text", "json" or "markdown"."""
-    return _FORMS[form](tap_metadata())
+def about(form: str, registry: Registry = DEFAULT) -> str:
+    """The description of the tap as "text", "json" or "markdown", with a registry's streams."""
+    return _FORMS[form](tap_metadata(registry))
 
 
 def by_area(streams: Iterable[StreamMetadata]) -> Iterator[tuple[str, list[StreamMetadata]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -18,6 +18,7 @@ from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_day, is_us
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config
 from tap_klaviyo.errors import ConfigError, did_you_mean
 from tap_klaviyo.logs import get_logger, listed, quoted
+from tap_klaviyo.streams import Registry, registry_of
 from tap_klaviyo.streams.model import Stream
 
 logger = get_logger(__name__)
@@ -80,6 +81,8 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
             "batch_config: cannot be used with activate_version, since files carry no table "
             "version, and the target would delete their rows"
         )
+    if {"metric_streams", "revision"} <= values.keys():
+        wrong += _taken_names(values["metric_streams"], registry_of(values["revision"]))
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
     _log_us_dates(settings, values)
@@ -98,15 +101,52 @@ def parse_metric_streams(
 
     So a catalog can be written without a key. Raises :class:`ConfigError`.
     """
-    (setting,) = (setting for setting in SETTINGS if setting.name == "metric_streams")
+    streams: tuple[Stream, ...] = _parse_alone("metric_streams", settings, environment)
+    return streams
+
+
+def parse_registry(settings: Mapping[str, Any], environment: Mapping[str, str] = {}) -> Registry:
+    """The registry for the setting ``revision``; other settings are not looked at.
+
+    Raises :class:`ConfigError`.
+    """
+    return registry_of(_parse_alone("revision", settings, environment))
+
+
+def parse_streams(
+    settings: Mapping[str, Any], environment: Mapping[str, str] = {}
+) -> tuple[Stream, ...]:
+    """All streams that a run with these settings may read; it needs no other settings.
+
+    Raises :class:`ConfigError`.
+    """
+    registry = parse_registry(settings, environment)
+    added = parse_metric_streams(settings, environment)
+    if taken := _taken_names(added, registry):
+        raise ConfigError(f"config: {'; '.join(taken)}.")
+    return (*registry.streams, *added)
+
+
+def _parse_alone(name: str, settings: Mapping[str, Any], environment: Mapping[str, str]) -> Any:
+    """The value of one setting. Raises :class:`ConfigError`."""
+    (setting,) = (setting for setting in SETTINGS if setting.name == name)
     given = nest_settings(from_environment(environment))
-    written = {**nest_settings(settings), **given}.get(setting.name)
+    written = {**nest_settings(settings), **given}.get(name)
     try:
-        streams: tuple[Stream, ...] = _parse_setting(setting, written)
+        return _parse_setting(setting, written)
     except PARSE_ERRORS as error:
         variables = {name: variable_of(name) for name in given}
         raise ConfigError(f"config: {_expected(setting, error, variables)}.") from None
-    return streams
+
+
+def _taken_names(streams: Iterable[Stream], registry: Registry) -> list[str]:
+    """What is wrong with streams of ``metric_streams`` that the registry has too."""
+    return [
+        f"metric_streams: revision {registry.revision} has a stream {quoted(stream.name)}; choose "
+        "another name"
+        for stream in streams
+        if stream.name in registry.by_name
+    ]
 
 
 def read_object(path: str | Path, what: str, error_type: type[ConfigError]) -> dict[str, Any]:

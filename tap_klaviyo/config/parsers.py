@@ -22,7 +22,7 @@ from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.urls import origin
 from tap_klaviyo.logs import LONGEST_NAME, quoted
 from tap_klaviyo.reports.options import ReportOptions
-from tap_klaviyo.streams import BY_NAME, STREAMS
+from tap_klaviyo.streams import BY_NAME, REGISTRIES, STREAMS
 from tap_klaviyo.streams.events import any_events
 from tap_klaviyo.streams.model import Stream
 
@@ -139,7 +139,12 @@ def intervals(value: Any) -> Intervals:
 
 
 def _interval(pattern: str, written: Any) -> timedelta:
-    tables = [stream.name for stream in STREAMS if "FULL_TABLE" in stream.replication_methods]
+    tables = {
+        stream.name: stream
+        for registry in REGISTRIES.values()
+        for stream in registry.streams
+        if "FULL_TABLE" in stream.replication_methods
+    }
     if not any(fnmatchcase(name, pattern) for name in tables):
         raise ValueRefused(f"no stream of this name is a full table{did_you_mean(pattern, tables)}")
     return _expected(written, duration, DURATION.format("P1D"))

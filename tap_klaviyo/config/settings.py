@@ -21,8 +21,8 @@ from tap_klaviyo.config.parsers import Intervals
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.oauth import OAuthApp
 from tap_klaviyo.reports.options import ReportOptions
-from tap_klaviyo.streams import STREAMS, dated_parent
-from tap_klaviyo.streams.model import DATED_CHILDREN_DAYS, Stream
+from tap_klaviyo.streams import REGISTRIES, Registry, dated_parent, registry_of
+from tap_klaviyo.streams.model import DATED_CHILDREN_DAYS, DEFAULT_REVISION, Stream
 
 REQUIRED = object()
 
@@ -32,7 +32,14 @@ SOURCE = " (set by the environment variable {}, which overrides the file)"
 _DATE = "a date such as 2026-03-09, 2026-03-09T00:00:00Z or 03/09/2026 (MM/DD/YYYY, so 9 March)"
 _DAY = 86_400
 
-_DATED_CHILDREN = ", ".join(stream.name for stream in STREAMS if dated_parent(stream))
+_DATED_CHILDREN = ", ".join(
+    dict.fromkeys(
+        stream.name
+        for registry in REGISTRIES.values()
+        for stream in registry.streams
+        if dated_parent(stream)
+    )
+)
 """The streams of which updates are read between full reads."""
 
 
@@ -211,8 +218,9 @@ class Config:
     revision: str = _setting(
         parsers.revision,
         "a revision such as 2026-07-15",
-        "Revision of Klaviyo's API. This tap is made for 2026-07-15.",
-        "2026-07-15",
+        f"Revision of Klaviyo's API: {' or '.join(REGISTRIES)}. It decides which streams and "
+        "fields there are.",
+        DEFAULT_REVISION,
     )
     base_url: str = _setting(
         parsers.base_url,
@@ -226,6 +234,16 @@ class Config:
     """The day of ``start_date`` if it was written without a time; reports mean a local day."""
     end_day: date | None = None
     """The same of ``end_date``."""
+
+    @property
+    def registry(self) -> Registry:
+        """The registry for the revision."""
+        return registry_of(self.revision)
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """All streams of the revision, and those of the setting ``metric_streams``."""
+        return (*self.registry.streams, *self.metric_streams)
 
     @property
     def credentials(self) -> Secret | OAuthApp:

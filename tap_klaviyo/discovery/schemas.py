@@ -27,11 +27,28 @@ def load_schema(name: str) -> Schema:
 
 
 def schema_of(stream: Stream) -> Schema:
-    """The schema of a stream's records, with the key properties first."""
+    """The schema of a stream's records, with the key properties first. Do not change it."""
     schema = load_schema(stream.schema)
+    if stream.added_schema:
+        schema = _with_added(schema, load_schema(stream.added_schema))
     properties = schema["properties"]
     keys = {name: properties[name] for name in stream.keys}
     return {**schema, "properties": {**keys, **properties}}
+
+
+def _with_added(schema: Schema, added: Schema) -> Schema:
+    """The schema with what another one adds to it and to the objects and arrays in it."""
+    merged = {**schema, **added}
+    if "properties" in added:
+        ours = schema.get("properties", {})
+        children = {
+            name: _with_added(ours[name], child) if name in ours else child
+            for name, child in added["properties"].items()
+        }
+        merged["properties"] = {**ours, **children}
+    if "items" in added:
+        merged["items"] = _with_added(schema.get("items", {}), added["items"])
+    return merged
 
 
 def _resolve(node: Any) -> Any:

@@ -21,7 +21,7 @@ from tap_klaviyo.discovery.entry_metadata import (
 from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
 from tap_klaviyo.errors import CatalogError, did_you_mean
 from tap_klaviyo.logs import get_logger, listed, quoted
-from tap_klaviyo.streams import STREAMS, by_name
+from tap_klaviyo.streams import REVISIONS_OF, STREAMS, by_name
 from tap_klaviyo.streams.model import Stream
 
 logger = get_logger(__name__)
@@ -122,7 +122,7 @@ def read_catalog(
 def _may_be_metric_id(entry: Mapping[str, Any], known: Mapping[str, Stream]) -> bool:
     names = {str(entry.get("tap_stream_id")), str(entry.get("stream"))}
     top = stream_metadata(entry, read_metadata(entry))
-    return not names & known.keys() and is_selected(top, default=False)
+    return not names & {*known, *REVISIONS_OF} and is_selected(top, default=False)
 
 
 def _read_entry(
@@ -139,6 +139,11 @@ def _read_entry(
     if not is_selected(top, default=stream is not None and stream.selected_by_default):
         return None
     stream = stream or known.get(metric_names.get(identifier, ""))
+    if stream is None and (revisions := REVISIONS_OF.get(identifier, REVISIONS_OF.get(name))):
+        raise CatalogError(
+            f"catalog: stream '{name}' is selected but only revision {' and '.join(revisions)} of "
+            "Klaviyo's API has it; set 'revision', or deselect it."
+        )
     if stream is None:
         raise CatalogError(
             f"catalog: stream '{name}' is selected but this tap has no such stream"

@@ -134,7 +134,7 @@ def _filter_field(stream: Stream) -> list[str]:
 def _attributes(properties: Iterable[str], field_paths: Mapping[str, FieldPath]) -> list[str]:
     """The top-level attributes that hold ``properties``, sorted, without duplicates."""
     paths = (field_paths[name].path if name in field_paths else name for name in properties)
-    return sorted({path.split(".")[0] for path in paths} - RESOURCE_PROPERTIES)
+    return sorted({path.split(".")[0] for path in paths} - RESOURCE_PROPERTIES - {""})
 
 
 def _fieldset(attributes: list[str]) -> str:

@@ -14,6 +14,7 @@ class Reaction(enum.Enum):
 
     SMALLER_PAGES = "request the page again with fewer records"
     RESTART_WINDOW = "read the window again from its first page"
+    END_EMPTY = "end the partition: there is nothing to read"
     CHECK_PARENT = "ask whether the parent exists, and end the partition if it does not"
     END_STREAM = "end the stream"
 
@@ -22,14 +23,16 @@ class RefusedRequest(NamedTuple):
     """The request of a window that was refused with ``status``; 200 if the answer is too large.
 
     ``first_page`` says that no cursor was sent, ``restarts`` counts how often the window has
-    started again. ``page_size`` is the size that was requested, 0 if the endpoint has none.
-    ``is_page_size`` says whether that is the cause; None if Klaviyo names no cause.
+    started again. ``optional`` says that 404 means that there is no such resource. ``page_size`` is
+    the size that was requested, 0 if the endpoint has none. ``is_page_size`` says whether that is
+    the cause; None if Klaviyo names no cause.
     """
 
     status: int
     first_page: bool
     of_child: bool
     restarts: int
+    optional: bool = False
     page_size: int = 0
     is_page_size: bool | None = None
 
@@ -58,6 +61,11 @@ REACTIONS: Sequence[tuple[str, Callable[[RefusedRequest], bool], Reaction]] = (
             request.status == 400 and not request.first_page and request.restarts < MAX_RESTARTS
         ),
         Reaction.RESTART_WINDOW,
+    ),
+    (
+        "a resource that a record need not have",
+        lambda request: request.status == 404 and request.optional,
+        Reaction.END_EMPTY,
     ),
     (
         "the children of a record: it may have been deleted during the run",

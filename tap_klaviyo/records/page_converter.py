@@ -13,6 +13,7 @@ from tap_klaviyo.records.conform import conform_attributes
 from tap_klaviyo.records.lenient_json import cleaned, loads
 from tap_klaviyo.records.page_decoder import known_attributes, shown_id, unselected_date
 from tap_klaviyo.records.transform import (
+    as_collection,
     as_dict,
     as_list,
     entry_dates,
@@ -68,6 +69,8 @@ def _convert(
 ) -> ConvertedPage:
     document = loads(body)
     document = to_resources(document) if to_resources else document
+    if selected.stream.single:
+        document = as_collection(document)
     if not isinstance(document, dict) or not isinstance(document.get("data"), list):
         raise ValueError("no array of data in the answer")
     document = cleaned(document, page.findings.warnings)
@@ -137,7 +140,8 @@ class _Wanted:
 
     ``not_attributes`` are names of properties that have another place in a resource.
     ``entry_dates`` is the path of dates that the time filter needs besides. With ``known``, other
-    attributes are unread.
+    attributes are unread. ``lifted`` are the fields that are lifted out of each attribute,
+    ``renamed`` attributes that have another name in a record.
     """
 
     type: str
@@ -147,9 +151,12 @@ class _Wanted:
     entry_dates: str = ""
     known: Set[str] | None = None
     lifted: Mapping[str, set[str]] = field(init=False)
+    renamed: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lifted", lifted_names(self.field_paths))
+        moved = {field_path.path for field_path in self.field_paths.values()}
+        object.__setattr__(self, "renamed", frozenset(moved - self.schema["properties"].keys()))
 
 
 def _wanted_of(
@@ -183,7 +190,7 @@ def _resource(resource: Mapping[str, Any], wanted: _Wanted, findings: Findings) 
         for unknown in as_dict(given.get(name)).keys() - lifted:
             findings.leave_out((name, unknown))
         attributes.pop(name, None)
-    for name in wanted.not_attributes & attributes.keys():
+    for name in (wanted.not_attributes | wanted.renamed) & attributes.keys():
         del attributes[name]
     conforming = conform_attributes(attributes, wanted.schema, (), findings)
     if wanted.entry_dates:

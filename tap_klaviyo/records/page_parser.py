@@ -19,7 +19,8 @@ the wrong type.
 
 Values that move by design (``field_paths``) are decoded where Klaviyo sends them (:mod:`columns`).
 The conversion moves them first, so a converted page is decoded by Structs of its own. Streams whose
-records are parts of a resource (``rows``, reports) always take the slow path.
+records are parts of a resource (``rows``, reports), whose answers are one resource (``single``), or
+whose values get another form always take the slow path.
 
 Besides its records, a page tells the times of its resources that their stream is filtered by. Where
 a resource has several, because the filter is on the entries of an array, it tells the newest and
@@ -135,7 +136,9 @@ class PageParser:
         stream = selected.stream
         schema = dict(closed_where_partial(selected.schema, schema_of(stream)))
         self._name = selected.name
-        self._always_converts = bool(stream.rows or stream.report)
+        self._always_converts = bool(
+            stream.rows or stream.report or stream.single or stream.is_reshaped
+        )
         self._compiled = _Compiled(replace(selected, schema=schema))
         self._encoder = msgspec.json.Encoder()
         self._message = msgspec.defstruct(

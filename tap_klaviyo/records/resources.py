@@ -192,7 +192,9 @@ _Column: TypeAlias = Callable[[Sequence[Any], Mapping[str, Any]], Iterable[Any]]
 
 def related_columns(stream: Stream) -> dict[str, _Column]:
     """For each property that is not an attribute of its resource, the function that reads it."""
-    columns: dict[str, _Column] = {stream.parent.property: _parent} if stream.parent else {}
+    columns: dict[str, _Column] = {}
+    if stream.parent and stream.parent.property != stream.id_property:
+        columns[stream.parent.property] = _parent
     for relationship in stream.relationships:
         columns[relationship.property] = _embedded(relationship)
         columns[relationship.id_property] = _ids(relationship.name)
@@ -222,13 +224,21 @@ def _embedded(relationship: Relationship) -> _Column:
 
 
 def _lifted(relationship: Relationship, attribute: str) -> _Column:
-    """Reads one attribute of the resource that a to-one relationship refers to."""
-    ids, type_name = _ids(relationship.name), relationship.type
+    """Reads one attribute of the only resource that a relationship refers to."""
+    data_of, type_name = _data_of(relationship.name), relationship.type
 
     def read(items: Sequence[Any], found: Mapping[str, Any]) -> Iterable[Any]:
-        return map(found[type_name].lifted[attribute].get, ids(items, found))
+        ids = (getattr(_only(data), "id", None) for data in map(data_of, items))
+        return map(found[type_name].lifted[attribute].get, ids)
 
     return read
+
+
+def _only(data: Any) -> Any:
+    """The only reference of a relationship; None if there are several or none."""
+    if type(data) is list:
+        return data[0] if len(data) == 1 else None
+    return data
 
 
 def _ids(relationship: str) -> _Column:

@@ -1,7 +1,7 @@
 """Transform: values that move by design, as a row of the registry says. Pure.
 
-A nested field is lifted to the record (``field_paths``), and the elements of an array become
-records (``rows``). Nothing is changed or lost here.
+A nested field is lifted to the record (``field_paths``), in another form if the row says so. The
+elements of an array become records (``rows``), and one resource becomes a list.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ def as_dict(value: Any) -> dict[str, Any]:
 def as_list(value: Any) -> list[Any]:
     """The value if it is an array, else an empty one."""
     return value if isinstance(value, list) else []
+
+
+def as_collection(document: Any) -> Any:
+    """The answer of an endpoint for one resource as that for a list; null is an empty list."""
+    if not isinstance(document, dict) or "data" not in document:
+        return document
+    data = document["data"]
+    if data is None or isinstance(data, dict):
+        return {**document, "data": [] if data is None else [data]}
+    return document
 
 
 def split_rows(resource: dict[str, Any], stream: Stream, parent: str) -> list[dict[str, Any]]:
@@ -64,11 +74,24 @@ def lifted_names(field_paths: Mapping[str, FieldPath]) -> dict[str, set[str]]:
 
 def _lifted(attributes: Mapping[str, Any], field_path: FieldPath) -> Any:
     value = _value_at(attributes, field_path.path.split("."))
+    if field_path.fields:
+        return _renamed(value, field_path)
+    if field_path.values:
+        return field_path.values.get(value) if isinstance(value, str) else None
     if not field_path.latest:
         return value
     entries = [entry for entry in as_list(value) if isinstance(entry, dict)]
     newest = max(entries, key=lambda entry: _seconds(entry.get(ENTRY_DATE)), default={})
     return newest.get(field_path.latest)
+
+
+def _renamed(value: Any, field_path: FieldPath) -> Any:
+    """An object of some attributes of a value, under other names; None if it has none of them."""
+    given = as_dict(value)
+    renamed = {name: given[old] for old, name in field_path.fields.items() if old in given}
+    if all(one is None for one in renamed.values()):
+        return None
+    return [renamed] if field_path.in_array else renamed
 
 
 def entry_dates(attributes: Mapping[str, Any], path: str) -> list[int]:

@@ -2,46 +2,52 @@
 
 A row says where a stream's records come from and what they are. No other package knows a stream by
 its name. To add a stream, add a row and a schema; :mod:`tap_klaviyo.streams.model` says what a row
-can express.
+can express, and :mod:`tap_klaviyo.streams.revisions` what differs between the revisions of
+Klaviyo's API.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-
-from tap_klaviyo.streams.account import ACCOUNT
-from tap_klaviyo.streams.audiences import AUDIENCES
-from tap_klaviyo.streams.campaigns import CAMPAIGNS_AND_FLOWS
-from tap_klaviyo.streams.commerce import COMMERCE
-from tap_klaviyo.streams.content import CONTENT
-from tap_klaviyo.streams.events import EVENTS
 from tap_klaviyo.streams.model import Parent, Stream
-from tap_klaviyo.streams.people import PEOPLE
-from tap_klaviyo.streams.reports import REPORTS
+from tap_klaviyo.streams.revisions import (
+    DEFAULT,
+    REGISTRIES,
+    REVISIONS_OF,
+    Registry,
+    by_name,
+    registry_of,
+    revision_warning,
+)
 
-AREAS: Mapping[str, tuple[Stream, ...]] = {
-    "Events": EVENTS,
-    "People": PEOPLE,
-    "Audiences": AUDIENCES,
-    "Campaigns and flows": CAMPAIGNS_AND_FLOWS,
-    "Content": CONTENT,
-    "Commerce": COMMERCE,
-    "Account": ACCOUNT,
-    "Reports": REPORTS,
-}
-"""All streams, by what they are about."""
+__all__ = [
+    "AREAS",
+    "BY_NAME",
+    "DEFAULT",
+    "DEFAULT_STREAMS",
+    "REGISTRIES",
+    "REVISIONS_OF",
+    "STREAMS",
+    "Registry",
+    "by_name",
+    "dated_parent",
+    "parent_of",
+    "registry_of",
+    "revision_warning",
+]
 
-STREAMS = tuple(stream for streams in AREAS.values() for stream in streams)
+AREAS = DEFAULT.areas
+"""All streams of the default revision, by what they are about."""
 
-
-def by_name(streams: Iterable[Stream]) -> dict[str, Stream]:
-    """The streams by name and by each of their aliases."""
-    return {name: stream for stream in streams for name in (stream.name, *stream.aliases)}
-
-
-BY_NAME = by_name(STREAMS)
+STREAMS = DEFAULT.streams
+BY_NAME = DEFAULT.by_name
 DEFAULT_STREAMS = tuple(stream for stream in STREAMS if stream.selected_by_default)
-"""The streams that are selected without a catalog."""
+"""The streams that are selected without a catalog, under each revision."""
+
+
+def parent_of(stream: Stream) -> Stream | None:
+    """The row of the parent stream; None without one."""
+    parent = stream.parent
+    return REGISTRIES[stream.revision].by_name[parent.stream] if parent else None
 
 
 def dated_parent(stream: Stream) -> Parent | None:
@@ -49,7 +55,7 @@ def dated_parent(stream: Stream) -> Parent | None:
 
     It may be a parent of the parent: the messages of a flow's actions are read if the flow changed.
     """
-    parent = stream.parent
-    if parent is None or parent.updated:
-        return parent
-    return dated_parent(BY_NAME[parent.stream])
+    above = parent_of(stream)
+    if above is None or (stream.parent and stream.parent.updated):
+        return stream.parent
+    return dated_parent(above)

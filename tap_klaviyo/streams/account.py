@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_klaviyo.streams.builders import children, id_of, listed
-from tap_klaviyo.streams.model import Parent
+from tap_klaviyo.streams.model import PARENT, Parent
 
 ACCOUNT = (
     listed("accounts", "account", "The Klaviyo account.", "XS", None, "accounts:read"),
@@ -65,6 +65,16 @@ ACCOUNT = (
     ),
     listed(
         "object_types", "object_type", "Types of custom objects.", "S", None, "custom-objects:read"
+    ),
+    children(
+        "object_schemas",
+        "object_schema",
+        "Schemas of custom objects: the versions of each object type's properties.",
+        "S",
+        None,
+        "custom-objects:read",
+        path=f"/api/object-types/{PARENT}/schema-versions",
+        parent=Parent("object_types", "object_type_id"),
     ),
     children(
         "object_records",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_klaviyo.streams.builders import TAGS, children, id_of, listed
+from tap_klaviyo.streams.builders import TAGS, by_id, children, id_of, listed
 from tap_klaviyo.streams.model import PARENT, Parent, Stream, TimeFilter
 
 
@@ -28,6 +28,23 @@ def members(name: str, schema: str, groups: str, group_id: str) -> Stream:
     )
 
 
+def profile_counts(name: str, schema: str, groups: str, group_id: str) -> Stream:
+    """A row for the number of members of each list or segment; ``groups`` is the parent stream."""
+    group = groups.removesuffix("s")
+    return by_id(
+        name,
+        schema,
+        f"Number of members of each {group}, as Klaviyo counts them.",
+        "L",
+        f"{groups}:read",
+        path=f"/api/{groups}/{PARENT}",
+        type=group,
+        parent=Parent(groups, group_id),
+        additional_fields=("profile_count",),
+        slow_fields={"profile_count": "XS"},
+    )
+
+
 AUDIENCES = (
     Stream(
         name="lists",
@@ -40,6 +57,7 @@ AUDIENCES = (
         relationships=(TAGS,),
     ),
     members("list_members", "list_member", "lists", "list_id"),
+    profile_counts("list_profile_counts", "list_profile_count", "lists", "list_id"),
     listed(
         "segments",
         "segment",
@@ -50,6 +68,7 @@ AUDIENCES = (
         relationships=(TAGS,),
     ),
     members("segment_members", "segment_member", "segments", "segment_id"),
+    profile_counts("segment_profile_counts", "segment_profile_count", "segments", "segment_id"),
     listed(
         "tags",
         "tag_record",

@@ -25,6 +25,18 @@ def children(
     return listed(name, schema, description, tier, size, scope, **{"path": path, **more})
 
 
+def by_id(name: str, schema: str, description: str, tier: str, scope: str, **more: Any) -> Stream:
+    """A row for resources that are requested one by one, by the IDs of the records of ``parent``.
+
+    The ID of such a record is that of its resource too. ``parent.property`` holds it, and is the
+    key.
+    """
+    key = more["parent"].property
+    path = f"/api/{name.replace('_', '-')}/{PARENT}"
+    given = {"path": path, "keys": (key,), "id_property": key, "single": True}
+    return listed(name, schema, description, tier, None, scope, **{**given, **more})
+
+
 def id_of(
     property: str, relationship: str, type: str = "", scope: str = "", **more: Any
 ) -> Relationship:

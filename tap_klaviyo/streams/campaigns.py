@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 
-from tap_klaviyo.streams.builders import TAGS, children, id_of, listed
-from tap_klaviyo.streams.model import FieldPath, Parent, Relationship, Stream
+from tap_klaviyo.streams.builders import TAGS, by_id, children, id_of, listed
+from tap_klaviyo.streams.model import PARENT, FieldPath, Parent, Relationship, Stream
 
 _IN_DEFINITION = {
     name: FieldPath(f"definition.{name}")
@@ -62,6 +62,15 @@ CAMPAIGNS_AND_FLOWS = (
         ),
         field_paths=_IN_DEFINITION,
     ),
+    by_id(
+        "campaign_recipient_estimations",
+        "campaign_recipient_estimation",
+        "Estimated number of recipients of each campaign for which Klaviyo has estimated it.",
+        "M",
+        "campaigns:read",
+        parent=Parent("campaigns", "campaign_id"),
+        optional=True,
+    ),
     listed(
         "flows",
         "flow",
@@ -71,6 +80,17 @@ CAMPAIGNS_AND_FLOWS = (
         "flows:read",
         filters=("equals(archived,false)", "equals(archived,true)"),
         relationships=(TAGS,),
+    ),
+    by_id(
+        "flow_definitions",
+        "flow_definition",
+        "Definition of each flow: its triggers, entry filters, and actions with their order.",
+        "S",
+        "flows:read",
+        path=f"/api/flows/{PARENT}",
+        type="flow",
+        parent=Parent("flows", "flow_id", updated="updated"),
+        additional_fields=("definition",),
     ),
     children(
         "flow_actions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tap_klaviyo.streams.builders import id_of, listed
+from tap_klaviyo.streams.builders import children, id_of, listed
 from tap_klaviyo.streams.model import PARENT, Parent, TimeFilter
 
 COMMERCE = (
@@ -25,6 +25,19 @@ COMMERCE = (
         "XL",
         100,
         "catalogs:read",
+    ),
+    children(
+        "catalog_category_items",
+        "catalog_category_item",
+        "Catalog items (products) in each catalog category.",
+        "XL",
+        100,
+        "catalogs:read",
+        path=f"/api/catalog-categories/{PARENT}/items",
+        type="catalog-item",
+        keys=("category_id", "item_id"),
+        id_property="item_id",
+        parent=Parent("catalog_categories", "category_id"),
     ),
     listed("coupons", "coupon", "Coupons.", "L", 100, "coupons:read"),
     listed(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tap_klaviyo.streams.builders import children, listed
-from tap_klaviyo.streams.model import Parent
+from tap_klaviyo.streams.builders import by_id, children, listed
+from tap_klaviyo.streams.model import PARENT, Parent
 
 CONTENT = (
     listed(
@@ -35,6 +35,16 @@ CONTENT = (
         "S",
         100,
         "forms:read",
+        parent=Parent("forms", "form_id"),
+    ),
+    by_id(
+        "form_definitions",
+        "form_definition",
+        "Definition of each sign-up form: the content, design and behaviour of its versions.",
+        "S",
+        "forms:read",
+        path=f"/api/forms/{PARENT}",
+        type="form",
         parent=Parent("forms", "form_id"),
     ),
     listed("web_feeds", "web_feed", "Web feeds used in templates.", "XS", 20, "web-feeds:read"),

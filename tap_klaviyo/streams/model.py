@@ -38,6 +38,9 @@ TIERS: Mapping[str, Tier] = {
 """Klaviyo's rate limits. Its API reference names the tier of each endpoint."""
 
 
+DEFAULT_REVISION = "2026-07-15"
+"""The revision of Klaviyo's API that is used unless the user chooses another one."""
+
 ENTRY_DATE = "timestamp"
 """The attribute of an array's entries that says which one is the newest."""
 
@@ -46,12 +49,29 @@ ENTRY_DATE = "timestamp"
 class FieldPath:
     """Where in a resource's attributes a property's value is.
 
-    ``path`` is dotted. With ``latest``, the value at ``path`` is an array of objects with a
-    ``timestamp`` each, and the property is the attribute ``latest`` of the newest one.
+    ``path`` is dotted; an empty one says that Klaviyo has no value, so the property is null. With
+    ``latest``, the value at ``path`` is an array of objects with a ``timestamp`` each, and the
+    property is the attribute ``latest`` of the newest one.
+
+    With ``fields``, the property is an object of these attributes of the value, each under the name
+    that it is mapped to, or an array of that one object if ``in_array``. With ``values``, it is the
+    text that the value is mapped to, and null for a value that is not mapped.
     """
 
     path: str
     latest: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    in_array: bool = False
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_reshaped(self) -> bool:
+        """Whether the property differs from the value."""
+        return bool(self.fields or self.values)
+
+
+NOWHERE = FieldPath("")
+"""Says that a property is null, because Klaviyo has no value for it."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +79,11 @@ class Relationship:
     """A related resource, and which properties of a record come from it.
 
     ``property`` holds the whole resource, in an array. For a to-one relationship, ``id_property``
-    holds its ID and ``lifted`` maps properties to attributes of it. ``id_needs_include`` says that
-    Klaviyo gives the ID only if the resource is included. ``references`` maps properties of the
-    embedded resource to its own to-one relationships. ``scope`` is what the API key needs for it.
+    holds its ID and ``lifted`` maps properties to attributes of it. Of a to-many relationship,
+    ``lifted`` takes them where there is exactly one resource; otherwise they are null.
+    ``id_needs_include`` says that Klaviyo gives the ID only if the resource is included.
+    ``references`` maps properties of the embedded resource to its own to-one relationships.
+    ``scope`` is what the API key needs for it.
     """
 
     property: str
@@ -176,7 +198,9 @@ class Stream:
     Request: ``path``, ``type`` (of the resource), ``scopes``, ``tier``, ``page_size`` (the largest,
     None if Klaviyo knows no page[size]), ``sort``, ``filters`` (one pass each; the stream is their
     union), ``additional_fields`` (given by Klaviyo only on request), ``slow_fields`` (attributes
-    that cost a lower tier), ``relationships``, ``parent``, ``report``.
+    that cost a lower tier), ``relationships``, ``parent``, ``report``, ``single`` (the endpoint
+    answers one resource, by the ID of the parent), ``optional`` (not each parent has such a
+    resource: Klaviyo answers 404 for one that has none).
 
     Time: ``time_filter``, ``replication_key`` (empty if it cannot be read incrementally),
     ``incremental_by_default``, and ``full_table_on_request`` (an incremental stream of which a user
@@ -188,7 +212,11 @@ class Stream:
     Record: ``schema``, ``keys``, ``id_property`` (holds the resource's ID), ``rows`` (dotted path
     of an array whose elements are the records), ``field_paths``, ``fields_not_by_default``.
 
-    ``aliases`` are names of the stream in the catalogs of singer-io's tap.
+    ``added_schema`` names a second schema, whose properties follow those of ``schema``, in nested
+    objects too.
+
+    ``aliases`` are names of the stream in the catalogs of singer-io's tap. ``revision`` is the
+    revision of Klaviyo's API for which the row is, and whose rows its parents are.
     """
 
     name: str
@@ -209,6 +237,8 @@ class Stream:
     integration: str = KLAVIYO_INTEGRATION
     filters: tuple[str, ...] = ("",)
     parent: Parent | None = None
+    single: bool = False
+    optional: bool = False
     rows: str = ""
     report: Report | None = None
     id_property: str = "id"
@@ -218,7 +248,9 @@ class Stream:
     slow_fields: Mapping[str, str] = field(default_factory=dict)
     selected_by_default: bool = True
     fields_not_by_default: tuple[str, ...] = ()
+    added_schema: str = ""
     aliases: tuple[str, ...] = ()
+    revision: str = DEFAULT_REVISION
 
     @property
     def replication_method(self) -> str:
@@ -233,6 +265,12 @@ class Stream:
         if not self.incremental_by_default:
             return ("FULL_TABLE", "INCREMENTAL")
         return ("INCREMENTAL", "FULL_TABLE") if self.full_table_on_request else ("INCREMENTAL",)
+
+    @property
+    def is_reshaped(self) -> bool:
+        """Whether a property differs from the value in the resource that it is made of."""
+        places = (self.field_paths, *(one.field_paths for one in self.relationships))
+        return any(path.is_reshaped for paths in places for path in paths.values())
 
     @property
     def automatic(self) -> tuple[str, ...]:

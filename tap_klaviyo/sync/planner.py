@@ -25,7 +25,7 @@ from tap_klaviyo.klaviyo.queries import equals
 from tap_klaviyo.logs import get_logger
 from tap_klaviyo.reports.queries import ReportQuery
 from tap_klaviyo.state import Resume, State
-from tap_klaviyo.streams import STREAMS, by_name
+from tap_klaviyo.streams import REVISIONS_OF, by_name
 from tap_klaviyo.sync import bookmark_checks as checks
 from tap_klaviyo.sync.backfills import backfills, covered_until
 from tap_klaviyo.sync.report_partitions import local_start_of, report_partition
@@ -111,7 +111,7 @@ class Planner:
         Warns of bookmarks of unknown streams. Raises :class:`StateError` for a bookmark of another
         tap that cannot be continued.
         """
-        configured = by_name((*STREAMS, *self._config.metric_streams))
+        configured = {*REVISIONS_OF, *by_name(self._config.metric_streams)}
         names = {name for sync in syncs for name in (sync.name, sync.selected.tap_stream_id)}
         checks.warn_unknown_bookmarks(self._state, {*configured, *names})
         self._incremental = [sync for sync in syncs if sync.selected.incremental]

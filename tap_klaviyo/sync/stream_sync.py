@@ -13,7 +13,7 @@ from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.queries import Query, query_for
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.queries import ReportPeriod
-from tap_klaviyo.streams import BY_NAME, dated_parent
+from tap_klaviyo.streams import dated_parent, parent_of
 from tap_klaviyo.sync.event_tally import EventTally
 from tap_klaviyo.sync.low_water_marks import LowWaterMarks
 from tap_klaviyo.sync.reading import Reading, widened
@@ -38,9 +38,10 @@ class StreamSync:
     ``hidden_parent`` says that the stream is not selected and is read for the sake of its
     ``children``. ``sweep`` is the start of the sweep for very late events that this run makes or
     continues, None if it makes none. ``done`` holds what an interrupted run has read, by part.
-    ``error`` is why the stream ended early. ``gone`` are parents that no longer exist. ``reading``
-    says how much of the stream is read; ``origins`` maps the ID of a parent to that of the parent
-    with a date above it, and to the date (Unix seconds).
+    ``error`` is why the stream ended early. ``gone`` are parents that no longer exist, ``lacking``
+    counts those that have no resource of the stream, where not each has one. ``reading`` says how
+    much of the stream is read; ``origins`` maps the ID of a parent to that of the parent with a
+    date above it, and to the date (Unix seconds).
     """
 
     selected: SelectedStream
@@ -60,6 +61,7 @@ class StreamSync:
     parent_ids: set[str] = field(default_factory=set)
     parts: list[str] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
+    lacking: int = 0
     reading: Reading = field(default_factory=Reading)
     origins: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     sweep: int | None = None
@@ -245,14 +247,14 @@ def stream_syncs(
     syncs = [_stream_sync(one, dates, readings.get(one.stream.name)) for one in selection]
     by_stream = {one.selected.stream.name: one for one in syncs if not one.reading.is_skipped}
     for sync in syncs:  # It grows by the parents, which may have parents too.
-        parent = sync.selected.stream.parent
+        parent = parent_of(sync.selected.stream)
         if parent is None or sync.reading.is_skipped:
             continue
-        if parent.stream not in by_stream:
-            hidden = _stream_sync(hidden_parent(BY_NAME[parent.stream]), dates, hidden=True)
-            by_stream[parent.stream] = hidden
+        if parent.name not in by_stream:
+            hidden = _stream_sync(hidden_parent(parent), dates, hidden=True)
+            by_stream[parent.name] = hidden
             syncs.append(hidden)
-        sync.parent = by_stream[parent.stream]
+        sync.parent = by_stream[parent.name]
         sync.parent.children.append(sync)
     for sync in syncs:
         if sync.parent is None:

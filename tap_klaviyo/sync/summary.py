@@ -182,6 +182,13 @@ def log_summary(syncs: Sequence[StreamSync], client: Client) -> None:
                 len(sync.gone),
                 len(sync.parent_ids),
             )
+        if sync.lacking:
+            logger.info(
+                "Stream '%s': %d of %d parents have no such resource (404).",
+                sync.name,
+                sync.lacking,
+                len(sync.parent_ids),
+            )
         if sync.without_key:
             logger.warning(
                 "Stream '%s': %d records left out, without a value for the key %s: %s%s",

@@ -19,8 +19,9 @@ logger = get_logger(__name__)
 class WindowFailures:
     """Restarts windows that failed, and hands over what must be decided otherwise.
 
-    ``finish`` is called with a window whose parent is gone, ``end`` with one that cannot be read,
-    and its error. ``parent_checks`` are the tasks that ask whether a parent still exists.
+    ``finish`` is called with a window that has nothing to read, such as one whose parent is gone,
+    ``end`` with one that cannot be read, and its error. ``parent_checks`` are the tasks that ask
+    whether a parent still exists.
     """
 
     def __init__(
@@ -47,6 +48,9 @@ class WindowFailures:
             self.restart(reader, smaller_page_size(reader.page_size))
         elif reaction is Reaction.RESTART_WINDOW:
             self.restart_after(reader, error)
+        elif reaction is Reaction.END_EMPTY:
+            reader.partition.sync.lacking += 1
+            self._finish(reader)
         elif reaction is Reaction.CHECK_PARENT and isinstance(error, ApiError):
             self.parent_checks.append(ParentCheck(reader, error))
         else:

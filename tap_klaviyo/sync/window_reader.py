@@ -191,6 +191,7 @@ class WindowReader:
             first_page=not self.pages,
             of_child=bool(self.partition.parent),
             restarts=self.restarts,
+            optional=self.partition.sync.selected.stream.optional,
             page_size=self.page_size,
             is_page_size=error.is_page_size if isinstance(error, ApiError) else False,
         )

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sync_runner import NOW, Key, Output, truth
 
 from sandbox.account import Account
-from tap_klaviyo.streams import BY_NAME, STREAMS
+from tap_klaviyo.streams import BY_NAME, REGISTRIES, STREAMS
+from tap_klaviyo.streams.model import DEFAULT_REVISION
 
 Truth = Callable[[Account], set[Key]]
 
 
-def all_of(kind: str) -> Truth:
+def all_of(kind: str, revision: str = DEFAULT_REVISION) -> Truth:
     """The ids of all resources of a type."""
-    return lambda account: {(identifier,) for identifier in account.ids(kind)}
+    return lambda account: {(identifier,) for identifier in account.ids(kind, revision)}
 
 
-def related(kind: str, *relationships: str) -> Truth:
+def related(kind: str, *relationships: str, revision: str = DEFAULT_REVISION) -> Truth:
     """The ids of all resources that the resources of a type are related to."""
-    return lambda account: {(child,) for _, child in pairs(account, kind, *relationships)}
+    return lambda account: {
+        (child,) for _, child in pairs(account, kind, *relationships, revision=revision)
+    }
 
 
-def pairs(account: Account, kind: str, *relationships: str) -> set[Key]:
+def pairs(
+    account: Account, kind: str, *relationships: str, revision: str = DEFAULT_REVISION
+) -> set[Key]:
     """The ids of parents and of their related resources, along one or more relationships."""
-    parents, found = account.ids(kind), set[Key]()
+    parents, found = account.ids(kind, revision), set[Key]()
     for relationship in relationships:
         found = {
             (parent, child)
             for parent in parents
-            for child in account.ids_under(kind, parent, relationship)
+            for child in account.ids_under(kind, parent, relationship, revision)
         }
         parents, kind = [child for _, child in found], relationship.removesuffix("s")
     return found
@@ -93,15 +98,72 @@ TRUTHS: dict[str, Truth] = {
     "coupon_codes": related("coupon", "coupon-codes"),
     "metric_properties": related("metric", "metric-properties"),
     "object_records": related("object-type", "object-records"),
+    "object_schemas": related("object-type", "schema-versions"),
+    "catalog_category_items": lambda account: pairs(account, "catalog-category", "items"),
+    "list_profile_counts": all_of("list"),
+    "segment_profile_counts": all_of("segment"),
+    "campaign_recipient_estimations": all_of("campaign-recipient-estimation"),
+    "flow_definitions": all_of("flow"),
+    "form_definitions": all_of("form"),
 }
 """The expected keys of each non-default stream in a run that began at NOW."""
+
+
+def billing_usage(account: Account) -> set[Key]:
+    """The type and the period of each usage."""
+    return {
+        (usage.id, usage.attributes["period_start"].replace("+00:00", "Z"))
+        for usage in account.collections["billing-usage"]
+    }
+
+
+LATER = "2026-10-15"
+"""The revision that changes campaigns and adds streams."""
+
+TRUTHS_OF: dict[str, dict[str, Truth]] = {
+    DEFAULT_REVISION: TRUTHS,
+    LATER: {
+        **TRUTHS,
+        "campaigns": all_of("campaign", LATER),
+        "campaign_messages": all_of("campaign-message", LATER),
+        "campaign_audiences": related("campaign", "campaign-audiences", revision=LATER),
+        "campaign_variations": related("campaign-message", "campaign-variations", revision=LATER),
+        **{
+            name: all_of(kind)
+            for name, kind in {
+                "translations": "translation",
+                "brand_voice": "brand-voice",
+                "brand_buttons": "brand-button",
+                "brand_colors": "brand-color",
+                "brand_email_defaults": "brand-email-default",
+                "brand_logos": "brand-logo",
+                "brand_social_groups": "brand-social-group",
+                "text_messaging_senders": "text-messaging-sender",
+                "text_messaging_configurations": "text-messaging-configuration",
+            }.items()
+        },
+        "text_messaging_sender_registrations": related(
+            "text-messaging-sender", "text-messaging-sender-registration"
+        ),
+        "billing_usage": billing_usage,
+    },
+}
+"""The same for each revision; that of campaigns too where it differs."""
+
+REVISED = [
+    stream.name
+    for stream in REGISTRIES[LATER].streams
+    if replace(stream, revision=DEFAULT_REVISION) != BY_NAME.get(stream.name)
+]
+"""The streams that the later revision changes or adds."""
 
 
 @dataclass(frozen=True)
 class ChildStream:
     """The parents of a child stream: their type and their relationship to the children.
 
-    ``filtered`` means that the request names the parent in a filter, not in the path.
+    ``filtered`` means that the request names the parent in a filter, not in the path. Without a
+    relationship, a child in the path is the parent itself, or has its ID.
     """
 
     kind: str
@@ -120,6 +182,13 @@ CHILD_STREAMS = {
     "coupon_codes": ChildStream("coupon", "coupon-codes", filtered=True),
     "metric_properties": ChildStream("metric", "metric-properties"),
     "object_records": ChildStream("object-type", "object-records"),
+    "object_schemas": ChildStream("object-type", "schema-versions"),
+    "catalog_category_items": ChildStream("catalog-category", "items"),
+    "list_profile_counts": ChildStream("list", ""),
+    "segment_profile_counts": ChildStream("segment", ""),
+    "campaign_recipient_estimations": ChildStream("campaign", ""),
+    "flow_definitions": ChildStream("flow", ""),
+    "form_definitions": ChildStream("form", ""),
 }
 """All child streams."""
 

@@ -20,8 +20,8 @@ from tap_klaviyo.discovery.selection import read_catalog
 from tap_klaviyo.errors import TapError
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
-from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams import DEFAULT_STREAMS, REGISTRIES
+from tap_klaviyo.streams.model import DEFAULT_REVISION, Stream
 from tap_klaviyo.sync.resync import resync_run
 from tap_klaviyo.sync.run import Run
 from tap_klaviyo.verify.target_counts import TargetCounts
@@ -118,7 +118,7 @@ class Tap:
         # Pauses of other threads advance the same clock, so requests must not time out.
         no_timeout = {"request_timeout": 86_400}
         parsed = parse_config({**self.settings, **no_timeout, **settings})
-        streams = [*STREAMS, *parsed.metric_streams]
+        streams = parsed.streams
         selection = read_catalog(catalog or build_catalog(streams), streams=streams)
         target = Clock()
 
@@ -156,7 +156,7 @@ class Tap:
 
         out = ObservedOutput(accept)
         client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
-        selection = read_catalog(catalog, streams=[*STREAMS, *parsed.metric_streams])
+        selection = read_catalog(catalog, streams=parsed.streams)
         writer = Writer(out.write)
         clock = {"now": lambda: now, "clock": lambda: 0.0}
         with closing(client):
@@ -175,8 +175,7 @@ class Tap:
         """Compares what a state remembers with the account at ``now``, and with what is held."""
         parsed = parse_config({**self.settings, "request_timeout": 86_400, **settings})
         client = client_for(parsed, clock=lambda: self.clock.now, sleep=self.clock.sleep)
-        streams = [*STREAMS, *parsed.metric_streams]
-        selection = read_catalog(catalog, streams=streams)
+        selection = read_catalog(catalog, streams=parsed.streams)
         with closing(client):
             return verify(parsed, client, selection, State(state), held, now=lambda: now)
 
@@ -203,13 +202,15 @@ def catalog_of(
     method: str = "",
     without: Collection[str] = (),
     all_fields: bool = False,
+    revision: str = DEFAULT_REVISION,
 ) -> dict[str, Any]:
-    """A catalog with these streams only, all selected.
+    """A catalog of a revision with these streams only, all selected.
 
     ``method`` sets the replication method. ``without`` are dotted paths of deselected fields.
     ``all_fields`` also selects the fields that are not selected by default.
     """
-    streams = [entry for entry in build_catalog()["streams"] if entry["stream"] in names]
+    entries = build_catalog(REGISTRIES[revision].streams)["streams"]
+    streams = [entry for entry in entries if entry["stream"] in names]
     streams = copy.deepcopy(streams)
     for entry in streams:
         for item in entry["metadata"]:

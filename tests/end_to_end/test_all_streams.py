@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from fnmatch import fnmatchcase
 
 import jsonschema
 import pytest
-from expected_keys import TRUTHS
+from expected_keys import REVISED, TRUTHS, TRUTHS_OF
 from sync_runner import NOW, Output, Tap, catalog_of, tap_of
 
 from sandbox.account import Account
 from sandbox.events import iso
-from tap_klaviyo.streams import BY_NAME, DEFAULT_STREAMS, STREAMS
+from tap_klaviyo.streams import REGISTRIES
 from tap_klaviyo.streams.model import PARENT
 
 TapOn = Callable[..., Tap]
 MOMENT = datetime.fromtimestamp(NOW, timezone.utc)
+
+each_revision = pytest.mark.parametrize("revision", TRUTHS_OF)
+each_stream = pytest.mark.parametrize(
+    ("revision", "name"),
+    [(revision, name) for revision, truths in TRUTHS_OF.items() for name in truths],
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,39 +34,56 @@ def tap() -> Iterator[Tap]:
 
 
 @pytest.fixture(scope="module")
-def full_output(tap: Tap) -> Output:
-    """The output of one run with all these streams and all their fields."""
-    return tap.sync(now=NOW, catalog=catalog_of(*TRUTHS, all_fields=True))
+def full_outputs(tap: Tap) -> Mapping[str, Output]:
+    """The output of a run with all these streams and all their fields, by revision."""
+    return {
+        revision: tap.sync(
+            now=NOW,
+            catalog=catalog_of(*truths, all_fields=True, revision=revision),
+            revision=revision,
+        )
+        for revision, truths in TRUTHS_OF.items()
+    }
 
 
-def test_every_stream_has_expected_keys() -> None:
+@each_revision
+def test_every_stream_has_expected_keys(revision: str) -> None:
     """Every stream is tested here, as a default stream or as a report."""
-    elsewhere = {one.name for one in DEFAULT_STREAMS} | {one.name for one in STREAMS if one.report}
-    assert TRUTHS.keys() == {stream.name for stream in STREAMS} - elsewhere
+    streams = REGISTRIES[revision].streams
+    elsewhere = {one.name for one in streams if one.selected_by_default or one.report}
+    assert {stream.name for stream in streams} - elsewhere <= TRUTHS_OF[revision].keys()
+    assert {*TRUTHS_OF[revision]} - {*TRUTHS} <= {stream.name for stream in streams}
 
 
-def test_all_are_read_in_one_run(full_output: Output) -> None:
+@each_revision
+def test_all_are_read_in_one_run(full_outputs: Mapping[str, Output], revision: str) -> None:
     """The run succeeds, with a SCHEMA for each stream and a STATE at the end."""
+    full_output = full_outputs[revision]
     assert full_output.fault is None
     assert [message["stream"] for message in full_output.of("SCHEMA")] == [
-        stream.name for stream in STREAMS if stream.name in TRUTHS
+        one.name for one in REGISTRIES[revision].streams if one.name in TRUTHS_OF[revision]
     ]
     assert full_output.messages[-1]["type"] == "STATE"
     assert full_output.state["currently_syncing"] is None
 
 
-@pytest.mark.parametrize("name", TRUTHS)
-def test_records_are_complete(tap: Tap, full_output: Output, name: str) -> None:
+@each_stream
+def test_records_are_complete(
+    tap: Tap, full_outputs: Mapping[str, Output], revision: str, name: str
+) -> None:
     """Each stream has exactly the expected records, each once."""
-    keys = full_output.keys(name)
+    keys = full_outputs[revision].keys(name)
     assert keys
     assert len(keys) == len(set(keys))
-    assert set(keys) == TRUTHS[name](tap.box.account)
+    assert set(keys) == TRUTHS_OF[revision][name](tap.box.account)
 
 
-@pytest.mark.parametrize("name", TRUTHS)
-def test_records_fit_their_schema(full_output: Output, name: str) -> None:
+@each_stream
+def test_records_fit_their_schema(
+    full_outputs: Mapping[str, Output], revision: str, name: str
+) -> None:
     """Every record fits its SCHEMA, and every column has a value in some record."""
+    full_output = full_outputs[revision]
     (schema,) = (m["schema"] for m in full_output.of("SCHEMA") if m["stream"] == name)
     validator = jsonschema.Draft4Validator(schema)
     for record in full_output.records(name):
@@ -69,13 +92,22 @@ def test_records_fit_their_schema(full_output: Output, name: str) -> None:
     assert seen == schema["properties"].keys()
 
 
-@pytest.mark.parametrize("name", TRUTHS)
-def test_only_selected_keys_are_requested(tap: Tap, name: str) -> None:
+@pytest.mark.parametrize(
+    ("revision", "name"),
+    [
+        (revision, name)
+        for revision, truths in TRUTHS_OF.items()
+        for name in truths
+        if truths is TRUTHS or name in REVISED
+    ],
+)
+def test_only_selected_keys_are_requested(tap: Tap, revision: str, name: str) -> None:
     """Deselected fields are neither requested nor written."""
-    stream = BY_NAME[name]
-    optional = {*columns(name)} - {*stream.automatic}
+    stream = REGISTRIES[revision].by_name[name]
+    optional = {*columns(name, revision)} - {*stream.automatic}
     tap.box.requests.clear()
-    output = tap.sync(now=NOW, catalog=catalog_of(name, without=optional, all_fields=True))
+    catalog = catalog_of(name, without=optional, all_fields=True, revision=revision)
+    output = tap.sync(now=NOW, catalog=catalog, revision=revision)
     queries = [
         dict(seen.query)
         for seen in tap.box.requests
@@ -87,7 +119,7 @@ def test_only_selected_keys_are_requested(tap: Tap, name: str) -> None:
         assert not optional & {*query[f"fields[{stream.type}]"].split(",")} - {"id"}
         assert "include" not in query
     assert {column for record in output.records(name) for column in record} == {*stream.automatic}
-    assert set(output.keys(name)) == TRUTHS[name](tap.box.account)
+    assert set(output.keys(name)) == TRUTHS_OF[revision][name](tap.box.account)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +221,7 @@ def test_records_at_window_bounds_are_read_once(
     assert set(keys) == TRUTHS[name](shop)
 
 
-def columns(name: str) -> list[str]:
+def columns(name: str, revision: str) -> list[str]:
     """The columns of a stream."""
-    (entry,) = catalog_of(name)["streams"]
+    (entry,) = catalog_of(name, revision=revision)["streams"]
     return list(entry["schema"]["properties"])

@@ -158,6 +158,22 @@ def test_campaign_messages_are_flattened(tap_on: TapOn) -> None:
     assert any(record["tags"] for record in output.records("campaigns"))
 
 
+def test_object_schemas_are_those_of_the_account(tap_on: TapOn) -> None:
+    """A schema has its object type, its properties and its status; a draft has no date."""
+    shop = account()
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of("object_schemas"))
+    found = {record["id"]: record for record in output.records("object_schemas")}
+    for kind in shop.collections["object-type"]:
+        for schema in kind.related("schema-versions"):
+            record, attributes = found.pop(schema.id), schema.attributes
+            assert record["object_type_id"] == kind.id
+            for name in ("title", "description", "visibility", "status", "properties", "required"):
+                assert record[name] == attributes[name]
+            published = attributes["published_at"]
+            assert record["published_at"] == (published and published.replace("+00:00", "Z"))
+    assert not found
+
+
 def test_unusual_dates_of_campaigns_become_utc(tap_on: TapOn) -> None:
     """Dates with a blank instead of the T, or with fractions, are converted to UTC."""
     output = tap_on(account(odd_dates=True)).sync(now=NOW, catalog=catalog_of("campaigns"))

@@ -15,6 +15,7 @@ MODELS = {
     "attribution": None,
     "campaign": "campaign_response_object_resource",
     "campaign-message": "campaign_message_response_object_resource",
+    "campaign-recipient-estimation": "campaign_recipient_estimation_response_object_resource",
     "catalog-category": "catalog_category_response_object_resource",
     "catalog-item": "catalog_item_response_object_resource",
     "catalog-variant": "catalog_variant_response_object_resource",

@@ -15,7 +15,9 @@ ITEM = "$custom:::$default:::FLOWER-1"
 
 # The resource type of the id in a path.
 PARENTS = {
+    "campaign-recipient-estimations": "campaign-recipient-estimation",
     "campaigns": "campaign",
+    "catalog-categories": "catalog-category",
     "flow-actions": "flow-action",
     "flows": "flow",
     "forms": "form",
@@ -46,6 +48,13 @@ def url(account: Account) -> Callable[[str], str]:
     [
         ("campaigns/{id}/campaign-messages", "include=campaign,template,image"),
         ("campaigns/{id}/campaign-messages", "fields[template]=name&include=template"),
+        (
+            "campaign-recipient-estimations/{id}",
+            "fields[campaign-recipient-estimation]=estimated_recipient_count",
+        ),
+        ("catalog-categories/{id}", "fields[catalog-category]=name"),
+        ("catalog-categories/{id}/items", f"filter=any(ids,['{ITEM}'])&sort=-created&page[size]=9"),
+        ("catalog-categories/{id}/items", "fields[catalog-item]=title&include=variants"),
         ("catalog-categories", f"filter=equals(item.id,'{ITEM}')&sort=-created&page[size]=100"),
         ("catalog-items", f"filter=any(ids,['{ITEM}']),equals(published,true)&include=variants"),
         ("catalog-items", "filter=equals(category.id,'$custom:::$default:::CAT-1')"),
@@ -110,6 +119,9 @@ def test_allowed(client: SandboxClient, url: Callable[[str], str], path: str, qu
         ("campaigns/{id}/campaign-messages", "include=tags", "include"),
         ("catalog-categories", "sort=updated", "sort"),
         ("catalog-items", f"filter=greater-than(updated,{SINCE})", "filter"),
+        ("catalog-categories/{id}", "page[size]=1", "page[size]"),
+        ("catalog-categories/{id}/items", "page[size]=101", "page[size]"),
+        ("catalog-categories/{id}/items", "sort=title", "sort"),
         ("catalog-items", "filter=equals(ids,'x')", "filter"),
         ("catalog-variants", "page[size]=101", "page[size]"),
         ("coupon-codes", "", "filter"),
@@ -177,7 +189,10 @@ def test_refused(
     ("path", "burst", "scopes"),
     [
         ("campaigns/{id}/campaign-messages", 10, "campaigns"),
+        ("campaign-recipient-estimations/{id}", 10, "campaigns"),
         ("catalog-categories", 350, "catalogs"),
+        ("catalog-categories/{id}", 350, "catalogs"),
+        ("catalog-categories/{id}/items", 350, "catalogs"),
         ("catalog-items", 350, "catalogs"),
         ("catalog-variants", 350, "catalogs"),
         ("coupon-codes?filter=equals(coupon.id,'x')", 350, "coupon-codes"),

@@ -39,6 +39,7 @@ UNPAGED: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 CHILDREN: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("Catalogs.get_items_for_catalog_category", "catalog-category", "items", {"sort": "created"}),
     ("Flows.get_actions_for_flow", "flow", "flow-actions", {"sort": "created"}),
     ("Flows.get_messages_for_flow_action", "flow-action", "flow-messages", {"page_size": 2}),
     ("Forms.get_versions_for_form", "form", "form-versions", {"page_size": 2}),
@@ -62,6 +63,8 @@ UNPAGED_CHILDREN: list[tuple[str, str, str, dict[str, Any]]] = [
 
 SINGLE: list[tuple[str, str, dict[str, Any]]] = [
     ("Campaigns.get_campaign", "campaign", {"include": ["campaign-messages", "tags"]}),
+    ("Campaigns.get_campaign_recipient_estimation", "campaign-recipient-estimation", {}),
+    ("Catalogs.get_catalog_category", "catalog-category", {}),
     ("Coupons.get_coupon", "coupon", {}),
     ("Custom_Objects.get_object_record", "object-record", {}),
     ("Custom_Objects.get_object_schema", "object-schema", {"include": ["source-mapping"]}),

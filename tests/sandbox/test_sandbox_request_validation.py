@@ -151,7 +151,8 @@ def test_bounds_in_the_future(client: SandboxClient, field: str, later: int, sta
         ({"revision": None}, 400, "invalid"),
         ({"revision": "yesterday"}, 400, "invalid"),
         ({"revision": "2026-07-15.pre"}, 400, "invalid"),
-        ({"revision": "2026-10-15"}, 400, "invalid"),
+        ({"revision": "2026-10-15.pre"}, 400, "invalid"),
+        ({"revision": "2027-01-15"}, 400, "invalid"),
         ({"revision": "2024-10-15", "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1"}, 410, "gone"),
     ],
 )
@@ -164,7 +165,9 @@ def test_headers(
     assert (response.status, response.error["code"]) == (status, code)
 
 
-@pytest.mark.parametrize("revision", ["2025-01-15", "2026-04-15", "2026-07-15", "2024-10-15"])
+@pytest.mark.parametrize(
+    "revision", ["2025-01-15", "2026-04-15", "2026-07-15", "2026-10-15", "2024-10-15"]
+)
 def test_revisions(client: SandboxClient, revision: str) -> None:
     """Stable and deprecated revisions are accepted, and retired ones by default."""
     headers = {"AUTHORIZATION": HEADERS["Authorization"], "Revision": revision}
