@@ -1,5 +1,5 @@
-"""Write the generated files: catalog.json, docs/streams*.md, meltano/tap-klaviyo.yml, pictures, and
-parts of other files.
+"""Write the generated files: catalog.json, docs/streams*.md, docs/coverage.md,
+meltano/tap-klaviyo.yml, pictures, and parts of other files.
 
     python -m tools.generate            write the files that are out of date
     python -m tools.generate --check    list them and exit with 1, without writing
@@ -17,7 +17,7 @@ from pathlib import Path
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.discovery.catalog import build_catalog, catalog_text
 from tap_klaviyo.streams import DEFAULT, REGISTRIES
-from tools import import_diagram, meltano_plugin
+from tools import coverage, import_diagram, meltano_plugin
 from tools.benchmark_claims import claim
 from tools.setting_docs import settings_table
 from tools.stream_docs import default_streams_table, document, revision_document
@@ -43,6 +43,7 @@ def generated() -> dict[Path, str]:
             for revision, registry in REGISTRIES.items()
             if registry != DEFAULT
         },
+        ROOT / "docs" / "coverage.md": coverage.document(coverage.operations_file(ROOT)),
         readme: replace_lines(
             replace_table(readme.read_text(), "streams", streams), "speed", speed
         ),
