@@ -118,7 +118,8 @@ class Api:
 
     def _get(self, path: str, id: str | None, endpoint: Endpoint, request: Request) -> Response:
         types = endpoint.resource_types
-        self._require_scopes(types[endpoint.resource_type].scope, *endpoint.scopes)
+        scope = endpoint.scope or types[endpoint.resource_type].scope
+        self._require_scopes(scope, *endpoint.scopes)
         now = self._clock()
         query = parse_query(endpoint, request.query, path=path, now=now)
         for resource_type, includes in endpoint.response_types().items():

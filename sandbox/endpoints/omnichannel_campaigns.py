@@ -55,7 +55,7 @@ OMNICHANNEL_CAMPAIGNS: Mapping[str, Endpoint] = {
     "/api/campaign-messages/{id}/tags": Endpoint(
         "tag",
         S,
-        scopes=name_set("campaigns:read"),
+        scopes=frozenset({"campaigns:read"}),
         parent="campaign-message",
         relationship="tags",
     ),
@@ -73,10 +73,20 @@ OMNICHANNEL_CAMPAIGNS: Mapping[str, Endpoint] = {
         single=True,
     ),
     "/api/campaign-variations/{id}/image": Endpoint(
-        "image", M, parent="campaign-variation", relationship="image", single=True
+        "image",
+        M,
+        scope="campaigns:read",
+        parent="campaign-variation",
+        relationship="image",
+        single=True,
     ),
     "/api/campaign-variations/{id}/translation": Endpoint(
-        "translation", M, parent="campaign-variation", relationship="translation", single=True
+        "translation",
+        M,
+        scope="campaigns:read",
+        parent="campaign-variation",
+        relationship="translation",
+        single=True,
     ),
     "/api/campaigns": Endpoint(
         "campaign",
