@@ -22,6 +22,7 @@ OMNICHANNEL_CAMPAIGNS: Mapping[str, Endpoint] = {
         parent="campaign-audience",
         relationship="campaign-messages",
     ),
+    # Whether messages of archived campaigns are listed is not documented; here they are.
     "/api/campaign-messages": Endpoint(
         "campaign-message",
         M,

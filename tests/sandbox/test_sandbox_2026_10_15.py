@@ -89,7 +89,7 @@ def url(account: Account) -> Callable[[str], str]:
         ("translations", "filter=equals(resource_type,'template'),equals(channel,'email')"),
         ("translations", "filter=equals(related_resource_id,'x')&sort=-id&page[size]=100"),
         ("translations", "include=campaign-variation,flow-message,template"
-         "&fields[flow-message]=content,name"),
+         "&fields[flow-message]=content.subject,name"),
         ("translations/{id}", "additional-fields[translation]=values&fields[translation]=values"),
         ("translations/{id}/template", "fields[template]=name"),
     ],
