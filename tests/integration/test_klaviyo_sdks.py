@@ -169,3 +169,12 @@ def test_hints_are_read(answers: dict[str, Answer]) -> None:
     """25.0.0 reads the hints for agents of every answer."""
     answers = answers["2026-10-15"]["endpoints"]
     assert not [path for path, answer in answers.items() if not answer["hints"]]
+
+
+@pytest.mark.parametrize("revision", VERSIONS)
+def test_schemas_agree_with_the_sdk(sdks: dict[str, Path], revision: str) -> None:
+    """The schemas of a revision agree with the models of its version of the SDK."""
+    environment = {"PYTHONPATH": str(sdks[revision])}
+    command = (sys.executable, "-m", "tools.check_schemas")
+    done = run(*command, cwd=CHECKOUT, environment=environment)
+    assert f"schemas agree with klaviyo-api {VERSIONS[revision]}" in done.stdout
