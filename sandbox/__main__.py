@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         latency=options.latency,
         latency_per_record=options.latency_per_record,
         oauth=OAuthApp(rotation=options.token_rotation, lifetime=options.token_lifetime),
+        extras=options.extras,
     )
     ready = {
         "url": server.url,
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency", type=float, default=0.0, help="seconds before every response")
     add("--latency-per-record", type=float, default=0.0, help="further seconds for each record")
     add("--limits", type=_scale, help="factor of Klaviyo's rate limits, or off", default="1.0")
+    add("--extras", action="store_true", help="add agent hints and unknown attributes")
     add("--key", default=DEFAULT_API_KEY, help="the private API key")
     add("--token-rotation", action="store_true", help="each refresh gives a new refresh token")
     add("--token-lifetime", type=float, default=3600.0, help="seconds of OAuth access tokens")

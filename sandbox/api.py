@@ -15,6 +15,7 @@ from sandbox.account import Account
 from sandbox.endpoints import ENDPOINTS_OF
 from sandbox.endpoints.model import Endpoint, RateTier
 from sandbox.errors import ApiError
+from sandbox.extras import with_extras
 from sandbox.faults import Faults
 from sandbox.get_requests import GetHandler
 from sandbox.http_messages import MEDIA_TYPE, Request, Response
@@ -42,8 +43,9 @@ class Api:
 
     `url` is the base URL of all links. `scopes` are the scopes of the API key and of the app
     `oauth` (None: all). `limits` scales Klaviyo's rate limits (1.0: as documented, None: no
-    limits). `clock` returns Unix seconds. `get_handler` may be a handler of the same account and
-    URL whose caches are already filled.
+    limits). `clock` returns Unix seconds. With `extras` answers have what Klaviyo may add to them
+    without a new revision: hints for agents, and unknown attributes. `get_handler` may be a handler
+    of the same account and URL whose caches are already filled.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Api:
         faults: Faults | None = None,
         get_handler: GetHandler | None = None,
         oauth: OAuthApp | None = None,
+        extras: bool = False,
     ) -> None:
         self.account = account
         self.url = url.rstrip("/")
         self.key = key
         self.oauth = oauth or OAuthApp(clock=clock)
         self.faults = faults or Faults()
+        self.extras = extras
         self._scopes = scopes
         self._clock = clock
         self._rate_limits = None if limits is None else RateLimits(limits, clock)
@@ -114,19 +118,22 @@ class Api:
 
     def _get(self, path: str, id: str | None, endpoint: Endpoint, request: Request) -> Response:
         types = endpoint.resource_types
-        self._require_scopes(types[endpoint.resource_type].scope, *endpoint.scopes)
+        scope = endpoint.scope or types[endpoint.resource_type].scope
+        self._require_scopes(scope, *endpoint.scopes)
         now = self._clock()
         query = parse_query(endpoint, request.query, path=path, now=now)
         for resource_type, includes in endpoint.response_types().items():
             if includes.intersection(query.include):
                 self._require_scopes(types[resource_type].scope)
         with self.account.lock:
-            return self._get_handler.handle(path, id, endpoint, query, now)
+            response = self._get_handler.handle(path, id, endpoint, query, now)
+        return with_extras(response, query.fields) if self.extras else response
 
     def _post(self, path: str, request: Request) -> Response:
         self._require_scopes(POST_ENDPOINTS[path].scope)
         with self.account.lock:
-            return reports.handle(self.account, self.url, path, request, self._clock())
+            response = reports.handle(self.account, self.url, path, request, self._clock())
+        return with_extras(response) if self.extras else response
 
     def _authenticate(self, request: Request) -> None:
         scheme, _, secret = (request.header("Authorization") or "").partition(" ")

@@ -48,6 +48,7 @@ class Sandbox:
         latency_per_record: float = 0.0,
         get_handler: GetHandler | None = None,
         oauth: OAuthApp | None = None,
+        extras: bool = False,
     ) -> None:
         self.account = account
         self.key = key
@@ -66,6 +67,7 @@ class Sandbox:
             faults=self.faults,
             get_handler=get_handler,
             oauth=self.oauth,
+            extras=extras,
         )
         self._latency, self._latency_per_record = latency, latency_per_record
         self._in_flight = 0

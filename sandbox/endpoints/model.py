@@ -40,11 +40,12 @@ class Endpoint:
 
     With a `parent` type, the records are those related by `relationship` to the resource whose id
     is in the path. `additional` attributes are returned on request, `always` ones without;
-    `additional_tiers` are further rate limits of some of them. `scopes` are required besides the
-    scope of the resource type. Requests must filter by at least one of `required_filters`, if
-    there are any. A condition of `default_filters` applies unless the request filters by its field.
-    `check_filter` returns the error detail for an invalid combination of conditions. `revision` is
-    the one whose resource types it returns, except for those in `own_types`.
+    `additional_tiers` are further rate limits of some of them. `scopes` are required besides
+    `scope`, which is that of the resource type if it is empty. Requests must filter by at least one
+    of `required_filters`, if there are any. A condition of `default_filters` applies unless the
+    request filters by its field. `check_filter` returns the error detail for an invalid combination
+    of conditions. `revision` is the one whose resource types it returns, except for those in
+    `own_types`.
     """
 
     resource_type: str
@@ -57,6 +58,7 @@ class Endpoint:
     additional: frozenset[str] = frozenset()
     always: frozenset[str] = frozenset()
     additional_tiers: Mapping[str, RateTier] = field(default_factory=lambda: MappingProxyType({}))
+    scope: str = ""
     scopes: frozenset[str] = frozenset()
     parent: str = ""
     relationship: str = ""

@@ -22,6 +22,7 @@ OMNICHANNEL_CAMPAIGNS: Mapping[str, Endpoint] = {
         parent="campaign-audience",
         relationship="campaign-messages",
     ),
+    # Whether messages of archived campaigns are listed is not documented; here they are.
     "/api/campaign-messages": Endpoint(
         "campaign-message",
         M,
@@ -55,7 +56,7 @@ OMNICHANNEL_CAMPAIGNS: Mapping[str, Endpoint] = {
     "/api/campaign-messages/{id}/tags": Endpoint(
         "tag",
         S,
-        scopes=name_set("campaigns:read"),
+        scopes=frozenset({"campaigns:read"}),
         parent="campaign-message",
         relationship="tags",
     ),
@@ -73,10 +74,20 @@ OMNICHANNEL_CAMPAIGNS: Mapping[str, Endpoint] = {
         single=True,
     ),
     "/api/campaign-variations/{id}/image": Endpoint(
-        "image", M, parent="campaign-variation", relationship="image", single=True
+        "image",
+        M,
+        scope="campaigns:read",
+        parent="campaign-variation",
+        relationship="image",
+        single=True,
     ),
     "/api/campaign-variations/{id}/translation": Endpoint(
-        "translation", M, parent="campaign-variation", relationship="translation", single=True
+        "translation",
+        M,
+        scope="campaigns:read",
+        parent="campaign-variation",
+        relationship="translation",
+        single=True,
     ),
     "/api/campaigns": Endpoint(
         "campaign",

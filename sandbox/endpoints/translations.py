@@ -25,7 +25,7 @@ def _related(resource_type: str) -> Endpoint:
     return Endpoint(
         resource_type,
         M,
-        scopes=name_set("translations:read"),
+        scopes=frozenset({"translations:read"}),
         parent="translation",
         relationship=resource_type,
         single=True,

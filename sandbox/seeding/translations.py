@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.resources import Resource
-from sandbox.seeding.random_values import created_and_updated
+from sandbox.seeding.random_values import created_and_updated, random_id
 
 _PER_TYPE = 9
 _LOCALES: tuple[list[str], ...] = (["de"], ["de", "fr-FR"], ["ja", "nl", "pt-BR"], [])
@@ -29,6 +29,7 @@ def make_translations(
         *_some(_flow_messages(actions), lambda one: one.attributes["channel"]),
         *_some(iter(templates), lambda _: "email"),
         *_some(iter(contents), lambda _: "email"),
+        (Resource("consent-page", random_id(rng, 6), {}), "web"),
     ]
     translations = []
     for number, (resource, channel) in enumerate(related):

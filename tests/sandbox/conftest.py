@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from klaviyo_api import KlaviyoAPI
-from sandbox_client import NOW, SandboxClient
+from sandbox_client import HEADERS, NOW, SandboxClient
 
 from sandbox import Account, Api, Sandbox
 
@@ -30,9 +30,11 @@ def mutable_account() -> Account:
 def make_client() -> MakeClient:
     """Makes a client of an account; its clock stands at the end of the events."""
 
-    def make(account: Account, **options: Any) -> SandboxClient:
+    def make(
+        account: Account, revision: str = HEADERS["revision"], **options: Any
+    ) -> SandboxClient:
         options.setdefault("clock", NOW.timestamp)
-        return SandboxClient(Api(account, "https://klaviyo.example", **options))
+        return SandboxClient(Api(account, "https://klaviyo.example", **options), revision)
 
     return make
 
@@ -41,6 +43,12 @@ def make_client() -> MakeClient:
 def client(account: Account, make_client: MakeClient) -> SandboxClient:
     """A client of the account that no test may change."""
     return make_client(account)
+
+
+@pytest.fixture
+def new_client(account: Account, make_client: MakeClient) -> SandboxClient:
+    """The same, with revision 2026-10-15."""
+    return make_client(account, "2026-10-15")
 
 
 @pytest.fixture(scope="session")

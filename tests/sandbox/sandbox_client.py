@@ -36,10 +36,11 @@ class DecodedResponse(NamedTuple):
 
 
 class SandboxClient:
-    """Sends requests with a valid API key to an `Api`."""
+    """Sends requests of a revision with a valid API key to an `Api`."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, revision: str = HEADERS["revision"]) -> None:
         self.api = api
+        self.headers = {**HEADERS, "revision": revision}
 
     def get(self, url: str, headers: dict[str, str] | None = None, **query: str) -> DecodedResponse:
         """GET a URL. Query parameters are keywords: `page__size` stands for `page[size]`."""
@@ -47,7 +48,7 @@ class SandboxClient:
         string = parts.query + urlencode(
             {_parameter(name): value for name, value in query.items()}, quote_via=quote
         )
-        return self._send(Request("GET", parts.path, string, headers or HEADERS))
+        return self._send(Request("GET", parts.path, string, headers or self.headers))
 
     def post(
         self, url: str, type: str, headers: dict[str, str] | None = None, **attributes: Any
@@ -55,7 +56,7 @@ class SandboxClient:
         """POST a JSON:API document of a type with these attributes."""
         parts = urlsplit(url)
         body = json.dumps({"data": {"type": type, "attributes": attributes}}).encode()
-        headers = {**HEADERS, "Content-Type": MEDIA_TYPE, **(headers or {})}
+        headers = {**self.headers, "Content-Type": MEDIA_TYPE, **(headers or {})}
         return self._send(Request("POST", parts.path, parts.query, headers, body))
 
     def pages(self, path: str, **query: str) -> Iterator[DecodedResponse]:

@@ -52,6 +52,68 @@ def test_variety(account: Account, resource_type: str, name: str, values: set[An
 
 
 @pytest.mark.parametrize(
+    ("resource_type", "path", "values"),
+    [
+        ("billing-usage", "unit",
+         {"USD", "conversations", "credits", "messages", "orders", "profiles", "resolutions"}),
+        ("brand-button", "border.border_style", {"dashed", "dotted", "solid"}),
+        ("campaign", "definition.archived", {True, False}),
+        ("campaign", "definition.builder", {"canvas", "wizard"}),
+        ("campaign", "definition.send_settings.send_strategy", {"static", "timezone"}),
+        ("campaign-audience", "definition.priority", {1, 2}),
+        ("campaign-message", "definition.ab_test.winner_metric",
+         {"clicks_unique", "opens_unique", "placed_orders_unique"}),
+        ("campaign-message", "definition.send_options.send_strategy",
+         {"ab_send_time_test", "content_variation", "local_timezone",
+          "personalized_send_time_optimization", "send_time_optimization", "static",
+          "throttled"}),
+        ("campaign-message", "definition.send_options.throttle_unit", {"hour", "minute"}),
+        ("campaign-message", "definition.status",
+         {"cancelled", "draft", "scheduled", "sending", "sent"}),
+        ("campaign-variation", "definition.details.channel",
+         {"email", "push", "sms", "whatsapp"}),
+        ("campaign-variation", "definition.details.text_message_type", {"MMS", "RCS", "SMS"}),
+        ("text-messaging-sender", "sender_type",
+         {"alpha", "long_code", "short_code", "toll_free", "vanity_short_code"}),
+        ("text-messaging-sender", "status",
+         {"active", "pending_registration", "registering", "registration_failed", "suspended"}),
+        ("text-messaging-sender-registration", "status",
+         {"action_required", "approved", "in_review", "rejected"}),
+        ("translation", "channel", {"email", "mobile_push", "sms", "web", "whatsapp"}),
+    ],
+)  # fmt: skip
+def test_variety_of_2026_10_15(
+    account: Account, resource_type: str, path: str, values: set[Any]
+) -> None:
+    """In revision 2026-10-15 too, an attribute has all values that readers must distinguish."""
+    resources = account.collections_of("2026-10-15")[resource_type]
+    assert {value for one in resources for value in one.at(path)} == values
+
+
+def test_canvas_campaigns(account: Account) -> None:
+    """Some have messages of several channels, for several audiences, with several variations."""
+    campaigns = [
+        one
+        for one in account.collections_of("2026-10-15")["campaign"]
+        if one.attributes["definition"]["builder"] == "canvas"
+    ]
+    messages = [one.related("campaign-messages") for one in campaigns]
+    channels = [
+        {
+            variation.attributes["definition"]["details"]["channel"]
+            for message in some
+            for variation in message.related("campaign-variations")
+        }
+        for some in messages
+    ]
+    assert max(map(len, channels)) == 4
+    assert min(map(len, channels)) == 0
+    assert {len(one.related("campaign-audiences")) for one in campaigns} == {1, 2}
+    counts = {len(one.related("campaign-variations")) for some in messages for one in some}
+    assert counts == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
     ("resource_type", "name"),
     [
         ("catalog-category", "name"),
