@@ -25,10 +25,13 @@ RECORD_KEYS = {
     "2026-10-15/campaign.json": "",
     "2026-10-15/campaign_message.json": "",
     "2026-10-15/campaign_message_record.json": "",
+    "2026-10-15/campaign_message_tag.json": "campaign_message_id tag_id",
+    "2026-10-15/campaign_variation_image.json": "campaign_variation_id",
     "2026-10-15/coupon.json": "",
     "2026-10-15/subscriptions.json": "",
     "2026-10-15/template.json": "",
     "2026-10-15/text_messaging_configuration.json": "account_id",
+    "2026-10-15/translation_values.json": "translation_id",
     "aggregate_statistics.json": "",
     "campaign_recipient_estimation.json": "campaign_id",
     "campaign_values_report.json": """
@@ -89,6 +92,7 @@ FREE_FORM = [
     ("2026-10-15/campaign_variation.json", "details"),
     ("2026-10-15/campaign_message.json", "send_options.send_times"),
     ("2026-10-15/translation.json", "metadata"),
+    ("2026-10-15/translation_values.json", "values[]"),
 ]
 
 # What tap-klaviyo 1.1.5 of singer-io declares, by type.

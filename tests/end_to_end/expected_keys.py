@@ -128,10 +128,18 @@ TRUTHS_OF: dict[str, dict[str, Truth]] = {
         "campaign_messages": all_of("campaign-message", LATER),
         "campaign_audiences": related("campaign", "campaign-audiences", revision=LATER),
         "campaign_variations": related("campaign-message", "campaign-variations", revision=LATER),
+        "campaign_message_tags": lambda account: pairs(
+            account, "campaign-message", "tags", revision=LATER
+        ),
+        "campaign_variation_images": lambda account: {
+            (variation,)
+            for variation, _ in pairs(account, "campaign-variation", "image", revision=LATER)
+        },
         **{
             name: all_of(kind)
             for name, kind in {
                 "translations": "translation",
+                "translation_values": "translation",
                 "brand_voice": "brand-voice",
                 "brand_buttons": "brand-button",
                 "brand_colors": "brand-color",
