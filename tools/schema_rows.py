@@ -248,7 +248,12 @@ ROWS: Mapping[str, Row] = {
         ("ObjectSchemaResponseObjectResource",), ours=_strings("object_type_id")
     ),
     "person.json": Row(
-        ("ProfileResponsePluralConversationsObjectResourceExtended",), ours=LOCATION
+        ("ProfileResponsePluralConversationsObjectResourceExtended",),
+        ours={
+            **LOCATION,
+            "conversations": "array",
+            "conversations[]": "conversation.json",
+        },
     ),
     "predictive_analytics.json": Row(("PredictiveAnalytics",), keys=()),
     "profile.json": Row(("ProfileResponseObjectResource",), ours=LOCATION),
