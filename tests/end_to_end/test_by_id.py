@@ -28,6 +28,9 @@ SINGLE = {
     ),
     "flow_definitions": ("flow", ["definition"]),
     "form_definitions": ("form", ["definition"]),
+    "object_type_relationships": ("object-type", []),
+    "object_schema_relationships": ("object-schema", []),
+    "source_mappings": ("source-mapping", ["property_mappings", "relationship_mappings"]),
 }
 """The type of the resources of each stream, and the attributes that are copied."""
 
@@ -42,9 +45,14 @@ def tap(tap_on: TapOn) -> Tap:
 
 def requested(tap: Tap, name: str) -> list[str]:
     """The IDs that were requested of a stream, in order."""
-    start = BY_NAME[name].path.removesuffix(PARENT)
+    start, _, end = BY_NAME[name].path.partition(PARENT)
     paths = [seen.path.rstrip("/") for seen in tap.box.requests]
-    return [path.removeprefix(start) for path in paths if path.startswith(start)]
+    ids = [
+        path.removeprefix(start).removesuffix(end)
+        for path in paths
+        if path.startswith(start) and path.endswith(end)
+    ]
+    return [one for one in ids if "/" not in one]
 
 
 def test_every_stream_by_id_is_tested() -> None:

@@ -174,6 +174,31 @@ def test_object_schemas_are_those_of_the_account(tap_on: TapOn) -> None:
     assert not found
 
 
+@pytest.mark.parametrize("of", ["object-type", "object-schema"])
+def test_relationships_of_custom_objects_are_those_of_the_account(tap_on: TapOn, of: str) -> None:
+    """An object type or schema has its relationships with their names; one without has none."""
+    shop, column = account(), of.replace("-", "_")
+    name = f"{column}_relationships"
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of(name))
+    assert output.fault is None
+    found = {one[f"{column}_id"]: one for one in output.records(name)}
+    assert found == {
+        one.id: {
+            f"{column}_id": one.id,
+            **{
+                f"{kind}s".replace("-", "_"): [
+                    {"type": kind, "id": related.id, **related.attributes["meta"]}
+                    for related in one.related(f"{kind}s")
+                ]
+                for kind in (of, f"profile-{of}")
+            },
+        }
+        for one in shop.collections[of]
+    }
+    assert {len(one[f"{column}s"]) for one in found.values()} == {0, 1, 2}
+    assert {len(one[f"profile_{column}s"]) for one in found.values()} == {0, 1}
+
+
 def test_conversations_are_those_of_the_account(tap_on: TapOn) -> None:
     """A profile has its conversations with their channels, and none if it has none."""
     shop = account()
