@@ -43,8 +43,7 @@ class AccountData:
     and `collections_of` returns those of another one. `version` increases with every change. Hold
     `lock` while reading or changing the account in several steps. `whole_days` says how reports
     read a timeframe: with the whole days of its start and end, as observed, or up to the moment
-    given.
-    `counting` holds the rules by which events are counted and listed.
+    given. `counting` holds the rules by which events are counted and listed.
     """
 
     def __init__(

@@ -73,7 +73,7 @@ class DocumentWriter:
 
     def events(self, events: Sequence[Event], fieldset: Fieldset) -> list[bytes]:
         """Serialize events: one template per fieldset, filled in for each event."""
-        template = self._event_template(fieldset)
+        template = self.event_template(fieldset)
         columns = {name: [*map(_SLOT_VALUES[name], events)] for name in {*_SLOT.findall(template)}}
         rows = zip(*(columns[name] for name in _SLOT.findall(template)), strict=True)
         positional = _SLOT.sub(b"%b", template)
@@ -100,7 +100,7 @@ class DocumentWriter:
             document["relationships"] = relationships
         return {**document, "links": {"self": url}}
 
-    def _event_template(self, fieldset: Fieldset) -> bytes:
+    def event_template(self, fieldset: Fieldset) -> bytes:
         """The JSON of an event with a slot `%(name)b` for every value."""
         shown = {
             "timestamp": b'"timestamp":%(timestamp)b',

@@ -95,8 +95,10 @@ class GetHandler:
         if not self._cache_events:
             return self._serialize_events(writer, fieldset, rows)
         serialize = partial(self._serialize_events, writer, fieldset)
+        # Revisions that show events in the same way share a cache.
         cache = self._account.cached(
-            (writer, fieldset), lambda: EventCache(serialize, len(self._account.log))
+            (self, writer.event_template(fieldset)),
+            lambda: EventCache(serialize, len(self._account.log)),
         )
         return cache.events(rows)
 

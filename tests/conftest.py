@@ -26,6 +26,8 @@ from tap_klaviyo.config.settings import Config
 from tap_klaviyo.discovery.catalog import build_catalog, field_path
 from tap_klaviyo.discovery.selection import SelectedStream, read_catalog
 from tap_klaviyo.process import STOP_SIGNALS
+from tap_klaviyo.streams import REGISTRIES
+from tap_klaviyo.streams.model import DEFAULT_REVISION
 
 settings.register_profile(
     "ci",
@@ -130,19 +132,22 @@ def configure() -> Configure:
 
 @pytest.fixture(scope="session")
 def select() -> Select:
-    """Selects one stream of the tap's own catalog with all its fields except ``without``.
+    """Selects one stream of the catalog of a revision with all its fields except ``without``.
 
     ``without`` are dotted paths. Fields that are not selected by default are selected too. Further
     keyword arguments are set on the catalog entry.
     """
 
-    def make(name: str, *without: str, **entry_changes: Any) -> SelectedStream:
-        entries = copy.deepcopy(build_catalog()["streams"])
+    def make(
+        name: str, *without: str, revision: str = DEFAULT_REVISION, **entry_changes: Any
+    ) -> SelectedStream:
+        streams = REGISTRIES[revision].streams
+        entries = copy.deepcopy(build_catalog(streams)["streams"])
         entry = next(entry for entry in entries if entry["tap_stream_id"] == name) | entry_changes
         for item in entry["metadata"]:
             path = ".".join(field_path(tuple(item["breadcrumb"])))
             item["metadata"]["selected"] = path not in without
-        return read_catalog({"streams": [entry]})[0]
+        return read_catalog({"streams": [entry]}, streams=streams)[0]
 
     return make
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from sample_reports import REPORTS, only_period, query, seconds
 
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.page_converter import convert_page
+from tap_klaviyo.records.page_parser import PageParser
 from tap_klaviyo.reports.rows import LONGEST_KEY, as_resources, key_of_values
 from tap_klaviyo.streams import BY_NAME
 from tap_klaviyo.streams.model import Interval
@@ -45,6 +47,19 @@ def test_rows_of_values() -> None:
         ],
         "links": links,
     }
+
+
+@pytest.mark.parametrize("channel", ["email", "sms", "push-notification", "whatsapp", "fax"])
+def test_rows_of_every_channel(select: Select, channel: str) -> None:
+    """A row is kept whatever its channel is, also one that is new."""
+    period = only_period(query("campaign_values_report"), "2026-03-01", "2026-03-02")
+    groupings = {"campaign_id": "C", "campaign_message_id": "M", "send_channel": channel}
+    results = [{"groupings": groupings, "statistics": {"opens": 3}}]
+    answer = json.dumps({"data": {"attributes": {"results": results}}}).encode()
+    parser = PageParser(select("campaign_values_report"))
+    page = parser.parse(answer, to_resources=partial(as_resources, period))
+    (line,) = parser.encode(page.records, "2026-03-02T00:00:00Z").splitlines()
+    assert json.loads(line)["record"]["send_channel"] == channel
 
 
 @pytest.mark.parametrize(

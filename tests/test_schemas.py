@@ -92,7 +92,6 @@ FREE_FORM = [
     ("subscriptions.json", "whatsapp.transactional.metadata"),
     ("subscriptions.json", "whatsapp.conversational.metadata"),
     ("2026-10-15/subscriptions.json", "subscriptions.email.click_tracking.metadata"),
-    ("2026-10-15/coupon.json", "assigner_configuration"),
     ("2026-10-15/campaign_variation.json", "details"),
     ("2026-10-15/campaign_message.json", "send_options.send_times"),
     ("2026-10-15/translation.json", "metadata"),

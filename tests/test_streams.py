@@ -12,13 +12,14 @@ import pytest
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.page_parser import PageParser
-from tap_klaviyo.streams import STREAMS
+from tap_klaviyo.streams import REGISTRIES
 
 Select = Callable[..., SelectedStream]
 Document = dict[str, Any]
 EXTRACTED = "2026-01-01T00:00:00.000000Z"
 
 REQUIRED_ATTRIBUTES: dict[str, Document] = {
+    "billing_usage": {"period_start": "2026-01-01T00:00:00Z"},
     "global_exclusions": {"email": "jo@example.com"},
     "list_exclusions": {
         "subscriptions": {
@@ -36,10 +37,18 @@ REQUIRED_ATTRIBUTES: dict[str, Document] = {
 """Attributes that a resource needs to become a record, by stream."""
 
 
-@pytest.mark.parametrize("name", [stream.name for stream in STREAMS if not stream.report])
-def test_every_stream(select: Select, name: str) -> None:
+@pytest.mark.parametrize(
+    ("revision", "name"),
+    [
+        (revision, stream.name)
+        for revision, registry in REGISTRIES.items()
+        for stream in registry.streams
+        if not stream.report
+    ],
+)
+def test_every_stream(select: Select, revision: str, name: str) -> None:
     """Every stream parses an empty page and a resource that has nothing but its key."""
-    selected = select(name)
+    selected = select(name, revision=revision)
     parser = PageParser(selected)
     own = "01P" if selected.stream.single else "01A"
     resource = {"id": own, "attributes": REQUIRED_ATTRIBUTES.get(name, {})}
@@ -57,8 +66,9 @@ def test_every_stream(select: Select, name: str) -> None:
 
 
 KEYS = [
-    pytest.param(stream.name, key, id=f"{stream.name}.{key}")
-    for stream in STREAMS
+    pytest.param(revision, stream.name, key, id=f"{revision}: {stream.name}.{key}")
+    for revision, registry in REGISTRIES.items()
+    for stream in registry.streams
     for key in (*stream.keys, stream.id_property)
     if not stream.report and not (stream.parent and key == stream.parent.property)
     if schema_of(stream)["properties"][key]["type"] == "string"
@@ -67,13 +77,15 @@ KEYS = [
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (",\n", ": ")])
-@pytest.mark.parametrize(("name", "key"), KEYS)
-def test_an_empty_key(select: Select, name: str, key: str, separators: tuple[str, str]) -> None:
+@pytest.mark.parametrize(("revision", "name", "key"), KEYS)
+def test_an_empty_key(
+    select: Select, revision: str, name: str, key: str, separators: tuple[str, str]
+) -> None:
     """A resource with an empty text in a key property is left out and counted, as with null.
 
     Blanks are a value: targets store them.
     """
-    selected = select(name)
+    selected = select(name, revision=revision)
     parser = PageParser(selected)
     for value, left_out in (("", 1), (" ", 0)):
         resource = {"id": "01A", "attributes": copy.deepcopy(REQUIRED_ATTRIBUTES.get(name, {}))}

@@ -4,7 +4,8 @@
     python -m tools.check_schemas
 
 prints one line per difference and exits with 1, or prints that all schemas agree and exits with 0.
-This version of the client uses revision 2026-07-15 of the API.
+This version of the client uses revision 2026-07-15 of the API. Version 25.0.0 uses 2026-10-15: with
+it, the schemas of the folder of that revision are compared.
 
 Both sides are flattened to a dictionary that maps each dotted path to a *kind*, so that they can be
 compared. `[]` stands for the elements of an array:
@@ -33,9 +34,16 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from openapi_client import models
 from pydantic import BaseModel
 
-from tools.schema_rows import ROWS, Row, row_of
+from tools import schema_rows
+from tools.later_schema_rows import LATER_ROWS, REVISION
+from tools.schema_rows import Row
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+
+ROWS = {**schema_rows.ROWS, **LATER_ROWS}
+
+FOLDERS = {"24": "", "25": REVISION}
+"""The folder of the schemas that are compared, by the major version of the client."""
 
 Schema = dict[str, Any]
 FieldTypes = dict[str, str]
@@ -49,6 +57,11 @@ SCALARS = {
     int: "integer",
     str: "string",
 }
+
+
+def row_of(name: str) -> Row:
+    """Return the row of a schema file."""
+    return ROWS.get(name) or schema_rows.row_of(name)
 
 
 def load(name: str, folder: Path = SCHEMAS) -> Schema:
@@ -202,10 +215,12 @@ def _is_known(row: Row) -> bool:
 
 def main(folder: Path = SCHEMAS) -> int:
     """Print the differences between a folder's schemas and the client; return the exit code."""
-    names = {file.name for file in folder.glob("*.json")}
+    part = FOLDERS[version("klaviyo-api").partition(".")[0]]
+    names = {file.relative_to(folder).as_posix() for file in (folder / part).glob("*.json")}
+    rows = {name for name in ROWS if name.rpartition("/")[0] == part}
     described = {name for name in names if name in ROWS or _is_known(row_of(name))}
     found = [f"{name}: no row describes it" for name in sorted(names - described)]
-    found += [f"{name}: there is no such file" for name in sorted(ROWS.keys() - names)]
+    found += [f"{name}: there is no such file" for name in sorted(rows - names)]
     for name in sorted(described):
         found += differences(name, load(name, folder))
     agreement = f"{len(names)} schemas agree with klaviyo-api {version('klaviyo-api')}"

@@ -1,5 +1,7 @@
 """The content of each file in `schemas/`: the table that `check_schemas` compares them with.
 
+Files that only a later revision of the API has are in `later_schema_rows`.
+
 A file needs no row if it describes exactly the resource that it is named after.
 """
 
@@ -32,7 +34,7 @@ class Row:
     ours: Mapping[str, str | None] = field(default_factory=dict)
 
 
-def _strings(*names: str) -> dict[str, str]:
+def strings(*names: str) -> dict[str, str]:
     """Return attributes for `ours` that hold text, mostly IDs of related records."""
     return dict.fromkeys(names, "string")
 
@@ -65,7 +67,7 @@ def _report(model: str, span: Mapping[str, str], *groupings: str) -> Row:
         (f"{model}RequestDTOResourceObjectAttributes",),
         keys=(*span, *groupings, "groupings_key"),
         choices={**STATISTICS, "group_by": "string"},
-        ours={**span, **_strings("groupings_key"), "local_date": "date"},
+        ours={**span, **strings("groupings_key"), "local_date": "date"},
     )
 
 
@@ -135,7 +137,7 @@ ROWS: Mapping[str, Row] = {
             "integration": "free-form",
             "attributions": "array",
             "attributions[]": "object",
-            **_strings(*(f"attributions[].{name}" for name in ATTRIBUTION)),
+            **strings(*(f"attributions[].{name}" for name in ATTRIBUTION)),
         },
     ),
     "campaign.json": Row(
@@ -152,7 +154,7 @@ ROWS: Mapping[str, Row] = {
     "campaign_message.json": Row(("CampaignMessageResponseObjectResource",), ours=CAMPAIGN_MESSAGE),
     "campaign_message_record.json": Row(
         ("CampaignMessageResponseObjectResource",),
-        ours={**CAMPAIGN_MESSAGE, **_strings("campaign_id", "template_id", "image_id")},
+        ours={**CAMPAIGN_MESSAGE, **strings("campaign_id", "template_id", "image_id")},
     ),
     "campaign_recipient_estimation.json": _one_by_one(
         "CampaignRecipientEstimationResponseObjectResource",
@@ -166,26 +168,24 @@ ROWS: Mapping[str, Row] = {
         ("CatalogItemResponseObjectResource",),
         keys=("category_id", "item_id"),
         only=("id",),
-        ours={"id": None, **_strings("category_id", "item_id")},
+        ours={"id": None, **strings("category_id", "item_id")},
     ),
-    "catalog_variant.json": Row(
-        ("CatalogVariantResponseObjectResource",), ours=_strings("item_id")
-    ),
+    "catalog_variant.json": Row(("CatalogVariantResponseObjectResource",), ours=strings("item_id")),
     "coupon_code.json": Row(
-        ("CouponCodeResponseObjectResource",), ours=_strings("coupon_id", "profile_id")
+        ("CouponCodeResponseObjectResource",), ours=strings("coupon_id", "profile_id")
     ),
     "custom_metric.json": Row(("CustomMetricResponseObjectResource",), ours=DEFINITION),
     "event.json": Row(("EventResponseObjectResource",), ours=EVENT),
     "flow.json": Row(("FlowResponseObjectResource",), ours=TAGS),
     "flow_action.json": Row(
-        ("FlowActionEncodedResponseObjectResource",), ours=DEFINITION | _strings("flow_id")
+        ("FlowActionEncodedResponseObjectResource",), ours=DEFINITION | strings("flow_id")
     ),
     "flow_definition.json": _one_by_one(
         "FlowV2ResponseObjectResourceExtended", "flow_id", "updated", **DEFINITION
     ),
     "flow_message.json": Row(
         ("FlowMessageEncodedResponseObjectResource",),
-        ours=DEFINITION | _strings("flow_action_id", "template_id"),
+        ours=DEFINITION | strings("flow_action_id", "template_id"),
     ),
     "flow_series_report.json": _report(
         "FlowSeries", SERIES, "flow_id", "flow_message_id", "send_channel"
@@ -201,7 +201,7 @@ ROWS: Mapping[str, Row] = {
         ("FormValuesRequestDTOResourceObjectAttributes",), keys=(), choices=STATISTICS
     ),
     "form_values_report.json": _report("FormValues", VALUES, "form_id"),
-    "form_version.json": Row(("FormVersionResponseObjectResource",), ours=_strings("form_id")),
+    "form_version.json": Row(("FormVersionResponseObjectResource",), ours=strings("form_id")),
     "global_exclusion.json": Row(
         ("ProfileResponsePluralConversationsObjectResourceExtended", "EmailMarketingSuppression"),
         keys=("id", "email"),
@@ -217,19 +217,19 @@ ROWS: Mapping[str, Row] = {
     "list_exclusion.json": Row(
         ("EmailMarketingListSuppression",),
         keys=("list_id", "profile_id", "reason", "timestamp"),
-        ours=_strings("profile_id", "email"),
+        ours=strings("profile_id", "email"),
     ),
     "list_member.json": Row(
         ("ListMemberResponseObjectResourceExtended",),
         keys=("list_id", "profile_id"),
         only=MEMBER,
-        ours=_strings("list_id", "profile_id"),
+        ours=strings("list_id", "profile_id"),
     ),
     "list_profile_count.json": _one_by_one(
         "ListRetrieveResponseObjectResourceExtended", "list_id", "name", "profile_count"
     ),
     "mapped_metric.json": Row(
-        ("MappedMetricResponseObjectResource",), ours=_strings("metric_id", "custom_metric_id")
+        ("MappedMetricResponseObjectResource",), ours=strings("metric_id", "custom_metric_id")
     ),
     "message_statistics.json": Row(
         ("CampaignValuesRequestDTOResourceObjectAttributes",), keys=(), choices=STATISTICS
@@ -244,24 +244,24 @@ ROWS: Mapping[str, Row] = {
         choices={"measurements": "number"},
         ours={
             **SERIES,
-            **_strings("metric_id", "dimensions_key"),
+            **strings("metric_id", "dimensions_key"),
             "dimensions": "free-form",
             "local_date": "date",
         },
     ),
     "metric_property.json": Row(
         ("MetricPropertyResponseObjectResourceExtended",),
-        ours={"sample_values[]": "string", **_strings("metric_id")},
+        ours={"sample_values[]": "string", **strings("metric_id")},
     ),
     "object_record.json": Row(
-        ("ObjectRecordResponseObjectResource",), ours=_strings("object_type_id")
+        ("ObjectRecordResponseObjectResource",), ours=strings("object_type_id")
     ),
     "object_relationship.json": Row(
         ("ObjectSchemaRelationshipCreateMeta",),
         ours=_strings("id", "type", "relationship_id"),
     ),
     "object_schema.json": Row(
-        ("ObjectSchemaResponseObjectResource",), ours=_strings("object_type_id")
+        ("ObjectSchemaResponseObjectResource",), ours=strings("object_type_id")
     ),
     "object_schema_relationships.json": _object_relationships("ObjectSchema", "object_schema"),
     "object_type_relationships.json": _object_relationships("ObjectType", "object_type"),
@@ -275,16 +275,16 @@ ROWS: Mapping[str, Row] = {
     ),
     "predictive_analytics.json": Row(("PredictiveAnalytics",), keys=()),
     "profile.json": Row(("ProfileResponseObjectResource",), ours=LOCATION),
-    "push_token.json": Row(("PushTokenResponseObjectResource",), ours=_strings("profile_id")),
+    "push_token.json": Row(("PushTokenResponseObjectResource",), ours=strings("profile_id")),
     "review.json": Row(
-        ("ReviewResponseDTOObjectResource",), ours={"status": "union", **_strings("item_id")}
+        ("ReviewResponseDTOObjectResource",), ours={"status": "union", **strings("item_id")}
     ),
     "segment.json": Row(("SegmentListResponseObjectResource",), ours=DEFINITION | TAGS),
     "segment_member.json": Row(
         ("SegmentMemberResponseObjectResourceExtended",),
         keys=("segment_id", "profile_id"),
         only=MEMBER,
-        ours=_strings("segment_id", "profile_id"),
+        ours=strings("segment_id", "profile_id"),
     ),
     "segment_profile_count.json": _one_by_one(
         "SegmentRetrieveResponseObjectResourceExtended", "segment_id", "name", "profile_count"
@@ -303,7 +303,7 @@ ROWS: Mapping[str, Row] = {
         },
     ),
     "subscriptions.json": Row(("Subscriptions",), keys=()),
-    "tag_record.json": Row(("TagResponseObjectResource",), ours=_strings("tag_group_id")),
+    "tag_record.json": Row(("TagResponseObjectResource",), ours=strings("tag_group_id")),
     "template.json": Row(("TemplateDndResponseObjectResourceExtended",), ours=DEFINITION),
     "tracking_setting.json": Row(
         ("TrackingSettingResponseObjectResource",),

@@ -54,7 +54,8 @@ RESOURCE_TYPES_OF: Mapping[str, Mapping[str, ResourceType]] = {
 def later_attributes(revision: str) -> dict[str, frozenset[str]]:
     """Dotted names of the attributes that later revisions add to types of a revision.
 
-    Types without such attributes are left out, and so are those that a later revision replaced.
+    What is inside an added attribute is left out. So are types without added attributes, and those
+    that a later revision replaced.
     """
     types = RESOURCE_TYPES_OF[revision]
     later = [RESOURCE_TYPES_OF[one] for one in RESOURCE_TYPES_OF if one > revision]
@@ -64,7 +65,8 @@ def later_attributes(revision: str) -> dict[str, frozenset[str]]:
         extensions = [one[name].all_attributes for one in later]
         extensions = [names for names in extensions if known < names]
         if extensions:
-            added[name] = frozenset().union(*extensions) - known
+            names = frozenset().union(*extensions) - known
+            added[name] = frozenset(one for one in names if one.rpartition(".")[0] not in names)
     return added
 
 

@@ -284,3 +284,48 @@ def test_records_have_the_values_of_the_account(
         expected = record_of(resources[key])
         shown = {column: expected.get(column) for column in columns}
         assert normal({**dict.fromkeys(columns), **record}) == normal(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("brand_voice", "brand-voice"),
+        ("text_messaging_configurations", "text-messaging-configuration"),
+        ("text_messaging_sender_registrations", "text-messaging-sender-registration"),
+    ],
+)
+def test_what_an_account_need_not_have(name: str, kind: str) -> None:
+    """Without such a resource there are no rows, and the stream is complete."""
+    shop = Account.seeded(seed=5, events=50, now=datetime.fromtimestamp(NOW, timezone.utc))
+    for identifier in shop.ids(kind):
+        shop.remove(kind, identifier)
+    with tap_of(shop) as tap:
+        output = tap.sync(now=NOW, catalog=catalog_of(name, revision=LATER), revision=LATER)
+    assert output.fault is None
+    assert [message["stream"] for message in output.of("SCHEMA")] == [name]
+    assert not output.records(name)
+
+
+def test_a_message_that_is_deleted_during_the_run() -> None:
+    """Variations of a message that no longer exists are passed over; the others are complete."""
+    shop = Account.seeded(seed=5, events=50, now=datetime.fromtimestamp(NOW, timezone.utc))
+    gone = shop.ids("campaign-message", LATER)[7]
+
+    def delete(message: Mapping[str, Any]) -> bool:
+        if message["type"] == "RECORD" and gone in shop.ids("campaign-message"):
+            shop.remove("campaign-message", gone)
+        return False
+
+    names = ("campaign_messages", "campaign_variations")
+    with tap_of(shop) as tap:
+        output = tap.sync(
+            now=NOW,
+            catalog=catalog_of(*names, revision=LATER),
+            revision=LATER,
+            concurrency=1,
+            stop_at=delete,
+        )
+        refused = {seen.path.rstrip("/") for seen in tap.box.requests if seen.status == 404}
+    assert output.fault is None
+    assert f"/api/campaign-messages/{gone}/campaign-variations" in refused
+    assert {*output.ids["campaign_variations"]} == {*shop.ids("campaign-variation", LATER)}

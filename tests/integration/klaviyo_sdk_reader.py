@@ -2,8 +2,8 @@
 
 Reads `{"url", "key", "endpoints": {path: options}}` from stdin; the options of an endpoint are
 `ids` (null for a path without an id), `filter`, `include` and `additional`. Prints the revision of
-the SDK, its GET `operations` by path, and for each endpoint its `records`, their `attributes` and
-the hints.
+the SDK, its GET `operations` by path, and for each endpoint its `records`, their `attributes`, the
+`included` types and the hints. An answer that the models refuse is an error.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from klaviyo_api import KlaviyoAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 _SERIALIZE = "_serialize"
 
@@ -76,20 +76,57 @@ def attributes(annotation: Any, prefix: str = "") -> Iterator[tuple[str, bool]]:
         yield from attributes(part, prefix)
 
 
-def read(operation: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """The ids, attributes and hints of an endpoint."""
-    records: list[str] = []
-    names: dict[str, bool] = {}
-    hints: list[str] = []
-    for id in options["ids"]:
-        for page in pages(operation, id, options):
-            data = page.data if isinstance(page.data, list) else [page.data]
-            for record in filter(None, data):
-                records.append(record.id)
-                names.update(attributes(type(getattr(record, "attributes", None))))
-            meta = getattr(page, "meta", None)
-            hints += meta.agent_hints.next_steps if meta else []
-    return {"records": records, "attributes": names, "hints": hints}
+class Reader:
+    """Reads endpoints, and remembers the models of resource types and what was included."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, set[type[BaseModel]]] = {}
+        self._unparsed: list[dict[str, Any]] = []
+
+    def read(self, operation: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """The ids, attributes, included types and hints of an endpoint."""
+        records: list[str] = []
+        names: dict[str, bool] = {}
+        included: set[str] = set()
+        hints: list[str] = []
+        for id in options["ids"]:
+            for page in pages(operation, id, options):
+                data = page.data if isinstance(page.data, list) else [page.data]
+                for record in filter(None, data):
+                    records.append(record.id)
+                    names.update(attributes(type(getattr(record, "attributes", None))))
+                    self._models.setdefault(record.type.value, set()).add(type(record))
+                for one in getattr(page, "included", None) or ():
+                    is_parsed = isinstance(one, BaseModel)
+                    included.add(one.type.value if is_parsed else one["type"])
+                    self._unparsed += [] if is_parsed else [one]
+                meta = getattr(page, "meta", None)
+                hints += meta.agent_hints.next_steps if meta else []
+        return {
+            "records": records,
+            "attributes": names,
+            "included": sorted(included),
+            "hints": hints,
+        }
+
+    def parse_included(self) -> None:
+        """Parses what the SDK leaves as dicts, which it does if several types are included.
+
+        Raises ValueError if no model of the type accepts a resource.
+        """
+        for one in self._unparsed:
+            models = self._models.get(one["type"], set())
+            if models and not any(accepts(model, one) for model in models):
+                raise ValueError(f"no model accepts {one}")
+
+
+def accepts(model: Any, resource: dict[str, Any]) -> bool:
+    """Whether a model accepts a resource."""
+    try:
+        model.from_dict(resource)
+    except ValidationError:
+        return False
+    return True
 
 
 def main() -> None:
@@ -97,15 +134,18 @@ def main() -> None:
     asked = json.load(sys.stdin)
     sdk = KlaviyoAPI(asked["key"], max_retries=1, test_host=asked["url"])
     known = operations(sdk)
+    reader = Reader()
+    endpoints = {
+        path: reader.read(known[path], options)
+        for path, options in asked["endpoints"].items()
+        if path in known
+    }
+    reader.parse_included()
     json.dump(
         {
             "revision": sdk._REVISION,
             "operations": {path: method.__name__ for path, method in known.items()},
-            "endpoints": {
-                path: read(known[path], options)
-                for path, options in asked["endpoints"].items()
-                if path in known
-            },
+            "endpoints": endpoints,
         },
         sys.stdout,
     )

@@ -85,7 +85,10 @@ def options(account: Account, revision: str, path: str, endpoint: Endpoint) -> A
         ids = [*spread([id for id in parents if children[id]])]
         ids += [id for id in parents if not children[id]][:2]
     elif "{id}" in path:
-        ids = [*spread(account.ids(resource_type, revision))]
+        resources = account.collections_of(revision)[resource_type]
+        ids = [*spread([one.id for one in resources])]
+        for name in endpoint.includes:
+            ids += [one.id for one in resources if one.related(name)][:1]
     has_additional = endpoint.additional and (revision, path) not in MISTYPED
     return {
         "ids": ids,
@@ -118,6 +121,18 @@ def test_every_endpoint_is_read(
     is_partial = endpoint.required_filters or endpoint.default_filters
     if "{id}" not in path and endpoint.resource_type != "event" and not is_partial:
         assert sorted(records) == sorted(account.ids(endpoint.resource_type, revision))
+
+
+@pytest.mark.parametrize("revision", VERSIONS)
+def test_everything_is_included(answers: dict[str, Answer], revision: str) -> None:
+    """The SDK reads included resources of all types; no review of the account has events."""
+    wanted, found = {("review", "event")}, {("review", "event")}
+    for path, endpoint in ENDPOINTS_OF[revision].items():
+        name = endpoint.resource_type
+        relationships = endpoint.resource_types[name].relationships
+        wanted |= {(name, relationships[one].type) for one in endpoint.includes}
+        found |= {(name, one) for one in answers[revision]["endpoints"][path]["included"]}
+    assert found == wanted
 
 
 def test_all_new_operations_are_served(answers: dict[str, Answer]) -> None:
@@ -154,3 +169,12 @@ def test_hints_are_read(answers: dict[str, Answer]) -> None:
     """25.0.0 reads the hints for agents of every answer."""
     answers = answers["2026-10-15"]["endpoints"]
     assert not [path for path, answer in answers.items() if not answer["hints"]]
+
+
+@pytest.mark.parametrize("revision", VERSIONS)
+def test_schemas_agree_with_the_sdk(sdks: dict[str, Path], revision: str) -> None:
+    """The schemas of a revision agree with the models of its version of the SDK."""
+    environment = {"PYTHONPATH": str(sdks[revision])}
+    command = (sys.executable, "-m", "tools.check_schemas")
+    done = run(*command, cwd=CHECKOUT, environment=environment)
+    assert f"schemas agree with klaviyo-api {VERSIONS[revision]}" in done.stdout

@@ -250,7 +250,8 @@ def test_command_line(number: signal.Signals) -> None:
     """The command prints its URL as one line and exits cleanly on a signal."""
     options = (
         "--events 300 --days 10 --naming old --seed 7 --now 2026-11-20T12:00:00Z --limits off "
-        "--key pk_line --scopes events:read,metrics:read --without BouncedEmail --odd-dates"
+        "--key pk_line --scopes events:read,metrics:read --without BouncedEmail --odd-dates "
+        "--extras"
     )
     command = [sys.executable, "-m", "sandbox", *options.split()]
     with subprocess.Popen(
@@ -265,4 +266,5 @@ def test_command_line(number: signal.Signals) -> None:
         rest, errors = process.communicate(timeout=TIMEOUT)
     assert ready["api_key"] == "pk_line"
     assert (len(page.json()["data"]), refused.status_code) == (200, 403)
+    assert "meta" in page.json()
     assert (process.returncode, rest, errors) == (0, "", "")
