@@ -258,7 +258,7 @@ ROWS: Mapping[str, Row] = {
     ),
     "object_relationship.json": Row(
         ("ObjectSchemaRelationshipCreateMeta",),
-        ours=_strings("id", "type", "relationship_id"),
+        ours=strings("id", "type", "relationship_id"),
     ),
     "object_schema.json": Row(
         ("ObjectSchemaResponseObjectResource",), ours=strings("object_type_id")
@@ -299,7 +299,7 @@ ROWS: Mapping[str, Row] = {
         ours={
             "property_mappings[]": "free-form",
             "relationship_mappings[].source": "free-form",
-            **_strings("object_schema_id"),
+            **strings("object_schema_id"),
         },
     ),
     "subscriptions.json": Row(("Subscriptions",), keys=()),
