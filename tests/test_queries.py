@@ -86,6 +86,20 @@ def test_moved_values(select: Select) -> None:
     )
 
 
+def test_related_resources_of_the_same_type(select: Select) -> None:
+    """The fields of a type are those of the records and those of what is included."""
+    query = query_of(select("object_type_relationships"))
+    assert query.parameters == {
+        "include": "object-types,profile-object-types",
+        "fields[object-type]": "meta",
+        "fields[profile-object-type]": "meta",
+    }
+    selected = select("object_type_relationships")
+    properties = {**selected.schema["properties"], "title": {"type": "string"}}
+    both = query_for(selected.stream, {"properties": properties})
+    assert both.parameters["fields[object-type]"] == "meta,title"
+
+
 @pytest.mark.parametrize(
     ("stream", "without", "additional"),
     [

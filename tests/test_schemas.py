@@ -25,10 +25,13 @@ RECORD_KEYS = {
     "2026-10-15/campaign.json": "",
     "2026-10-15/campaign_message.json": "",
     "2026-10-15/campaign_message_record.json": "",
+    "2026-10-15/campaign_message_tag.json": "campaign_message_id tag_id",
+    "2026-10-15/campaign_variation_image.json": "campaign_variation_id",
     "2026-10-15/coupon.json": "",
     "2026-10-15/subscriptions.json": "",
     "2026-10-15/template.json": "",
     "2026-10-15/text_messaging_configuration.json": "account_id",
+    "2026-10-15/translation_values.json": "translation_id",
     "aggregate_statistics.json": "",
     "campaign_recipient_estimation.json": "campaign_id",
     "campaign_values_report.json": """
@@ -49,6 +52,8 @@ RECORD_KEYS = {
     "list_member.json": "list_id profile_id",
     "message_statistics.json": "",
     "metric_aggregate.json": "report metric_id date interval dimensions_key",
+    "object_schema_relationships.json": "object_schema_id",
+    "object_type_relationships.json": "object_type_id",
     "predictive_analytics.json": "",
     "segment_profile_count.json": "segment_id",
     "segment_member.json": "segment_id profile_id",
@@ -78,6 +83,8 @@ FREE_FORM = [
     ("metric.json", "integration"),
     ("metric_aggregate.json", "dimensions"),
     ("object_record.json", "record_properties"),
+    ("source_mapping.json", "property_mappings[]"),
+    ("source_mapping.json", "relationship_mappings[].source"),
     ("campaign_message.json", "kv_pairs"),
     ("campaign_message.json", "content.action_buttons[]"),
     ("subscriptions.json", "email.open_tracking.metadata"),
@@ -88,6 +95,7 @@ FREE_FORM = [
     ("2026-10-15/campaign_variation.json", "details"),
     ("2026-10-15/campaign_message.json", "send_options.send_times"),
     ("2026-10-15/translation.json", "metadata"),
+    ("2026-10-15/translation_values.json", "values[]"),
 ]
 
 # What tap-klaviyo 1.1.5 of singer-io declares, by type.

@@ -89,10 +89,22 @@ _ROWS = {
     "campaign_message_record": Row(
         ("MessageDefinition",), keys=(), ours={"name": None, **strings("campaign_audience_id")}
     ),
+    "campaign_message_tag": Row(
+        ("TagResponseObjectResource",),
+        keys=("campaign_message_id", "tag_id"),
+        only=("name",),
+        ours=strings("campaign_message_id", "tag_id"),
+    ),
     "campaign_variation": _lifted(
         "Variation",
         "VariationDefinition",
         strings("channel", "template_id", "campaign_message_id"),
+    ),
+    "campaign_variation_image": Row(
+        ("ImageResponseObjectResource",),
+        keys=("campaign_variation_id",),
+        only=("id",),
+        ours={"id": None, **strings("campaign_variation_id", "image_id")},
     ),
     "coupon": _only(
         "CouponResponseObjectResource",
@@ -118,6 +130,12 @@ _ROWS = {
         ours=strings(
             "campaign_variation_id", "flow_message_id", "template_id", "universal_content_id"
         ),
+    ),
+    "translation_values": Row(
+        ("TranslationRetrieveResponseObjectResourceExtended",),
+        keys=("translation_id",),
+        only=("updated", "values", "values[]"),
+        ours=strings("translation_id"),
     ),
 }
 

@@ -44,6 +44,18 @@ def _one_by_one(model: str, key: str, *only: str, **ours: str) -> Row:
     return Row((model,), keys=(key,), only=only, ours={**ours, key: "string"})
 
 
+def _object_relationships(model: str, of: str) -> Row:
+    """Return a row for the relationships of each resource, which are embedded."""
+    names = (f"{of}s", f"profile_{of}s")
+    related = {f"{name}[]": "object_relationship.json" for name in names}
+    return Row(
+        (f"{model}ResponseObjectResource",),
+        keys=(f"{of}_id",),
+        only=("id",),
+        ours={"id": None, f"{of}_id": "string", **dict.fromkeys(names, "array"), **related},
+    )
+
+
 STATISTICS = {"statistics": "number"}
 VALUES = {"report": "string", "start": "date-time", "end": "date-time"}
 SERIES = {"report": "string", "date": "date-time", "interval": "string"}
@@ -244,11 +256,22 @@ ROWS: Mapping[str, Row] = {
     "object_record.json": Row(
         ("ObjectRecordResponseObjectResource",), ours=strings("object_type_id")
     ),
+    "object_relationship.json": Row(
+        ("ObjectSchemaRelationshipCreateMeta",),
+        ours=strings("id", "type", "relationship_id"),
+    ),
     "object_schema.json": Row(
         ("ObjectSchemaResponseObjectResource",), ours=strings("object_type_id")
     ),
+    "object_schema_relationships.json": _object_relationships("ObjectSchema", "object_schema"),
+    "object_type_relationships.json": _object_relationships("ObjectType", "object_type"),
     "person.json": Row(
-        ("ProfileResponsePluralConversationsObjectResourceExtended",), ours=LOCATION
+        ("ProfileResponsePluralConversationsObjectResourceExtended",),
+        ours={
+            **LOCATION,
+            "conversations": "array",
+            "conversations[]": "conversation.json",
+        },
     ),
     "predictive_analytics.json": Row(("PredictiveAnalytics",), keys=()),
     "profile.json": Row(("ProfileResponseObjectResource",), ours=LOCATION),
@@ -271,6 +294,14 @@ ROWS: Mapping[str, Row] = {
         ("SegmentValuesRequestDTOResourceObjectAttributes",), keys=(), choices=STATISTICS
     ),
     "segment_values_report.json": _segment_report("SegmentValues", VALUES),
+    "source_mapping.json": Row(
+        ("SourceMappingResponseObjectResource",),
+        ours={
+            "property_mappings[]": "free-form",
+            "relationship_mappings[].source": "free-form",
+            **strings("object_schema_id"),
+        },
+    ),
     "subscriptions.json": Row(("Subscriptions",), keys=()),
     "tag_record.json": Row(("TagResponseObjectResource",), ours=strings("tag_group_id")),
     "template.json": Row(("TemplateDndResponseObjectResourceExtended",), ours=DEFINITION),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sandbox.endpoints.model import XS, Endpoint, PageSize, S, parse_filter_fields
 from sandbox.resource_types import name_set
+from sandbox.resource_types.custom_objects import WITH_RELATIONSHIPS
 
 _SCHEMAS = name_set("current-schema draft-schema")
 
@@ -11,7 +12,11 @@ CUSTOM_OBJECTS: Mapping[str, Endpoint] = {
     "/api/data-sources": Endpoint("data-source", S, PageSize(20, 100)),
     "/api/object-records/{id}": Endpoint("object-record", S, single=True),
     "/api/object-schemas/{id}": Endpoint(
-        "object-schema", S, includes=name_set("source-mapping"), single=True
+        "object-schema",
+        S,
+        includes=name_set("object-schemas profile-object-schemas source-mapping"),
+        single=True,
+        own_types=WITH_RELATIONSHIPS,
     ),
     "/api/object-schemas/{id}/source-mapping": Endpoint(
         "source-mapping", S, parent="object-schema", relationship="source-mapping", single=True
@@ -23,7 +28,11 @@ CUSTOM_OBJECTS: Mapping[str, Endpoint] = {
         includes=_SCHEMAS,
     ),
     "/api/object-types/{id}": Endpoint(
-        "object-type", S, includes=_SCHEMAS | name_set("schema-versions"), single=True
+        "object-type",
+        S,
+        includes=_SCHEMAS | name_set("schema-versions object-types profile-object-types"),
+        single=True,
+        own_types=WITH_RELATIONSHIPS,
     ),
     "/api/object-types/{id}/current-schema": Endpoint(
         "object-schema", S, parent="object-type", relationship="current-schema", single=True

@@ -1,10 +1,15 @@
-"""Resource types of custom objects: data sources, object types, schemas, records and logs."""
+"""Resource types of custom objects: data sources, object types, schemas, records and logs.
+
+The related object types and schemas of one that is requested by its id are relationships: their
+ids name the related resource and the relationship, and their only attribute is `meta`.
+"""
 
 from collections.abc import Mapping
 
 from sandbox.resource_types.model import Relationship, ResourceType, name_set
 
 _SCOPE = "custom-objects:read"
+_META = "meta(relationship_id name description)"
 
 CUSTOM_OBJECTS: Mapping[str, ResourceType] = {
     "data-source": ResourceType(
@@ -42,9 +47,16 @@ CUSTOM_OBJECTS: Mapping[str, ResourceType] = {
             "profile-object-types": Relationship("profile-object-type", many=True),
         },
     ),
+    "profile-object-schema": ResourceType("profile-object-schemas", _SCOPE, name_set(_META)),
+    "profile-object-type": ResourceType("profile-object-types", _SCOPE, name_set(_META)),
     "source-mapping": ResourceType(
         "source-mappings",
         _SCOPE,
         name_set("property_mappings relationship_mappings"),
     ),
 }
+
+WITH_RELATIONSHIPS: Mapping[str, ResourceType] = {
+    name: CUSTOM_OBJECTS[name].extended(_META) for name in ("object-schema", "object-type")
+}
+"""The types at the endpoints that return one of them, which may have relationships."""

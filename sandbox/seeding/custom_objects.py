@@ -1,6 +1,7 @@
 """Seeds custom objects: data sources, object types, schemas, records and ingestion logs."""
 
 import random
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,6 +9,15 @@ from sandbox.resources import Resource
 from sandbox.seeding.random_values import created_and_updated, iso, random_ulid
 
 _SOURCES, _RECORDS, _LOGS = 23, 130, 60
+_RELATIONSHIPS = (
+    ("Pet", "Appointment", "appointments", "Visits to the vet"),
+    ("Pet", "Pet", "siblings", None),
+    ("Pet", "", "owner", "Who pays 🐈"),
+    ("Appointment", "Pet", "patient", None),
+    ("Appointment", "", "visitor", None),
+)
+"""Object type, related object type (empty for profiles), name and description."""
+
 _PROPERTIES = (
     ("name", "string"),
     ("age", "int"),
@@ -46,6 +56,7 @@ def make_object_types(
         _object_type(rng, now, sources[1], "Appointment", "active", 0, 0),
         _object_type(rng, now, sources[2], "Loyalty card – Entwurf", "draft", 0, 0),
     ]
+    _relate(rng, {type.attributes["title"]: type for type in types})
     schemas = [schema for type in types for schema in type.related("schema-versions")]
     mappings = [mapping for schema in schemas for mapping in schema.related("source-mapping")]
     records = [record for type in types for record in type.related("object-records")]
@@ -98,6 +109,7 @@ def _schema(rng: random.Random, title: str, source: Resource, published: str | N
         }
         for number, (name, _) in enumerate(_PROPERTIES)
     ]
+    mappings[-1] = {"id": mappings[-1]["id"], "type": "constant", "value": "2020-05-01"}
     mapping = Resource(
         "source-mapping",
         random_ulid(rng),
@@ -120,6 +132,53 @@ def _schema(rng: random.Random, title: str, source: Resource, published: str | N
         },
         {"source-mapping": [mapping]},
     )
+
+
+def _relate(rng: random.Random, types: Mapping[str, Resource]) -> None:
+    """Relate object types, and their current schemas, to each other and to profiles."""
+    for title, other_title, name, description in _RELATIONSHIPS:
+        type = types[title]
+        (schema,) = type.related("current-schema")
+        id = random_ulid(rng)
+        meta = {"relationship_id": id, "name": name, "description": description}
+        if other_title:
+            other = types[other_title]
+            (other_schema,) = other.related("current-schema")
+            _add_related(type, "object-types", f"{other.id}:::{name}", meta)
+            _add_related(schema, "object-schemas", f"{other_schema.id}:::{name}", meta)
+        else:
+            _add_related(type, "profile-object-types", f"profile:::{name}", meta)
+            _add_related(schema, "profile-object-schemas", "profile", meta)
+        (mapping,) = schema.related("source-mapping")
+        mapping.attributes["relationship_mappings"].append(
+            _relationship_mapping(mapping, id, to_profile=not other_title)
+        )
+
+
+def _add_related(owner: Resource, relationship: str, id: str, meta: dict[str, Any]) -> None:
+    """Add a relationship to an object type or schema."""
+    related = Resource(relationship.removesuffix("s"), id, {"meta": meta})
+    owner.relationships.setdefault(relationship, []).append(related)
+
+
+def _relationship_mapping(mapping: Resource, id: str, *, to_profile: bool) -> dict[str, Any]:
+    source_id = mapping.attributes["property_mappings"][0]["source"]["source_id"]
+    source: dict[str, Any] = {
+        "source_id": source_id,
+        "type": "custom-object",
+        "id_path": "$.id",
+        "related_id_path": "$.related.id",
+        "update_strategy": "additive",
+    }
+    if to_profile:
+        source = {
+            "source_id": source_id,
+            "type": "profile",
+            "id_path": "$.id",
+            "related_id_paths": [{"identifier_type": "email", "path": "$.owner.email"}],
+            "update_strategy": None,
+        }
+    return {"relationship_id": id, "type": "simple", "source": source}
 
 
 def _record(type: Resource, number: int) -> Resource:

@@ -49,10 +49,11 @@ def make_translations(
                 "updated": updated if is_complete else None,
                 "values": [
                     {
-                        "id": "subject",
-                        "source": "For you",
-                        "translations": dict.fromkeys(locales, "Für dich 🌷"),
+                        "id": block,
+                        "source": f"For you {number}",
+                        "translations": {one: f"🌷 {one} {number}" for one in locales},
                     }
+                    for block in ("subject", "body", "preview_text")[: number % 4]
                 ],
             },
             {resource.type: [_as_translated(resource)]},

@@ -244,7 +244,8 @@ def _joins(stream: Stream) -> dict[str, str]:
     types = {name: _type(name) for name in schema["properties"] if name.endswith("_id")}
     types[stream.id_property] = stream.type
     for relationship in stream.relationships:
-        types.update(_types(relationship))
+        if not relationship.is_itself:
+            types.update(_types(relationship))
     streams = STREAM_OF_TYPE[stream.revision]
     joined = {name: streams[type] for name, type in types.items() if type in streams}
     if stream.parent:

@@ -58,19 +58,20 @@ def query_for(stream: Stream, schema: Mapping[str, Any], updated: str = "") -> Q
     related = [r for r in stream.relationships if _is_included(r, selected)]
     names = (selected.keys() | {updated} - {""}) - _not_attributes(stream)
     attributes = _attributes({*names, *_filter_field(stream)}, stream.field_paths)
+    fieldsets = {stream.type: {*attributes}}
+    for relationship in related:
+        embedded = relationship.embedded(selected).keys() - relationship.references.keys()
+        needed = [*embedded, *relationship.lifted_out(selected)]
+        fieldset = fieldsets.setdefault(relationship.type, set())
+        fieldset.update(_attributes(needed, relationship.field_paths))
     parameters = {
         "include": ",".join(relationship.name for relationship in related),
-        f"fields[{stream.type}]": _fieldset(attributes),
+        **{f"fields[{name}]": _fieldset(sorted(names)) for name, names in fieldsets.items()},
         f"additional-fields[{stream.type}]": ",".join(
             name for name in stream.additional_fields if name in attributes
         ),
         "sort": stream.sort,
     }
-    for relationship in related:
-        embedded = relationship.embedded(selected).keys() - relationship.references.keys()
-        needed = [*embedded, *relationship.lifted_out(selected)]
-        fieldset = _fieldset(_attributes(needed, relationship.field_paths))
-        parameters[f"fields[{relationship.type}]"] = fieldset
     scopes = (*stream.scopes, *(relationship.scope for relationship in related))
     return Query(
         path=stream.path,

@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
-from tap_klaviyo.streams.builders import children, id_of, listed
-from tap_klaviyo.streams.model import PARENT, Parent
+from tap_klaviyo.streams.builders import by_id, children, id_of, listed
+from tap_klaviyo.streams.model import PARENT, FieldPath, Parent, Relationship, Stream
+
+
+def _object_relationships(of: str, description: str) -> Stream:
+    """A row for the relationships of each object type or object schema; ``of`` says of which."""
+    name, plural = f"{of}_relationships", f"{of}s"
+    return by_id(
+        name,
+        name,
+        description,
+        "S",
+        "custom-objects:read",
+        path=f"/api/{plural.replace('_', '-')}/{PARENT}",
+        type=of.replace("_", "-"),
+        parent=Parent(plural, f"{of}_id"),
+        relationships=tuple(
+            Relationship(
+                related,
+                related.replace("_", "-"),
+                related.removesuffix("s").replace("_", "-"),
+                field_paths={
+                    meta: FieldPath(f"meta.{meta}")
+                    for meta in ("relationship_id", "name", "description")
+                },
+                is_itself=True,
+            )
+            for related in (plural, f"profile_{plural}")
+        ),
+    )
+
 
 ACCOUNT = (
     listed("accounts", "account", "The Klaviyo account.", "XS", None, "accounts:read"),
@@ -66,6 +95,9 @@ ACCOUNT = (
     listed(
         "object_types", "object_type", "Types of custom objects.", "S", None, "custom-objects:read"
     ),
+    _object_relationships(
+        "object_type", "Relationships of each object type to object types and to profiles."
+    ),
     children(
         "object_schemas",
         "object_schema",
@@ -75,6 +107,21 @@ ACCOUNT = (
         "custom-objects:read",
         path=f"/api/object-types/{PARENT}/schema-versions",
         parent=Parent("object_types", "object_type_id"),
+    ),
+    _object_relationships(
+        "object_schema", "Relationships of each object schema to object schemas and to profiles."
+    ),
+    children(
+        "source_mappings",
+        "source_mapping",
+        "Source mappings: how the properties of each object schema are read from data sources.",
+        "S",
+        None,
+        "custom-objects:read",
+        path=f"/api/object-schemas/{PARENT}/source-mapping",
+        parent=Parent("object_schemas", "object_schema_id"),
+        single=True,
+        optional=True,
     ),
     children(
         "object_records",

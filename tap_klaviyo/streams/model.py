@@ -83,7 +83,8 @@ class Relationship:
     ``lifted`` takes them where there is exactly one resource; otherwise they are null.
     ``id_needs_include`` says that Klaviyo gives the ID only if the resource is included.
     ``references`` maps properties of the embedded resource to its own to-one relationships.
-    ``scope`` is what the API key needs for it.
+    ``scope`` is what the API key needs for it. ``is_itself`` says that Klaviyo sends a resource for
+    each relationship, with an ID of its own, and not the related resource.
     """
 
     property: str
@@ -95,6 +96,7 @@ class Relationship:
     lifted: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, str] = field(default_factory=dict)
     field_paths: Mapping[str, FieldPath] = field(default_factory=dict)
+    is_itself: bool = False
 
     def is_wanted(self, properties: Container[str]) -> bool:
         """Whether a record with these properties needs more of the resource than its ID."""

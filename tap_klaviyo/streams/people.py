@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_klaviyo.streams.builders import id_of, listed
-from tap_klaviyo.streams.model import PARENT, FieldPath, Parent, Stream, TimeFilter
+from tap_klaviyo.streams.model import PARENT, FieldPath, Parent, Relationship, Stream, TimeFilter
 
 _SUPPRESSION = "subscriptions.email.marketing.suppression"
 
@@ -26,7 +26,10 @@ PEOPLE = (
         full_table_on_request=True,
         additional_fields=("subscriptions", "predictive_analytics"),
         slow_fields={"predictive_analytics": "M"},
-        fields_not_by_default=("predictive_analytics",),
+        relationships=(
+            Relationship("conversations", "conversations", "conversation", "conversations:read"),
+        ),
+        fields_not_by_default=("predictive_analytics", "conversations"),
     ),
     Stream(
         name="global_exclusions",

@@ -98,7 +98,10 @@ TRUTHS: dict[str, Truth] = {
     "coupon_codes": related("coupon", "coupon-codes"),
     "metric_properties": related("metric", "metric-properties"),
     "object_records": related("object-type", "object-records"),
+    "object_type_relationships": all_of("object-type"),
     "object_schemas": related("object-type", "schema-versions"),
+    "object_schema_relationships": all_of("object-schema"),
+    "source_mappings": related("object-schema", "source-mapping"),
     "catalog_category_items": lambda account: pairs(account, "catalog-category", "items"),
     "list_profile_counts": all_of("list"),
     "segment_profile_counts": all_of("segment"),
@@ -128,10 +131,18 @@ TRUTHS_OF: dict[str, dict[str, Truth]] = {
         "campaign_messages": all_of("campaign-message", LATER),
         "campaign_audiences": related("campaign", "campaign-audiences", revision=LATER),
         "campaign_variations": related("campaign-message", "campaign-variations", revision=LATER),
+        "campaign_message_tags": lambda account: pairs(
+            account, "campaign-message", "tags", revision=LATER
+        ),
+        "campaign_variation_images": lambda account: {
+            (variation,)
+            for variation, _ in pairs(account, "campaign-variation", "image", revision=LATER)
+        },
         **{
             name: all_of(kind)
             for name, kind in {
                 "translations": "translation",
+                "translation_values": "translation",
                 "brand_voice": "brand-voice",
                 "brand_buttons": "brand-button",
                 "brand_colors": "brand-color",
@@ -182,7 +193,10 @@ CHILD_STREAMS = {
     "coupon_codes": ChildStream("coupon", "coupon-codes", filtered=True),
     "metric_properties": ChildStream("metric", "metric-properties"),
     "object_records": ChildStream("object-type", "object-records"),
+    "object_type_relationships": ChildStream("object-type", ""),
     "object_schemas": ChildStream("object-type", "schema-versions"),
+    "object_schema_relationships": ChildStream("object-schema", ""),
+    "source_mappings": ChildStream("object-schema", "source-mapping"),
     "catalog_category_items": ChildStream("catalog-category", "items"),
     "list_profile_counts": ChildStream("list", ""),
     "segment_profile_counts": ChildStream("segment", ""),

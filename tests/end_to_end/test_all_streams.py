@@ -139,6 +139,7 @@ def test_only_selected_keys_are_requested(tap: Tap, revision: str, name: str) ->
             "additional-fields[metric-property]",
             "sample_values",
         ),
+        ("profiles", "conversations", "include", "conversations"),
         ("profiles", "predictive_analytics", "additional-fields[profile]", "predictive_analytics"),
         ("profiles", "subscriptions", "additional-fields[profile]", "subscriptions"),
         ("profiles", "location", "fields[profile]", "location"),

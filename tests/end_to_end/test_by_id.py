@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from expected_keys import CHILD_STREAMS, assert_complete
+from expected_keys import CHILD_STREAMS, LATER, assert_complete
 from sync_runner import NOW, Tap, catalog_of
 
 from sandbox.account import Account
@@ -28,6 +28,9 @@ SINGLE = {
     ),
     "flow_definitions": ("flow", ["definition"]),
     "form_definitions": ("form", ["definition"]),
+    "object_type_relationships": ("object-type", []),
+    "object_schema_relationships": ("object-schema", []),
+    "source_mappings": ("source-mapping", ["property_mappings", "relationship_mappings"]),
 }
 """The type of the resources of each stream, and the attributes that are copied."""
 
@@ -42,9 +45,14 @@ def tap(tap_on: TapOn) -> Tap:
 
 def requested(tap: Tap, name: str) -> list[str]:
     """The IDs that were requested of a stream, in order."""
-    start = BY_NAME[name].path.removesuffix(PARENT)
+    start, _, end = BY_NAME[name].path.partition(PARENT)
     paths = [seen.path.rstrip("/") for seen in tap.box.requests]
-    return [path.removeprefix(start) for path in paths if path.startswith(start)]
+    ids = [
+        path.removeprefix(start).removesuffix(end)
+        for path in paths
+        if path.startswith(start) and path.endswith(end)
+    ]
+    return [one for one in ids if "/" not in one]
 
 
 def test_every_stream_by_id_is_tested() -> None:
@@ -139,6 +147,27 @@ def test_definitions_of_updated_flows(tap: Tap) -> None:
     (record,) = second.records("flow_definitions")
     assert (record["flow_id"], record["definition"]) == (changed, definition)
     assert requested(tap, "flow_definitions") == [changed]
+
+
+def test_values_of_updated_translations(tap: Tap) -> None:
+    """Between full reads, the values of updated translations are read, and of those without a date.
+
+    The ID of a translation has colons.
+    """
+    account, catalog = tap.box.account, catalog_of("translation_values", revision=LATER)
+    dated = [one for one in account.collections["translation"] if one.attributes["updated"]]
+    for one in dated:
+        account.update("translation", one.id, now=NOW - 24 * HOUR)
+    first = tap.sync(now=NOW, catalog=catalog, revision=LATER)
+    assert first.fault is None
+    assert len(first.records("translation_values")) == len(account.ids("translation")) > len(dated)
+    values = [{"id": "subject", "source": "New", "translations": {"de": "Neu"}}]
+    account.update("translation", dated[0].id, now=NOW + HOUR - 60, values=values)
+    second = tap.sync(first.state, now=NOW + HOUR, catalog=catalog, revision=LATER)
+    found = {one["translation_id"]: one for one in second.records("translation_values")}
+    undated = {*account.ids("translation")} - {one.id for one in dated}
+    assert found.keys() == {dated[0].id, *undated}
+    assert found[dated[0].id]["values"] == values
 
 
 def test_a_changed_count(tap: Tap) -> None:

@@ -13,6 +13,7 @@ from sync_runner import NOW, Output, catalog_of, tap_of
 
 from sandbox.account import Account
 from sandbox.resources import Resource
+from tap_klaviyo.streams import REGISTRIES
 
 Record = dict[str, Any]
 
@@ -25,6 +26,12 @@ OLD_STATUS = {
 }
 IN_VARIATIONS = ("channel", "content", "kv_pairs", "notification_type", "options", "render_options")
 WITH_SUBSCRIPTIONS = ("global_exclusions", "profiles")
+PAIRS = {
+    "campaign_message_tags": ("campaign-message", "tags"),
+    "campaign_variation_images": ("campaign-variation", "image"),
+}
+"""The streams that relate resources: the type of the parents, and their relationship."""
+
 DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
@@ -133,6 +140,12 @@ def translation(resource: Resource) -> Record:
     return record
 
 
+def translation_values(resource: Resource) -> Record:
+    """The values of a translation."""
+    shown = {name: resource.attributes[name] for name in ("updated", "values")}
+    return {**shown, "translation_id": resource.id}
+
+
 def of_account(resource: Resource) -> Record:
     """The only resource of its type in an account."""
     return {**resource.attributes, "account_id": resource.id}
@@ -158,6 +171,7 @@ RECORDS: Mapping[str, tuple[str, Callable[[Resource], Record]]] = {
     ),
     "campaign_variations": ("campaign-variation", variation),
     "translations": ("translation", translation),
+    "translation_values": ("translation", translation_values),
     "brand_voice": ("brand-voice", of_account),
     "brand_buttons": ("brand-button", plain),
     "brand_colors": ("brand-color", plain),
@@ -183,6 +197,10 @@ RECORDS: Mapping[str, tuple[str, Callable[[Resource], Record]]] = {
     "billing_usage": ("billing-usage", plain),
 }
 """The type of the resources of each stream, and what a record of a resource is."""
+
+
+KEYS = ("id", "account_id", "translation_id")
+"""The columns that hold the ID of the resource."""
 
 
 def normal(value: Any) -> Any:
@@ -212,7 +230,7 @@ def output(account: Account) -> Iterator[Output]:
 
 def test_every_changed_stream_is_tested() -> None:
     """Each stream that the revision changes or adds is tested here."""
-    assert {*REVISED} - {*WITH_SUBSCRIPTIONS} == RECORDS.keys()
+    assert {*REVISED} - {*WITH_SUBSCRIPTIONS, *PAIRS} == RECORDS.keys()
 
 
 @pytest.mark.parametrize("name", WITH_SUBSCRIPTIONS)
@@ -224,6 +242,30 @@ def test_consent_to_click_tracking(account: Account, output: Output, name: str) 
     for record in records:
         expected = profiles[record["id"]].attributes["subscriptions"]
         assert normal(record["subscriptions"]) == normal(expected)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_related_resources_are_those_of_the_account(
+    account: Account, output: Output, name: str
+) -> None:
+    """There is a record for each related resource of each parent, with both IDs, and the name."""
+    kind, relationship = PAIRS[name]
+    parent = REGISTRIES[LATER].by_name[name].parent
+    assert parent is not None
+    records = output.records(name)
+    expected = [
+        {
+            parent.property: each.id,
+            f"{one.type}_id": one.id,
+            **({"name": one.attributes["name"]} if one.type == "tag" else {}),
+        }
+        for each in account.collections_of(LATER)[kind]
+        for one in each.related(relationship)
+    ]
+    assert len({record[parent.property] for record in records}) > 1
+    assert sorted(sorted(one.items()) for one in records) == sorted(
+        sorted(one.items()) for one in expected
+    )
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -238,7 +280,52 @@ def test_records_have_the_values_of_the_account(
     assert output.fault is None
     assert len(records) >= 1
     for record in records:
-        key = record.get("id") or record["account_id"]
+        key = next(record[name] for name in KEYS if name in record)
         expected = record_of(resources[key])
         shown = {column: expected.get(column) for column in columns}
         assert normal({**dict.fromkeys(columns), **record}) == normal(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("brand_voice", "brand-voice"),
+        ("text_messaging_configurations", "text-messaging-configuration"),
+        ("text_messaging_sender_registrations", "text-messaging-sender-registration"),
+    ],
+)
+def test_what_an_account_need_not_have(name: str, kind: str) -> None:
+    """Without such a resource there are no rows, and the stream is complete."""
+    shop = Account.seeded(seed=5, events=50, now=datetime.fromtimestamp(NOW, timezone.utc))
+    for identifier in shop.ids(kind):
+        shop.remove(kind, identifier)
+    with tap_of(shop) as tap:
+        output = tap.sync(now=NOW, catalog=catalog_of(name, revision=LATER), revision=LATER)
+    assert output.fault is None
+    assert [message["stream"] for message in output.of("SCHEMA")] == [name]
+    assert not output.records(name)
+
+
+def test_a_message_that_is_deleted_during_the_run() -> None:
+    """Variations of a message that no longer exists are passed over; the others are complete."""
+    shop = Account.seeded(seed=5, events=50, now=datetime.fromtimestamp(NOW, timezone.utc))
+    gone = shop.ids("campaign-message", LATER)[7]
+
+    def delete(message: Mapping[str, Any]) -> bool:
+        if message["type"] == "RECORD" and gone in shop.ids("campaign-message"):
+            shop.remove("campaign-message", gone)
+        return False
+
+    names = ("campaign_messages", "campaign_variations")
+    with tap_of(shop) as tap:
+        output = tap.sync(
+            now=NOW,
+            catalog=catalog_of(*names, revision=LATER),
+            revision=LATER,
+            concurrency=1,
+            stop_at=delete,
+        )
+        refused = {seen.path.rstrip("/") for seen in tap.box.requests if seen.status == 404}
+    assert output.fault is None
+    assert f"/api/campaign-messages/{gone}/campaign-variations" in refused
+    assert {*output.ids["campaign_variations"]} == {*shop.ids("campaign-variation", LATER)}

@@ -15,7 +15,7 @@ from sandbox.account import Account
 from tap_klaviyo.config.loading import parse_metric_streams
 from tap_klaviyo.discovery.catalog import build_catalog
 from tap_klaviyo.discovery.schemas import load_schema
-from tap_klaviyo.streams import DEFAULT_STREAMS, STREAMS
+from tap_klaviyo.streams import DEFAULT_STREAMS, REGISTRIES, STREAMS
 
 TapOn = Callable[..., Tap]
 
@@ -172,6 +172,60 @@ def test_object_schemas_are_those_of_the_account(tap_on: TapOn) -> None:
             published = attributes["published_at"]
             assert record["published_at"] == (published and published.replace("+00:00", "Z"))
     assert not found
+
+
+@pytest.mark.parametrize("of", ["object-type", "object-schema"])
+def test_relationships_of_custom_objects_are_those_of_the_account(tap_on: TapOn, of: str) -> None:
+    """An object type or schema has its relationships with their names; one without has none."""
+    shop, column = account(), of.replace("-", "_")
+    name = f"{column}_relationships"
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of(name))
+    assert output.fault is None
+    found = {one[f"{column}_id"]: one for one in output.records(name)}
+    assert found == {
+        one.id: {
+            f"{column}_id": one.id,
+            **{
+                f"{kind}s".replace("-", "_"): [
+                    {"type": kind, "id": related.id, **related.attributes["meta"]}
+                    for related in one.related(f"{kind}s")
+                ]
+                for kind in (of, f"profile-{of}")
+            },
+        }
+        for one in shop.collections[of]
+    }
+    assert {len(one[f"{column}s"]) for one in found.values()} == {0, 1, 2}
+    assert {len(one[f"profile_{column}s"]) for one in found.values()} == {0, 1}
+
+
+def test_conversations_are_those_of_the_account(tap_on: TapOn) -> None:
+    """A profile has its conversations with their channels, and none if it has none."""
+    shop = account()
+    output = tap_on(shop).sync(now=NOW, catalog=catalog_of("profiles", all_fields=True))
+    found = {one["id"]: one["conversations"] for one in output.records("profiles")}
+    assert found == {
+        profile.id: [
+            {"type": "conversation", "id": one.id, "channel": one.attributes["channel"]}
+            for one in profile.related("conversations")
+        ]
+        for profile in shop.collections["profile"]
+    }
+    assert {len(conversations) for conversations in found.values()} == {0, 1}
+
+
+@pytest.mark.parametrize("revision", REGISTRIES)
+def test_conversations_need_a_scope_only_if_selected(tap_on: TapOn, revision: str) -> None:
+    """Profiles are read without the scope of conversations unless these are selected."""
+    tap = tap_on(account(), scopes={"profiles:read"})
+    by_default = tap.sync(
+        now=NOW, catalog=catalog_of("profiles", revision=revision), revision=revision
+    )
+    assert by_default.fault is None
+    assert not any("conversations" in one for one in by_default.records("profiles"))
+    catalog = catalog_of("profiles", all_fields=True, revision=revision)
+    selected = tap.sync(now=NOW, catalog=catalog, revision=revision)
+    assert "conversations:read" in str(selected.fault)
 
 
 def test_unusual_dates_of_campaigns_become_utc(tap_on: TapOn) -> None:

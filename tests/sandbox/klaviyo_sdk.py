@@ -41,6 +41,8 @@ MODELS = {
     "object-type": "object_type_response_object_resource",
     "profile": """profile_response_plural_conversations_object_resource_extended
         list_member_response_object_resource_extended""",
+    "profile-object-schema": None,
+    "profile-object-type": None,
     "push-token": "push_token_response_object_resource",
     "review": "review_response_dto_object_resource",
     "segment": "segment_retrieve_response_object_resource_extended",
@@ -54,7 +56,7 @@ MODELS = {
     "webhook": "webhook_response_object_resource",
     "webhook-topic": None,
 }
-"""The client's modules by resource type, the usual one first; None for types without attributes."""
+"""The client's modules by resource type, the usual one first; None for types without a model."""
 
 
 def models(resource_type: str) -> list[Any]:

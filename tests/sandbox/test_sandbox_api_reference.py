@@ -83,8 +83,16 @@ def url(account: Account) -> Callable[[str], str]:
         ("mapped-metrics", "include=metric,custom-metric&fields[mapped-metric]=updated"),
         ("metrics/{id}/metric-properties", "additional-fields[metric-property]=sample_values"),
         ("object-schemas/{id}", "include=source-mapping"),
+        (
+            "object-schemas/{id}",
+            "fields[object-schema]=title,meta.name&include=object-schemas,profile-object-schemas",
+        ),
         ("object-types", "filter=equals(namespace,'custom-objects')&include=draft-schema"),
         ("object-types/{id}", "include=current-schema,draft-schema,schema-versions"),
+        (
+            "object-types/{id}",
+            "include=object-types,profile-object-types&fields[profile-object-type]=meta",
+        ),
         (
             "object-types/{id}/object-ingestion-logs",
             f"filter=any(status,['error']),less-than(timestamp,{SINCE})&include=object-record",
@@ -154,6 +162,8 @@ def test_allowed(client: SandboxClient, url: Callable[[str], str], path: str, qu
         ("metrics/{id}/metric-properties", "fields[metric-property]=name",
          "fields[metric-property]"),
         ("object-types", "filter=equals(title,'Pet')", "filter"),
+        ("object-types", "include=object-types", "include"),
+        ("object-types", "fields[object-type]=meta", "fields[object-type]"),
         ("object-types", "include=schema-versions", "include"),
         ("object-types/{id}/object-ingestion-logs", "page[size]=50", "page[size]"),
         ("object-types/{id}/object-records", "filter=equals(id,'x')", "filter"),
