@@ -50,10 +50,12 @@ RELATIONSHIPS: Mapping[str, frozenset[str]] = {
         "object-type": "current-schema draft-schema object-ingestion-logs object-records"
         " object-types profile-object-types schema-versions",
         "profile": "conversation conversations lists push-tokens segments",
+        "profile-object-schema": "",
+        "profile-object-type": "",
         "push-token": "profile",
         "review": "events item",
         "segment": "flow-triggers profiles tags",
-        "source-mapping": "object-schema",
+        "source-mapping": "",
         "tag": "campaigns flows lists segments tag-group",
         "tag-group": "tags",
         "template": "",
