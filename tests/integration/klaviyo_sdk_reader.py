@@ -99,7 +99,9 @@ class Reader:
                 for one in getattr(page, "included", None) or ():
                     is_parsed = isinstance(one, BaseModel)
                     included.add(one.type.value if is_parsed else one["type"])
-                    self._unparsed += [] if is_parsed else [one]
+                    # The SDK has no model of the relationships of custom objects.
+                    has_model = is_parsed or "meta" not in one.get("attributes", {})
+                    self._unparsed += [one] if has_model and not is_parsed else []
                 meta = getattr(page, "meta", None)
                 hints += meta.agent_hints.next_steps if meta else []
         return {
