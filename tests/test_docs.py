@@ -94,7 +94,7 @@ def test_readme_lists_the_scopes_of_the_default_streams() -> None:
     ("source", "figures"),
     [
         ("benchmarks/RESULTS.md", ("200,000",)),
-        ("docs/reliability.md", ("7,316", "1,206", "469,648")),
+        ("docs/reliability.md", ("14,970", "1,080", "474,998")),
     ],
 )
 def test_readme_figures_have_a_source(source: str, figures: tuple[str, ...]) -> None:
