@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,19 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         assert time.monotonic() < end, "the condition does not become true"
 
 
+@contextmanager
+def _running(
+    command: Sequence[str | Path], place: Path, variables: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Starts a command in a session of its own; kills it at the end if it has not ended."""
+    environment = {**os.environ, **(variables or {})}
+    with subprocess.Popen(command, cwd=place, env=environment, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def test_a_container_loads_the_account(
     image: Image, mounted: Callable[..., Path], klaviyo: SandboxAccount
 ) -> None:
@@ -107,9 +121,7 @@ def test_a_container_that_is_stopped(image: Image, mounted: Callable[..., Path])
     with serve_account() as klaviyo:
         place = mounted(klaviyo, "open", page_size=20, concurrency=1)
         klaviyo.box.faults.add("silence", path="/api/events", at=5, times=None)
-        with subprocess.Popen(
-            image.command, cwd=place, env={**os.environ, **image.variables}
-        ) as container:
+        with _running(image.command, place, image.variables) as container:
             _wait_until(lambda: any(request.fault for request in klaviyo.box.requests))
             container.send_signal(signal.SIGTERM)
             assert container.wait(30) == 128 + signal.SIGTERM
@@ -216,8 +228,9 @@ def test_exit_codes(programs: Programs, tmp_path: Path, tap: str, target: str, c
 def test_signals_reach_the_tap(programs: Programs, tmp_path: Path, number: signal.Signals) -> None:
     """A signal to all processes of a terminal ends the tap, and the target reads what it wrote."""
     stop = f"""trap 'echo "{{\\"stopped\\": {number}}}"; exit {128 + number}' {number}"""
-    command = programs(f"{stop}\ntouch started\nwhile :; do :; done", "exec cat")
-    with subprocess.Popen(command, cwd=tmp_path, start_new_session=True) as pipeline:
+    minute = "for tenth in $(seq 600); do sleep 0.1; done"
+    command = programs(f"{stop}\ntouch started\n{minute}", "exec cat")
+    with _running(command, tmp_path) as pipeline:
         _wait_until((tmp_path / "started").exists)
         os.killpg(pipeline.pid, number)
         assert pipeline.wait(30) == 128 + number
@@ -262,7 +275,7 @@ def test_a_torn_state_is_not_kept(programs: Programs, tmp_path: Path) -> None:
 
 def test_a_state_that_cannot_be_saved(programs: Programs, tmp_path: Path) -> None:
     """A full disk ends both programs with one line, and the state before is kept."""
-    command = programs("while :; do :; done", f"echo '{json.dumps(STATE)}'; exec cat")
+    command = programs("exec sleep 60", f"echo '{json.dumps(STATE)}'; exec cat")
     (tmp_path / "state" / "state.json.new").symlink_to("/dev/full")
     done = run(*command, cwd=tmp_path, code=1)
     assert done.stderr == "The state cannot be saved: [Errno 28] No space left on device\n"
