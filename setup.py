@@ -6,19 +6,53 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+README = (HERE / "README.md").read_text("utf-8")
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "tap_klaviyo/__init__.py").read_text())[1]
 
 SANDBOX = ["aiohttp>=3.10,<4"]
 BATCH = ["fsspec>=2024.6,<2027"]
 DEMO = [*SANDBOX, "duckdb>=1.2,<3", "plotext>=5.3,<6"]
 
+PICTURE = r"!\[[^\]]*\]\((?!https:)[^)]*\)"
+LINK = r"\[([^\]]*)\]\((?!https:)[^)]*\)"
+"""A link to a file of this folder, which leads nowhere on PyPI. Its text remains there."""
+WHERE = "\nThe documentation is in the folder `docs` of the source distribution.\n"
+
 setup(
-    name="tap-klaviyo",
+    # On PyPI, "tap-klaviyo" is singer-io's tap.
+    name="tap-klaviyo-complete",
     version=VERSION,
     description="Singer tap for Klaviyo: every event, as fast as the rate limit allows.",
-    long_description=(HERE / "README.md").read_text(),
+    long_description=re.sub(LINK, r"\1", re.sub(PICTURE, "", README)) + WHERE,
     long_description_content_type="text/markdown",
+    keywords=[
+        "singer",
+        "tap",
+        "klaviyo",
+        "meltano",
+        "elt",
+        "etl",
+        "email marketing",
+        "data warehouse",
+    ],
+    project_urls={
+        "Klaviyo API": "https://developers.klaviyo.com/en/reference/api_overview",
+        "Singer": "https://www.singer.io",
+    },
+    classifiers=[
+        "Development Status :: 5 - Production/Stable",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Information Technology",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: Database",
+        "Typing :: Typed",
+    ],
     license="Apache-2.0",
+    license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=[*find_packages(include=["tap_klaviyo", "tap_klaviyo.*"]), "tap_klaviyo.schemas"],
     package_dir={"tap_klaviyo": "tap_klaviyo", "tap_klaviyo.schemas": "schemas"},

@@ -19,6 +19,7 @@ from rich.table import Table
 from benchmarks.figures import Measured, Outcome, evaluate
 from benchmarks.measuring import Run
 from benchmarks.scenarios import Scenario
+from tap_klaviyo import __version__
 
 PACKAGES = ("msgspec", "requests", "urllib3", "singer-python", "aiohttp")
 RATIOS = ("figure", "median", "range", "goal", "")
@@ -91,7 +92,7 @@ def as_json(results: Sequence[Result]) -> str:
         }
         for result in results
     }
-    versions = {"date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "version": version("tap-klaviyo")}
+    versions = {"date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "version": __version__}
     return json.dumps({**versions, "scenarios": found}, indent=2) + "\n"
 
 
@@ -109,7 +110,7 @@ def _environment() -> list[str]:
         "machine": f"{_processor()}, {os.cpu_count()} processors, {_memory()}",
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
-        "tap-klaviyo": version("tap-klaviyo"),
+        "tap-klaviyo": __version__,
         **{name: version(name) for name in PACKAGES},
     }
     return [_table(("", ""), ([name, value] for name, value in rows.items()))]

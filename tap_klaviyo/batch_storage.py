@@ -118,6 +118,6 @@ def _remote(root: str) -> Storage:
     except ImportError:
         raise ConfigError(
             f"config: batch_config: {root} needs the extra 'batch': pip install "
-            "'tap-klaviyo[batch]', and the package for the storage, such as s3fs or gcsfs."
+            "'tap-klaviyo-complete[batch]', and the package for the storage, such as s3fs or gcsfs."
         ) from None
     return RemoteFolder(root, url_to_fs)
