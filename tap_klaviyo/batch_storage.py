@@ -117,7 +117,7 @@ def _remote(root: str) -> Storage:
         from fsspec.core import url_to_fs
     except ImportError:
         raise ConfigError(
-            f"config: batch_config: {root} needs the extra 'batch': pip install "
-            "'tap-klaviyo-complete[batch]', and the package for the storage, such as s3fs or gcsfs."
+            f"config: batch_config: {root} needs the extra 'batch': in the tap's folder, "
+            "pip install '.[batch]', and the package for the storage, such as s3fs or gcsfs."
         ) from None
     return RemoteFolder(root, url_to_fs)

@@ -146,5 +146,5 @@ def test_files_in_an_object_store(tap_on: TapOn) -> None:
 def test_an_object_store_without_the_extra(tap_on: TapOn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without fsspec the error names the extra, and nothing is read."""
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
-    with pytest.raises(ConfigError, match=r"pip install 'tap-klaviyo-complete\[batch\]'"):
+    with pytest.raises(ConfigError, match=r"pip install '\.\[batch\]'"):
         tap_on(account(events=10)).sync(batch_config=batch_config("s3://bucket/folder"))
