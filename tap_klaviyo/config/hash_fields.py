@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tap_klaviyo.config.parsers import ValueRefused, text
@@ -33,10 +33,11 @@ def hash_salt(value: Any) -> Secret:
     return Secret(parsed)
 
 
-def hashing_errors(values: Mapping[str, Any]) -> list[str]:
+def hashing_errors(values: Mapping[str, Any], source_of: Callable[[str], str]) -> list[str]:
     """What is wrong with parsed settings: a missing salt, or patterns that cannot be hashed.
 
-    Settings that could not be parsed are missing in ``values``.
+    Settings that could not be parsed are missing in ``values``. ``source_of`` says where one comes
+    from.
     """
     patterns = values.get("hash_fields", ())
     errors = []
@@ -44,5 +45,7 @@ def hashing_errors(values: Mapping[str, Any]) -> list[str]:
         errors.append("hash_salt: missing; hash_fields needs it")
     if {"metric_streams", "revision"} <= values.keys():
         streams = (*registry_of(values["revision"]).streams, *values["metric_streams"])
-        errors += [f"hash_fields: {error}" for error in pattern_errors(patterns, streams)]
+        if wrong := pattern_errors(patterns, streams):
+            source = source_of("hash_fields")
+            errors.append(f"hash_fields{source}: expected patterns of text; {'; '.join(wrong)}")
     return errors

@@ -84,7 +84,7 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
         )
     if {"metric_streams", "revision"} <= values.keys():
         wrong += _taken_names(values["metric_streams"], registry_of(values["revision"]))
-    wrong += hashing_errors(values)
+    wrong += hashing_errors(values, lambda name: _source(name, variables))
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
     _log_us_dates(settings, values)
