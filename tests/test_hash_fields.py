@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,9 @@ REQUIRED = {
     "hash_salt": SALT,
     "metric_streams": {"orders": {"metric": "Placed Order"}},
 }
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "hashing.md").read_text("utf-8")
 
 
 def refusal(**settings: Any) -> str:
@@ -174,3 +180,23 @@ def test_the_salt_comes_from_a_variable() -> None:
     assert config.hash_salt is not None
     assert config.hash_salt.reveal() == "gesalzen äöü"
     assert "gesalzen" not in f"{config!r} {config.hashing!r} {vars(config)}"
+
+
+def test_the_patterns_of_the_page() -> None:
+    """The example and the table of docs/hashing.md are valid."""
+    (example,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.S | re.M)
+    listed = re.findall(r"^\| `(.*?)` \|", PAGE, re.M)
+    assert len(listed) > 5
+    for patterns in (json.loads(example)["hash_fields"], listed):
+        assert parse_config({**REQUIRED, "hash_fields": patterns}).hashing
+
+
+@pytest.mark.parametrize("text", ["Anna@Example.com", " \tanna@example.com\n", "0170 1", "ÄÖ"])
+def test_the_python_of_the_page(text: str) -> None:
+    """The function in docs/hashing.md returns what the tap writes."""
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.S | re.M)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    hashing = parse_config({**REQUIRED, "hash_fields": ["*.email"]}).hashing
+    assert hashing is not None
+    assert names["hashed"](text, SALT) == hashing.hash(text)
