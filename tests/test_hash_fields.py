@@ -72,6 +72,8 @@ UNMATCHED = {
     "profiles.email.domain": "matches no field",
     "placed.profile.email": "matches no field",
     "*.event_properties.e*": "matches no field",
+    "receive.event_properties.": "matches no field",
+    "receive.event_properties..email": "matches no field",
     "rec*.*.$email": "matches no field",
     "profiles.subscriptions": "matches only objects, name fields of them: profiles.subscriptions",
 }

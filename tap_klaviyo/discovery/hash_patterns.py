@@ -57,7 +57,7 @@ class HashPattern:
             for length in range(1, len(parts))
             if parts[length - 1] == path[-1]
             and fnmatchcase(".".join(path), ".".join(parts[:length]))
-            and not any("*" in name for name in parts[length:])
+            and not any("*" in name or not name for name in parts[length:])
         ]
 
 
