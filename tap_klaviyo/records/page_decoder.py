@@ -13,6 +13,7 @@ import msgspec
 
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.hashing import Hashing
 from tap_klaviyo.records.resources import (
     Resource,
     document_type,
@@ -52,10 +53,16 @@ class PageDecoder:
 
     Pages are ``as_sent`` by Klaviyo, or converted: then all attributes are where a record has them.
     What is ``unread`` is counted; anything else that is unknown makes a page that does not fit.
+    Only records have hashes: what the page tells besides has the values that Klaviyo has sent.
     """
 
     def __init__(
-        self, selected: SelectedStream, unread: Collection[Unread] = (), *, as_sent: bool
+        self,
+        selected: SelectedStream,
+        unread: Collection[Unread] = (),
+        hashing: Hashing | None = None,
+        *,
+        as_sent: bool,
     ) -> None:
         stream, properties = selected.stream, selected.schema["properties"]
         self._included = included_resources(
@@ -68,7 +75,8 @@ class PageDecoder:
             if where == "included"
         }
         related = related_columns(stream)
-        self._related = [related[name] for name in properties if name in related]
+        self._related = {name: related[name] for name in properties if name in related}
+        self._hashed = hashing.columns(stream.name, properties) if hashing else {}
         own = {name: child for name, child in properties.items() if name not in related}
         given_by_page = {"id", "type", stream.id_property}
         self._keys = [key for key in selected.keys if key in own and key not in given_by_page]
@@ -80,7 +88,7 @@ class PageDecoder:
             stream.type,
             {name: _nullable(own[name]) if name in self._keys else own[name] for name in own},
             [relationship.name for relationship in stream.relationships],
-            [name for name in properties if name in related],
+            self._related,
             id_property=stream.id_property,
             extra_attributes={**unselected_date(selected), **converted},
             field_paths=stream.field_paths if as_sent else {},
@@ -131,9 +139,11 @@ class PageDecoder:
         ids = [item.id for item in items]
         if not all(ids):
             raise ValueError("an empty ID")
-        related = [read(items, context) for read in self._related]
+        related = {name: read(items, context) for name, read in self._related.items()}
+        columns = {**attributes, **related}
+        columns |= {name: hashed(columns[name]) for name, hashed in self._hashed.items()}
         return DecodedPage(
-            self._resource.records(ids, attributes, related),
+            self._resource.records(ids, columns, [columns[name] for name in related]),
             ids,
             times,
             oldest,

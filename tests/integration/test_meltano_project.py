@@ -54,6 +54,8 @@ WRITTEN: dict[str, Any] = {
             "window": "P30D",
         }
     },
+    "hash_fields": ["*.email", "receive.profile.phone_number"],
+    "hash_salt": "salt-1 of ours",
     "log_format": "json",
     "user_agent": "tap-klaviyo (data@example.com)",
     "revision": "2026-07-15",
@@ -72,7 +74,7 @@ if "--config" in sys.argv:
     settings = read_object(sys.argv[sys.argv.index("--config") + 1], "config", ConfigError)
     settings = {{**nest_settings(settings), **from_environment(os.environ)}}
     config = parse_config(settings)
-    secrets = (config.api_key, config.client_secret, config.refresh_token)
+    secrets = (config.api_key, config.client_secret, config.refresh_token, config.hash_salt)
     shown = [secret.reveal() for secret in secrets if secret]
     Path("settings.txt").write_text(f"{{config!r}} {{shown}}")
 os.execv({str(TAP)!r}, [{str(TAP)!r}, *sys.argv[1:]])
@@ -85,7 +87,7 @@ Meltano = Callable[..., str]
 def _shown(settings: Mapping[str, Any]) -> str:
     """Returns what the command in place of the tap writes for settings."""
     config = parse_config(settings)
-    secrets = (config.api_key, config.client_secret, config.refresh_token)
+    secrets = (config.api_key, config.client_secret, config.refresh_token, config.hash_salt)
     return f"{config!r} {[secret.reveal() for secret in secrets if secret]}"
 
 
