@@ -53,6 +53,7 @@ class RunSummary:
     ``started`` is when it began in Unix seconds, ``seconds`` its duration. ``saved`` says whether a
     STATE was written, from which a new run continues. ``error`` says in one line what failed.
     ``late`` says how late events came that a recount has found, None if it found none.
+    ``account_id`` is the ID of the account, None if the settings do not ask for it.
     """
 
     streams: tuple[StreamSummary, ...]
@@ -62,6 +63,7 @@ class RunSummary:
     saved: bool
     error: TapError | None
     late: LateEvents | None = None
+    account_id: str | None = None
 
     @property
     def complete(self) -> bool:

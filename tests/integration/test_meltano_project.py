@@ -54,6 +54,8 @@ WRITTEN: dict[str, Any] = {
             "window": "P30D",
         }
     },
+    "account_column": True,
+    "account_id": "AbC123",
     "log_format": "json",
     "user_agent": "tap-klaviyo (data@example.com)",
     "revision": "2026-07-15",
