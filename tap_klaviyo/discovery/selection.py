@@ -49,6 +49,11 @@ class SelectedStream:
         return self.replication_method == "INCREMENTAL"
 
     @property
+    def own_keys(self) -> tuple[str, ...]:
+        """The key properties that come from Klaviyo's records."""
+        return self.keys[1:] if self.stream.account_column else self.keys
+
+    @property
     def is_full_table(self) -> bool:
         """Whether a run reads all records, so that what it does not read no longer exists."""
         return not self.incremental

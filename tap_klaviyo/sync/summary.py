@@ -196,7 +196,7 @@ def log_summary(syncs: Sequence[StreamSync], client: Client) -> None:
                 "Stream '%s': %d records left out, without a value for the key %s: %s%s",
                 sync.name,
                 sync.without_key,
-                " or ".join(sync.selected.keys),
+                " or ".join(sync.selected.own_keys),
                 ", ".join(sync.ids_without_key),
                 ", …" if sync.without_key > len(sync.ids_without_key) else ".",
             )

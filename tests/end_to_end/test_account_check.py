@@ -15,6 +15,8 @@ from sandbox.server import Sandbox
 from tap_klaviyo import StateError, Tap
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.cli import main
+from tap_klaviyo.klaviyo.client import Client
+from tap_klaviyo.sync.account_check import AccountIdLookup
 
 SCOPES = {scope for stream in tap_metadata()["streams"] for scope in stream["scopes"]}
 OTHER = "Other1"
@@ -254,6 +256,22 @@ def test_without_the_settings_nothing_is_checked(command: Command, box: Sandbox)
     assert command.state["account_id"] == OTHER
     assert not any("accounts" in seen.path for seen in box.requests)
     assert command.summary["account_id"] is None
+
+
+def test_a_run_that_is_stopped_early(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is stopped before the account is known writes nothing, and saves no state."""
+    settings = {"api_key": box.key, "base_url": box.url, "start_date": "2026-01-01"}
+    tap = Tap({**settings, "account_column": True}, select="lists")
+
+    def stopped(lookup: AccountIdLookup, client: Client) -> str:
+        tap.stop()
+        return lookup.account.id
+
+    monkeypatch.setattr(AccountIdLookup, "perform", stopped)
+    lines: list[bytes] = []
+    summary = tap.sync(lines.append)
+    assert not lines
+    assert (summary.stopped, summary.saved, summary.account_id) == (True, False, None)
 
 
 def test_records_of_the_library(box: Sandbox, here: str) -> None:

@@ -159,6 +159,13 @@ def test_values_that_do_not_fit(tap_on: TapOn) -> None:
     assert changed["opt_in_process"] == "7"
 
 
+def test_records_without_a_key(tap: Tap, caplog: pytest.LogCaptureFixture) -> None:
+    """A record that lacks a key is left out, with a warning that does not blame the column."""
+    output = tap.sync(now=NOW, catalog=catalog_of("global_exclusions"), account_column=True)
+    assert output.records("global_exclusions")
+    assert "records left out, without a value for the key email: " in caplog.text
+
+
 def test_an_interrupted_run(tap: Tap) -> None:
     """A run that was stopped is continued, and all records have the column."""
     catalog = catalog_of("events", "profiles", "lists")
