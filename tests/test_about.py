@@ -40,6 +40,7 @@ def test_json_settings() -> None:
         "api_key",
         "client_secret",
         "refresh_token",
+        "hash_salt",
     }
     assert settings["page_size"]["default"] == 1000
     assert {"catalog", "discover", "state"} <= set(known["capabilities"])

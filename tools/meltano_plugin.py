@@ -130,4 +130,9 @@ def _quoted(text: str) -> str:
     return text if re.fullmatch(r"\w[\w.*]*", text) else "'{}'".format(text.replace("'", "''"))
 
 
-_KIND_OF = {field.name: TYPES[re.split(r"\W", str(field.type))[0]] for field in SETTINGS}
+_KIND_OF = {
+    field.name: "array"
+    if isinstance(field.metadata["default"], list)
+    else TYPES[re.split(r"\W", str(field.type))[0]]
+    for field in SETTINGS
+}

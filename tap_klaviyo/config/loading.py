@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tap_klaviyo.config.credentials import credentials_error
+from tap_klaviyo.config.hash_fields import hashing_errors
 from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_day, is_us_date, text
 from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config, streams_of
@@ -88,6 +89,7 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
         )
     if {"metric_streams", "revision"} <= values.keys():
         wrong += _taken_names(values["metric_streams"], registry_of(values["revision"]))
+    wrong += hashing_errors(values, lambda name: _source(name, variables))
     if wrong:
         raise ConfigError(f"config: {'; '.join(wrong)}.")
     _log_us_dates(settings, values)

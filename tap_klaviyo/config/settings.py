@@ -17,9 +17,12 @@ from tap_klaviyo.batches import BatchOptions
 from tap_klaviyo.config import parsers
 from tap_klaviyo.config.batch_options import batch_config
 from tap_klaviyo.config.credentials import credentials_of
+from tap_klaviyo.config.hash_fields import hash_patterns, hash_salt
 from tap_klaviyo.config.parsers import Intervals
+from tap_klaviyo.discovery.hash_patterns import HashPattern
 from tap_klaviyo.klaviyo.auth import Secret
 from tap_klaviyo.klaviyo.oauth import OAuthApp
+from tap_klaviyo.records.hashing import Hashing
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.streams import REGISTRIES, Registry, dated_parent, registry_of
 from tap_klaviyo.streams.model import (
@@ -221,6 +224,18 @@ class Config:
         "ID of the account that is to be read: credentials and states of another one are refused.",
         None,
     )
+    hash_fields: tuple[HashPattern, ...] = _setting(
+        hash_patterns,
+        'an array of patterns of fields such as ["*.email", "receive.profile.phone_number"]',
+        "Fields whose text is replaced by a keyed hash, so that no plain value is written.",
+        [],
+    )
+    hash_salt: Secret | None = _setting(
+        hash_salt,
+        "a text of at least 8 characters",
+        "Secret key of the hashes of hash_fields, which need it. A new one changes all hashes.",
+        None,
+    )
     log_format: str = _setting(
         parsers.choice("text", "json"),
         "text or json",
@@ -267,6 +282,13 @@ class Config:
     def credentials(self) -> Secret | OAuthApp:
         """The API key, or the OAuth app."""
         return credentials_of(vars(self))
+
+    @property
+    def hashing(self) -> Hashing | None:
+        """What is hashed in records; None if nothing is."""
+        if not (self.hash_fields and self.hash_salt):
+            return None
+        return Hashing(self.hash_fields, self.hash_salt.reveal())
 
     def source_of(self, name: str) -> str:
         """Says after the name of a setting in a message that an environment variable sets it.

@@ -13,6 +13,7 @@ import msgspec
 
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.hashing import Hashing
 from tap_klaviyo.records.resources import (
     Resource,
     document_type,
@@ -52,10 +53,16 @@ class PageDecoder:
 
     Pages are ``as_sent`` by Klaviyo, or converted: then all attributes are where a record has them.
     What is ``unread`` is counted; anything else that is unknown makes a page that does not fit.
+    Only records have hashes: what the page tells besides has the values that Klaviyo has sent.
     """
 
     def __init__(
-        self, selected: SelectedStream, unread: Collection[Unread] = (), *, as_sent: bool
+        self,
+        selected: SelectedStream,
+        unread: Collection[Unread] = (),
+        hashing: Hashing | None = None,
+        *,
+        as_sent: bool,
     ) -> None:
         stream, properties = selected.stream, selected.schema["properties"]
         self._included = included_resources(
@@ -68,10 +75,11 @@ class PageDecoder:
             if where == "included"
         }
         related = related_columns(stream)
-        self._related = [related[name] for name in properties if name in related]
         self._leading = [ACCOUNT_ID] if stream.account_column and ACCOUNT_ID in properties else []
-        not_attributes = {*related, *self._leading}
-        own = {name: child for name, child in properties.items() if name not in not_attributes}
+        sent = {name: child for name, child in properties.items() if name not in self._leading}
+        self._related = {name: related[name] for name in sent if name in related}
+        self._hashed = hashing.columns(stream.name, sent) if hashing else {}
+        own = {name: child for name, child in sent.items() if name not in related}
         given_by_page = {"id", "type", stream.id_property}
         self._keys = [key for key in selected.keys if key in own and key not in given_by_page]
         self._time_field = stream.time_filter.field if stream.time_filter else ""
@@ -82,7 +90,7 @@ class PageDecoder:
             stream.type,
             {name: _nullable(own[name]) if name in self._keys else own[name] for name in own},
             [relationship.name for relationship in stream.relationships],
-            [name for name in properties if name in related],
+            self._related,
             leading=self._leading,
             id_property=stream.id_property,
             extra_attributes={**unselected_date(selected), **converted},
@@ -134,10 +142,15 @@ class PageDecoder:
         ids = [item.id for item in items]
         if not all(ids):
             raise ValueError("an empty ID")
-        related = [read(items, context) for read in self._related]
+        related = {name: read(items, context) for name, read in self._related.items()}
+        columns = {**attributes, **related}
+        columns |= {name: hashed(columns[name]) for name, hashed in self._hashed.items()}
         return DecodedPage(
             self._resource.records(
-                ids, attributes, related, [repeat(account_id)] if self._leading else []
+                ids,
+                columns,
+                [columns[name] for name in related],
+                [repeat(account_id)] if self._leading else [],
             ),
             ids,
             times,

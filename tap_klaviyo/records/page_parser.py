@@ -42,6 +42,7 @@ from msgspec import UNSET, UnsetType
 
 from tap_klaviyo.discovery.schemas import schema_of
 from tap_klaviyo.discovery.selection import SelectedStream
+from tap_klaviyo.records.hashing import Hashing
 from tap_klaviyo.records.page_converter import convert_page
 from tap_klaviyo.records.page_decoder import PageDecoder
 from tap_klaviyo.records.unknown_attributes import (
@@ -93,7 +94,7 @@ class _Resources(msgspec.Struct):
 class _Compiled:
     """A stream compiled to decoders. ``room`` is how many more unknown attributes it may keep.
 
-    ``unread`` is what was found that is left out.
+    ``unread`` is what was found that is left out. ``hashing`` is what is hashed in records.
     """
 
     def __init__(
@@ -101,15 +102,17 @@ class _Compiled:
         selected: SelectedStream,
         room: int = MOST_UNKNOWN,
         unread: frozenset[Unread] = frozenset(),
+        hashing: Hashing | None = None,
     ) -> None:
         self.selected = selected
+        self.hashing = hashing
         self.room = room
         self.unread = unread
 
     @cached_property
     def as_sent(self) -> PageDecoder:
         """Decodes a page as Klaviyo sends it."""
-        return PageDecoder(self.selected, self.unread, as_sent=True)
+        return PageDecoder(self.selected, self.unread, self.hashing, as_sent=True)
 
     @cached_property
     def converted(self) -> PageDecoder:
@@ -117,7 +120,9 @@ class _Compiled:
         stream = self.selected.stream
         moves = stream.field_paths or any(one.field_paths for one in stream.relationships)
         has_dates = stream.time_filter and stream.time_filter.is_of_entries
-        return PageDecoder(self.selected, as_sent=False) if moves or has_dates else self.as_sent
+        if not (moves or has_dates):
+            return self.as_sent
+        return PageDecoder(self.selected, hashing=self.hashing, as_sent=False)
 
     def extended(self, findings: Findings) -> _Compiled:
         """The same with what the conversion of a page found, so that later pages need none."""
@@ -126,16 +131,18 @@ class _Compiled:
             replace(self.selected, schema=schema),
             self.room - len(findings.unknown),
             self.unread | findings.unread if len(self.unread) < MOST_UNKNOWN else self.unread,
+            self.hashing,
         )
 
 
 class PageParser:
     """Parses pages of one stream and encodes RECORD lines. Threads may share it.
 
-    ``account_id`` is the ID of the account, for a stream with a column for it.
+    ``hashing`` is what is hashed in the records. ``account_id`` is the ID of the account, for a
+    stream with a column for it.
     """
 
-    def __init__(self, selected: SelectedStream) -> None:
+    def __init__(self, selected: SelectedStream, hashing: Hashing | None = None) -> None:
         self.account_id = ""
         stream = selected.stream
         schema = dict(closed_where_partial(selected.schema, schema_of(stream)))
@@ -143,7 +150,7 @@ class PageParser:
         self._always_converts = bool(
             stream.rows or stream.report or stream.single or stream.is_reshaped
         )
-        self._compiled = _Compiled(replace(selected, schema=schema))
+        self._compiled = _Compiled(replace(selected, schema=schema), hashing=hashing)
         self._encoder = msgspec.json.Encoder()
         self._message = msgspec.defstruct(
             "Message",

@@ -107,7 +107,7 @@ class Run:
         self._other_workers = config.concurrency - 1
         self._stopped = False
         self._full_tables = FullTables(config, state, self._started)
-        self._syncs = stream_syncs(selection, self._full_tables.readings(selection))
+        self._syncs = stream_syncs(selection, self._full_tables.readings(selection), config.hashing)
         self._selected = [sync for sync in self._syncs if not sync.hidden_parent]
         self._scheduler = Scheduler(
             self._syncs, config.concurrency, config.quota_share, self._page_sizes

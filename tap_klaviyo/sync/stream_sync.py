@@ -11,6 +11,7 @@ from types import MappingProxyType
 from tap_klaviyo.discovery.selection import SelectedStream, hidden_parent
 from tap_klaviyo.errors import StreamError
 from tap_klaviyo.klaviyo.queries import Query, query_for
+from tap_klaviyo.records.hashing import Hashing
 from tap_klaviyo.records.page_parser import Page, PageParser
 from tap_klaviyo.reports.queries import ReportPeriod
 from tap_klaviyo.streams import dated_parent, parent_of
@@ -236,15 +237,17 @@ class Partition:
 
 
 def stream_syncs(
-    selection: Sequence[SelectedStream], readings: Mapping[str, Reading] = MappingProxyType({})
+    selection: Sequence[SelectedStream],
+    readings: Mapping[str, Reading] = MappingProxyType({}),
+    hashing: Hashing | None = None,
 ) -> list[StreamSync]:
     """The streams of a run, and after them the parents that they need and that are not selected.
 
     ``readings`` says by name what is read of a stream: all, unless it is given. A parent that is
-    skipped is read like one that is not selected.
+    skipped is read like one that is not selected. ``hashing`` is what is hashed in records.
     """
     dates = _dates(selection, readings)
-    syncs = [_stream_sync(one, dates, readings.get(one.stream.name)) for one in selection]
+    syncs = [_stream_sync(one, dates, readings.get(one.stream.name), hashing) for one in selection]
     by_stream = {one.selected.stream.name: one for one in syncs if not one.reading.is_skipped}
     for sync in syncs:  # It grows by the parents, which may have parents too.
         parent = parent_of(sync.selected.stream)
@@ -275,13 +278,14 @@ def _stream_sync(
     selected: SelectedStream,
     dates: Mapping[str, str],
     reading: Reading | None = None,
+    hashing: Hashing | None = None,
     *,
     hidden: bool = False,
 ) -> StreamSync:
     selected = replace(selected, updated=dates.get(selected.stream.name, ""))
     query = query_for(selected.stream, selected.schema, selected.updated)
     planned = reading is not None and reading.is_skipped
-    sync = StreamSync(selected, query, PageParser(selected), hidden, planned=planned)
+    sync = StreamSync(selected, query, PageParser(selected, hashing), hidden, planned=planned)
     sync.reading = reading or Reading()
     return sync
 

@@ -159,6 +159,16 @@ def test_values_that_do_not_fit(tap_on: TapOn) -> None:
     assert changed["opt_in_process"] == "7"
 
 
+def test_the_column_is_not_hashed(tap: Tap) -> None:
+    """A pattern of fields to hash that would match the column leaves it as it is."""
+    hashing = {"hash_fields": ["reviews.a[cu]*"], "hash_salt": "a salt of tests"}
+    output = tap.sync(now=NOW, catalog=catalog_of("reviews"), account_column=True, **hashing)
+    assert {record["account_id"] for record in output.records("reviews")} == {account_id(tap)}
+    authors = {record["author"] for record in output.records("reviews")} - {None}
+    assert authors
+    assert {len(author) for author in authors} == {64}
+
+
 def test_records_without_a_key(tap: Tap, caplog: pytest.LogCaptureFixture) -> None:
     """A record that lacks a key is left out, with a warning that does not blame the column."""
     output = tap.sync(now=NOW, catalog=catalog_of("global_exclusions"), account_column=True)

@@ -56,6 +56,8 @@ WRITTEN: dict[str, Any] = {
     },
     "account_column": True,
     "account_id": "AbC123",
+    "hash_fields": ["*.email", "receive.profile.phone_number"],
+    "hash_salt": "salt-1 of ours",
     "log_format": "json",
     "user_agent": "tap-klaviyo (data@example.com)",
     "revision": "2026-07-15",
@@ -74,7 +76,7 @@ if "--config" in sys.argv:
     settings = read_object(sys.argv[sys.argv.index("--config") + 1], "config", ConfigError)
     settings = {{**nest_settings(settings), **from_environment(os.environ)}}
     config = parse_config(settings)
-    secrets = (config.api_key, config.client_secret, config.refresh_token)
+    secrets = (config.api_key, config.client_secret, config.refresh_token, config.hash_salt)
     shown = [secret.reveal() for secret in secrets if secret]
     Path("settings.txt").write_text(f"{{config!r}} {{shown}}")
 os.execv({str(TAP)!r}, [{str(TAP)!r}, *sys.argv[1:]])
@@ -87,7 +89,7 @@ Meltano = Callable[..., str]
 def _shown(settings: Mapping[str, Any]) -> str:
     """Returns what the command in place of the tap writes for settings."""
     config = parse_config(settings)
-    secrets = (config.api_key, config.client_secret, config.refresh_token)
+    secrets = (config.api_key, config.client_secret, config.refresh_token, config.hash_salt)
     return f"{config!r} {[secret.reveal() for secret in secrets if secret]}"
 
 

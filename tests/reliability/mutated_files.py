@@ -57,6 +57,8 @@ EVERY_SETTING: Mapping[str, Any] = {
     },
     "account_column": False,
     "account_id": ACCOUNT_ID,
+    "hash_fields": ["*.email", "profiles.properties.size"],
+    "hash_salt": "a salt of tests",
     "user_agent": "tap (me@example.com)",
     "revision": "2026-07-15",
 }
@@ -107,6 +109,10 @@ SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     ),
     "account_column": st.sampled_from([True, False, "true"]),
     "account_id": st.sampled_from([ACCOUNT_ID, f" {ACCOUNT_ID}", ACCOUNT_ID.lower(), "AbC123"]),
+    "hash_fields": st.lists(
+        st.sampled_from(["*.email", "*.event_properties.a", "profiles.p[h]*", "*", "lists.id", "x"])
+    ),
+    "hash_salt": st.sampled_from([None, "", "short", "a salt of tests", "é" * 8]),
     "log_format": st.sampled_from(["text", "json", "JSON", None]),
     "user_agent": st.sampled_from(["x", "tap (me@example.com)", "é", "a\r\nb"]),
     "revision": st.sampled_from(["2026-07-15", "2020-01-01", "2026-07-15.pre", "9999-01-01"]),

@@ -184,6 +184,44 @@ def test_a_config_that_is_refused(
     shown.assert_no_secret()
 
 
+SALTED = {"good": ["*.name"], "refused": ["*.id"], "misspelt": ["lists.nmae"], "not text": [1]}
+
+
+@pytest.mark.parametrize("salt", [CANARY, f"canary of '{CANARY}' \u00e9"], ids=["plain", "escaped"])
+@pytest.mark.parametrize("patterns", SALTED.values(), ids=SALTED.keys())
+def test_nothing_shows_the_salt(
+    serve: Callable[[], Any],
+    tap: Callable[..., CommandResult],
+    monkeypatch: pytest.MonkeyPatch,
+    patterns: list[Any],
+    salt: str,
+) -> None:
+    """Neither a record, a log line nor an error has the salt of hash_fields."""
+    monkeypatch.setenv("TAP_KLAVIYO_HASH_SALT", salt)
+    shown = tap(serve().answer(page(None)).url, api_key="pk_1", hash_fields=patterns)
+    assert shown.code == (0 if patterns == SALTED["good"] else 2)
+    assert "News" not in shown.out
+    shown.assert_no_secret()
+
+
+def test_a_server_that_repeats_the_salt(
+    serve: Callable[[], Any], tap: Callable[..., CommandResult]
+) -> None:
+    """An error detail that has the salt is quoted without it."""
+    here = serve().answer(json.dumps({"errors": [{"detail": f"{CANARY}!"}]}).encode(), "403 No")
+    shown = tap(here.url, api_key="pk_1", hash_fields=["*.name"], hash_salt=CANARY)
+    assert "***!" in shown.err
+    shown.assert_no_secret()
+
+
+def test_a_salt_that_is_refused(tap: Callable[..., CommandResult]) -> None:
+    """The error about an invalid salt does not have it."""
+    shown = tap("https://a.klaviyo.com", hash_fields=["*.name"], hash_salt=f"{CANARY}\n{CANARY}")
+    assert shown.code == 2
+    assert "hash_salt" in shown.err
+    shown.assert_no_secret()
+
+
 def test_discovery_knows_no_key(tap: Callable[..., CommandResult]) -> None:
     """The catalog has nothing from the config."""
     shown = tap("https://a.klaviyo.com", "--discover")
