@@ -189,6 +189,7 @@ def _document(ending: Ending) -> dict[str, Any]:
         "ended_at": _utc(time.time()),
         "exit_code": int(ending.code),
         "message": ending.message,
+        "account_id": summary.account_id if summary else None,
         "seconds": round(summary.seconds, 3) if summary else 0,
         "records": summary.records if summary else 0,
         "requests": sum(stream.requests for stream in streams),

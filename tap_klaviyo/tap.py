@@ -49,6 +49,7 @@ from tap_klaviyo.logs import get_logger
 from tap_klaviyo.messages import Writer
 from tap_klaviyo.state import State
 from tap_klaviyo.streams import revision_warning
+from tap_klaviyo.sync.account_check import check_account
 from tap_klaviyo.sync.progress_bars import Progress
 from tap_klaviyo.sync.resync import resync_run
 from tap_klaviyo.sync.run import Run
@@ -118,6 +119,8 @@ class Tap:
 
         checks = []
         with self._client() as client, self._running(client.stop), _bugs_reported():
+            if account_id := check_account(self._config, State(self._state), client):
+                logger.info("The credentials are of account '%s'.", account_id)
             for checked in check(self._config, client, self._select(client)):
                 report(checked)
                 checks.append(checked)
@@ -142,7 +145,9 @@ class Tap:
 
         held = None if target_counts is None else read_target_counts(target_counts)
         with self._client() as client, self._running(client.stop), _bugs_reported():
-            return verify(self._config, client, self._select(client), State(self._state), held)
+            state = State(self._state)
+            check_account(self._config, state, client)
+            return verify(self._config, client, self._select(client), state, held)
 
     def sync(
         self,

@@ -16,7 +16,7 @@ from tap_klaviyo.config.credentials import credentials_error
 from tap_klaviyo.config.hash_fields import hashing_errors
 from tap_klaviyo.config.nested import nest_settings
 from tap_klaviyo.config.parsers import PARSE_ERRORS, ValueRefused, is_day, is_us_date, text
-from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config
+from tap_klaviyo.config.settings import REQUIRED, SETTINGS, SOURCE, Config, streams_of
 from tap_klaviyo.errors import ConfigError, did_you_mean
 from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.streams import Registry, registry_of
@@ -82,6 +82,11 @@ def parse_config(settings: Mapping[str, Any], environment: Mapping[str, str] = {
             "batch_config: cannot be used with activate_version, since files carry no table "
             "version, and the target would delete their rows"
         )
+    if values.get("account_column") and values.get("activate_version"):
+        wrong.append(
+            "account_column: cannot be used with activate_version, since the target would delete "
+            "the rows of the other accounts in a table"
+        )
     if {"metric_streams", "revision"} <= values.keys():
         wrong += _taken_names(values["metric_streams"], registry_of(values["revision"]))
     wrong += hashing_errors(values, lambda name: _source(name, variables))
@@ -126,7 +131,8 @@ def parse_streams(
     added = parse_metric_streams(settings, environment)
     if taken := _taken_names(added, registry):
         raise ConfigError(f"config: {'; '.join(taken)}.")
-    return (*registry.streams, *added)
+    account_column = _parse_alone("account_column", settings, environment)
+    return streams_of(registry, added, account_column=account_column)
 
 
 def _parse_alone(name: str, settings: Mapping[str, Any], environment: Mapping[str, str]) -> Any:

@@ -91,6 +91,14 @@ def client_id(value: Any) -> str:
     return parsed
 
 
+def account_id(value: Any) -> str:
+    """The ID of a Klaviyo account: letters and digits. A private API key is none."""
+    parsed = text(value)
+    if not re.fullmatch("[A-Za-z0-9]{1,32}", parsed):
+        raise ValueError(value)
+    return parsed
+
+
 def date(value: Any) -> datetime:
     """A UTC time from RFC 3339, an ISO date, or MM/DD/YYYY."""
     parsed = text(value)

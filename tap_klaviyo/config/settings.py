@@ -25,7 +25,12 @@ from tap_klaviyo.klaviyo.oauth import OAuthApp
 from tap_klaviyo.records.hashing import Hashing
 from tap_klaviyo.reports.options import ReportOptions
 from tap_klaviyo.streams import REGISTRIES, Registry, dated_parent, registry_of
-from tap_klaviyo.streams.model import DATED_CHILDREN_DAYS, DEFAULT_REVISION, Stream
+from tap_klaviyo.streams.model import (
+    DATED_CHILDREN_DAYS,
+    DEFAULT_REVISION,
+    Stream,
+    with_account_column,
+)
 
 REQUIRED = object()
 
@@ -206,6 +211,19 @@ class Config:
         "Custom reports by name. A report stream without any reads one report named default.",
         {},
     )
+    account_column: bool = _setting(
+        parsers.boolean,
+        "true or false",
+        "Add the column account_id to each stream, first in the key: the ID of the account. So "
+        "several accounts may share tables. Cannot be used with activate_version.",
+        False,
+    )
+    account_id: str | None = _setting(
+        parsers.account_id,
+        "the ID of a Klaviyo account such as AbC123",
+        "ID of the account that is to be read: credentials and states of another one are refused.",
+        None,
+    )
     hash_fields: tuple[HashPattern, ...] = _setting(
         hash_patterns,
         'an array of patterns of fields such as ["*.email", "receive.profile.phone_number"]',
@@ -258,7 +276,7 @@ class Config:
     @property
     def streams(self) -> tuple[Stream, ...]:
         """All streams of the revision, and those of the setting ``metric_streams``."""
-        return (*self.registry.streams, *self.metric_streams)
+        return streams_of(self.registry, self.metric_streams, account_column=self.account_column)
 
     @property
     def credentials(self) -> Secret | OAuthApp:
@@ -279,6 +297,14 @@ class Config:
         """
         variable = self.variables.get(name)
         return SOURCE.format(variable) if variable else ""
+
+
+def streams_of(
+    registry: Registry, added: tuple[Stream, ...], *, account_column: bool
+) -> tuple[Stream, ...]:
+    """The streams of a registry and ``added`` ones, with the column that settings add to them."""
+    streams = (*registry.streams, *added)
+    return tuple(map(with_account_column, streams)) if account_column else streams
 
 
 SETTINGS = tuple(field for field in dataclasses.fields(Config) if field.metadata)

@@ -7,9 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams.model import ACCOUNT_ID, Stream
 
 Schema = dict[str, Any]
+
+ACCOUNT_SCHEMA: Schema = {
+    "type": "string",
+    "description": "Unique ID of the Klaviyo account that the record is from.",
+}
+"""The schema of the property ``account_id`` where the setting ``account_column`` adds it."""
 
 _PACKAGE = Path(__file__).parent.parent
 _SCHEMAS = next(
@@ -32,6 +38,8 @@ def schema_of(stream: Stream) -> Schema:
     if stream.added_schema:
         schema = _with_added(schema, load_schema(stream.added_schema))
     properties = schema["properties"]
+    if stream.account_column:
+        properties = {**properties, ACCOUNT_ID: ACCOUNT_SCHEMA}
     keys = {name: properties[name] for name in stream.keys}
     return {**schema, "properties": {**keys, **properties}}
 

@@ -22,7 +22,7 @@ from tap_klaviyo.discovery.schemas import Schema, load_schema, schema_of
 from tap_klaviyo.errors import CatalogError, did_you_mean
 from tap_klaviyo.logs import get_logger, listed, quoted
 from tap_klaviyo.streams import REVISIONS_OF, STREAMS, by_name
-from tap_klaviyo.streams.model import Stream
+from tap_klaviyo.streams.model import ACCOUNT_ID, Stream
 
 logger = get_logger(__name__)
 
@@ -47,6 +47,11 @@ class SelectedStream:
     def incremental(self) -> bool:
         """Whether the stream is read from its bookmark."""
         return self.replication_method == "INCREMENTAL"
+
+    @property
+    def own_keys(self) -> tuple[str, ...]:
+        """The key properties that come from Klaviyo's records."""
+        return self.keys[1:] if self.stream.account_column else self.keys
 
     @property
     def is_full_table(self) -> bool:
@@ -188,14 +193,19 @@ def _is_field(place: Breadcrumb) -> bool:
 
 
 def _keys(entry: Mapping[str, Any], stream: Stream, name: str) -> tuple[str, ...]:
-    """The catalog's key properties, so that a table that another tap filled keeps its key."""
-    keys = entry.get("key_properties")
-    if not keys:
-        return stream.keys
-    possible = (stream.id_property, *stream.keys)
+    """The catalog's key properties, so that a table that another tap filled keeps its key.
+
+    The setting ``account_column`` alone decides whether the ID of the account is one of them.
+    """
+    keys = entry.get("key_properties") or [*stream.keys]
+    possible = (stream.id_property, *stream.keys, ACCOUNT_ID)
     if not isinstance(keys, list) or not all(key in possible for key in keys):
         raise CatalogError(f"catalog: stream '{name}' cannot be keyed by {keys!r}.")
-    return tuple(keys)
+    if ACCOUNT_ID in stream.keys and not stream.account_column:
+        return tuple(keys)
+    added = (ACCOUNT_ID,) if stream.account_column else ()
+    own = [key for key in keys if key != ACCOUNT_ID]
+    return (*added, *own) if own else stream.keys
 
 
 def _keyed(schema: Schema, optional: Collection[str]) -> Schema:
@@ -316,6 +326,8 @@ class _Selection:
 
     def _refuse_unknown(self, listed: Set[str], known: Set[str], parent: Breadcrumb) -> None:
         for key in sorted(listed - known):
+            if (*parent, key) == (ACCOUNT_ID,):
+                continue  # The setting account_column was set when the catalog was made.
             place = (*parent, "properties", key)
             if self.metadata.get(place, {}).get("selected") is True:
                 path = ".".join(field_path(place))

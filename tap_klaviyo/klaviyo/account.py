@@ -1,4 +1,4 @@
-"""What the account has: its metrics, its time zone, and the metric that is mapped to revenue."""
+"""What the account is and has: its ID, its time zone, its metrics, and that mapped to revenue."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tap_klaviyo.errors import StreamError
@@ -27,7 +27,7 @@ METRICS_QUERY = Query(
     scopes=("metrics:read",),
     tier="M",
 )
-_TIME_ZONE_QUERY = Query(
+_ACCOUNTS_QUERY = Query(
     path="/api/accounts",
     parameters={"fields[account]": "timezone"},
     scopes=("accounts:read",),
@@ -122,7 +122,7 @@ class Account:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._known: dict[object, Any] = {}
-        reads = (read_metrics, read_time_zone, read_revenue_metric)
+        reads = (read_metrics, _read_identities, read_revenue_metric)
         self._reading: dict[object, threading.Lock] = {read: threading.Lock() for read in reads}
 
     @property
@@ -131,9 +131,19 @@ class Account:
         return self._value(read_metrics)
 
     @property
+    def id(self) -> str:
+        """The ID of the account. Raises :class:`StreamError` if Klaviyo names no account."""
+        for identity in self._value(_read_identities):
+            return identity.id
+        raise StreamError("Klaviyo names no account for these credentials. Report it to Klaviyo.")
+
+    @property
     def time_zone(self) -> ZoneInfo:
-        """The time zone whose days Klaviyo's reports count."""
-        return self._value(read_time_zone)
+        """The time zone whose days Klaviyo's reports count.
+
+        Raises :class:`StreamError` if there is none, or none that Python knows.
+        """
+        return _time_zone([identity.time_zone for identity in self._value(_read_identities)])
 
     @property
     def revenue_metric(self) -> str:
@@ -157,13 +167,27 @@ def read_metrics(client: Client) -> Metrics:
     return Metrics(read_resources(client, METRICS_QUERY, _metric))
 
 
-def read_time_zone(client: Client) -> ZoneInfo:
-    """The account's time zone.
+class _Identity(NamedTuple):
+    """The ID of an account, and its time zone as Klaviyo names it."""
 
-    Raises what :meth:`Client.request` raises, and :class:`StreamError` if there is none, or none
-    that Python knows.
-    """
-    names = read_resources(client, _TIME_ZONE_QUERY, lambda item: item["attributes"]["timezone"])
+    id: str
+    time_zone: Any
+
+
+def _read_identities(client: Client) -> list[_Identity]:
+    """The identity of the account. Raises what :meth:`Client.request` raises."""
+    return read_resources(client, _ACCOUNTS_QUERY, _identity)
+
+
+def _identity(item: Any) -> _Identity:
+    if type(item["id"]) not in (str, int) or item["id"] == "":
+        raise TypeError("an account has no ID")
+    return _Identity(str(item["id"]), item["attributes"]["timezone"])
+
+
+def _time_zone(names: Iterable[Any]) -> ZoneInfo:
+    """The first time zone that Python knows."""
+    names = list(names)
     for name in names:
         # A name of a folder, such as "Europe", is an OSError.
         with suppress(ZoneInfoNotFoundError, ValueError, TypeError, OSError):

@@ -13,7 +13,14 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from tap_klaviyo.streams.model import PARENT, FieldPath, Relationship, Stream, TimeFilter
+from tap_klaviyo.streams.model import (
+    ACCOUNT_ID,
+    PARENT,
+    FieldPath,
+    Relationship,
+    Stream,
+    TimeFilter,
+)
 
 RESOURCE_PROPERTIES = frozenset({"id", "type"})
 """Properties that every resource has besides its attributes."""
@@ -123,7 +130,8 @@ def _not_attributes(stream: Stream) -> set[str]:
         for name in (relationship.property, relationship.id_property, *relationship.lifted)
     }
     parent = {stream.parent.property} if stream.parent else set()
-    return {*related, *(parent - stream.field_paths.keys()), stream.id_property}
+    account = {ACCOUNT_ID} if stream.account_column else set()
+    return {*related, *account, *(parent - stream.field_paths.keys()), stream.id_property}
 
 
 def _filter_field(stream: Stream) -> list[str]:

@@ -22,7 +22,7 @@ from tap_klaviyo.records.transform import (
     split_rows,
 )
 from tap_klaviyo.records.unknown_attributes import ITEMS, MOST_UNKNOWN, Findings, Schema
-from tap_klaviyo.streams.model import FieldPath, Relationship
+from tap_klaviyo.streams.model import ACCOUNT_ID, FieldPath, Relationship
 from tap_klaviyo.streams.relationships import RELATIONSHIPS
 
 
@@ -101,6 +101,7 @@ def _data(
     known = known_attributes(stream)
     wanted = _Wanted(stream.type, schema, stream.field_paths, entry_dates=dates, known=known)
     given_by_page = {stream.id_property, stream.parent.property if stream.parent else ""}
+    given_by_page |= {ACCOUNT_ID} if stream.account_column else set()
     keys = ("id", *(key for key in selected.keys if key not in given_by_page))
     data = []
     for resource in resources:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import compress
+from itertools import compress, repeat
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ from tap_klaviyo.records.resources import (
     unread_type,
 )
 from tap_klaviyo.records.unknown_attributes import Schema, Unread, unread_warning
-from tap_klaviyo.streams.model import PARENT, Stream
+from tap_klaviyo.streams.model import ACCOUNT_ID, PARENT, Stream
 
 LONGEST_ID = 100
 """Characters of the ID of a resource without a key that are shown."""
@@ -75,9 +75,11 @@ class PageDecoder:
             if where == "included"
         }
         related = related_columns(stream)
-        self._related = {name: related[name] for name in properties if name in related}
-        self._hashed = hashing.columns(stream.name, properties) if hashing else {}
-        own = {name: child for name, child in properties.items() if name not in related}
+        self._leading = [ACCOUNT_ID] if stream.account_column and ACCOUNT_ID in properties else []
+        sent = {name: child for name, child in properties.items() if name not in self._leading}
+        self._related = {name: related[name] for name in sent if name in related}
+        self._hashed = hashing.columns(stream.name, sent) if hashing else {}
+        own = {name: child for name, child in sent.items() if name not in related}
         given_by_page = {"id", "type", stream.id_property}
         self._keys = [key for key in selected.keys if key in own and key not in given_by_page]
         self._time_field = stream.time_filter.field if stream.time_filter else ""
@@ -89,6 +91,7 @@ class PageDecoder:
             {name: _nullable(own[name]) if name in self._keys else own[name] for name in own},
             [relationship.name for relationship in stream.relationships],
             self._related,
+            leading=self._leading,
             id_property=stream.id_property,
             extra_attributes={**unselected_date(selected), **converted},
             field_paths=stream.field_paths if as_sent else {},
@@ -106,8 +109,8 @@ class PageDecoder:
         self._encoder = msgspec.json.Encoder()
         self._updated = selected.updated
 
-    def decode(self, body: bytes, parent: str) -> DecodedPage:
-        """The records of a page of the children of ``parent``.
+    def decode(self, body: bytes, parent: str, account_id: str = "") -> DecodedPage:
+        """The records of a page of the children of ``parent``, from the account ``account_id``.
 
         Raises ValueError, MsgspecError or RecursionError if the page does not fit its schema.
         """
@@ -143,7 +146,12 @@ class PageDecoder:
         columns = {**attributes, **related}
         columns |= {name: hashed(columns[name]) for name, hashed in self._hashed.items()}
         return DecodedPage(
-            self._resource.records(ids, columns, [columns[name] for name in related]),
+            self._resource.records(
+                ids,
+                columns,
+                [columns[name] for name in related],
+                [repeat(account_id)] if self._leading else [],
+            ),
             ids,
             times,
             oldest,

@@ -138,10 +138,12 @@ class _Compiled:
 class PageParser:
     """Parses pages of one stream and encodes RECORD lines. Threads may share it.
 
-    ``hashing`` is what is hashed in the records.
+    ``hashing`` is what is hashed in the records. ``account_id`` is the ID of the account, for a
+    stream with a column for it.
     """
 
     def __init__(self, selected: SelectedStream, hashing: Hashing | None = None) -> None:
+        self.account_id = ""
         stream = selected.stream
         schema = dict(closed_where_partial(selected.schema, schema_of(stream)))
         self._name = selected.name
@@ -182,7 +184,7 @@ class PageParser:
         converted = convert_page(body, compiled.selected, parent, to_resources, compiled.room)
         if self._extend(converted.findings):
             compiled = self._compiled
-        decoded = compiled.converted.decode(converted.body, parent)
+        decoded = compiled.converted.decode(converted.body, parent, self.account_id)
         decoded.without_key = converted.without_key
         decoded.times_without_key = converted.times_without_key
         decoded.warnings = converted.findings.warnings
@@ -191,7 +193,8 @@ class PageParser:
     def _decoded(self, body: bytes, parent: str) -> Page | None:
         """A page by the fast path; None if it does not fit: the conversion finds out why."""
         try:
-            return Page(**vars(self._compiled.as_sent.decode(body, parent)))
+            decoder = self._compiled.as_sent
+            return Page(**vars(decoder.decode(body, parent, self.account_id)))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
 

@@ -20,9 +20,10 @@ from tap_klaviyo.streams.relationships import RELATIONSHIPS
 class Resource:
     """The Structs of one resource type: what is decoded, and what is written.
 
-    ``properties`` are the attributes, and ``id`` and ``type`` if selected. ``related`` names the
-    properties that follow them in a record. ``relationships`` and ``extra_attributes`` are decoded
-    without being written, and so are ``entry_dates``, the dates of an array's entries.
+    ``properties`` are the attributes, and ``id`` and ``type`` if selected. ``leading`` names the
+    properties that precede them in a record, ``related`` those that follow. ``relationships`` and
+    ``extra_attributes`` are decoded without being written, and so are ``entry_dates``, the dates of
+    an array's entries.
     ``field_paths`` says where moved attributes are. With ``tagged``, the Struct decodes only
     resources of this type. With ``refuse_unknown``, it refuses attributes that are none of these
     and not of the names ``ignored``. Relationships are refused that are neither decoded nor known,
@@ -36,6 +37,7 @@ class Resource:
         relationships: Iterable[str] = (),
         related: Iterable[str] = (),
         *,
+        leading: Sequence[str] = (),
         id_property: str = "id",
         extra_attributes: Mapping[str, Schema] = MappingProxyType({}),
         field_paths: Mapping[str, FieldPath] = MappingProxyType({}),
@@ -65,7 +67,7 @@ class Resource:
             [*RELATIONSHIPS.get(type_name, ()), *self._unread_relationships],
             type_name if tagged else "",
         )
-        written = {f"f{at}": n for at, n in enumerate([id_property, *shown, *related])}
+        written = {f"f{at}": n for at, n in enumerate([*leading, id_property, *shown, *related])}
         self._record = msgspec.defstruct(
             "Record",
             [(field, Any, UNSET) for field in written],
@@ -97,11 +99,12 @@ class Resource:
         ids: Sequence[str],
         attributes: Mapping[str, Iterable[Any]],
         related: Iterable[Iterable[Any]] = (),
+        leading: Iterable[Iterable[Any]] = (),
     ) -> list[Any]:
         """Records of resources that are given column by column."""
         known = ids if self._has_id else repeat(UNSET, len(ids))
         own = (attributes[name] for name in self._shown)
-        return list(map(self._record, known, *own, *related))
+        return list(map(self._record, *leading, known, *own, *related))
 
     def stub(self, identifier: str) -> Any:
         """A record of a resource of which only the ID is known."""

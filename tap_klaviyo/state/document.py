@@ -21,6 +21,7 @@
   for a stream that is not read in full by each run.
 * ``counts`` is what is remembered of Klaviyo's counts of events, by metric.
 * ``definition`` is the metric that the user has configured for a stream, and its integration.
+* ``account_id``, beside ``bookmarks``, is the ID of the account if a run has asked for it.
 
 Keys that this version does not know are carried along unchanged, so that an older version does not
 lose what a newer one wrote.
@@ -67,7 +68,7 @@ from tap_klaviyo.state.bookmarks import (
 )
 from tap_klaviyo.state.counts import MetricCounts
 from tap_klaviyo.state.stored_counts import counts_document, counts_from
-from tap_klaviyo.state.wrappers import unwrapped
+from tap_klaviyo.state.wrappers import ACCOUNT, account_in, unwrapped
 
 
 class State:
@@ -85,6 +86,15 @@ class State:
         self._bookmarks: dict[str, Any] = {
             name: bookmark and without_negatives(bookmark) for name, bookmark in bookmarks.items()
         }
+
+    @property
+    def account_id(self) -> str | None:
+        """The ID of the account; None if none is stored. Raises :class:`StateError` if invalid."""
+        return account_in(self._document)
+
+    def set_account(self, account_id: str) -> None:
+        """Stores the ID of the account."""
+        self._document[ACCOUNT] = account_id
 
     @property
     def names(self) -> list[str]:
@@ -324,11 +334,7 @@ class State:
         bookmarks = {**self._bookmarks, **held}
         for stream in [stream for stream, stored in held.items() if stored is None]:
             del bookmarks[stream]
-        return {
-            **self._document,
-            "bookmarks": bookmarks,
-            "currently_syncing": currently_syncing,
-        }
+        return {**self._document, "bookmarks": bookmarks, "currently_syncing": currently_syncing}
 
     def _seconds_of(self, stream: str, key: str) -> int | None:
         return seconds_in((self._bookmarks.get(stream) or {}).get(key), f"{stream}.{key}")

@@ -1,4 +1,4 @@
-"""What people pass as a state that has the state in it: messages, and files of Meltano. Pure."""
+"""What stands around bookmarks: messages, files of Meltano, and the account of a state. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ WRAPPERS = ("value", "singer_state", "state")
 MELTANO_PARTS = ("completed", "partial")
 """What Meltano's state backends store: the state of the last complete run, and what a run that did
 not end has added. Source: meltano/core/state_store/base.py."""
+
+ACCOUNT = "account_id"
+"""The key beside ``bookmarks`` that says which account a state is of."""
+
+
+def account_in(document: Mapping[str, Any]) -> str | None:
+    """The ID of the account that a state is of; None if it does not say.
+
+    Raises :class:`StateError` for what is no text.
+    """
+    account_id = document.get(ACCOUNT)
+    if account_id is not None and not isinstance(account_id, str):
+        raise StateError(f"state: '{ACCOUNT}' must be text.")
+    return account_id or None
 
 
 def unwrapped(document: Mapping[str, Any]) -> dict[str, Any]:

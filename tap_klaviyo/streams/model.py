@@ -9,11 +9,14 @@ are requested by POST (``report``).
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 PARENT = "{parent}"
 """Placeholder for the ID of a parent in a path or a filter."""
+
+ACCOUNT_ID = "account_id"
+"""The property that says which account a record is of."""
 
 KLAVIYO_INTEGRATION = "klaviyo"
 """The integration that Klaviyo's own metrics belong to."""
@@ -219,6 +222,7 @@ class Stream:
 
     ``aliases`` are names of the stream in the catalogs of singer-io's tap. ``revision`` is the
     revision of Klaviyo's API for which the row is, and whose rows its parents are.
+    ``account_column`` says that records have the ID of the account, which is not in their pages.
     """
 
     name: str
@@ -253,6 +257,7 @@ class Stream:
     added_schema: str = ""
     aliases: tuple[str, ...] = ()
     revision: str = DEFAULT_REVISION
+    account_column: bool = False
 
     @property
     def replication_method(self) -> str:
@@ -288,3 +293,13 @@ class Stream:
         """The property that the list is filtered by; empty if no property holds that date."""
         has_property = self.time_filter is not None and not self.time_filter.is_of_entries
         return self.time_filter.field if self.time_filter and has_property else ""
+
+
+def with_account_column(stream: Stream) -> Stream:
+    """The stream with the ID of the account in each record, first in the key.
+
+    A stream that is keyed by it anyway stays as it is.
+    """
+    if ACCOUNT_ID in stream.keys:
+        return stream
+    return replace(stream, keys=(ACCOUNT_ID, *stream.keys), account_column=True)

@@ -66,6 +66,8 @@ class Output:
         self._reasons: set[str] = set()
         self.saved = False
         """Whether a STATE was written."""
+        self.withheld = False
+        """Whether no message may be written yet."""
 
     def show(self, sync: StreamSync) -> None:
         """Shows a stream as done if nothing is to be read of it."""
@@ -78,7 +80,7 @@ class Output:
         The STATE holds the bookmarks that the run starts with: pipelinewise's targets take the
         first one for one whose records are all stored.
         """
-        if not self._without_schema:
+        if self.withheld or not self._without_schema:
             return
         while self._without_schema:
             selected = self._without_schema.popleft().selected
@@ -137,7 +139,7 @@ class Output:
 
     def write_state(self) -> None:
         """Writes a STATE, unless no SCHEMA was written or the output has failed."""
-        if self._without_schema or self._writer.error:
+        if self.withheld or self._without_schema or self._writer.error:
             return
         unfinished = (sync.name for sync in self._syncs if not sync.finished)
         self._writer.state(self._state.document(next(unfinished, None), self._held()))

@@ -179,6 +179,12 @@ class Planner:
             self._state.set_metrics(stream, metrics=sync.parts, swept_at=sync.sweep)
         return self._state.set_resume(stream, Resume() if complete else self._done(sync)) or changed
 
+    def advance_interrupted(self, syncs: Iterable[StreamSync]) -> None:
+        """Notes what has been read after the bookmarks of ``syncs``, for the last STATE."""
+        for sync in syncs:
+            if sync.interrupted and sync.selected.incremental and sync.partitions:
+                self.advance(sync)
+
     def _done(self, sync: StreamSync) -> Resume:
         """What has been read of a stream: what may have been late then is not part of it."""
         stream = sync.selected.stream

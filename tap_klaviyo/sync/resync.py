@@ -43,6 +43,9 @@ Windows = Mapping[str, Sequence[Window]]
 class UnchangedState(State):
     """A state that is written as it was given, whatever a run notes in it."""
 
+    def set_account(self, account_id: str) -> None:
+        """Does nothing."""
+
     def document(
         self,
         currently_syncing: str | None,

@@ -11,6 +11,7 @@ records that it covers: at most one a second, and one at the end.
 
 What is read first. Event streams wait for the list of metrics, other streams that are read by time
 for Klaviyo's clock, reports for the account's time zone. Workers look these up while others read.
+All that is written waits for the ID of the account, if the settings ask for it.
 
 What fails. An error of one stream ends that stream: the others go on, its bookmark stays, and a
 full table is not activated. Other errors end the run. :mod:`tap_klaviyo.klaviyo.failures` has the
@@ -23,6 +24,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from tap_klaviyo.batches import Batches
@@ -38,6 +40,7 @@ from tap_klaviyo.messages import Writer
 from tap_klaviyo.records.page_parser import Page
 from tap_klaviyo.state import State
 from tap_klaviyo.sync import summary
+from tap_klaviyo.sync.account_check import AccountCheck, AccountIdLookup
 from tap_klaviyo.sync.account_lookup import (
     AccountLookup,
     LookupResult,
@@ -95,10 +98,10 @@ class Run:
         self._page_sizes = PageSizes(config.page_size)
         self._reports = config.reports
         self._account = Account(client)
-        self._lookups: deque[AccountLookup | MetricsLookup] = deque()
+        self._lookups: deque[AccountIdLookup | AccountLookup | MetricsLookup] = deque()
         started = clock()
         self._recount = Recount(config, state, self._planner, lambda: clock() - started)
-        self._pool: WorkerPool[Task, Any] = WorkerPool(
+        self._pool: WorkerPool[Task | AccountIdLookup, Any] = WorkerPool(
             config.concurrency, lambda task: task.perform(client), summary.log_fewer_workers
         )
         self._other_workers = config.concurrency - 1
@@ -118,6 +121,7 @@ class Run:
         self._output = Output(
             writer, self._progress, state, self._selected, client, version, self._now, batches
         )
+        self._id_check = AccountCheck(config, state, self._output, self._syncs, self._scheduler)
 
     def sync(self) -> RunSummary:
         """Reads everything and ends with a STATE message.
@@ -138,7 +142,7 @@ class Run:
                 results = self._pool.run(self._next_task, self._output.keep_up)
                 with closing(results):
                     asked = self._clock()
-                    for task, result in results:
+                    for task, result in self._id_check.in_order(results):
                         received, in_flight = self._clock(), self._pool.in_flight + 1
                         self._take(task, result)
                         yield
@@ -150,7 +154,7 @@ class Run:
                     self._output.schemas()
             finally:
                 self._client.close()
-                self._note_progress()
+                self._planner.advance_interrupted(self._syncs)
                 self._recount.end()
                 self._output.end()
                 self._output.log_summary()
@@ -165,9 +169,10 @@ class Run:
         """What the run has done so far."""
         times, saved = (self._started, self._now()), self._output.saved
         late = self._recount.report.late
-        return run_summary(
+        summary = run_summary(
             self._selected, self._state, times, stopped=self._stopped, saved=saved, late=late
         )
+        return replace(summary, account_id=self._id_check.account_id)
 
     @property
     def errors(self) -> list[StreamError]:
@@ -178,6 +183,7 @@ class Run:
 
     def _plan(self) -> None:
         """Plans the streams that need no lookup, and queues the lookups of the others."""
+        self._lookups += self._id_check.lookups(self._account)
         self._planner.prepare(self._selected)
         self._full_tables.log(self._selected)
         lookups = lookups_for(
@@ -195,14 +201,15 @@ class Run:
 
     # Tasks and their results ----------------------------------------------------------------------
 
-    def _next_task(self) -> Task | None:
+    def _next_task(self) -> Task | AccountIdLookup | None:
         if self._lookups:
             return self._lookups.popleft()
         if self._failures.parent_checks:
             return self._failures.parent_checks.popleft()
         if (task := self._recount.next_task(self._other_workers)) is not None:
             return task
-        reader = self._scheduler.next(self._pool.idle, self._backpressure.useful)
+        may_read = self._id_check.has_room(self._pool.in_flight)
+        reader = may_read and self._scheduler.next(self._pool.idle, self._backpressure.useful)
         return reader or self._recount.next_task()
 
     def _take(self, task: Task, result: Any) -> None:
@@ -322,12 +329,6 @@ class Run:
                     self._advance(child)
         if changed and not sync.hidden_parent:
             self._output.state()
-
-    def _note_progress(self) -> None:
-        """Notes what has been read after the bookmarks, for the last STATE."""
-        for sync in self._syncs:
-            if sync.interrupted and sync.selected.incremental and sync.partitions:
-                self._planner.advance(sync)
 
     # Failures ------------------------------------------------------------------------------------
 

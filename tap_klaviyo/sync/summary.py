@@ -53,6 +53,7 @@ class RunSummary:
     ``started`` is when it began in Unix seconds, ``seconds`` its duration. ``saved`` says whether a
     STATE was written, from which a new run continues. ``error`` says in one line what failed.
     ``late`` says how late events came that a recount has found, None if it found none.
+    ``account_id`` is the ID of the account, None if the settings do not ask for it.
     """
 
     streams: tuple[StreamSummary, ...]
@@ -62,6 +63,7 @@ class RunSummary:
     saved: bool
     error: TapError | None
     late: LateEvents | None = None
+    account_id: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -194,7 +196,7 @@ def log_summary(syncs: Sequence[StreamSync], client: Client) -> None:
                 "Stream '%s': %d records left out, without a value for the key %s: %s%s",
                 sync.name,
                 sync.without_key,
-                " or ".join(sync.selected.keys),
+                " or ".join(sync.selected.own_keys),
                 ", ".join(sync.ids_without_key),
                 ", …" if sync.without_key > len(sync.ids_without_key) else ".",
             )

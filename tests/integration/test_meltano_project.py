@@ -54,6 +54,8 @@ WRITTEN: dict[str, Any] = {
             "window": "P30D",
         }
     },
+    "account_column": True,
+    "account_id": "AbC123",
     "hash_fields": ["*.email", "receive.profile.phone_number"],
     "hash_salt": "salt-1 of ours",
     "log_format": "json",

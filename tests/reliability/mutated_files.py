@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 from mutations import DISGUISES, JSON, METHODS, mutated_document, states
-from simulated_klaviyo import NOW, URL, Arrival, SimulatedKlaviyo
+from simulated_klaviyo import NOW, URL, Arrival, SimulatedKlaviyo, empty_account
 
 from sandbox.memberships import Memberships
 from sandbox.resources import Collection, Resource
@@ -21,6 +21,8 @@ from tap_klaviyo.streams import STREAMS
 DAY = 86_400
 FIELDS_KEPT = 7
 """Fields of each stream that the catalogs list."""
+
+(ACCOUNT_ID,) = empty_account().ids("account")
 
 REPORT = "form_values_report"
 STREAMS_READ = ("open", "clicked_sms", "opened", "lists", "list_members", "profiles")
@@ -53,6 +55,8 @@ EVERY_SETTING: Mapping[str, Any] = {
             "window": "P30D",
         }
     },
+    "account_column": False,
+    "account_id": ACCOUNT_ID,
     "hash_fields": ["*.email", "profiles.properties.size"],
     "hash_salt": "a salt of tests",
     "user_agent": "tap (me@example.com)",
@@ -103,6 +107,8 @@ SETTING_VALUES: Mapping[str, st.SearchStrategy[Any]] = {
         ),
         max_size=2,
     ),
+    "account_column": st.sampled_from([True, False, "true"]),
+    "account_id": st.sampled_from([ACCOUNT_ID, f" {ACCOUNT_ID}", ACCOUNT_ID.lower(), "AbC123"]),
     "hash_fields": st.lists(
         st.sampled_from(["*.email", "*.event_properties.a", "profiles.p[h]*", "*", "lists.id", "x"])
     ),
