@@ -29,8 +29,11 @@ BY_LIST_SUPPRESSION = TimeFilter(
 MOVING = [
     stream
     for stream in STREAMS
-    if stream.field_paths or any(one.field_paths for one in stream.relationships)
+    if (stream.field_paths or any(one.field_paths for one in stream.relationships))
+    and not stream.single
 ]
+"""The streams with moved values; answers that are one resource take the slow path only."""
+
 DESELECTED = [
     (),
     ("subscriptions", "predictive_analytics"),
