@@ -111,7 +111,7 @@ def _keep(line: bytes) -> None:
         state = json.loads(line)
     except ValueError:
         state = None
-    if not isinstance(state, dict) or not state:
+    if not isinstance(state, dict) or "bookmarks" not in state:
         sys.stderr.write(line.decode(errors="replace"))
         return
     new = STATE.with_suffix(".json.new")

@@ -206,6 +206,23 @@ HIDDEN = {
 }
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"email":"anna@a.example","email":null}',
+        b'{"email":"anna@a.example","email":""}',
+        b'{"user":{"email":"anna@a.example"},"user":{}}',
+    ],
+)
+def test_the_last_of_equal_names_counts(select: Select, value: bytes) -> None:
+    """A value whose name comes again in the object is not in the output."""
+    parser = parser_of(
+        select("receive"), "*.event_properties.email", "*.event_properties.user.email"
+    )
+    body = json.dumps(event("here"), separators=(",", ":")).encode().replace(b'"here"', value)
+    assert b"anna" not in parser.encode(parser.parse(body).records, "")
+
+
 @pytest.mark.parametrize("value", HIDDEN.values(), ids=HIDDEN.keys())
 def test_unusual_json_hides_nothing(select: Select, value: bytes) -> None:
     """However a name or a value is written, the plain text is not in the output."""

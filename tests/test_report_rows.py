@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sample_reports import REPORTS, only_period, query, seconds
 
+from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.discovery.selection import SelectedStream
 from tap_klaviyo.records.page_converter import convert_page
 from tap_klaviyo.records.page_parser import PageParser
@@ -241,3 +242,22 @@ def test_invalid_responses(stream: str, answer: Any) -> None:
     (period, *_) = report_query.periods(seconds("2026-03-01"), seconds("2026-03-02"))
     with pytest.raises(ValueError, match=r".+"):
         as_resources(period, answer)
+
+
+def test_a_key_is_hashed_with_what_it_is_composed_of(select: Select) -> None:
+    """No plain value is left in the key; keys that differ in case alone still differ."""
+    report_query = query("metric_aggregates", extra_groups=("URL",))
+    period = only_period(report_query, "2026-03-01T00:00:00", "2026-03-02T00:00:00")
+    urls = ["https://shop.example/?email=jo@x.example", "https://shop.example/?email=Jo@x.example"]
+    data = [{"dimensions": [url], "measurements": {"count": [1.0]}} for url in urls]
+    attributes = {"dates": ["2026-03-01T00:00:00+00:00"], "data": data}
+    body = json.dumps({"data": {"attributes": attributes}}).encode()
+    settings = {"api_key": "pk_1", "start_date": "2026-01-01", "hash_salt": "a salt of tests"}
+    hashing = parse_config({**settings, "hash_fields": ["*.dimensions.URL"]}).hashing
+    parser = PageParser(select("metric_aggregates"), hashing)
+    page = parser.parse(body, to_resources=partial(as_resources, period))
+    lines = parser.encode(page.records, "")
+    records = [json.loads(line)["record"] for line in lines.splitlines()]
+    assert b"x.example" not in lines
+    assert len({record["dimensions_key"] for record in records}) == len(urls)
+    assert len({record["dimensions"]["URL"] for record in records}) == 1

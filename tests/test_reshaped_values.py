@@ -69,7 +69,7 @@ def parsed(
     [
         ({"status": "sent"}, "status", "Sent"),
         ({"status": "cancelled"}, "status", "Cancelled"),
-        ({"status": "paused"}, "status", None),
+        ({"status": "paused"}, "status", "paused"),
         ({"status": ["sent"]}, "status", None),
         ({"status": None}, "status", None),
         ({}, "status", None),

@@ -151,3 +151,24 @@ def test_many_unknown_names_are_counted_together() -> None:
         assert len(page.records) == 3
         assert sum(page.warnings.values()) == 5_000
         assert len(page.warnings) < 50
+
+
+@pytest.mark.parametrize(
+    "names", [["1x"], [""], ["."], ["tag s", "a.b"], ["flow_triggers"], ["x-y", "x_y"]], ids=str
+)
+def test_relationships_of_any_name(names: list[str]) -> None:
+    """An unknown relationship may have a name like no other, or almost that of a known one."""
+    registry, stream = DEFAULT, DEFAULT.by_name["lists"]
+    document = page_of(stream)
+    tag = {"type": "tag", "id": "T1"}
+    for resource in document["data"]:
+        unknown = {name: {"data": None} for name in names}
+        resource["relationships"] = {"tags": {"data": [tag]}, **unknown}
+    document["included"] = [{**tag, "attributes": {"name": "Summer"}}]
+    parser = parser_of(registry, stream)
+    for _ in range(3):
+        page = parse(parser, document, SPACES[0])
+        assert sum(page.warnings.values()) == 3 * len(names)
+        for line in parser.encode(page.records, "").splitlines():
+            assert json.loads(line)["record"]["tags"][0]["name"] == "Summer"
+    assert not page.converted or "" in names

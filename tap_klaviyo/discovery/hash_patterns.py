@@ -110,8 +110,11 @@ def _error(pattern: HashPattern, fields: Sequence[_Field]) -> str:
 def _fields_of(stream: Stream) -> Iterator[_Field]:
     for name, schema in schema_of(stream)["properties"].items():
         is_date = name in (stream.replication_key, stream.time_property)
+        # Hashes ignore case, so those of different keys may be equal.
+        is_part_of_key = name in stream.keys and len(stream.keys) > 1
         for path, child in _nested((stream.name, name), schema):
-            yield _Field(path, child, "the replication key" if is_date else _refusal(path, child))
+            refusal = "the replication key" if is_date else _refusal(path, child)
+            yield _Field(path, child, refusal or ("a part of the key" if is_part_of_key else ""))
 
 
 def _nested(path: Path, schema: _Schema) -> Iterator[tuple[Path, _Schema]]:

@@ -182,7 +182,7 @@ def _read_identities(client: Client) -> list[_Identity]:
 def _identity(item: Any) -> _Identity:
     if type(item["id"]) not in (str, int) or item["id"] == "":
         raise TypeError("an account has no ID")
-    return _Identity(str(item["id"]), item["attributes"]["timezone"])
+    return _Identity(str(item["id"]), (item.get("attributes") or {}).get("timezone"))
 
 
 def _time_zone(names: Iterable[Any]) -> ZoneInfo:

@@ -20,6 +20,7 @@ from msgspec.json import Decoder
 from tap_klaviyo.discovery.hash_patterns import HashPattern, Path, is_free_form
 from tap_klaviyo.records.lenient_json import cleaned, loads
 from tap_klaviyo.records.unknown_attributes import Schema
+from tap_klaviyo.streams.model import Stream
 
 ColumnHash: TypeAlias = Callable[[Iterable[Any]], list[Any]]
 """Returns a column of values with hashes in place of some of them, or of parts of them."""
@@ -56,14 +57,21 @@ class Hashing:
         self._patterns = tuple(patterns)
         self._keyed = hmac.new(salt.encode(), digestmod="sha256")
 
-    def columns(self, stream: str, properties: Mapping[str, Schema]) -> dict[str, ColumnHash]:
-        """The functions for the columns of a stream in which anything is to be hashed, by name."""
-        edits = {
-            name: edit
+    def columns(self, stream: Stream, properties: Mapping[str, Schema]) -> dict[str, ColumnHash]:
+        """The functions for the columns of a stream in which anything is to be hashed, by name.
+
+        The key of a report is composed of other columns. If one of those is hashed, so is the key,
+        exactly as it is: different keys stay different.
+        """
+        columns: dict[str, ColumnHash] = {
+            name: partial(self._column, edit)
             for name, schema in properties.items()
-            if (edit := self._edit_of((stream, name), schema))
+            if (edit := self._edit_of((stream.name, name), schema))
         }
-        return {name: partial(self._column, edit) for name, edit in edits.items()}
+        composed = stream.report.extra_groups_key if stream.report else ""
+        if columns and composed in properties:
+            columns[composed] = lambda keys: [key and self._keyed_hash(key) for key in keys]
+        return columns
 
     def hash(self, text: str) -> str:
         """64 hexadecimal digits in place of a text; blanks around it and its case do not matter.
@@ -73,8 +81,11 @@ class Hashing:
         normalized = text.strip().lower()
         if not normalized:
             return text
+        return self._keyed_hash(normalized)
+
+    def _keyed_hash(self, text: str) -> str:
         keyed = self._keyed.copy()
-        keyed.update(normalized.encode())
+        keyed.update(text.encode())
         return keyed.hexdigest()
 
     def hash_as_text(self, value: Raw) -> Raw:
@@ -181,9 +192,8 @@ def _edit_fields(edits: Mapping[str, _Edit], value: Raw) -> Raw:
         return value
     given = _decode(_OBJECT, value)
     edited = {name: edit(given[name]) for name, edit in edits.items() if name in given}
-    if all(one is given[name] for name, one in edited.items()):
-        return value
-    return Raw(_encode({**given, **edited}))
+    # Where a name is twice in an object, the last value counts. So the value is never copied.
+    return Raw(_encode({**given, **edited})) if edited else value
 
 
 def _edit_items(edit: _Edit, value: Raw) -> Raw:

@@ -78,7 +78,7 @@ class PageDecoder:
         self._leading = [ACCOUNT_ID] if stream.account_column and ACCOUNT_ID in properties else []
         sent = {name: child for name, child in properties.items() if name not in self._leading}
         self._related = {name: related[name] for name in sent if name in related}
-        self._hashed = hashing.columns(stream.name, sent) if hashing else {}
+        self._hashed = hashing.columns(stream, sent) if hashing else {}
         own = {name: child for name, child in sent.items() if name not in related}
         given_by_page = {"id", "type", stream.id_property}
         self._keys = [key for key in selected.keys if key in own and key not in given_by_page]

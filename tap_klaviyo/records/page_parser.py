@@ -30,7 +30,7 @@ the oldest, whether or not the array is selected.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -124,13 +124,17 @@ class _Compiled:
             return self.as_sent
         return PageDecoder(self.selected, hashing=self.hashing, as_sent=False)
 
+    def learns(self, unread: Set[Unread]) -> bool:
+        """Whether there is something unread that is not compiled yet, and room for it."""
+        return len(self.unread) < MOST_UNKNOWN and not unread <= self.unread
+
     def extended(self, findings: Findings) -> _Compiled:
         """The same with what the conversion of a page found, so that later pages need none."""
         schema = dict(extended(self.selected.schema, findings))
         return _Compiled(
             replace(self.selected, schema=schema),
             self.room - len(findings.unknown),
-            self.unread | findings.unread if len(self.unread) < MOST_UNKNOWN else self.unread,
+            self.unread | findings.unread if self.learns(findings.unread) else self.unread,
             self.hashing,
         )
 
@@ -214,11 +218,11 @@ class PageParser:
 
     def _extend(self, findings: Findings) -> bool:
         """Compiles what the conversion of a page has found; whether there was anything."""
-        unread = findings.unread - self._compiled.unread
-        found = bool(findings.unknown or findings.numbers_as_text or unread)
-        if found:
+        found = bool(findings.unknown or findings.numbers_as_text)
+        if found or self._compiled.learns(findings.unread):
             self._compiled = self._compiled.extended(findings)
-        return found
+            return True
+        return False
 
     def encode_bare(self, records: Iterable[Any]) -> bytes:
         """Lines of ``records`` without the envelope of a RECORD message, for a batch file."""

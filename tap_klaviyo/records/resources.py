@@ -256,7 +256,8 @@ def _data_of(relationship: str) -> Callable[[Any], Any]:
 
 
 def _field_name(relationship: str) -> str:
-    return relationship.replace("-", "_")
+    """The name of a Struct's field for a relationship, which may have any name."""
+    return f"r{relationship.encode('utf-8', 'replace').hex()}"
 
 
 class _Reference(msgspec.Struct, gc=False):

@@ -77,7 +77,7 @@ def _lifted(attributes: Mapping[str, Any], field_path: FieldPath) -> Any:
     if field_path.fields:
         return _renamed(value, field_path)
     if field_path.values:
-        return field_path.values.get(value) if isinstance(value, str) else None
+        return field_path.values.get(value, value) if isinstance(value, str) else None
     if not field_path.latest:
         return value
     entries = [entry for entry in as_list(value) if isinstance(entry, dict)]

@@ -58,7 +58,7 @@ class FieldPath:
 
     With ``fields``, the property is an object of these attributes of the value, each under the name
     that it is mapped to, or an array of that one object if ``in_array``. With ``values``, it is the
-    text that the value is mapped to, and null for a value that is not mapped.
+    text that the value is mapped to; a text that is not mapped stays as it is.
     """
 
     path: str

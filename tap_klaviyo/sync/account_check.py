@@ -7,7 +7,7 @@ back, at most as many as there are workers and no more than ``HELD_BYTES``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,16 +84,19 @@ class AccountCheck:
         room = self._config.concurrency - in_flight if self._held_bytes < HELD_BYTES else 0
         return not self._output.withheld or len(self._held) < max(1, room)
 
-    def in_order(self, results: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+    def in_order(
+        self, results: Iterable[tuple[Any, Any]], stopped: Callable[[], bool]
+    ) -> Iterator[tuple[Any, Any]]:
         """Tasks with their ``results``, but for the lookup; those of windows not before it.
 
+        Once the run is ``stopped``, no more of those are given that were held back.
         Raises :class:`ConfigError` for another account than the expected one, and the error of a
         lookup that the run cannot do without.
         """
         for task, result in results:
             if isinstance(task, AccountIdLookup):
                 self._take(result)
-                while self._held:
+                while self._held and not stopped():
                     yield self._held.popleft()
             elif not (self._output.withheld and isinstance(task, WindowReader)):
                 yield task, result

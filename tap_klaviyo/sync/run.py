@@ -142,7 +142,7 @@ class Run:
                 results = self._pool.run(self._next_task, self._output.keep_up)
                 with closing(results):
                     asked = self._clock()
-                    for task, result in self._id_check.in_order(results):
+                    for task, result in self._id_check.in_order(results, lambda: self._stopped):
                         received, in_flight = self._clock(), self._pool.in_flight + 1
                         self._take(task, result)
                         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -185,7 +186,8 @@ def log_summary(syncs: Sequence[StreamSync], client: Client) -> None:
                 len(sync.parent_ids),
             )
         if sync.lacking:
-            logger.info(
+            logger.log(
+                logging.WARNING if 1 < len(sync.parent_ids) <= sync.lacking else logging.INFO,
                 "Stream '%s': %d of %d parents have no such resource (404).",
                 sync.name,
                 sync.lacking,

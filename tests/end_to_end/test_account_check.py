@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ from sandbox.server import Sandbox
 from tap_klaviyo import StateError, Tap
 from tap_klaviyo.about.metadata import tap_metadata
 from tap_klaviyo.cli import main
+from tap_klaviyo.config.loading import parse_config
 from tap_klaviyo.klaviyo.client import Client
-from tap_klaviyo.sync.account_check import AccountIdLookup
+from tap_klaviyo.state import State
+from tap_klaviyo.sync.account_check import AccountCheck, AccountIdLookup
+from tap_klaviyo.sync.window_reader import WindowReader
 
 SCOPES = {scope for stream in tap_metadata()["streams"] for scope in stream["scopes"]}
 OTHER = "Other1"
@@ -241,6 +245,20 @@ def test_klaviyo_fails(command: Command, box: Sandbox) -> None:
     assert "Klaviyo fails at /api/accounts (503)." in command.log[-1]
 
 
+@pytest.mark.parametrize("attributes", [{}, None])
+def test_an_account_without_a_time_zone(
+    command: Command, box: Sandbox, here: str, attributes: Any
+) -> None:
+    """Only reports need the time zone."""
+    body = json.dumps({"data": [{"type": "account", "id": here, "attributes": attributes}]})
+    box.faults.add("body", path="/api/accounts", times=None, body=body)
+    try:
+        assert command.run(box, account_column=True) == 0
+    finally:
+        box.faults.clear()
+    assert command.state["account_id"] == here
+
+
 @pytest.mark.parametrize("stored", [7, ["x"], {}])
 def test_an_id_that_is_no_text(command: Command, box: Sandbox, stored: Any) -> None:
     """An ID in the state that is no text is an error, and without the settings of no concern."""
@@ -272,6 +290,22 @@ def test_a_run_that_is_stopped_early(box: Sandbox, monkeypatch: pytest.MonkeyPat
     summary = tap.sync(lines.append)
     assert not lines
     assert (summary.stopped, summary.saved, summary.account_id) == (True, False, None)
+
+
+def test_answers_that_were_held_back_are_left_after_a_stop() -> None:
+    """A run that is stopped takes no further answer of those that waited for the account."""
+    config = parse_config({"api_key": "pk_1", "start_date": "2026-01-01", "account_column": True})
+    output: Any = SimpleNamespace(withheld=False)
+    scheduler: Any = None
+    account: Any = None
+    check = AccountCheck(config, State({}), output, [], scheduler)
+    windows = [WindowReader.__new__(WindowReader) for _ in range(3)]
+    results = [*((window, None) for window in windows), (AccountIdLookup(account), "AbC123")]
+    taken: list[Any] = []
+    for task, _ in check.in_order(results, lambda: bool(taken)):
+        assert check.account_id == "AbC123"
+        taken.append(task)
+    assert taken == windows[:1]
 
 
 def test_records_of_the_library(box: Sandbox, here: str) -> None:

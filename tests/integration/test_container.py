@@ -245,8 +245,9 @@ def test_signals_reach_the_tap(programs: Programs, tmp_path: Path, number: signa
         ([STATE, {}], STATE),
         ([STATE, "rows: 12"], STATE),
         ([STATE, [1]], STATE),
+        ([STATE, {"level": "info"}], STATE),
     ],
-    ids=["one", "several", "empty", "text", "array"],
+    ids=["one", "several", "empty", "text", "array", "a line of a log"],
 )
 def test_the_last_state_is_kept(
     programs: Programs, tmp_path: Path, printed: list[Any], expected: Any
@@ -258,7 +259,7 @@ def test_the_last_state_is_kept(
     logged = run(*command, cwd=tmp_path).stderr
     assert _states(tmp_path) == expected
     assert [line for line in lines if line in logged.splitlines()] == [
-        line for line in lines if line in ("rows: 12", "[1]", "{}")
+        line for line in lines if line in ("rows: 12", "[1]", "{}", '{"level": "info"}')
     ]
     run(*command, cwd=tmp_path)
     assert (tmp_path / "given").read_text() == "--state state/state.json\n"

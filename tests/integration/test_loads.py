@@ -21,13 +21,13 @@ from stored_values import canonical, decoded, flattened
 from targets import DATABASES, FILES, FLATTENING, Row, Target
 
 from tap_klaviyo.discovery.catalog import build_catalog
+from tap_klaviyo.streams import BY_NAME
 
 Environment = Callable[[str], Path]
 
 STREAMS = ("open", "campaigns", "lists", "global_exclusions", "profiles")
 KEYS = {**KEY_OF, "profiles": "id"}
 FREE_FORM = ("open", "global_exclusions", "profiles")
-NOT_BY_DEFAULT = "predictive_analytics"
 DEPTH = 2
 SMALL_BATCHES = {"batch_size_rows": 50}
 
@@ -230,7 +230,8 @@ def _differences(
 ) -> dict[str, int]:
     """In how many rows each column differs from the account; empty if the table is complete."""
     entries = {entry["stream"]: entry["schema"] for entry in build_catalog()["streams"]}
-    entries[stream]["properties"].pop(NOT_BY_DEFAULT, None)
+    for name in BY_NAME[stream].fields_not_by_default:
+        del entries[stream]["properties"][name]
     rows = pipeline.table(table or stream, KEYS[stream])
     assert rows.keys() == shop.records[stream].keys()
     different: dict[str, int] = {}

@@ -87,7 +87,7 @@ def test_definition(environment: Callable[[str], Path], tmp_path: Path) -> None:
     settings = {setting["name"]: setting for setting in tap["settings"]}
     assert list(settings) == [setting.name for setting in SETTINGS]
     sensitive = [name for name, setting in settings.items() if setting.get("sensitive")]
-    assert sensitive == ["api_key", "client_secret", "refresh_token"]
+    assert sensitive == ["api_key", "client_secret", "refresh_token", "hash_salt"]
 
 
 def test_discovery(project: Project) -> None:
