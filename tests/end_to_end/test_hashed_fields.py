@@ -126,15 +126,27 @@ def sorted_records(output: Output, stream: str) -> list[str]:
 
 @each_revision
 def test_every_text_can_be_hashed(sync: Sync, revision: str) -> None:
-    """Of each schema, each text that is no date and no ID is hashed, and nothing else changes."""
+    """Of each schema, each text that is no date and no ID is hashed, and nothing else changes.
+
+    Parts of keys stay, but for the one that is composed of other columns.
+    """
     streams = REGISTRIES[revision].streams
-    paths = [path for one in streams for path in text_fields(schema_of(one), one.name)]
+    paths = [
+        path
+        for stream in streams
+        for path in text_fields(schema_of(stream), stream.name)
+        if len(stream.keys) == 1 or path not in {f"{stream.name}.{key}" for key in stream.keys}
+    ]
     plain, output = sync(revision), sync(revision, *paths)
     for stream in streams:
         expected = [
             with_hashes(record, schema_of(stream), stream.name, {*paths})
             for record in plain.records(stream.name)
         ]
+        composed = stream.report.extra_groups_key if stream.report else ""
+        if composed and any(path.startswith(f"{stream.name}.") for path in paths):
+            for record in expected:
+                record[composed] = digest(record[composed])
         assert expected
         assert sorted_records(output, stream.name) == sorted(map(json.dumps, expected))
 
