@@ -15,8 +15,8 @@ SETTINGS, LIBRARY = json.loads(sys.argv[1]), Path(sys.argv[2]).read_text()
 SANDBOX_TAP = f"""
 import tap_klaviyo.tap
 class SandboxTap(tap_klaviyo.tap.Tap):
-    def __init__(self, config, *documents):
-        super().__init__({{**config, **{SETTINGS!r}}}, *documents)
+    def __init__(self, config, *documents, **options):
+        super().__init__({{**config, **{SETTINGS!r}}}, *documents, **options)
 tap_klaviyo.tap.Tap = SandboxTap
 """
 ENDLESS = """
