@@ -17,14 +17,14 @@ from tap_klaviyo.streams.model import PARENT
 
 REASONS: Mapping[str, str] = {
     "": "{count} are requested by a stream.",
-    "twin": "{count} give what a stream reads already: one resource of a list, or the other end of "
-    "a relationship. The table says where it is.",
-    "write": "{count} tell about writing to Klaviyo: a job, its status, its errors.",
-    "service": "{count} tells about Klaviyo's service and not about an account.",
+    "twin": "{count} return what a stream already reads: one resource of a list, or the other end "
+    "of a relationship. The table names the stream or the column.",
+    "write": "{count} are not read: they return the status or the errors of jobs that write.",
+    "service": "{count} is not read: it describes Klaviyo's service and not an account.",
 }
 """What is said of the operations that have a reason, by the reason; none for those requested."""
 
-_NOT_READ = {"write": "Not read: about writing", "service": "Not read: about the service"}
+_NOT_READ = {"write": "Not read: status of a job", "service": "Not read: not of an account"}
 
 _INTRODUCTION = """\
 # Coverage
