@@ -227,14 +227,14 @@ def test_exit_codes(programs: Programs, tmp_path: Path, tap: str, target: str, c
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
 def test_signals_reach_the_tap(programs: Programs, tmp_path: Path, number: signal.Signals) -> None:
     """A signal to all processes of a terminal ends the tap, and the target reads what it wrote."""
-    stop = f"""trap 'echo "{{\\"stopped\\": {number}}}"; exit {128 + number}' {number}"""
+    stop = f"""trap 'echo "{{\\"bookmarks\\": {number}}}"; exit {128 + number}' {number}"""
     minute = "for tenth in $(seq 600); do sleep 0.1; done"
     command = programs(f"{stop}\ntouch started\n{minute}", "exec cat")
     with _running(command, tmp_path) as pipeline:
         _wait_until((tmp_path / "started").exists)
         os.killpg(pipeline.pid, number)
         assert pipeline.wait(30) == 128 + number
-    assert _states(tmp_path) == {"stopped": number}
+    assert _states(tmp_path) == {"bookmarks": number}
 
 
 @pytest.mark.parametrize(
