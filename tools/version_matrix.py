@@ -30,8 +30,20 @@ RESOLUTIONS = {"lowest": "lowest-direct", "newest": "highest"}
 ENDS = (("oldest", "lowest"), ("latest", "newest"))
 """What ``--ends`` runs: the oldest Python that is installed, and the latest."""
 
-SLOW = ("reliability", "sandbox", "test_windows.py")
-"""Tests that ``--short`` leaves out; they take two thirds of the time."""
+SLOW = (
+    "reliability",
+    "sandbox",
+    "end_to_end/test_account_column.py",
+    "end_to_end/test_hashed_fields.py",
+    "end_to_end/test_resume.py",
+    "test_coverage_docs.py",
+    "test_names.py",
+    "test_schemas.py",
+    "test_unknown_attributes.py",
+    "test_unread.py",
+    "test_windows.py",
+)
+"""Tests that ``--short`` leaves out: they take most of the time, or read files of the project."""
 
 Combination = tuple[str, str]
 

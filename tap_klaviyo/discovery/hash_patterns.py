@@ -12,9 +12,11 @@ itself have dots.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from typing import Any, TypeAlias
 
 from tap_klaviyo.discovery.schemas import schema_of
@@ -47,7 +49,7 @@ class HashPattern:
 
     def matches(self, path: Path) -> bool:
         """Whether the pattern matches a field."""
-        return fnmatchcase(".".join(path), self.text)
+        return _matches(".".join(path), self.text)
 
     def paths_within(self, path: Path) -> list[Path]:
         """The names that lead to the hashed values in the free-form object at ``path``."""
@@ -56,9 +58,19 @@ class HashPattern:
             parts[length:]
             for length in range(1, len(parts))
             if parts[length - 1] == path[-1]
-            and fnmatchcase(".".join(path), ".".join(parts[:length]))
+            and _matches(".".join(path), ".".join(parts[:length]))
             and not any("*" in name or not name for name in parts[length:])
         ]
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return _compiled(pattern).match(path) is not None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern as a regular expression; fnmatch of Python 3.10 remembers but 256 of them."""
+    return re.compile(translate(pattern))
 
 
 def is_free_form(schema: _Schema) -> bool:
