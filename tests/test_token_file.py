@@ -73,7 +73,7 @@ def test_a_link(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_lock(path: Path) -> None:
-    """One at a time has the lock, and whoever unlocks it lets in the next one."""
+    """One process at a time has the lock; after it is unlocked, the next one can have it."""
     unlock = store(path).try_lock()
     assert unlock is not None
     assert store(path).try_lock() is None

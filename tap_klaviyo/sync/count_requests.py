@@ -1,8 +1,8 @@
 """Asks Klaviyo for the counts of metrics: a few requests at once, a bounded number in a run. Pure.
 
 Klaviyo allows 3 such requests a second and 60 a minute, and each covers a year at most. So metrics
-are asked in turn, and the run goes on beside it. Those whose turn does not come are asked by the
-next run. A metric may need some requests twice, to see whether its counts hold, so it is only begun
+are requested one after the other, while the run goes on. Those for which no requests are left are
+requested by the next run. A metric may need some requests twice, to see whether its counts hold, so it is only begun
 if that many are left.
 """
 
@@ -78,7 +78,7 @@ class CountRequests:
 
     @property
     def metrics(self) -> set[str]:
-        """The metrics that are still to be answered, without those whose turn does not come."""
+        """The metrics that are still to be answered, without those left for the next run."""
         self._begin_next()
         return {*self._begun, *(metric for metric, _ in self._queue)}
 

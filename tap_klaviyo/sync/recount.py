@@ -114,7 +114,7 @@ class Recount:
         for one in sorted(due, key=lambda one: one.counts.asked_at or 0):
             self._ask(one)
             if one.main is None:
-                self._store_of(one)  # So that the next run knows whose turn has not come.
+                self._store_of(one)  # The next run then requests those first that this one leaves.
         self._expected = {one.metric for one in due}
         self._plan_when_ready()
 
