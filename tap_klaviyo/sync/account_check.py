@@ -89,7 +89,8 @@ class AccountCheck:
     ) -> Iterator[tuple[Any, Any]]:
         """Tasks with their ``results``, but for the lookup; those of windows not before it.
 
-        Once the run is ``stopped``, no more of those are given that were held back.
+        After the run was ``stopped``, results that were held back are left out.
+
         Raises :class:`ConfigError` for another account than the expected one, and the error of a
         lookup that the run cannot do without.
         """
@@ -125,7 +126,8 @@ def is_wanted(config: Config) -> bool:
 def check_account(config: Config, state: State, client: Client) -> str | None:
     """Asks for the ID of the account and compares it, if the settings ask for it; returns it.
 
-    Raises what :meth:`AccountCheck.lookups` and :meth:`AccountCheck.take` raise.
+    Raises :class:`StateError` or :class:`ConfigError` for another account than the expected one,
+    and the error of a request that the caller cannot do without.
     """
     if not is_wanted(config):
         return None

@@ -2,8 +2,8 @@
 
 Klaviyo allows 3 such requests a second and 60 a minute, and each covers a year at most. So metrics
 are requested one after the other, while the run goes on. Those for which no requests are left are
-requested by the next run. A metric may need some requests twice, to see whether its counts hold, so it is only begun
-if that many are left.
+requested by the next run. A metric may need some requests twice, to see whether its counts hold, so
+it is only begun if that many are left.
 """
 
 from __future__ import annotations
