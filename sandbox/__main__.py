@@ -1,4 +1,4 @@
-"""Serve a seeded account in the foreground: `python -m sandbox --help`."""
+"""Serve seeded accounts in the foreground: `python -m sandbox --help`."""
 
 import argparse
 import json
@@ -14,19 +14,27 @@ from sandbox.server import Sandbox
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. Prints URL and credentials as one line of JSON when ready."""
+    """Serve until SIGTERM or SIGINT. Prints URL and credentials as one line of JSON when ready.
+
+    `accounts` of this line has the account's ID for each API key. The key of account N, from 2 on,
+    is that of the first one with `_N` at its end.
+    """
     options = _parser().parse_args(arguments)
-    account = Account.seeded(
-        options.seed,
-        options.events,
-        options.naming,
-        options.now,
-        options.days,
-        without=options.without,
-        odd_dates=options.odd_dates,
-    )
+    accounts = [
+        Account.seeded(
+            options.seed + number,
+            options.events,
+            options.naming,
+            options.now,
+            options.days,
+            without=options.without,
+            odd_dates=options.odd_dates,
+        )
+        for number in range(options.accounts)
+    ]
     server = Sandbox(
-        account,
+        accounts[0],
+        more_accounts={f"{options.key}_{n}": one for n, one in enumerate(accounts[1:], start=2)},
         host=options.host,
         port=options.port,
         key=options.key,
@@ -43,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "client_id": CLIENT_ID,
         "client_secret": CLIENT_SECRET,
         "refresh_token": server.oauth.refresh_token,
+        "accounts": {key: one.ids("account")[0] for key, one in server.accounts.items()},
     }
     server.run(lambda: print(json.dumps(ready), flush=True))
 
@@ -57,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on")
     add("--port", type=int, default=0, help="port to listen on; 0 for any free port")
     add("--seed", type=int, default=1, help="the same seed gives the same account")
+    add("--accounts", type=_positive, default=1, help="accounts, of this seed and the next ones")
     add("--events", type=int, default=5000, help="number of events")
     add("--days", type=float, default=90, help="days before --now in which events happen")
     add("--naming", choices=get_args(Naming), default="new", help="names of renamed metrics")
@@ -67,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--latency-per-record", type=float, default=0.0, help="further seconds for each record")
     add("--limits", type=_scale, help="factor of Klaviyo's rate limits, or off", default="1.0")
     add("--extras", action="store_true", help="add agent hints and unknown attributes")
-    add("--key", default=DEFAULT_API_KEY, help="the private API key")
+    add("--key", default=DEFAULT_API_KEY, help="the private API key of the first account")
     add("--token-rotation", action="store_true", help="each refresh gives a new refresh token")
     add("--token-lifetime", type=float, default=3600.0, help="seconds of OAuth access tokens")
     add(
@@ -76,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
         help="scopes of key and OAuth app: a:read,b:read; or all",
     )
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""Control endpoints under `/sandbox/`: change the account, inject faults, read the request log."""
+"""Control endpoints under `/sandbox/`: change an account, inject faults, read the request log.
+
+With several accounts, the parameter `key` of the URL chooses one, by its API key.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiohttp import web
 
+from sandbox.account import Account
 from sandbox.request_log import longest_chain
 
 if TYPE_CHECKING:
     from sandbox.server import Sandbox
 
-_Command: TypeAlias = "Callable[[Sandbox, dict[str, Any]], Any]"
+_Command: TypeAlias = "Callable[[Sandbox, Account, dict[str, Any]], Any]"
 
 
 async def handle(server: "Sandbox", request: web.BaseRequest) -> web.StreamResponse:
@@ -22,41 +26,42 @@ async def handle(server: "Sandbox", request: web.BaseRequest) -> web.StreamRespo
         return web.json_response({"error": f"one of {sorted(_COMMANDS)}"}, status=404)
     try:
         options = json.loads(await request.read() or b"{}")
-        return web.json_response(command(server, options))
+        account = server.accounts[request.query.get("key", server.key)]
+        return web.json_response(command(server, account, options))
     except (KeyError, TypeError, ValueError) as error:
         return web.json_response({"error": repr(error)}, status=400)
 
 
-def _arrive(server: "Sandbox", options: dict[str, Any]) -> Any:
+def _arrive(_: "Sandbox", account: Account, options: dict[str, Any]) -> Any:
     """Add events: `counts` by metric, and other options of `Account.arrive`."""
     counts = options.pop("counts", {"Opened Email": 10})
     return {
         "events": [
             {"id": event.id, "metric_id": event.metric_id, "timestamp": event.timestamp}
             for metric, count in counts.items()
-            for event in server.account.arrive(metric, count, **options)
+            for event in account.arrive(metric, count, **options)
         ]
     }
 
 
-def _counting(server: "Sandbox", options: dict[str, Any]) -> Any:
+def _counting(_: "Sandbox", account: Account, options: dict[str, Any]) -> Any:
     """Remove all rules if `clear`, then `set` rules, each with the options of `set_counting`."""
     if options.get("clear"):
-        server.account.clear_counting()
+        account.clear_counting()
     rules = options.get("set", [])
     for one in rules:
-        server.account.set_counting(**one)
+        account.set_counting(**one)
     return {"set": len(rules)}
 
 
-def _delete_events(server: "Sandbox", options: dict[str, Any]) -> Any:
+def _delete_events(_: "Sandbox", account: Account, options: dict[str, Any]) -> Any:
     """Delete the events with these `ids`."""
     ids = options["ids"]
-    server.account.delete_events(ids)
+    account.delete_events(ids)
     return {"deleted": len(ids)}
 
 
-def _faults(server: "Sandbox", options: dict[str, Any]) -> Any:
+def _faults(server: "Sandbox", _: Account, options: dict[str, Any]) -> Any:
     """Remove all faults if `clear`, then `add` faults, each with the options of `Faults.add`."""
     if options.get("clear"):
         server.faults.clear()
@@ -66,7 +71,7 @@ def _faults(server: "Sandbox", options: dict[str, Any]) -> Any:
     return {"added": len(added)}
 
 
-def _oauth(server: "Sandbox", options: dict[str, Any]) -> Any:
+def _oauth(server: "Sandbox", _: Account, options: dict[str, Any]) -> Any:
     """Set `rotation` and `lifetime` of the OAuth app; `revoke` its grant, or `grant` a new one."""
     app = server.oauth
     app.rotation = bool(options.get("rotation", app.rotation))
@@ -78,7 +83,7 @@ def _oauth(server: "Sandbox", options: dict[str, Any]) -> Any:
     return {"refresh_token": app.refresh_token, "refreshes": app.refreshes}
 
 
-def _requests(server: "Sandbox", _: dict[str, Any]) -> Any:
+def _requests(server: "Sandbox", _: Account, options: dict[str, Any]) -> Any:
     """The request log, and the length of its longest chain of dependent requests."""
     return {
         "requests": [asdict(logged) for logged in server.requests],
@@ -86,9 +91,8 @@ def _requests(server: "Sandbox", _: dict[str, Any]) -> Any:
     }
 
 
-def _truth(server: "Sandbox", _: dict[str, Any]) -> Any:
+def _truth(_: "Sandbox", account: Account, options: dict[str, Any]) -> Any:
     """The ids of everything in the account, and its `counts`, to compare an extraction with."""
-    account = server.account
     return {
         "metrics": account.metrics(),
         "events": {

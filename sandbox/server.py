@@ -1,4 +1,4 @@
-"""Serves the sandbox over HTTP."""
+"""Serves one or several accounts over HTTP."""
 
 import asyncio
 import ipaddress
@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 
 from aiohttp import web
@@ -28,17 +28,20 @@ _MAX_LINE_SIZE = 64 * 1024  # bytes of a request line, which holds long filters
 
 
 class Sandbox:
-    """An HTTP server for an account.
+    """An HTTP server for an account, or for several of them told apart by their API keys.
 
     As a context manager it serves in a thread; `run` serves in the foreground. Each response is
-    delayed by `latency` seconds, and by `latency_per_record` for each record in it. `Api` describes
-    the other options. `url` is the base URL, `requests` the log of requests, oldest first.
+    delayed by `latency` seconds, and by `latency_per_record` for each record in it. `more_accounts`
+    are further accounts by API key, each with rate limits of its own; the OAuth app belongs to
+    `account`. `Api` describes the other options. `url` is the base URL, `requests` the log of
+    requests, oldest first, `accounts` has all accounts by API key.
     """
 
     def __init__(
         self,
         account: Account,
         *,
+        more_accounts: Mapping[str, Account] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         key: str = DEFAULT_API_KEY,
@@ -52,23 +55,27 @@ class Sandbox:
     ) -> None:
         self.account = account
         self.key = key
+        self.accounts = {key: account, **(more_accounts or {})}
         self.oauth = oauth or OAuthApp()
         self.faults = Faults()
         self.requests: list[LoggedRequest] = []
         self._socket = socket.create_server((host, port))
         address, bound_port = self._socket.getsockname()[:2]
         self.url = f"http://{address}:{bound_port}"
-        self._api = Api(
-            account,
-            self.url,
-            key=key,
-            scopes=scopes,
-            limits=limits,
-            faults=self.faults,
-            get_handler=get_handler,
-            oauth=self.oauth,
-            extras=extras,
-        )
+        self._apis = {
+            own_key: Api(
+                own_account,
+                self.url,
+                key=own_key,
+                scopes=scopes,
+                limits=limits,
+                faults=self.faults,
+                get_handler=get_handler if own_account is account else None,
+                oauth=self.oauth if own_account is account else None,
+                extras=extras,
+            )
+            for own_key, own_account in self.accounts.items()
+        }
         self._latency, self._latency_per_record = latency, latency_per_record
         self._in_flight = 0
         self._stopping = asyncio.Event()
@@ -128,7 +135,7 @@ class Sandbox:
         try:
             body = await request.read()
             logged.body = "" if path == TOKEN_PATH else body.decode("utf-8", "replace")
-            response = self._api.handle(
+            response = self._api_of(request).handle(
                 Request(request.method, path, query, dict(request.headers), body)
             )
             logged.status, logged.fault = response.status, response.fault
@@ -138,6 +145,11 @@ class Sandbox:
         finally:
             logged.ended = time.time()
             self._in_flight -= 1
+
+    def _api_of(self, request: web.BaseRequest) -> Api:
+        """The API of the account that a key belongs to; any other request is of the first one."""
+        _, _, key = request.headers.get("Authorization", "").partition(" ")
+        return self._apis.get(key, self._apis[self.key])
 
     def _log(self, request: web.BaseRequest, path: str, query: str) -> LoggedRequest:
         self._in_flight += 1

@@ -121,7 +121,7 @@ def test_what_stays_ends_its_stream_with_a_state(
 ) -> None:
     """A permanent fault ends its stream with one line and a STATE for what was written."""
     tap.box.faults.add(fault, path="/api/events", at=3, times=None, **options)
-    # Less than a connection's timeout: the pauses of one thread must not time out another's request.
+    # Shorter than a request's timeout: the pauses of one thread do not time out another's request.
     output = tap.sync(**OPTIONS, max_retry_wait=5)
     assert expected in str(output.fault)
     assert "\n" not in str(output.fault)
