@@ -8,7 +8,7 @@ PEERS := $(ENVS)/singer-io/ready $(ENVS)/airbyte/ready
 TARGET_JSONL := target-jsonl==0.1.4
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-integration test-versions check format generate bench soak fuzz constraints audit clean
+.PHONY: help demo test test-integration test-fleet test-versions check format generate bench soak fuzz constraints audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -21,6 +21,9 @@ test: $(VENV)/dev  ## Run the tests
 
 test-integration: $(VENV)/dev  ## Run the tests with real targets, PostgreSQL, Meltano and singer-check-tap
 	$(BIN)/python -m pytest -m integration
+
+test-fleet: $(VENV)/dev  ## Sync many accounts with real schedulers, and kill a worker; ARGS="--accounts 5" for less
+	$(BIN)/python -m pytest -m integration $(wildcard tests/integration/fleet/check_*.py) $(ARGS)
 
 test-versions: $(VENV)/bin/python $(ENVS)/uv/ready  ## Run tests and demo on each Python with the lowest and newest dependencies (an hour); ARGS="--ends --short" for less
 	$(BIN)/python -m tools.version_matrix --uv $(ENVS)/uv/bin/uv --target $(TARGET_JSONL) --folder $(ENVS)/versions $(ARGS)

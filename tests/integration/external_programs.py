@@ -18,6 +18,8 @@ CHECKOUT = Path(__file__).parents[2]
 TAP = Path(sys.executable).with_name("tap-klaviyo")
 
 REQUIREMENTS = {
+    "airflow": "apache-airflow==3.3.2 apache-airflow-providers-celery==3.26.0 celery==5.6.3 "
+    "kombu==5.6.2 redis==6.4.0 psycopg2-binary asyncpg psycopg[binary]",
     # Targets of which only the mapping of types is tested. Not all of them start with the newest
     # versions of what they depend on.
     "columns-bigquery": "z3-target-bigquery==0.7.2 setuptools<81",
@@ -82,7 +84,7 @@ def run(
         subprocess.Popen(
             command,
             cwd=cwd,
-            env=_variables(environment),
+            env=program_environment(environment),
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -130,7 +132,7 @@ def pipe_until_killed(
     Returns the stdout of the target, which otherwise ends by itself. Raises AssertionError if the
     tap ended before, or the target failed.
     """
-    variables = _variables(environment)
+    variables = program_environment(environment)
     with (
         subprocess.Popen(
             tap, cwd=cwd, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -159,7 +161,8 @@ def pipe_until_killed(
     return out.decode()
 
 
-def _variables(environment: Mapping[str, str] | None) -> dict[str, str]:
+def program_environment(environment: Mapping[str, str] | None) -> dict[str, str]:
+    """The environment of a program: `environment`, and this one without the developer's own."""
     return {**_ENVIRONMENT, **(environment or {})}
 
 

@@ -27,6 +27,11 @@ class Database:
     port: int
     name: str
 
+    @property
+    def address(self) -> str:
+        """User, host, port and name, as in a URL after `postgresql://`."""
+        return f"{USER}@127.0.0.1:{self.port}/{self.name}"
+
     def rows(self, schema: str, table: str) -> list[dict[str, Any]]:
         """All rows of a table as JSON; dates with a time zone are in UTC."""
         query = f'select row_to_json(t) from "{schema}"."{table}" t'

@@ -70,14 +70,18 @@ _TIMEOUT = 30
 
 @dataclass(frozen=True)
 class SandboxAccount:
-    """A small account. Its events end two hours ago, outside of any look-back."""
+    """A small account. Its events end two hours ago, outside of any look-back.
+
+    ``key`` chooses one of the accounts that a sandbox serves; without it, it is the first one.
+    """
 
     box: Sandbox
+    key: str = ""
 
     @property
     def account(self) -> Account:
         """The data of the account."""
-        return self.box.account
+        return self.box.accounts[self.key or self.box.key]
 
     def write_files(self, folder: Path, *streams: str) -> None:
         """Writes `config.json` for the account and a discovered `catalog.json` into a folder.

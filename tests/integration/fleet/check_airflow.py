@@ -1,0 +1,79 @@
+"""Airflow syncs a fleet. A killed worker loses nothing, doubles nothing and leaves no pipeline."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from airflow_engine import SLOTS, WORKERS, Airflow, airflow
+from fleet_accounts import PASSWORD, Fleet
+from postgres import USER, Server
+from services import wait_until
+
+RUN = 300.0  # seconds that a run may take
+GONE = 5.0  # seconds in which nothing of a killed worker is left
+KILLED = WORKERS[0]
+
+
+def environment(fleet: Fleet) -> dict[str, str]:
+    """The variables and connections that the DAG reads, as an operator sets them."""
+    warehouse = {
+        "conn_type": "postgres",
+        "host": "127.0.0.1",
+        "port": fleet.database.port,
+        "login": USER,
+        "password": PASSWORD,
+        "schema": fleet.database.name,
+    }
+    accounts = {
+        f"AIRFLOW_CONN_KLAVIYO_{name.upper()}": {
+            "conn_type": "generic",
+            "login": fleet.ids[name],
+            "password": account.key,
+        }
+        for name, account in fleet.accounts.items()
+    }
+    connections = {**accounts, "AIRFLOW_CONN_KLAVIYO_WAREHOUSE": warehouse}
+    return {
+        **{name: json.dumps(value) for name, value in connections.items()},
+        "AIRFLOW_VAR_KLAVIYO_ACCOUNTS": json.dumps(list(fleet.accounts)),
+        "KLAVIYO_PIPELINE": str(fleet.write_pipeline()),
+    }
+
+
+def running_pipelines(engine: Airflow, worker: str) -> list[str]:
+    """The taps and targets of a worker."""
+    commands = engine.services.processes(worker).values()
+    return [one for one in commands if "tap-klaviyo" in one or "target-postgres" in one]
+
+
+def test_a_killed_worker(fleet: Fleet, postgres: Server, tmp_path: Path) -> None:
+    """Each account has its rows and its state once all tasks of the worker were retried."""
+    home = tmp_path / "airflow"
+    home.mkdir()
+    began = time.time()
+    with airflow(home, postgres, environment(fleet)) as engine:
+        ready = time.time()
+        run = engine.unpause()
+        wait_until(
+            lambda: fleet.has_rows() and len(running_pipelines(engine, KILLED)) == 2 * SLOTS, RUN
+        )
+        engine.services.kill(KILLED)
+        wait_until(lambda: not engine.services.processes(KILLED), GONE)
+        assert engine.wait_until_done(run, RUN) == "success"
+        tasks = engine.tasks(run)
+        summaries = [engine.summary(run, task["map_index"]) for task in tasks]
+    done = time.time()
+    assert len(tasks) == len(fleet.accounts)
+    assert {task["state"] for task in tasks} == {"success"}
+    assert sorted(task["rendered_map_index"] for task in tasks) == sorted(fleet.accounts)
+    retried = [task["rendered_map_index"] for task in tasks if task["try_number"] > 1]
+    assert len(retried) == SLOTS
+    assert {one["account_id"] for one in summaries} == {*fleet.ids.values()}
+    assert {one["status"] for one in summaries} == {"complete"}
+    rows = fleet.check(end=done)
+    print(
+        f"Airflow: {len(tasks)} accounts, {rows} rows in {done - ready:.0f} s after a start of "
+        f"{ready - began:.0f} s; {KILLED} was killed; retried: {', '.join(retried)}."
+    )

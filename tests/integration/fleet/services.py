@@ -1,0 +1,116 @@
+"""Programs that run in the background, each in a session of its own, and how to find what is left.
+
+Each program and its children have an environment variable that names the service. Children keep
+it, also in sessions of their own and under process 1.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from external_programs import program_environment
+
+MARK = "FLEET_SERVICE"
+_STOP = 10.0  # seconds from SIGTERM to SIGKILL
+_PAUSE = 0.2  # seconds between two looks
+
+
+class Services:
+    """Programs in the background. ``folder`` gets a log of each."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self._fleet = uuid.uuid4().hex
+        self._started: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *command: str | Path) -> None:
+        """Starts a program as a service called ``name``."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._started[name] = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env=program_environment({**self.environment, MARK: f"{self._fleet}/{name}"}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """Kills a service with all of its process group, as the kernel does when memory ends."""
+        os.killpg(self._started[name].pid, signal.SIGKILL)
+        self._started.pop(name).wait()
+
+    def processes(self, name: str = "") -> dict[int, str]:
+        """The command lines of a service's processes by process ID; those of all without a name."""
+        mark = f"{MARK}={self._fleet}/{name}".encode()
+        return {
+            int(folder.name): command
+            for folder in Path("/proc").glob("[0-9]*")
+            if any(
+                variable == mark or (not name and variable.startswith(mark))
+                for variable in _read(folder / "environ").split(b"\0")
+            )
+            and (command := _read(folder / "cmdline").replace(b"\0", b" ").decode().strip())
+        }
+
+    def log(self, name: str, lines: int = 40) -> str:
+        """The last lines of a service's log."""
+        return "\n".join((self.folder / f"{name}.log").read_text().splitlines()[-lines:])
+
+    def check(self) -> None:
+        """Raises AssertionError with the log of a service that has ended."""
+        for name, process in self._started.items():
+            assert process.poll() is None, f"{name} ended: {self.log(name)}"
+
+    def stop(self) -> None:
+        """Stops all services, and kills what is left of them."""
+        for process in self._started.values():
+            process.send_signal(signal.SIGTERM)
+        with suppress(TimeoutError):
+            wait_until(lambda: all(p.poll() is not None for p in self._started.values()), _STOP)
+        for process_id in self.processes():
+            _kill(process_id)
+        for process in self._started.values():
+            process.wait()
+
+
+@contextmanager
+def running(folder: Path, environment: Mapping[str, str]) -> Iterator[Services]:
+    """Services that are stopped at the end. None of their processes is left then."""
+    services = Services(folder, environment)
+    try:
+        yield services
+    finally:
+        services.stop()
+    wait_until(lambda: not services.processes(), _STOP)
+
+
+def wait_until(is_true: Callable[[], bool], seconds: float) -> None:
+    """Waits for a condition. Raises TimeoutError after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s")
+        time.sleep(_PAUSE)
+
+
+def _read(file: Path) -> bytes:
+    """The content of a file of a process; nothing if the process has ended."""
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
+
+
+def _kill(process_id: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process_id, signal.SIGKILL)
