@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ("tap_klaviyo", "sandbox", "tools", "benchmarks", "demo", "container", "tests")
+FOLDERS = (
+    "tap_klaviyo",
+    "sandbox",
+    "tools",
+    "benchmarks",
+    "demo",
+    "container",
+    "examples",
+    "tests",
+)
 FILES = sorted(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))
 
 REPLACED = {

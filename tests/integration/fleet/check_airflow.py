@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from airflow_engine import SLOTS, WORKERS, Airflow, airflow
+from airflow_services import SLOTS, WORKERS, Airflow, running_airflow
 from fleet_accounts import PASSWORD, Fleet
 from postgres import USER, Server
 from services import wait_until
@@ -42,9 +42,9 @@ def environment(fleet: Fleet) -> dict[str, str]:
     }
 
 
-def running_pipelines(engine: Airflow, worker: str) -> list[str]:
+def running_pipelines(airflow: Airflow, worker: str) -> list[str]:
     """The taps and targets of a worker."""
-    commands = engine.services.processes(worker).values()
+    commands = airflow.services.processes(worker).values()
     return [one for one in commands if "tap-klaviyo" in one or "target-postgres" in one]
 
 
@@ -53,17 +53,17 @@ def test_a_killed_worker(fleet: Fleet, postgres: Server, tmp_path: Path) -> None
     home = tmp_path / "airflow"
     home.mkdir()
     began = time.time()
-    with airflow(home, postgres, environment(fleet)) as engine:
+    with running_airflow(home, postgres, environment(fleet)) as airflow:
         ready = time.time()
-        run = engine.unpause()
+        run = airflow.unpause()
         wait_until(
-            lambda: fleet.has_rows() and len(running_pipelines(engine, KILLED)) == 2 * SLOTS, RUN
+            lambda: fleet.has_rows() and len(running_pipelines(airflow, KILLED)) == 2 * SLOTS, RUN
         )
-        engine.services.kill(KILLED)
-        wait_until(lambda: not engine.services.processes(KILLED), GONE)
-        assert engine.wait_until_done(run, RUN) == "success"
-        tasks = engine.tasks(run)
-        summaries = [engine.summary(run, task["map_index"]) for task in tasks]
+        airflow.services.kill(KILLED)
+        wait_until(lambda: not airflow.services.processes(KILLED), GONE)
+        assert airflow.wait_until_done(run, RUN) == "success"
+        tasks = airflow.tasks(run)
+        summaries = [airflow.summary(run, task["map_index"]) for task in tasks]
     done = time.time()
     assert len(tasks) == len(fleet.accounts)
     assert {task["state"] for task in tasks} == {"success"}

@@ -99,7 +99,9 @@ class Airflow:
 
 
 @contextmanager
-def airflow(folder: Path, postgres: Server, environment: Mapping[str, str]) -> Iterator[Airflow]:
+def running_airflow(
+    folder: Path, postgres: Server, environment: Mapping[str, str]
+) -> Iterator[Airflow]:
     """Airflow in an empty database, with the DAG of the examples."""
     bin_ = ready("airflow")
     database = postgres.database("airflow", "UTC").address
@@ -139,9 +141,9 @@ def airflow(folder: Path, postgres: Server, environment: Mapping[str, str]) -> I
         for name in WORKERS:
             options = ("-H", f"{name}@%h", "-c", str(SLOTS), "--skip-serve-logs")
             services.start(name, bin_ / "airflow", "celery", "worker", *options)
-        engine = Airflow(services, f"http://127.0.0.1:{port}")
-        engine.wait_until_ready()
-        yield engine
+        airflow = Airflow(services, f"http://127.0.0.1:{port}")
+        airflow.wait_until_ready()
+        yield airflow
 
 
 def _free_port() -> int:
