@@ -76,7 +76,8 @@ def largest_page(metric_id: str, text: bytes, after: bytes = b"") -> tuple[bytes
 class LargeAnswers:
     """A server with ``metrics`` metrics whose events are pages of the largest size.
 
-    ``most`` is how many it was sending at once.
+    ``most`` is how many it was sending at once. The first answers wait until more have begun than
+    the memory has room for.
     """
 
     metrics: int
@@ -84,7 +85,7 @@ class LargeAnswers:
     after: bytes = b""
     most: int = 0
     _sending: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def answer(self, connection: socket.socket, line: str) -> None:
         """Answers a request."""
@@ -97,15 +98,18 @@ class LargeAnswers:
         try:
             begin, count, end = largest_page(metric_id[1], self.text, self.after)
             connection.sendall(HEAD % MAX_BODY + begin)
+            with self._changed:
+                self._changed.wait_for(lambda: self.most > BUDGET // MAX_BODY, TIMEOUT / 4)
             connection.sendall(memoryview(FILLING)[:count])
             connection.sendall(end)
         finally:
             self._count(-1)
 
     def _count(self, more: int) -> None:
-        with self._lock:
+        with self._changed:
             self._sending += more
             self.most = max(self.most, self._sending)
+            self._changed.notify_all()
 
 
 @contextmanager
