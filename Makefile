@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 ENVS := .envs
 PEERS := $(ENVS)/singer-io/ready $(ENVS)/airbyte/ready
 TARGET_JSONL := target-jsonl==0.1.4
+UV_COMPILE = $(BIN)/python -m uv pip compile --quiet --upgrade --universal --custom-compile-command "make constraints"
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-integration test-fleet test-versions check format generate bench soak fuzz constraints audit clean
@@ -20,13 +21,13 @@ test: $(VENV)/dev  ## Run the tests
 	$(BIN)/python -m pytest --numprocesses auto -m "not integration"
 
 test-integration: $(VENV)/dev  ## Run the tests with real targets, PostgreSQL, Meltano and singer-check-tap
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/integration
 
 test-fleet: $(VENV)/dev  ## Sync many accounts with real schedulers, and kill a worker; ARGS="--accounts 5" for less
 	$(BIN)/python -m pytest -m integration $(wildcard tests/integration/fleet/check_*.py) $(ARGS)
 
-test-versions: $(VENV)/bin/python $(ENVS)/uv/ready  ## Run tests and demo on each Python with the lowest and newest dependencies (an hour); ARGS="--ends --short" for less
-	$(BIN)/python -m tools.version_matrix --uv $(ENVS)/uv/bin/uv --target $(TARGET_JSONL) --folder $(ENVS)/versions $(ARGS)
+test-versions: $(VENV)/dev  ## Run tests and demo on each Python with the lowest and newest dependencies (an hour); ARGS="--ends --short" for less
+	$(BIN)/python -m tools.version_matrix --target $(TARGET_JSONL) --folder $(ENVS)/versions $(ARGS)
 
 check: $(VENV)/dev  ## Check format, lint, types and tests; must pass before each commit
 	$(BIN)/ruff format --check .
@@ -50,9 +51,9 @@ soak: $(VENV)/dev  ## Run random failures, kills and stops for an hour; MINUTES=
 fuzz: $(VENV)/dev  ## Run the command with 10,000 random changes of its files and answers; EXAMPLES=500 for less, SEED=1 to repeat
 	PYTHONPATH=.:tests $(BIN)/python tests/reliability/fuzz.py --examples $(or $(EXAMPLES),10000) $(if $(SEED),--seed $(SEED))
 
-constraints: $(ENVS)/uv/ready  ## Update constraints.txt: a pinned version of each dependency
-	$(ENVS)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
-		--custom-compile-command "make constraints" --output-file constraints.txt setup.py
+constraints: $(VENV)/dev  ## Update the pinned versions of all dependencies: constraints.txt, examples/*/requirements.txt
+	$(UV_COMPILE) --python-version 3.10 --output-file constraints.txt setup.py
+	$(UV_COMPILE) --python-version 3.11 --output-file examples/airflow/requirements.txt examples/airflow/requirements.in
 
 audit: $(VENV)/bin/python $(ENVS)/pip-audit/ready  ## Check constraints.txt for known vulnerabilities
 	@$(BIN)/python -m tools.audit $(ENVS)/pip-audit/bin/pip-audit $(ARGS)
@@ -80,10 +81,10 @@ $(ENVS)/target-jsonl/ready:
 	@$(@D)/bin/python $(PIP_INSTALL) $(TARGET_JSONL)
 	@touch $@
 
-$(ENVS)/uv/ready $(ENVS)/pip-audit/ready:
-	@echo "Installing $(notdir $(@D)) in its own environment ..."
+$(ENVS)/pip-audit/ready:
+	@echo "Installing pip-audit in its own environment ..."
 	@$(PYTHON) -m venv $(@D)
-	@$(@D)/bin/python $(PIP_INSTALL) $(notdir $(@D))
+	@$(@D)/bin/python $(PIP_INSTALL) pip-audit
 	@touch $@
 
 $(ENVS)/singer-io/ready: PACKAGE = tap-klaviyo==1.1.5

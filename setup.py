@@ -91,6 +91,7 @@ setup(
             "trustme>=1.2,<2",
             "types-jsonschema>=4,<5",
             "types-requests>=2.32,<3",
+            "uv>=0.9,<1",
         ],
     },
 )

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+UV = (sys.executable, "-m", "uv")
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 """The Pythons that the tap supports; the first is `python_requires` of setup.py."""
@@ -108,12 +109,12 @@ def _steps(
     folder: Path, base: str, resolution: str, options: argparse.Namespace, tests: Sequence[str]
 ) -> Iterator[tuple[str, Sequence[str | Path]]]:
     python = folder / "bin" / "python"
-    uv_pip = (options.uv, "pip", "install", "--quiet", "--python")
+    uv_pip = (*UV, "pip", "install", "--quiet", "--python")
     target = folder.with_name(f"{folder.name}-target-jsonl")
     pytest = ("-m", "pytest", "--numprocesses", "auto", "-p", "no:cacheprovider")
     demo = ("-m", "demo", "--folder", folder / "demo", "--target", target / "bin" / "target-jsonl")
     for environment in (folder, target):
-        venv = (options.uv, "venv", "--quiet", "--no-project", "--clear", "--python", base)
+        venv = (*UV, "venv", "--quiet", "--no-project", "--clear", "--python", base)
         yield "uv venv", (*venv, environment)
     yield "installation", (*uv_pip, python, "--resolution", resolution, "--editable", ".[dev]")
     yield "installation", (*uv_pip, target / "bin" / "python", options.target)
@@ -123,7 +124,6 @@ def _steps(
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools.version_matrix", description=__doc__)
-    parser.add_argument("--uv", required=True, help="path of uv")
     parser.add_argument("--target", required=True, help="target-jsonl and its version")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the environments")
     parser.add_argument("--ends", action="store_true", help="the oldest Python and the latest")

@@ -6,20 +6,24 @@ share an environment, because their dependencies conflict.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from tools.version_matrix import UV
+
 CHECKOUT = Path(__file__).parents[2]
+ENVIRONMENTS = CHECKOUT / ".envs"
 TAP = Path(sys.executable).with_name("tap-klaviyo")
 
 REQUIREMENTS = {
-    "airflow": "apache-airflow==3.3.2 apache-airflow-providers-celery==3.26.0 celery==5.6.3 "
-    "kombu==5.6.2 redis==6.4.0 psycopg2-binary asyncpg psycopg[binary]",
+    "airflow": f"apache-airflow==3.3.2 --requirements {CHECKOUT}/examples/airflow/requirements.txt",
     # Targets of which only the mapping of types is tested. Not all of them start with the newest
     # versions of what they depend on.
     "columns-bigquery": "z3-target-bigquery==0.7.2 setuptools<81",
@@ -47,22 +51,33 @@ _INSTALL_TIMEOUT = 300.0
 
 def ready(name: str) -> Path:
     """Returns the `bin` folder of an environment; creates it unless the pinned version exists."""
-    folder = CHECKOUT / ".envs" / name
+    folder = ENVIRONMENTS / name
     stamp = folder / "ready"
     requirements = REQUIREMENTS[name].split()
     installed = requirements[0].replace("-", "_").replace("==", "-")
-    if not stamp.exists() or not any(folder.glob(f"lib/*/site-packages/{installed}.dist-info")):
-        stamp.unlink(missing_ok=True)
-        install(folder, *requirements)
-        stamp.touch()
+    with locked(name):
+        if not stamp.exists() or not any(folder.glob(f"lib/*/site-packages/{installed}.dist-info")):
+            stamp.unlink(missing_ok=True)
+            install(folder, *requirements)
+            stamp.touch()
     return folder / "bin"
 
 
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Lets only one process of the tests at a time work on a folder of `.envs`."""
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with (ENVIRONMENTS / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def install(folder: Path, *requirements: str | Path) -> Path:
-    """Creates an environment with `requirements`; returns its `bin` folder."""
-    run(sys.executable, "-m", "venv", "--clear", folder, cwd=CHECKOUT)
-    pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
-    run(*pip, *requirements, cwd=folder, timeout=_INSTALL_TIMEOUT)
+    """Creates an environment with `requirements` and without pip; returns its `bin` folder."""
+    venv = (*UV, "venv", "--quiet", "--no-project", "--clear", "--python", sys.executable)
+    run(*venv, folder, cwd=CHECKOUT)
+    uv_pip = (*UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python")
+    run(*uv_pip, *requirements, cwd=folder, timeout=_INSTALL_TIMEOUT)
     return folder / "bin"
 
 

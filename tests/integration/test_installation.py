@@ -44,22 +44,29 @@ def _build(format_: str, clone: Path, folder: Path) -> Path:
     return built
 
 
+def _pip_install(folder: Path, *requirements: str | Path) -> Path:
+    """Creates an environment in which pip installs `requirements`; returns its `bin` folder."""
+    programs = install(folder, "pip")
+    run(programs / "python", "-m", "pip", "install", "--quiet", *requirements, cwd=folder)
+    return programs
+
+
 def _from_wheel(request: pytest.FixtureRequest, folder: Path) -> Installed:
-    return folder, [install(folder / "env", request.getfixturevalue("wheel")) / "tap-klaviyo"]
+    return folder, [_pip_install(folder / "env", request.getfixturevalue("wheel")) / "tap-klaviyo"]
 
 
 def _from_sdist(request: pytest.FixtureRequest, folder: Path) -> Installed:
-    return folder, [install(folder / "env", request.getfixturevalue("sdist")) / "tap-klaviyo"]
+    return folder, [_pip_install(folder / "env", request.getfixturevalue("sdist")) / "tap-klaviyo"]
 
 
 def _editable(request: pytest.FixtureRequest, folder: Path) -> Installed:
     clone = request.getfixturevalue("clone")
-    return folder, [install(folder / "env", "--editable", clone) / "tap-klaviyo"]
+    return folder, [_pip_install(folder / "env", "--editable", clone) / "tap-klaviyo"]
 
 
 def _bare(request: pytest.FixtureRequest, folder: Path) -> Installed:
     """The checkout, with only its dependencies installed."""
-    python = install(folder / "env", request.getfixturevalue("wheel")) / "python"
+    python = _pip_install(folder / "env", request.getfixturevalue("wheel")) / "python"
     run(python, "-m", "pip", "uninstall", "--quiet", "--yes", NAME, cwd=folder)
     return request.getfixturevalue("clone"), [python, "-m", "tap_klaviyo"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from external_programs import CHECKOUT, run
+from external_programs import CHECKOUT, ENVIRONMENTS, UV, run
 
 from sandbox import Account, Sandbox
 from sandbox.endpoints import ENDPOINTS_OF
@@ -47,10 +47,10 @@ def sdks() -> dict[str, Path]:
     """The folders of the versions; each has the same package."""
     folders = {}
     for revision, version in VERSIONS.items():
-        folder = CHECKOUT / ".envs" / f"klaviyo-api-{version}"
+        folder = ENVIRONMENTS / f"klaviyo-api-{version}"
         if not any(folder.glob("*.dist-info")):
-            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps")
-            run(*pip, f"--target={folder}", f"klaviyo-api=={version}", cwd=CHECKOUT)
+            uv_pip = (*UV, "pip", "install", "--quiet", "--no-deps", "--target", folder)
+            run(*uv_pip, f"klaviyo-api=={version}", cwd=CHECKOUT)
         folders[revision] = folder
     return folders
 
