@@ -32,11 +32,12 @@ from account_sync import (
 from airflow.sdk import Connection, Variable, dag, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+SCHEDULE = os.environ.get("KLAVIYO_SCHEDULE", "@hourly")
 RETRY_DELAY = timedelta(seconds=float(os.environ.get("KLAVIYO_RETRY_DELAY", "300")))
 
 
 @dag(
-    schedule="@hourly",
+    schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     # The first sync of one account may take hours. The next runs skip it and sync the others.

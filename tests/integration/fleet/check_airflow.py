@@ -49,31 +49,46 @@ def running_pipelines(airflow: Airflow, worker: str) -> list[str]:
 
 
 def test_a_killed_worker(fleet: Fleet, postgres: Server, tmp_path: Path) -> None:
-    """Each account has its rows and its state once all tasks of the worker were retried."""
+    """The tasks of a killed worker are retried, and the next run continues from all states."""
     home = tmp_path / "airflow"
     home.mkdir()
     began = time.time()
     with running_airflow(home, postgres, environment(fleet)) as airflow:
-        ready = time.time()
-        run = airflow.unpause()
+        started = time.time()
+        first = airflow.unpause()
         wait_until(
             lambda: fleet.has_rows() and len(running_pipelines(airflow, KILLED)) == 2 * SLOTS, RUN
         )
         airflow.services.kill(KILLED)
         wait_until(lambda: not airflow.services.processes(KILLED), GONE)
-        assert airflow.wait_until_done(run, RUN) == "success"
-        tasks = airflow.tasks(run)
-        summaries = [airflow.summary(run, task["map_index"]) for task in tasks]
-    done = time.time()
-    assert len(tasks) == len(fleet.accounts)
-    assert {task["state"] for task in tasks} == {"success"}
-    assert sorted(task["rendered_map_index"] for task in tasks) == sorted(fleet.accounts)
-    retried = [task["rendered_map_index"] for task in tasks if task["try_number"] > 1]
-    assert len(retried) == SLOTS
-    assert {one["account_id"] for one in summaries} == {*fleet.ids.values()}
-    assert {one["status"] for one in summaries} == {"complete"}
-    rows = fleet.check(end=done)
+        assert airflow.wait_until_done(first, RUN) == "success"
+        killed = time.time()
+        retried = [one.account for one in airflow.tasks(first) if one.tries > 1]
+        assert len(retried) == SLOTS
+        rows = check(fleet, airflow, first)
+
+        fleet.add_data()
+        triggered = time.time()
+        second = airflow.trigger()
+        assert airflow.wait_until_done(second, RUN) == "success"
+        done = time.time()
+        assert {one.tries for one in airflow.tasks(second)} == {1}
+        more = check(fleet, airflow, second)
+    assert more > rows
     print(
-        f"Airflow: {len(tasks)} accounts, {rows} rows in {done - ready:.0f} s after a start of "
-        f"{ready - began:.0f} s; {KILLED} was killed; retried: {', '.join(retried)}."
+        f"\nAirflow: {len(fleet.accounts)} accounts. Start: {started - began:.0f} s. First run: "
+        f"{rows} rows in {killed - started:.0f} s; {KILLED} was killed, and the tasks of "
+        f"{' and '.join(retried)} were retried. Second run: {more - rows} new rows in "
+        f"{done - triggered:.0f} s."
     )
+
+
+def check(fleet: Fleet, airflow: Airflow, run: str) -> int:
+    """Checks tables, states and summaries after a run, and returns the number of rows."""
+    tasks = airflow.tasks(run)
+    assert [task.account for task in tasks] == list(fleet.accounts)
+    assert {task.state for task in tasks} == {"success"}
+    summaries = [airflow.summary(run, task) for task in tasks]
+    assert [one["account_id"] for one in summaries] == list(fleet.ids.values())
+    assert {one["status"] for one in summaries} == {"complete"}
+    return fleet.check(end=time.time())

@@ -25,7 +25,7 @@ def fleet(request: pytest.FixtureRequest, postgres: Server, tmp_path: Path) -> I
     """Accounts whose events end two hours ago, and an empty database for them."""
     now = datetime.fromtimestamp(time.time() - 7200, timezone.utc)
     number = request.config.getoption("--accounts")
-    first, *others = (Account.seeded(seed, events=2000, now=now) for seed in range(1, number + 1))
+    first, *others = (Account.seeded(seed, 2000, "both", now) for seed in range(1, number + 1))
     keys = {f"pk_account_{index}": account for index, account in enumerate(others, start=2)}
     name = request.node.name.replace("[", "_").replace("]", "")
     with Sandbox(first, key="pk_account_1", more_accounts=keys, limits=1.0) as box:

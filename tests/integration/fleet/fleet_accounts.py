@@ -69,6 +69,11 @@ class Fleet:
         file.write_text(json.dumps(pipeline))
         return file
 
+    def add_data(self) -> None:
+        """Adds new and late events, lists and suppressions to all accounts."""
+        for account in self.accounts.values():
+            account.add_data()
+
     def has_rows(self) -> bool:
         """Whether rows of an event stream were loaded."""
         query = f"select to_regclass('{SCHEMA}.receive') is not null"
