@@ -142,6 +142,8 @@ class Sandbox:
             await asyncio.sleep(self._latency + self._latency_per_record * response.records)
             stream, logged.sent = await send_response(request, response)
             return stream
+        except ConnectionResetError:  # The client was killed, or has ended the connection.
+            return web.Response()
         finally:
             logged.ended = time.time()
             self._in_flight -= 1

@@ -159,6 +159,19 @@ def test_drip(server: Sandbox) -> None:
     assert time.monotonic() - began > 0.2
 
 
+def test_a_client_that_goes_away(
+    mutable_account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that closes the connection before it has an answer is no error of the sandbox."""
+    with Sandbox(mutable_account, latency=0.3) as server:
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=TIMEOUT)
+        connection.request("GET", "/api/metrics", headers=HEADERS)
+        connection.close()
+        assert _get(server, "/api/metrics").status_code == 200
+    assert len(server.requests) == 2
+    assert not caplog.records
+
+
 def test_silence(server: Sandbox) -> None:
     """A silent connection times out; other requests are served."""
     server.faults.add("silence")
