@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +34,34 @@ class Database:
 
     def rows(self, schema: str, table: str) -> list[dict[str, Any]]:
         """All rows of a table as JSON; dates with a time zone are in UTC."""
-        query = f'select row_to_json(t) from "{schema}"."{table}" t'
-        return [json.loads(line) for line in self.execute(query).splitlines()]
+        return self.tables(schema, [table])[table]
+
+    def tables(self, schema: str, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """The same for several tables, in one session."""
+        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        query = " union all ".join(
+            f"""select '{name}' || chr(9) || row_to_json(t) from "{schema}"."{name}" t"""
+            for name in rows
+        )
+        # Not splitlines(), because JSON may contain other separators of lines as they are.
+        for line in self.execute(query).split("\n")[:-1]:
+            name, _, row = line.partition("\t")
+            rows[name].append(json.loads(row))
+        return rows
+
+    def keys(self, schema: str) -> dict[str, list[str]]:
+        """The columns of the primary key of each table that has one, in their order."""
+        query = f"""
+            select relname, json_agg(attname order by place)
+            from pg_constraint
+            join pg_class on pg_class.oid = conrelid
+            cross join unnest(conkey) with ordinality key (attribute, place)
+            join pg_attribute on attrelid = conrelid and attnum = attribute
+            where contype = 'p' and connamespace = '{schema}'::regnamespace
+            group by 1
+        """
+        lines = self.execute(query).splitlines()
+        return {table: json.loads(key) for table, key in (line.split("|") for line in lines)}
 
     def execute(self, query: str, time_zone: str = "UTC") -> str:
         """Runs a query in a session of a time zone; returns one line for each row."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,13 +20,15 @@ Row = dict[str, Any]
 _NAMES = {"__builtins__": {}, "datetime": datetime, "Decimal": float}
 """The names that nested values in a CSV file use besides literals."""
 
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
 
 @dataclass(frozen=True)
 class Target:
     """A target: its `settings`, and `rows`, which reads the table of a stream.
 
     A target that `upserts` keeps one row for each key; others append. It runs with the environment
-    `variables`.
+    `variables`. `text` returns what it stores in a column for a text.
     """
 
     environment: str
@@ -34,6 +37,7 @@ class Target:
     rows: Callable[[str], list[Row]]
     upserts: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    text: Callable[[str], str | None] = str
 
 
 def jsonl(folder: Path) -> Target:
@@ -89,7 +93,13 @@ def pipelinewise_postgres(database: Database) -> Target:
         settings,
         lambda stream: database.rows("shop", stream),
         upserts=True,
+        text=_pipelinewise_text,
     )
+
+
+def _pipelinewise_text(text: str) -> str | None:
+    """NULL for empty text; line breaks, tabs and other control characters as JSON escapes."""
+    return _CONTROL.sub(lambda found: json.dumps(found[0])[1:-1], text) or None
 
 
 FILES = {"jsonl": jsonl, "csv": comma_separated}
