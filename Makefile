@@ -24,6 +24,7 @@ test-integration: $(VENV)/dev  ## Run the tests with real targets, PostgreSQL, M
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/integration
 
 test-fleet: $(VENV)/dev  ## Sync many accounts with real schedulers, and kill a worker; ARGS="--accounts 5" for less
+	@sh tools/install_servers.sh
 	$(BIN)/python -m pytest -m integration $(wildcard tests/integration/fleet/check_*.py) $(ARGS)
 
 test-versions: $(VENV)/dev  ## Run tests and demo on each Python with the lowest and newest dependencies (an hour); ARGS="--ends --short" for less

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import pytest
 from airflow_services import SLOTS, WORKERS, Airflow, running_airflow
 from fleet_accounts import PASSWORD, Fleet
 from postgres import USER, Server
@@ -48,7 +49,9 @@ def running_pipelines(airflow: Airflow, worker: str) -> list[str]:
     return [one for one in commands if "tap-klaviyo" in one or "target-postgres" in one]
 
 
-def test_a_killed_worker(fleet: Fleet, postgres: Server, tmp_path: Path) -> None:
+def test_a_killed_worker(
+    fleet: Fleet, postgres: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The tasks of a killed worker are retried, and the next run continues from all states."""
     home = tmp_path / "airflow"
     home.mkdir()
@@ -75,12 +78,13 @@ def test_a_killed_worker(fleet: Fleet, postgres: Server, tmp_path: Path) -> None
         assert {one.tries for one in airflow.tasks(second)} == {1}
         more = check(fleet, airflow, second)
     assert more > rows
-    print(
-        f"\nAirflow: {len(fleet.accounts)} accounts. Start: {started - began:.0f} s. First run: "
-        f"{rows} rows in {killed - started:.0f} s; {KILLED} was killed, and the tasks of "
-        f"{' and '.join(retried)} were retried. Second run: {more - rows} new rows in "
-        f"{done - triggered:.0f} s."
-    )
+    with capsys.disabled():
+        print(
+            f"\nAirflow: {len(fleet.accounts)} accounts. Start: {started - began:.0f} s. First run: "
+            f"{rows} rows in {killed - started:.0f} s; {KILLED} was killed, and the tasks of "
+            f"{' and '.join(retried)} were retried. Second run: {more - rows} new rows in "
+            f"{done - triggered:.0f} s."
+        )
 
 
 def check(fleet: Fleet, airflow: Airflow, run: str) -> int:
