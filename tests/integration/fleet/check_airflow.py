@@ -80,10 +80,10 @@ def test_a_killed_worker(
     assert more > rows
     with capsys.disabled():
         print(
-            f"\nAirflow: {len(fleet.accounts)} accounts. Start: {started - began:.0f} s. First run: "
-            f"{rows} rows in {killed - started:.0f} s; {KILLED} was killed, and the tasks of "
-            f"{' and '.join(retried)} were retried. Second run: {more - rows} new rows in "
-            f"{done - triggered:.0f} s."
+            f"\nAirflow: {len(fleet.accounts)} accounts. Start: {started - began:.0f} s. "
+            f"First run: {rows} rows in {killed - started:.0f} s; {KILLED} was killed, and the "
+            f"tasks of {' and '.join(retried)} were retried. Second run: {more - rows} new rows "
+            f"in {done - triggered:.0f} s."
         )
 
 
