@@ -106,3 +106,13 @@ def test_unknown_settings(caplog: pytest.LogCaptureFixture) -> None:
         "'apikey' (did you mean 'api_key'?), 'colour', "
         "TAP_KLAVIYO_STARTDATE (did you mean 'start_date'?)."
     )
+
+
+@pytest.mark.parametrize("plugin", ["tap-klaviyo--acme", "tap-klaviyo-acme_2"])
+def test_variables_of_an_inherited_plugin(plugin: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The variables that Meltano adds for an inherited plugin are not taken for misspelt ones."""
+    added = {plugin.upper().replace("-", "_") + "_ACCOUNT_COLUMN": "true"}
+    parse_config(FILE, {"MELTANO_EXTRACTOR_NAME": plugin, **added})
+    assert not caplog.records
+    parse_config(FILE, {"MELTANO_EXTRACTOR_NAME": "tap-klaviyo", **added})
+    assert "(did you mean 'account_column'?)" in caplog.text

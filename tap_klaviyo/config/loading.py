@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from os import PathLike
@@ -25,6 +26,9 @@ from tap_klaviyo.streams.model import Stream
 logger = get_logger(__name__)
 
 ENVIRONMENT_PREFIX = "TAP_KLAVIYO_"
+
+PLUGIN_VARIABLE = "MELTANO_EXTRACTOR_NAME"
+"""The variable in which Meltano passes the name of the plugin that it runs."""
 
 EMPTY_HINTS = {"state": ": run without --state for a first sync"}
 WRONG_HINTS = {"state": ": pass the last line that the target printed"}
@@ -227,12 +231,25 @@ def _warn_unknown(settings: Mapping[str, Any], environment: Mapping[str, str]) -
         quoted(name) + did_you_mean(name, known) for name in sorted(settings.keys() - {*known})
     ]
     variables = {variable_of(name) for name in known}
+    inherited = _prefix_of_inherited_plugin(environment)
     for name in sorted(environment.keys() - variables):
-        if name.startswith(ENVIRONMENT_PREFIX):
+        if name.startswith(ENVIRONMENT_PREFIX) and not (inherited and name.startswith(inherited)):
             meant = did_you_mean(name.removeprefix(ENVIRONMENT_PREFIX), known)
             unknown += [f"{name}{meant}"] if meant else []
     if unknown:
         logger.warning("config: unknown settings are ignored: %s.", listed(unknown))
+
+
+def _prefix_of_inherited_plugin(environment: Mapping[str, str]) -> str:
+    """The start of the variables that Meltano adds for an inherited plugin; empty if it is not one.
+
+    For ``tap-klaviyo--acme`` it exports each setting as ``TAP_KLAVIYO_...`` and once more as
+    ``TAP_KLAVIYO__ACME_...`` (``meltano.core.utils.to_env_var``).
+    """
+    plugin = environment.get(PLUGIN_VARIABLE, "")
+    prefix = re.sub(r"[^A-Za-z0-9]", "_", plugin).upper() + "_"
+    is_inherited = prefix.startswith(ENVIRONMENT_PREFIX) and prefix != ENVIRONMENT_PREFIX
+    return prefix if is_inherited else ""
 
 
 def _log_overridden(settings: Mapping[str, Any], given: Mapping[str, Any]) -> None:
