@@ -16,7 +16,10 @@ DEMO = [*SANDBOX, "duckdb>=1.2,<3", "plotext>=5.3,<6"]
 PICTURE = r"!\[[^\]]*\]\((?!https:)[^)]*\)"
 LINK = r"\[([^\]]*)\]\((?!https:)[^)]*\)"
 """A link to a file of this folder, which leads nowhere on PyPI. Its text remains there."""
-WHERE = "\nThe documentation is in the folder `docs` of the source distribution.\n"
+WHERE = """
+The source distribution has the documentation, in the folder `docs`, and the demo: unpack it and run
+`make demo`. It has no tests, so `make test` needs the repository.
+"""
 
 setup(
     # On PyPI, "tap-klaviyo" is singer-io's tap.

@@ -22,6 +22,8 @@ from tools.version_matrix import PYTHONS
 NAME = "tap-klaviyo-complete"
 """The distribution; `tap-klaviyo` on PyPI is singer-io's tap."""
 
+_DEMO_RESULT = re.compile(r"rows in the first sync, 233 more in the\s+second")
+
 Installed = tuple[Path, list[str | Path]]
 """The working directory and the command."""
 
@@ -38,6 +40,29 @@ def sdist(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _build("sdist", clone, tmp_path_factory.mktemp("sdist"))
 
 
+@pytest.fixture(scope="module")
+def wheel_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` folder of an environment with the wheel and what the demo needs."""
+    return _pip_install(tmp_path_factory.mktemp("wheel-environment") / "env", f"{wheel}[demo]")
+
+
+@pytest.fixture(scope="module")
+def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the unpacked source distribution."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    run("tar", "xzf", sdist, cwd=folder)
+    (unpacked,) = folder.iterdir()
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def demo_output(unpacked: Path, environment: Callable[[str], Path]) -> str:
+    """What `make demo` prints in the source distribution, where it installs an editable tap."""
+    environments = environment("target-jsonl").parents[1]
+    options = (f"PYTHON={sys.executable}", f"ENVS={environments}")
+    return run("make", "demo", *options, cwd=unpacked, timeout=300).stdout
+
+
 def _build(format_: str, clone: Path, folder: Path) -> Path:
     run(sys.executable, "-m", "build", f"--{format_}", "--outdir", folder, clone, cwd=folder)
     (built,) = folder.iterdir()
@@ -52,7 +77,7 @@ def _pip_install(folder: Path, *requirements: str | Path) -> Path:
 
 
 def _from_wheel(request: pytest.FixtureRequest, folder: Path) -> Installed:
-    return folder, [_pip_install(folder / "env", request.getfixturevalue("wheel")) / "tap-klaviyo"]
+    return folder, [request.getfixturevalue("wheel_environment") / "tap-klaviyo"]
 
 
 def _from_sdist(request: pytest.FixtureRequest, folder: Path) -> Installed:
@@ -60,8 +85,8 @@ def _from_sdist(request: pytest.FixtureRequest, folder: Path) -> Installed:
 
 
 def _editable(request: pytest.FixtureRequest, folder: Path) -> Installed:
-    clone = request.getfixturevalue("clone")
-    return folder, [_pip_install(folder / "env", "--editable", clone) / "tap-klaviyo"]
+    request.getfixturevalue("demo_output")
+    return folder, [request.getfixturevalue("unpacked") / ".venv" / "bin" / "tap-klaviyo"]
 
 
 def _bare(request: pytest.FixtureRequest, folder: Path) -> Installed:
@@ -98,6 +123,27 @@ def test_installed(
     assert sorted(rows) == klaviyo.keys(end=time.time())["open"]
 
 
+def test_make_demo_in_the_source_distribution(unpacked: Path, demo_output: str) -> None:
+    """The unpacked source distribution runs `make demo`, as its description says."""
+    assert "run\n`make demo`" in (unpacked / "PKG-INFO").read_text().split("## Documentation")[1]
+    assert _DEMO_RESULT.search(demo_output)
+
+
+def test_demo_with_the_wheel(
+    unpacked: Path, wheel_environment: Path, environment: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """With the tap of the wheel, the demo's folders run anywhere."""
+    for name in ("demo", "sandbox", "docs"):
+        (tmp_path / name).symlink_to(unpacked / name)
+    show = "import tap_klaviyo; print(tap_klaviyo.__file__)"
+    path = run(wheel_environment / "python", "-c", show, cwd=tmp_path).stdout
+    assert Path(path).is_relative_to(wheel_environment.parent)
+    target = environment("target-jsonl") / "target-jsonl"
+    options = ("--target", target, "--events", "500")
+    output = run(wheel_environment / "python", "-m", "demo", *options, cwd=tmp_path).stdout
+    assert _DEMO_RESULT.search(output)
+
+
 def test_the_wheel_has_the_package_only(wheel: Path) -> None:
     """The wheel has all modules and schemas, the licence, and nothing else."""
     with zipfile.ZipFile(wheel) as archive:
@@ -111,12 +157,15 @@ def test_the_wheel_has_the_package_only(wheel: Path) -> None:
 
 
 def test_the_source_distribution_has_no_tests(sdist: Path) -> None:
-    """The source distribution has the sources of the package and its documentation."""
+    """The source distribution has the package, its documentation, the demo and the examples."""
     with tarfile.open(sdist) as archive:
         folders = {
             Path(member.name).parts[1] for member in archive if len(Path(member.name).parts) > 2
         }
-    assert folders == {"docs", "schemas", "tap_klaviyo", f"{NAME.replace('-', '_')}.egg-info"}
+    assert folders == {
+        *("demo", "docs", "examples", "meltano", "sandbox", "schemas", "tap_klaviyo", "tools"),
+        f"{NAME.replace('-', '_')}.egg-info",
+    }
 
 
 def test_the_metadata(wheel: Path) -> None:
