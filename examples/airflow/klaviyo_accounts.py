@@ -60,6 +60,8 @@ def accounts() -> list[str]:
     pool="klaviyo",
     retries=3,
     retry_delay=RETRY_DELAY,
+    # What is stopped then continues with the next run.
+    execution_timeout=timedelta(hours=12),
     map_index_template="{{ task.op_kwargs['account'] }}",
 )
 def sync(account: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from airflow_services import SLOTS, WORKERS, Airflow, running_airflow
 from fleet_accounts import PASSWORD, Fleet
 from postgres import USER, Server
-from services import wait_until
+from services import busy_seconds, wait_until
 
 RUN = 300.0  # seconds that a run may take
 GONE = 5.0  # seconds in which nothing of a killed worker is left
@@ -67,14 +67,14 @@ def test_a_killed_worker(
         assert airflow.wait_until_done(first, RUN) == "success"
         killed = time.time()
         retried = [one.account for one in airflow.tasks(first) if one.tries > 1]
-        assert len(retried) == SLOTS
+        assert len(retried) >= SLOTS
         rows = check(fleet, airflow, first)
 
         fleet.add_data()
-        triggered = time.time()
+        triggered, busy = time.time(), busy_seconds()
         second = airflow.trigger()
         assert airflow.wait_until_done(second, RUN) == "success"
-        done = time.time()
+        done, busy = time.time(), busy_seconds() - busy
         assert {one.tries for one in airflow.tasks(second)} == {1}
         more = check(fleet, airflow, second)
     assert more > rows
@@ -83,7 +83,7 @@ def test_a_killed_worker(
             f"\nAirflow: {len(fleet.accounts)} accounts. Start: {started - began:.0f} s. "
             f"First run: {rows} rows in {killed - started:.0f} s; {KILLED} was killed, and the "
             f"tasks of {' and '.join(retried)} were retried. Second run: {more - rows} new rows "
-            f"in {done - triggered:.0f} s."
+            f"in {done - triggered:.0f} s, {busy / len(fleet.accounts):.1f} CPU s each."
         )
 
 

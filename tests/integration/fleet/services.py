@@ -94,6 +94,15 @@ def running(folder: Path, environment: Mapping[str, str]) -> Iterator[Services]:
     wait_until(lambda: not services.processes(), _STOP)
 
 
+def busy_seconds() -> float:
+    """The CPU seconds of all processes of this machine but this one, since the machine started."""
+    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq")
+    values = map(int, Path("/proc/stat").read_text().split()[1 : 1 + len(names)])
+    ticks = dict(zip(names, values, strict=True))
+    busy = sum(ticks.values()) - ticks["idle"] - ticks["iowait"]
+    return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
 def wait_until(is_true: Callable[[], bool], seconds: float) -> None:
     """Waits for a condition. Raises TimeoutError after ``seconds``."""
     deadline = time.monotonic() + seconds
