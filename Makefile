@@ -18,7 +18,7 @@ demo: $(VENV)/demo $(ENVS)/target-jsonl/ready  ## Sync a sandbox account into Du
 	@$(BIN)/python -m demo --target $(ENVS)/target-jsonl/bin/target-jsonl
 
 test: $(VENV)/dev  ## Run the tests
-	$(BIN)/python -m pytest --numprocesses auto -m "not integration"
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not integration"
 
 test-integration: $(VENV)/dev  ## Run the tests with real targets, PostgreSQL, Meltano and singer-check-tap
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile tests/integration
@@ -34,7 +34,7 @@ check: $(VENV)/dev  ## Check format, lint, types and tests; must pass before eac
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --numprocesses auto -m "not integration"
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not integration"
 
 format: $(VENV)/dev  ## Format the code and fix lint errors where possible
 	$(BIN)/ruff format .

@@ -268,10 +268,11 @@ class Deadlock(BaseException):
 )
 def test_a_signal_at_any_line(settings: dict[str, Any], ends: str, where: str) -> None:
     """A signal handler may call ``stop`` at any line of the main thread, and returns."""
+    catalog = only(Tap(settings), "lists")
 
     def run(line: int) -> bool:
         """Whether the run has executed as many lines of the module as ``line``."""
-        tap = Tap({**settings, "concurrency": 2}, only(Tap(settings), "lists"))
+        tap = Tap({**settings, "concurrency": 2}, catalog)
         executed = 0
 
         def trace(frame: FrameType, event: str, _: Any) -> Any:

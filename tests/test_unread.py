@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 from typing import Any
 
@@ -60,12 +61,19 @@ def parse(parser: PageParser, document: Document, separators: Any) -> Page:
     return parser.parse(json.dumps(document, separators=separators).encode(), "01P")
 
 
+@functools.cache
+def entries(revision: str) -> dict[str, Document]:
+    """The catalog entries by the name of their stream, with everything selected."""
+    found = copy.deepcopy(build_catalog(REGISTRIES[revision].streams)["streams"])
+    for entry in found:
+        for item in entry["metadata"]:
+            item["metadata"]["selected"] = True
+    return {entry["tap_stream_id"]: entry for entry in found}
+
+
 def parser_of(registry: Registry, stream: Stream) -> PageParser:
     """The parser of a stream of which everything is selected."""
-    entries = copy.deepcopy(build_catalog(registry.streams)["streams"])
-    entry = next(entry for entry in entries if entry["tap_stream_id"] == stream.name)
-    for item in entry["metadata"]:
-        item["metadata"]["selected"] = True
+    entry = entries(registry.revision)[stream.name]
     return PageParser(read_catalog({"streams": [entry]}, streams=registry.streams)[0])
 
 

@@ -1,6 +1,5 @@
 """Seeds profiles with consent, suppressions, push tokens and conversations."""
 
-import copy
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
@@ -96,15 +95,17 @@ def _random_suppressions(rng: random.Random, count: int, now: datetime) -> list[
 def suppress(profile: Resource, reason: str, moment: datetime, list_id: str | None = None) -> None:
     """Suppress a profile's email globally or for one list."""
     # Profiles share their subscriptions until one of them is changed.
-    subscriptions = copy.deepcopy(profile.attributes["subscriptions"])
-    marketing = subscriptions["email"]["marketing"]
+    subscriptions = profile.attributes["subscriptions"]
+    marketing = {**subscriptions["email"]["marketing"]}
     entry = {"reason": reason, "timestamp": iso(moment)}
     if list_id is None:
-        marketing["suppression"].append(entry)
+        marketing["suppression"] = [*marketing["suppression"], entry]
         marketing["can_receive_email_marketing"] = False
     else:
-        marketing["list_suppressions"].append({"list_id": list_id, **entry})
-    profile.change(subscriptions=subscriptions)
+        entry = {"list_id": list_id, **entry}
+        marketing["list_suppressions"] = [*marketing["list_suppressions"], entry]
+    email = {**subscriptions["email"], "marketing": marketing}
+    profile.change(subscriptions={**subscriptions, "email": email})
 
 
 def _profile(

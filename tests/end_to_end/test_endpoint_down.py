@@ -48,8 +48,7 @@ def activated(output: Output) -> set[str]:
     return {message["stream"] for message in output.of("ACTIVATE_VERSION")}
 
 
-@pytest.mark.parametrize("status", [500, 503])
-@pytest.mark.parametrize("first", [1, 3], ids=["at once", "later"])
+@pytest.mark.parametrize(("first", "status"), [(1, 500), (3, 503)], ids=["at once", "later"])
 @pytest.mark.parametrize("down", PATHS)
 def test_the_other_streams_complete(tap: Tap, down: str, first: int, status: int) -> None:
     """The error names the streams that ended, and only the others are complete and activated."""

@@ -63,7 +63,7 @@ def test_without_a_look_back_nothing_is_read_twice(tap_on: TapOn) -> None:
 @pytest.mark.parametrize("concurrency", [1, 8])
 def test_every_state_resumes_without_loss(tap_on: TapOn, concurrency: int) -> None:
     """The records before any STATE and those of a run from that STATE are complete."""
-    shop = account(events=600)
+    shop = account(events=300)
     tap = tap_on(shop)
     names = ("receive", "open", "clicked_sms")
     options = {"catalog": catalog_of(*names), "page_size": 5, "concurrency": concurrency}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 pytestmark = pytest.mark.usefixtures("disable_logging")
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(COUNTED_HISTORIES)
 def test_late_events_are_found_at_any_depth(history: CountedHistory) -> None:
     """Recounts find all that is listed and counted, in an account that counts as it likes."""

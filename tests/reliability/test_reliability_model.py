@@ -10,7 +10,7 @@ from random_histories import HISTORIES, History
 pytestmark = pytest.mark.usefixtures("disable_logging")
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(HISTORIES)
 def test_no_event_is_lost(history: History) -> None:
     """All runs together read every event, with faults, kills, and late and future events."""

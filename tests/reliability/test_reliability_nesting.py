@@ -96,8 +96,9 @@ def test_a_deep_answer(path: str, status: int, place: str) -> None:
 @pytest.mark.parametrize("place", PLACES)
 def test_a_deep_page_of_any_stream(select: Callable[..., SelectedStream], place: str) -> None:
     """It is parsed, or is not a page."""
+    pages = [PLACES[place].format(deep=nested(depth)).encode() for depth in DEPTHS]
     for stream in STREAMS:
         parser = PageParser(select(stream.name))
-        for depth in DEPTHS:
+        for page in pages:
             with suppress(ValueError):
-                parser.parse(PLACES[place].format(deep=nested(depth)).encode(), "parent")
+                parser.parse(page, "parent")

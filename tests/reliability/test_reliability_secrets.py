@@ -256,7 +256,7 @@ def test_nothing_shows_the_password_of_a_proxy(
     """However a password is written, --debug does not show it, encoded or not."""
     here = serve().answer(b"no", "407 Proxy Authentication Required")
     monkeypatch.setenv("HTTPS_PROXY", proxy.format(credentials, urlsplit(here.url).netloc))
-    shown = tap("https://klaviyo.invalid", max_retry_wait=0, request_timeout=3)
+    shown = tap("https://klaviyo.invalid", max_retry_wait=0, request_timeout=1)
     assert shown.code == 3
     assert "HTTPS_PROXY" in shown.err
     assert "y99" not in shown.err
