@@ -83,7 +83,7 @@ setup(
             "build>=1.2,<2",
             "hypothesis>=6.100,<7",
             "klaviyo-api==24.0.0",
-            "psycopg[binary]>=3.2,<4",
+            "psycopg[binary]>=3.2.3,<4",
             "mypy>=1.13,<3",
             "packaging>=24,<28",
             "PySocks>=1.7.1,<2",
