@@ -172,8 +172,8 @@ def measured(pipeline: Pipeline, accounts: Sequence[Account]) -> Measured:
 
 
 def discard_logs() -> None:
-    """Discards what the programs of this process write to stderr."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    """Discards what the programs of this process log."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def cpu_of_sync(pipeline: Pipeline, account: Account) -> float:

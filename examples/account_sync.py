@@ -1,21 +1,20 @@
 """Run `tap | target` for one Klaviyo account, with its state in a table of PostgreSQL.
 
 A task of any scheduler calls :func:`sync_account`. It needs psycopg 3, and the tap and the target
-as commands, each in an environment of its own. docs/fleet.md describes how engines use it.
+as commands, each in an environment of its own. docs/fleet.md describes how schedulers use it.
 
-A scheduler that loses sight of a worker starts a task again, while the first one may still run: two
-pipelines would write the rows of one account, and the older one its state last. Three things keep
-them apart:
+A scheduler that does not hear from a worker starts its tasks again, although they may still run.
+Then two pipelines would write the rows of one account, and the older one could save its state last.
+Three things prevent this:
 
-- The lock. A run holds an advisory lock of its account. PostgreSQL gives it up when the connection
-  ends, so it never outlives its run. A second run waits for it, and then starts from the state that
-  the first one has left.
-- The death signal. The kernel kills tap and target when the thread that started them ends, however
-  it ends: nothing writes on after a SIGKILL of the task. :func:`die_with_parent` does the same for
-  the task, if its worker is killed. Linux has this; elsewhere a second run waits for the first.
-- The connection. States are saved through the connection that holds the lock. A run that has lost
-  its lock, because the database was restarted for example, cannot save a state. It fails, and its
-  pipeline ends.
+- The lock. A run holds an advisory lock of its account, which PostgreSQL releases when the
+  connection ends. A second run waits for it, and then starts from the state of the first one.
+- The death signal. The kernel kills tap and target when the thread that started them ends, also if
+  it was killed. :func:`die_with_parent` does the same for the task if its worker is killed. This
+  exists on Linux only, and it reaches the two programs, not those that they start: the commands of
+  a pipeline must be the programs themselves, not a shell or a runner around them.
+- The connection. A run whose connection ends has lost its lock. It fails at once, and kills its
+  pipeline. States are saved through the same connection.
 """
 
 from __future__ import annotations
@@ -23,26 +22,28 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 
-TABLE = """
+CREATE = """
 create table if not exists klaviyo_states (
     account text primary key,
     state json not null,
     saved_at timestamptz not null
 )
 """
+EXISTS = "select to_regclass('klaviyo_states')"
 SELECT = "select state from klaviyo_states where account = %s"
 UPSERT = """
 insert into klaviyo_states values (%s, %s, now())
@@ -53,16 +54,29 @@ LOCK_SEED = 7
 """Keeps the locks of accounts apart from other advisory locks of the database."""
 LOCK = f"select pg_advisory_lock(hashtextextended(%s, {LOCK_SEED}))"
 LOCK_WAIT = 60
-"""Seconds that a run waits for another one. A killed pipeline is gone within one of them."""
+"""Seconds that a run waits for another one. A killed pipeline ends within one of them."""
 
-KEEPALIVE = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
-"""Without these, the lock of a machine that was cut off is held for two hours."""
+SESSION = {
+    # A role may have timeouts that would end the wait for the lock, or the connection.
+    "statement_timeout": "0",
+    "idle_session_timeout": "0",
+    # Without these, the lock of a machine that was cut off is held for two hours.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+"""Settings of the connection. Those that the server does not know are left out."""
+SET = "select set_config(name, %s, false) from pg_settings where name = %s"
 
-PR_SET_PDEATHSIG = 1
+WITHHELD = ("AIRFLOW", "_AIRFLOW", "DAGSTER", "KLAVIYO", "PYTHON", "VIRTUAL_ENV")
+"""How variables begin that tap and target do not get: they may hold the keys of all accounts."""
+
 INVALID = 2
 """The exit code of the tap if its configuration, its state or the account is wrong."""
 
+PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
+_READ_SIZE = 65_536
 
 
 class SyncFailed(Exception):
@@ -79,11 +93,21 @@ class AccountBusy(Exception):
 
 @dataclass(frozen=True)
 class Account:
-    """An account: a `name` of your choice, which its state is stored under, and Klaviyo's ID."""
+    """An account: a `name` of your choice, which its state is stored under, and Klaviyo's ID.
+
+    `settings` of the tap are added to those of all accounts. Raises :class:`SyncFailed` if the
+    name, the ID or the key is missing.
+    """
 
     name: str
     account_id: str
-    api_key: str
+    api_key: str = field(repr=False)
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not (self.name and self.account_id and self.api_key):
+            message = f"{self.name}: the account has no ID or no API key. Set both."
+            raise SyncFailed(message, is_permanent=True)
 
 
 @dataclass(frozen=True)
@@ -97,58 +121,64 @@ class Pipeline:
     tap: Sequence[str]
     target: Sequence[str]
     settings: Mapping[str, Any]
-    target_settings: Mapping[str, Any]
+    target_settings: Mapping[str, Any] = field(repr=False)
     catalog: Path
-    database: Mapping[str, Any]
+    database: Mapping[str, Any] = field(repr=False)
 
 
 def load_pipeline(file: Path, database: Mapping[str, Any]) -> Pipeline:
-    """Reads a pipeline from a JSON file, whose target loads into `database`.
+    """Reads a pipeline from a JSON file, which has all fields of :class:`Pipeline` but `database`.
 
-    The file has the other fields of :class:`Pipeline`. `catalog` is relative to it. `database` has
-    `host`, `port`, `user`, `password` and `dbname`; the target gets them by the names that
-    meltanolabs-target-postgres has for them.
+    `catalog` is relative to the file. A value `$NAME` in `target_settings` stands for the parameter
+    NAME of `database`, such as `$password`.
     """
     given = json.loads(file.read_text())
-    address = {name: database[name] for name in ("host", "port", "user", "password")}
+    parameters = {f"${name}": value for name, value in database.items()}
+    target_settings = {
+        name: parameters.get(value, value) if isinstance(value, str) else value
+        for name, value in given["target_settings"].items()
+    }
+    catalog = file.absolute().parent / given["catalog"]
     return Pipeline(
-        tap=given["tap"],
-        target=given["target"],
-        settings=given["settings"],
-        target_settings={**given["target_settings"], **address, "database": database["dbname"]},
-        catalog=file.absolute().parent / given["catalog"],
-        database=database,
+        given["tap"], given["target"], given["settings"], target_settings, catalog, database
     )
 
 
 def create_table(pipeline: Pipeline) -> None:
     """Creates the table of states unless it exists. Call it once, before accounts are synced."""
-    with psycopg.connect(**pipeline.database) as connection:
-        connection.execute(TABLE)
+    with psycopg.connect(**pipeline.database, autocommit=True) as connection:
+        # To create it takes a privilege, even if it exists.
+        if connection.execute(EXISTS).fetchone() == (None,):
+            connection.execute(CREATE)
 
 
 def sync_account(pipeline: Pipeline, account: Account) -> dict[str, Any]:
     """Syncs an account from its saved state on, and returns the summary of the tap.
 
-    Each state that the target prints is saved at once. Call it from the main thread.
+    Each state that the target prints is saved at once. The logs of both programs go to stdout. Call
+    it from the main thread.
 
-    Raises :class:`AccountBusy` if another run of the account goes on, :class:`SyncFailed` if tap or
-    target fail, and :class:`psycopg.Error` if states cannot be read or saved.
+    Raises :class:`AccountBusy` if another run of the account does not end, :class:`SyncFailed` if
+    tap or target fail, and :class:`psycopg.Error` if the database does.
     """
     with (
-        psycopg.connect(**pipeline.database, autocommit=True, options=KEEPALIVE) as connection,
+        psycopg.connect(**pipeline.database, autocommit=True) as connection,
         tempfile.TemporaryDirectory() as name,
     ):
         _lock(connection, account.name)
         folder = Path(name)
-        options = _write_files(folder, pipeline, account, _saved_state(connection, account.name))
-        with _running(pipeline, folder, options, account.api_key) as (tap, target):
-            assert target.stdout
-            for line in target.stdout:
+        options = _write_state(folder, connection.execute(SELECT, (account.name,)).fetchone())
+        saved = 0
+        with _running(pipeline, account, folder, options) as (tap, target):
+            for line in _lines(target, connection):
                 if (state := _as_state(line)) is not None:
                     connection.execute(UPSERT, (account.name, state))
-            codes = {"target": target.wait(), "tap": tap.wait()}
-        return _summary(account.name, codes, folder / "summary.json")
+                    saved += 1
+            codes = {"target": target.wait()}
+            if codes["target"]:
+                tap.terminate()
+            codes["tap"] = tap.wait()
+        return _summary(account.name, codes, saved, folder / "summary.json")
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -164,54 +194,66 @@ def die_with_parent(parent: int | None = None) -> None:
 
 def _lock(connection: psycopg.Connection[Any], account: str) -> None:
     """Locks an account until the connection ends."""
-    connection.execute(f"set lock_timeout = '{LOCK_WAIT}s'")
+    for name, value in {**SESSION, "lock_timeout": f"{LOCK_WAIT}s"}.items():
+        connection.execute(SET, (value, name))
     try:
         connection.execute(LOCK, (account,))
     except psycopg.errors.LockNotAvailable:
-        waited = f"its lock was not free within {LOCK_WAIT} s"
-        raise AccountBusy(f"{account}: another run of this account goes on; {waited}.") from None
+        waited = f"its lock was not released within {LOCK_WAIT} s"
+        raise AccountBusy(f"{account}: another run is still running; {waited}.") from None
 
 
-def _saved_state(connection: psycopg.Connection[Any], account: str) -> Any:
-    row = connection.execute(SELECT, (account,)).fetchone()
-    return row[0] if row else None
-
-
-def _write_files(folder: Path, pipeline: Pipeline, account: Account, state: Any) -> list[str]:
-    """Writes the files of a run, and returns the options of the tap."""
-    own = {"account_id": account.account_id, "account_column": True}
-    files = {
-        "config.json": {**pipeline.settings, **own},
-        "target.json": pipeline.target_settings,
-        **({} if state is None else {"state.json": state}),
-    }
-    for name, content in files.items():
-        (folder / name).write_text(json.dumps(content))
-    options = ["--config=config.json", f"--catalog={pipeline.catalog}"]
-    return [*options, *([] if state is None else ["--state=state.json"])]
+def _write_state(folder: Path, row: tuple[Any] | None) -> list[str]:
+    """Writes the saved state to a file, and returns the options of the tap for it."""
+    if row is None:
+        return []
+    (folder / "state.json").write_text(json.dumps(row[0]))
+    return ["--state=state.json"]
 
 
 @contextmanager
 def _running(
-    pipeline: Pipeline, folder: Path, options: Sequence[str], api_key: str
+    pipeline: Pipeline, account: Account, folder: Path, options: Sequence[str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]]:
     """Tap and target, connected by a pipe. Both have ended when the context is left."""
-    die: Callable[[], None] = partial(die_with_parent, os.getpid())
-    with ExitStack() as running:
-        target = subprocess.Popen(
-            [*pipeline.target, "--config=target.json"],
+    settings = {
+        **pipeline.settings,
+        **account.settings,
+        "account_id": account.account_id,
+        "account_column": True,
+    }
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(WITHHELD)}
+    with (
+        _unnamed_file(settings) as config,
+        _unnamed_file(pipeline.target_settings) as target_config,
+        ExitStack() as running,
+    ):
+        start: Callable[..., Any] = partial(
+            subprocess.Popen,
             cwd=folder,
+            # Airflow takes each line on stderr for an error.
+            stderr=sys.__stdout__,
+            preexec_fn=partial(die_with_parent, os.getpid()),
+        )
+        target = start(
+            [*pipeline.target, f"--config=/dev/fd/{target_config.fileno()}"],
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            preexec_fn=die,
+            pass_fds=[target_config.fileno()],
         )
         running.callback(_end, target)
-        tap = subprocess.Popen(
-            [*pipeline.tap, *options, "--summary-file=summary.json"],
-            cwd=folder,
-            env={**os.environ, "TAP_KLAVIYO_API_KEY": api_key},
+        tap = start(
+            [
+                *pipeline.tap,
+                f"--config=/dev/fd/{config.fileno()}",
+                f"--catalog={pipeline.catalog}",
+                "--summary-file=summary.json",
+                *options,
+            ],
+            env={**variables, "TAP_KLAVIYO_API_KEY": account.api_key},
             stdout=target.stdin,
-            preexec_fn=die,
+            pass_fds=[config.fileno()],
         )
         running.callback(_end, tap)
         assert target.stdin
@@ -219,32 +261,62 @@ def _running(
         yield tap, target
 
 
+@contextmanager
+def _unnamed_file(content: Mapping[str, Any]) -> Iterator[IO[str]]:
+    """A file without a name: what it holds, such as a password, is gone even after a SIGKILL."""
+    with tempfile.TemporaryFile("w+") as file:
+        json.dump(content, file)
+        file.seek(0)
+        yield file
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
 
 
+def _lines(target: subprocess.Popen[bytes], connection: psycopg.Connection[Any]) -> Iterator[bytes]:
+    """What the target prints, line by line, as soon as it prints it.
+
+    Raises :class:`psycopg.Error` as soon as the connection ends, and the lock with it.
+    """
+    assert target.stdout
+    sources: list[Any] = [target.stdout, connection]
+    rest = b""
+    while True:
+        ready, _, _ = select.select(sources, [], [])
+        if connection in ready:
+            connection.execute("select 1")
+        if target.stdout in ready:
+            piece = os.read(target.stdout.fileno(), _READ_SIZE)
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+            if not piece:
+                break
+    if rest:
+        yield rest
+
+
 def _as_state(line: bytes) -> str | None:
-    """The text of a state; None for what else a target prints, which goes to stderr."""
+    """The text of a state. What else a target prints is None and goes to stdout."""
     try:
         state = json.loads(line)
     except ValueError:
         state = None
     if isinstance(state, dict) and "bookmarks" in state:
-        return line.decode().strip()
-    sys.stderr.write(line.decode(errors="replace"))
+        return line.decode()
+    print(line.decode(errors="replace"))
     return None
 
 
-def _summary(account: str, codes: Mapping[str, int], file: Path) -> dict[str, Any]:
+def _summary(account: str, codes: Mapping[str, int], saved: int, file: Path) -> dict[str, Any]:
     """The summary of the tap. Raises :class:`SyncFailed` if one of the programs has failed."""
-    try:
-        summary: dict[str, Any] = json.loads(file.read_text())
-    except FileNotFoundError:
-        summary = {}
-    if failures := [
-        f"the {program} ended with code {code}" for program, code in codes.items() if code
-    ]:
+    summary: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    failures = [f"the {program} ended with code {code}" for program, code in codes.items() if code]
+    if failures:
         message = f"{account}: {', '.join(failures)}. {summary.get('message', '')}".strip()
         raise SyncFailed(message, is_permanent=codes["tap"] == INVALID)
+    if not saved:
+        message = f"{account}: the target printed no state. The next run would read all again."
+        raise SyncFailed(message, is_permanent=True)
     return summary

@@ -4,9 +4,10 @@ It reads
 
 - the file that the environment variable KLAVIYO_PIPELINE names (see `load_pipeline`);
 - the variable `klaviyo_accounts`: a JSON list of accounts, by names of your choice;
-- the connection `klaviyo_NAME` of each account: its login is Klaviyo's ID of the account, its
-  password the API key;
-- the connection `klaviyo_warehouse`: the PostgreSQL database of the rows and the states.
+- the connection `klaviyo_account_NAME` of each account: its login is Klaviyo's ID of the account,
+  its password the API key, and its extra may have settings of its own;
+- the connection `klaviyo_warehouse`: the PostgreSQL database of the states, and of the rows if
+  the target loads into PostgreSQL. Its extra has further parameters, such as `sslmode`.
 
 The pool `klaviyo` bounds how many accounts are synced at the same time. docs/fleet.md describes how
 to set this up.
@@ -40,7 +41,7 @@ RETRY_DELAY = timedelta(seconds=float(os.environ.get("KLAVIYO_RETRY_DELAY", "300
     schedule=SCHEDULE,
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
-    # The first sync of one account may take hours. The next runs skip it and sync the others.
+    # The first sync of an account may take hours. The next runs skip it, and sync the others.
     max_active_runs=4,
 )
 def klaviyo_accounts() -> None:
@@ -48,7 +49,7 @@ def klaviyo_accounts() -> None:
     sync.expand(account=accounts())
 
 
-@task
+@task(retries=3, retry_delay=RETRY_DELAY)
 def accounts() -> list[str]:
     """The names of all accounts."""
     create_table(pipeline())
@@ -60,17 +61,19 @@ def accounts() -> list[str]:
     pool="klaviyo",
     retries=3,
     retry_delay=RETRY_DELAY,
-    # What is stopped then continues with the next run.
+    # What is stopped then is continued by the retry.
     execution_timeout=timedelta(hours=12),
     map_index_template="{{ task.op_kwargs['account'] }}",
 )
 def sync(account: str) -> dict[str, Any]:
     """Syncs one account, and returns the summary of the tap."""
-    # Without it, the task goes on after its worker was killed, beside the retry.
+    # Otherwise the task would continue after its worker was killed. Airflow is asked after this: a
+    # worker that was killed before it cannot answer.
     die_with_parent()
-    klaviyo = Connection.get(f"klaviyo_{account}")
+    klaviyo = Connection.get(f"klaviyo_account_{account}")
     try:
-        return sync_account(pipeline(), Account(account, klaviyo.login, klaviyo.password))
+        known = Account(account, klaviyo.login, klaviyo.password, klaviyo.extra_dejson)
+        return sync_account(pipeline(), known)
     except AccountBusy as error:
         raise AirflowSkipException(str(error)) from None
     except SyncFailed as error:
@@ -88,6 +91,7 @@ def pipeline() -> Pipeline:
         "user": warehouse.login,
         "password": warehouse.password,
         "dbname": warehouse.schema,
+        **warehouse.extra_dejson,
     }
     return load_pipeline(Path(os.environ["KLAVIYO_PIPELINE"]), database)
 

@@ -127,7 +127,7 @@ def serving(programs: Path) -> Iterator[Server]:
                 )
             assert done.returncode == 0, log.read_text()
 
-        port = _free_port()
+        port = free_port()
         options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
         run_program(
             "initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--no-locale"
@@ -147,7 +147,8 @@ def _unprivileged() -> pwd.struct_passwd | None:
     return known.get("postgres") or known["nobody"]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that no server listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
     return port

@@ -1,10 +1,12 @@
-"""The example that engines use: one account at a time, one run of each account at a time."""
+"""The example for schedulers: one account in each run, and one run of each account at a time."""
 
 from __future__ import annotations
 
 import json
 import multiprocessing
 import os
+import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,23 +16,48 @@ from typing import Any
 import account_sync
 import psycopg
 import pytest
-from account_sync import Account, AccountBusy, Pipeline, SyncFailed, create_table, sync_account
+from account_sync import (
+    Account,
+    AccountBusy,
+    Pipeline,
+    SyncFailed,
+    create_table,
+    load_pipeline,
+    sync_account,
+)
 from external_programs import TAP, ready
+from live_processes import children, is_alive, wait_until
 from postgres import USER, Database, Server
 from sandbox_account import SandboxAccount, serve_account
 
 STREAMS = ("open", "click", "lists")
 NAME = "acme"
-TIMEOUT = 60.0  # seconds
+TIMEOUT = 150.0  # seconds
+SILENCE = 600.0  # seconds that an answer takes, until it does not matter any more
 
 FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(scope="module")
-def account() -> Iterator[SandboxAccount]:
-    """An account whose answers take long enough to be in the middle of them."""
-    with serve_account(events=1000, latency=0.2) as served:
-        yield served
+def served() -> Iterator[SandboxAccount]:
+    """An account that is served."""
+    with serve_account(events=1000) as opened:
+        yield opened
+
+
+@pytest.fixture
+def account(served: SandboxAccount) -> SandboxAccount:
+    """The account without requests or faults of other tests."""
+    served.box.requests.clear()
+    served.box.faults.clear()
+    return served
+
+
+@pytest.fixture
+def silent(account: SandboxAccount) -> SandboxAccount:
+    """The account, which does not answer the second request for events."""
+    account.box.faults.add("silence", path="/api/events", at=2, times=None, seconds=SILENCE)
+    return account
 
 
 @pytest.fixture
@@ -79,35 +106,6 @@ def start(pipeline: Pipeline, known: Account) -> Iterator[Callable[[], Any]]:
         process.join()
 
 
-def children(parent: int) -> list[int]:
-    """The process IDs of tap and target that a process has started."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (folder / "stat").read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(status[1]) == parent and status[0] != "Z":
-            found.append(int(folder.name))
-    return found
-
-
-def wait_until(is_true: Callable[[], Any]) -> None:
-    """Waits for a condition of another process."""
-    deadline = time.monotonic() + TIMEOUT
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def is_alive(process_id: int) -> bool:
-    """Whether a process exists and runs."""
-    try:
-        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def is_reading(account: SandboxAccount) -> bool:
     """Whether a tap has asked for events."""
     return any(request.path == "/api/events" for request in account.box.requests)
@@ -146,63 +144,70 @@ def test_a_killed_process_leaves_no_pipeline(
     start: Callable[[], Any],
     pipeline: Pipeline,
     known: Account,
-    account: SandboxAccount,
+    silent: SandboxAccount,
     database: Database,
 ) -> None:
     """Tap and target end with the process, and the next run does not wait for them."""
-    account.box.requests.clear()
     process = start()
-    wait_until(lambda: is_reading(account))
+    wait_until(lambda: is_reading(silent), TIMEOUT)
     pair = children(process.pid)
     assert len(pair) == 2
     process.kill()
     process.join()
-    wait_until(lambda: not any(map(is_alive, pair)))
-    began = time.monotonic()
+    wait_until(lambda: not any(map(is_alive, pair)), TIMEOUT)
+    silent.box.faults.clear()
     sync_account(pipeline, known)
-    assert time.monotonic() - began < account_sync.LOCK_WAIT
-    assert_exact(database, account)
+    assert_exact(database, silent)
 
 
 def test_a_second_run_waits_for_the_first(
-    start: Callable[[], Any], account: SandboxAccount, database: Database
+    start: Callable[[], Any],
+    silent: SandboxAccount,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of two runs that are started together, one reads and then the other continues."""
-    account.box.requests.clear()
+    """Of two runs that are started together, one has a pipeline, and the other continues it."""
+    monkeypatch.setattr(account_sync, "LOCK_WAIT", TIMEOUT)
     first, second = start(), start()
-    wait_until(lambda: is_reading(account))
-    pairs = [children(process.pid) for process in (first, second)]
-    assert sorted(map(len, pairs)) == [0, 2]
-    for process in (first, second):
-        process.join(TIMEOUT)
-        assert process.exitcode == 0
-    assert_exact(database, account)
+    wait_until(lambda: is_reading(silent), TIMEOUT)
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    wait_until(lambda: database.execute(waiting).strip() == "1", TIMEOUT)
+    pairs = {process: children(process.pid) for process in (first, second)}
+    assert sorted(map(len, pairs.values())) == [0, 2]
+    reading, other = sorted(pairs, key=lambda process: len(pairs[process]), reverse=True)
+    silent.box.faults.clear()
+    reading.kill()
+    other.join(TIMEOUT)
+    assert other.exitcode == 0
+    assert_exact(database, silent)
 
 
-def test_a_run_that_goes_on_is_not_disturbed(
+def test_a_run_that_is_still_running_is_not_disturbed(
     pipeline: Pipeline, known: Account, monkeypatch: pytest.MonkeyPatch, account: SandboxAccount
 ) -> None:
-    """A run that waits too long gives up, and names the account."""
+    """A run that waits too long gives up and names the account, whatever timeouts a role has."""
     monkeypatch.setattr(account_sync, "LOCK_WAIT", 1)
-    account.box.requests.clear()
-    with psycopg.connect(**pipeline.database) as connection:
+    with psycopg.connect(**pipeline.database, autocommit=True) as connection:
+        connection.execute(
+            f"alter role {USER} in database {connection.info.dbname!r}".replace("'", '"')
+            + " set statement_timeout = '500ms'"
+        )
         connection.execute(account_sync.LOCK, (NAME,))
-        with pytest.raises(AccountBusy, match="acme: another run of this account goes on"):
+        with pytest.raises(AccountBusy, match="acme: another run is still running"):
             sync_account(pipeline, known)
     assert not account.box.requests
 
 
-def test_a_run_without_its_lock_saves_no_state(
+def test_a_run_that_loses_its_lock_ends_at_once(
     start: Callable[[], Any],
     pipeline: Pipeline,
     known: Account,
-    account: SandboxAccount,
+    silent: SandboxAccount,
     database: Database,
 ) -> None:
-    """When the database ends the connection of a run, the run fails and the next one continues."""
-    account.box.requests.clear()
+    """When the database ends its connection, a run does not wait for the next state."""
     process = start()
-    wait_until(lambda: is_reading(account))
+    wait_until(lambda: is_reading(silent), TIMEOUT)
     pair = children(process.pid)
     holder = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
     assert database.execute(holder).split() == ["t"]
@@ -210,8 +215,9 @@ def test_a_run_without_its_lock_saves_no_state(
     assert process.exitcode == 1
     assert not any(map(is_alive, pair))
     assert state_of(database) is None
+    silent.box.faults.clear()
     sync_account(pipeline, known)
-    assert_exact(database, account)
+    assert_exact(database, silent)
 
 
 def test_a_key_of_another_account_is_refused(
@@ -243,7 +249,78 @@ def test_failures_are_told(
     assert "\n" not in str(failed.value)
 
 
-def test_nothing_runs_on_without_a_target(pipeline: Pipeline, known: Account) -> None:
+def test_a_failed_target_stops_the_tap(
+    pipeline: Pipeline, known: Account, silent: SandboxAccount
+) -> None:
+    """The tap does not wait for an answer that nobody loads."""
+    began = time.monotonic()
+    with pytest.raises(SyncFailed, match="the target ended with code 4"):
+        sync_account(replace(pipeline, target=["sh", "-c", "exit 4"]), known)
+    assert time.monotonic() - began < SILENCE / 10
+
+
+def test_a_target_has_to_print_states(pipeline: Pipeline, known: Account) -> None:
+    """A target that keeps its states to itself is refused, because nothing would continue."""
+    target = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with pytest.raises(SyncFailed, match="printed no state") as failed:
+        sync_account(replace(pipeline, target=target), known)
+    assert failed.value.is_permanent
+
+
+@pytest.mark.parametrize("missing", ["name", "account_id", "api_key"])
+def test_an_account_needs_an_id_and_a_key(known: Account, missing: str) -> None:
+    """What is missing is not taken for a setting that is turned off."""
+    with pytest.raises(SyncFailed, match="no ID or no API key"):
+        replace(known, **{missing: None})
+
+
+def test_secrets_stay_where_they_are_needed(
+    pipeline: Pipeline, known: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The target gets no key, neither program the scheduler's variables, and no file a password."""
+    monkeypatch.setenv("AIRFLOW_CONN_KLAVIYO_ACCOUNT_OTHER", "pk_other")
+    seen = tmp_path / "seen"
+    copy = f"(env; ls; cat * .* 2>/dev/null) > {shlex.quote(str(seen))}; cat > /dev/null"
+    answer = """echo '{"bookmarks": {}}'"""
+    changed = replace(
+        pipeline,
+        target=["sh", "-c", f"{copy}; {answer}"],
+        target_settings={"password": "of the database"},
+    )
+    sync_account(changed, known)
+    text = seen.read_text()
+    assert "PATH=" in text
+    for secret in (known.api_key, "pk_other", "of the database"):
+        assert secret not in text
+    assert not any(one in repr((known, changed)) for one in (known.api_key, "of the database"))
+
+
+def test_own_settings_of_an_account(pipeline: Pipeline, known: Account) -> None:
+    """Settings of an account replace those of all accounts."""
+    found = sync_account(pipeline, replace(known, settings={"start_date": "2026-11-01"}))
+    default = sync_account(pipeline, replace(known, name="other"))
+    assert 0 < found["records"] < default["records"]
+
+
+def test_values_of_the_database_in_a_pipeline_file(tmp_path: Path) -> None:
+    """A value that is the name of a parameter of the database gets its value."""
+    file = tmp_path / "pipeline.json"
+    given = {"tap": ["tap"], "target": ["target"], "catalog": "catalog.json", "settings": {}}
+    target_settings = {"port": "$port", "dbname": "$dbname", "schema": "$other", "size": 5}
+    file.write_text(json.dumps({**given, "target_settings": target_settings}))
+    loaded = load_pipeline(file, {"port": 5432, "dbname": "shop"})
+    expected = {"port": 5432, "dbname": "shop", "schema": "$other", "size": 5}
+    assert loaded.target_settings == expected
+    assert loaded.catalog == tmp_path / "catalog.json"
+
+
+def test_a_table_that_exists_needs_no_privilege(pipeline: Pipeline, database: Database) -> None:
+    """A role that cannot create tables can use the table of states."""
+    database.execute("create role reader login; grant select on klaviyo_states to reader")
+    create_table(replace(pipeline, database={**pipeline.database, "user": "reader"}))
+
+
+def test_no_target_stays_without_a_tap(pipeline: Pipeline, known: Account) -> None:
     """If the tap cannot be started, the target does not stay."""
     before = children(os.getpid())
     with pytest.raises(FileNotFoundError, match="no-tap"):

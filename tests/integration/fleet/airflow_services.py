@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +12,9 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from external_programs import CHECKOUT, ready, run
-from postgres import Server
-from services import Services, running, wait_until
+from live_processes import wait_until
+from postgres import Server, free_port
+from services import Services, running
 
 DAG = "klaviyo_accounts"
 WORKERS = ("worker1", "worker2")
@@ -118,10 +119,14 @@ def running_airflow(
 ) -> Iterator[Airflow]:
     """Airflow in an empty database, with the DAG of the examples."""
     bin_ = ready("airflow")
+    dags = folder / "dags"
+    dags.mkdir()
+    for file in ("account_sync.py", "airflow/klaviyo_accounts.py"):
+        shutil.copy(CHECKOUT / "examples" / file, dags)
     database = postgres.database("airflow", "UTC").address
-    port, redis_port = _free_port(), _free_port()
+    port, redis_port = free_port(), free_port()
     settings = {
-        "CORE__DAGS_FOLDER": CHECKOUT / "examples" / "airflow",
+        "CORE__DAGS_FOLDER": dags,
         "CORE__EXECUTOR": "CeleryExecutor",
         "CORE__LOAD_EXAMPLES": False,
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,
@@ -134,7 +139,7 @@ def running_airflow(
         "DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
         # A killed worker is noticed after seconds, not after minutes.
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 15,
-        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_DETECTION_INTERVAL": 3,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 3,
         "WORKERS__MIN_HEARTBEAT_INTERVAL": 3,
     }
     variables = {
@@ -142,7 +147,6 @@ def running_airflow(
         **{f"AIRFLOW__{name}": str(value) for name, value in settings.items()},
         "AIRFLOW_HOME": str(folder),
         "PATH": f"{bin_}:/usr/local/bin:/usr/bin:/bin",
-        "PYTHONPATH": str(CHECKOUT / "examples"),
         "KLAVIYO_RETRY_DELAY": "1",
         # The run of this year starts at once, and no other one during the check.
         "KLAVIYO_SCHEDULE": "@yearly",
@@ -160,9 +164,3 @@ def running_airflow(
         airflow = Airflow(services, f"http://127.0.0.1:{port}")
         airflow.wait_until_ready()
         yield airflow
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from airflow_services import SLOTS, WORKERS, Airflow, running_airflow
 from fleet_accounts import PASSWORD, Fleet
+from live_processes import wait_until
 from postgres import USER, Server
-from services import busy_seconds, wait_until
+from services import busy_seconds
 
 RUN = 300.0  # seconds that a run may take
 GONE = 5.0  # seconds in which nothing of a killed worker is left
@@ -28,7 +29,7 @@ def environment(fleet: Fleet) -> dict[str, str]:
         "schema": fleet.database.name,
     }
     accounts = {
-        f"AIRFLOW_CONN_KLAVIYO_{name.upper()}": {
+        f"AIRFLOW_CONN_KLAVIYO_ACCOUNT_{name.upper()}": {
             "conn_type": "generic",
             "login": fleet.ids[name],
             "password": account.key,

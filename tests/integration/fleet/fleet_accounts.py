@@ -59,7 +59,12 @@ class Fleet:
             "catalog": "catalog.json",
             "settings": settings,
             # Small batches, so that a run saves several states.
-            "target_settings": {"default_target_schema": SCHEMA, "batch_size_rows": 500},
+            "target_settings": {
+                **{name: f"${name}" for name in ("host", "port", "user", "password")},
+                "database": "$dbname",
+                "default_target_schema": SCHEMA,
+                "batch_size_rows": 500,
+            },
         }
         config = self.folder / "config.json"
         config.write_text(json.dumps({**settings, "api_key": "pk_any", "account_column": True}))

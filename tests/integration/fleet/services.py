@@ -1,7 +1,8 @@
 """Programs that run in the background, each in a session of its own, and how to find what is left.
 
 Each program and its children have an environment variable that names the service. Children keep
-it, also in sessions of their own and under process 1.
+it, also in sessions of their own and under process 1. Of a process that hides its environment, the
+session tells the service.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from external_programs import program_environment
+from live_processes import live_processes, wait_until
 
 MARK = "FLEET_SERVICE"
 _STOP = 10.0  # seconds from SIGTERM to SIGKILL
-_PAUSE = 0.2  # seconds between two looks
 
 
 class Services:
@@ -30,6 +31,7 @@ class Services:
         self.environment = environment
         self._fleet = uuid.uuid4().hex
         self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._sessions: dict[str, int] = {}
 
     def start(self, name: str, *command: str | Path) -> None:
         """Starts a program as a service called ``name``."""
@@ -43,23 +45,22 @@ class Services:
                 stderr=log,
                 start_new_session=True,
             )
+        self._sessions[name] = self._started[name].pid
 
     def kill(self, name: str) -> None:
-        """Kills a service with all of its process group, as the kernel does when memory ends."""
+        """Kills a service with all of its process group."""
         os.killpg(self._started[name].pid, signal.SIGKILL)
         self._started.pop(name).wait()
 
     def processes(self, name: str = "") -> dict[int, str]:
         """The command lines of a service's processes by process ID; those of all without a name."""
-        mark = f"{MARK}={self._fleet}/{name}".encode()
+        mark = f"{MARK}={self._fleet}/{name}"
+        sessions = {pid for service, pid in self._sessions.items() if name in ("", service)}
         return {
-            int(folder.name): command
-            for folder in Path("/proc").glob("[0-9]*")
-            if any(
-                variable == mark or (not name and variable.startswith(mark))
-                for variable in _read(folder / "environ").split(b"\0")
-            )
-            and (command := _read(folder / "cmdline").replace(b"\0", b" ").decode().strip())
+            process.number: process.command
+            for process in live_processes()
+            if process.session in sessions
+            or any(one == mark or (not name and one.startswith(mark)) for one in process.variables)
         }
 
     def log(self, name: str, lines: int = 40) -> str:
@@ -101,23 +102,6 @@ def busy_seconds() -> float:
     ticks = dict(zip(names, values, strict=True))
     busy = sum(ticks.values()) - ticks["idle"] - ticks["iowait"]
     return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
-
-
-def wait_until(is_true: Callable[[], bool], seconds: float) -> None:
-    """Waits for a condition. Raises TimeoutError after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:.0f} s")
-        time.sleep(_PAUSE)
-
-
-def _read(file: Path) -> bytes:
-    """The content of a file of a process; nothing if the process has ended."""
-    try:
-        return file.read_bytes()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return b""
 
 
 def _kill(process_id: int) -> None:
