@@ -74,6 +74,9 @@ WITHHELD = ("AIRFLOW", "_AIRFLOW", "DAGSTER", "KLAVIYO", "PYTHON", "VIRTUAL_ENV"
 INVALID = 2
 """The exit code of the tap if its configuration, its state or the account is wrong."""
 
+LOGS = 1
+"""The file descriptor that tap and target log to: Airflow takes lines on stderr for errors."""
+
 PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _READ_SIZE = 65_536
@@ -231,8 +234,7 @@ def _running(
         start: Callable[..., Any] = partial(
             subprocess.Popen,
             cwd=folder,
-            # Airflow takes each line on stderr for an error.
-            stderr=sys.__stdout__,
+            stderr=LOGS,
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
         target = start(

@@ -50,6 +50,12 @@ def running_pipelines(airflow: Airflow, worker: str) -> list[str]:
     return [one for one in commands if "tap-klaviyo" in one or "target-postgres" in one]
 
 
+def is_in_the_middle(fleet: Fleet, airflow: Airflow, run: str) -> bool:
+    """Whether rows were loaded, and all slots of the worker have a pipeline."""
+    assert airflow.state(run) not in ("success", "failed")
+    return fleet.has_rows() and len(running_pipelines(airflow, KILLED)) == 2 * SLOTS
+
+
 def test_a_killed_worker(
     fleet: Fleet, postgres: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,9 +66,7 @@ def test_a_killed_worker(
     with running_airflow(home, postgres, environment(fleet)) as airflow:
         started = time.time()
         first = airflow.unpause()
-        wait_until(
-            lambda: fleet.has_rows() and len(running_pipelines(airflow, KILLED)) == 2 * SLOTS, RUN
-        )
+        wait_until(lambda: is_in_the_middle(fleet, airflow, first), RUN)
         airflow.services.kill(KILLED)
         wait_until(lambda: not airflow.services.processes(KILLED), GONE)
         assert airflow.wait_until_done(first, RUN) == "success"
