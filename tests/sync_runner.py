@@ -38,9 +38,11 @@ class Output:
     messages: list[Message]
     fault: TapError | None = None
     ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         for message in self.of("RECORD"):
+            self._records[message["stream"]].append(message["record"])
             # Records with several key properties have no id.
             self.ids[message["stream"]].append(message["record"].get("id", ""))
 
@@ -50,7 +52,7 @@ class Output:
 
     def records(self, stream: str) -> list[dict[str, Any]]:
         """The records of one stream."""
-        return [m["record"] for m in self.of("RECORD") if m["stream"] == stream]
+        return [*self._records[stream]]
 
     def keys(self, stream: str) -> list[Key]:
         """The key of each record of one stream."""

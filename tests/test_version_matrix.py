@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.version_matrix import PYTHONS, combinations, interpreter
+from tools.version_matrix import PYTHONS, combinations, interpreter, short_tests
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,3 +68,10 @@ def test_the_oldest_python_is_that_of_setup_py() -> None:
     """The first Python that is tested is the oldest one that setup.py allows."""
     (oldest,) = re.findall(r'python_requires=">=(.+)"', (ROOT / "setup.py").read_text("utf-8"))
     assert PYTHONS[0] == oldest
+
+
+def test_the_short_tests_exist() -> None:
+    """Each test that ``--short`` runs exists and is named once."""
+    tests = short_tests()
+    assert not [path for path in tests if not (ROOT / path).is_file()]
+    assert len(tests) == len(set(tests))
