@@ -55,6 +55,7 @@ fuzz: $(VENV)/dev  ## Run the command with 10,000 random changes of its files an
 constraints: $(VENV)/dev  ## Update the pinned versions of all dependencies: constraints.txt, examples/*/requirements.txt
 	$(UV_COMPILE) --python-version 3.10 --output-file constraints.txt setup.py
 	$(UV_COMPILE) --python-version 3.11 --output-file examples/airflow/requirements.txt examples/airflow/requirements.in
+	$(UV_COMPILE) --python-version 3.10 --output-file examples/dagster/requirements.txt examples/dagster/requirements.in
 
 audit: $(VENV)/bin/python $(ENVS)/pip-audit/ready  ## Check constraints.txt for known vulnerabilities
 	@$(BIN)/python -m tools.audit $(ENVS)/pip-audit/bin/pip-audit $(ARGS)

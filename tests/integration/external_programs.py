@@ -29,6 +29,7 @@ REQUIREMENTS = {
     "columns-bigquery": "z3-target-bigquery==0.7.2 setuptools<81",
     "columns-snowflake-meltanolabs": "meltanolabs-target-snowflake==0.20.4",
     "columns-snowflake-pipelinewise": "pipelinewise-target-snowflake==2.3.0 numpy<2",
+    "dagster": f"dagster==1.13.27 --requirements {CHECKOUT}/examples/dagster/requirements.txt",
     "meltano": "meltano==4.4.1",
     "singer-tools": "singer-tools==0.4.1",
     "target-csv": "meltanolabs-target-csv==0.5.0",

@@ -47,9 +47,9 @@ class Services:
             )
         self._sessions[name] = self._started[name].pid
 
-    def kill(self, name: str) -> None:
-        """Kills a service with all of its process group."""
-        os.killpg(self._started[name].pid, signal.SIGKILL)
+    def kill(self, name: str, *, alone: bool = False) -> None:
+        """Kills a service with all of its process group, or only its first process."""
+        (os.kill if alone else os.killpg)(self._started[name].pid, signal.SIGKILL)
         self._started.pop(name).wait()
 
     def processes(self, name: str = "") -> dict[int, str]:
