@@ -3,8 +3,8 @@
 Dagster's own `DefaultRunLauncher` starts runs as child processes of the code server, and leaves the
 runs of a code server that was killed or restarted in the state "started" for ever: each of them
 takes a place in the queue. With this one, run monitoring asks the code server for its runs. Those
-that it does not know have failed, and are retried. It uses parts of Dagster that are not public: test
-it again with another version than 1.13.
+that it does not know have failed, and are retried. It uses parts of Dagster that are not public:
+test it again with another version than 1.13.
 """
 
 from __future__ import annotations
