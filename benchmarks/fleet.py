@@ -41,7 +41,8 @@ from account_sync import Account, Pipeline, create_table, sync_account
 # The server of the tests, which are no package.
 from postgres import USER, Database, find_programs, serving  # type: ignore[import-not-found]
 
-TARGET = ENVIRONMENTS / "target-postgres-meltanolabs" / "bin" / "target-postgres"
+TARGETS = {"meltanolabs": "database", "pipelinewise": "dbname"}
+"""The targets, and what each of them calls the name of the database."""
 HISTORY = 2000
 """Events of an account before its first sync."""
 NEW_EVENTS = 2
@@ -87,9 +88,10 @@ def main() -> int:
     parser.add_argument(
         "--accounts", type=int, default=20, help="half the accounts of the last run"
     )
+    parser.add_argument("--target", choices=TARGETS, default="meltanolabs")
     options = parser.parse_args()
     programs, console = find_programs(), Console(highlight=False)
-    if programs is None or not TARGET.exists():
+    if programs is None or not command_of(options.target).exists():
         console.print("PostgreSQL or the target is missing: run make test-integration once.")
         return 1
     with (
@@ -98,7 +100,8 @@ def main() -> int:
         serving(programs) as server,
     ):
         accounts = [Account(key, id_, key) for key, id_ in ids.items()]
-        pipeline = pipeline_of(url, server.database("fleet", "UTC"), Path(name))
+        database = server.database("fleet", "UTC")
+        pipeline = pipeline_of(url, options.target, database, Path(name))
         create_table(pipeline)
         first = measured(pipeline, accounts)
         console.print(f"First sync of {HISTORY} events: {described(first)}")
@@ -129,7 +132,12 @@ def served(accounts: int) -> Iterator[tuple[str, dict[str, str]]]:
             process.terminate()
 
 
-def pipeline_of(url: str, database: Database, folder: Path) -> Pipeline:
+def command_of(target: str) -> Path:
+    """The command of a target."""
+    return ENVIRONMENTS / f"target-postgres-{target}" / "bin" / "target-postgres"
+
+
+def pipeline_of(url: str, target: str, database: Database, folder: Path) -> Pipeline:
     """The pipeline of all accounts: the default streams into one schema."""
     address = {"host": "127.0.0.1", "port": database.port, "user": USER, "password": "unused"}
     settings = {"base_url": url, "start_date": "2020-01-01"}
@@ -137,10 +145,10 @@ def pipeline_of(url: str, database: Database, folder: Path) -> Pipeline:
     config.write_text(json.dumps({**settings, "api_key": "unused"}))
     with catalog.open("wb") as file:
         subprocess.run([TAP, f"--config={config}", "--discover"], stdout=file, check=True)
-    target_settings = {**address, "database": database.name, "default_target_schema": "shop"}
+    target_settings = {**address, TARGETS[target]: database.name, "default_target_schema": "shop"}
     return Pipeline(
         tap=[TAP],
-        target=[str(TARGET)],
+        target=[str(command_of(target))],
         settings=settings,
         target_settings=target_settings,
         catalog=catalog,
@@ -224,7 +232,7 @@ def memory_of_program(folder: Path) -> int:
         pages = int((folder / "statm").read_text().split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    is_program = TAP.encode() in command or bytes(TARGET) in command
+    is_program = TAP.encode() in command or b"target-postgres" in command
     return pages * resource.getpagesize() if is_program else 0
 
 
