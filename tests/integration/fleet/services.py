@@ -14,8 +14,10 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+from account_sync import die_with_parent
 from external_programs import program_environment
 from live_processes import live_processes, wait_until
 
@@ -44,6 +46,7 @@ class Services:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
         self._sessions[name] = self._started[name].pid
 
