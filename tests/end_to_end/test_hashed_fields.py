@@ -90,7 +90,7 @@ def streams_of(revision: str) -> list[str]:
 def tap() -> Iterator[Tap]:
     """A tap with an account that does not change."""
     with tap_of(Account.seeded(seed=1, events=500, now=MOMENT)) as started:
-        started.settings["start_date"] = "2026-08-01"
+        started.settings["start_date"] = "2025-11-01"
         yield started
 
 

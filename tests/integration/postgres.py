@@ -128,7 +128,8 @@ def serving(programs: Path) -> Iterator[Server]:
             assert done.returncode == 0, log.read_text()
 
         port = free_port()
-        options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off"
+        # A target has up to 15 connections.
+        options = f"-h 127.0.0.1 -p {port} -k {folder} -c fsync=off -c max_connections=300"
         run_program(
             "initdb", f"--username={USER}", "--auth=trust", "--encoding=UTF8", "--no-locale"
         )
