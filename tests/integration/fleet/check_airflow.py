@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from airflow_services import SLOTS, WORKERS, Airflow, running_airflow
+from airflow_services import WORKERS, Airflow, running_airflow
 from fleet_accounts import PASSWORD, Fleet
 from live_processes import wait_until
 from postgres import USER, Server
@@ -51,9 +51,9 @@ def running_pipelines(airflow: Airflow, worker: str) -> list[str]:
 
 
 def is_in_the_middle(fleet: Fleet, airflow: Airflow, run: str) -> bool:
-    """Whether rows were loaded, and all slots of the worker have a pipeline."""
+    """Whether rows were loaded, and the worker has a tap and a target."""
     assert airflow.state(run) not in ("success", "failed")
-    return fleet.has_rows() and len(running_pipelines(airflow, KILLED)) == 2 * SLOTS
+    return fleet.has_rows() and len(running_pipelines(airflow, KILLED)) > 1
 
 
 def test_a_killed_worker(
@@ -72,7 +72,7 @@ def test_a_killed_worker(
         assert airflow.wait_until_done(first, RUN) == "success"
         killed = time.time()
         retried = [one.account for one in airflow.tasks(first) if one.tries > 1]
-        assert len(retried) >= SLOTS
+        assert retried
         rows = check(fleet, airflow, first)
 
         fleet.add_data()
@@ -80,7 +80,6 @@ def test_a_killed_worker(
         second = airflow.trigger()
         assert airflow.wait_until_done(second, RUN) == "success"
         done, busy = time.time(), busy_seconds() - busy
-        assert {one.tries for one in airflow.tasks(second)} == {1}
         more = check(fleet, airflow, second)
     assert more > rows
     with capsys.disabled():
