@@ -27,7 +27,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,28 +54,38 @@ LOCK_SEED = 7
 """Keeps the locks of accounts apart from other advisory locks of the database."""
 LOCK = f"select pg_advisory_lock(hashtextextended(%s, {LOCK_SEED}))"
 LOCK_WAIT = 60
-"""Seconds that a run waits for another one. A killed pipeline ends within one of them."""
+"""Seconds that a run waits for another one. A killed pipeline ends within a second."""
+
+CONNECTION = {
+    # A machine that was cut off ends its pipeline before the lock is released.
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 35_000,
+}
+"""Parameters of the connection; those of a pipeline's database replace them."""
 
 SESSION = {
     # A role may have timeouts that would end the wait for the lock, or the connection.
     "statement_timeout": "0",
+    "transaction_timeout": "0",
     "idle_session_timeout": "0",
     # Without these, the lock of a machine that was cut off is held for two hours.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
-"""Settings of the connection. Those that the server does not know are left out."""
+"""Settings of the server for the connection. Those that it does not know are left out."""
 SET = "select set_config(name, %s, false) from pg_settings where name = %s"
 
 WITHHELD = ("AIRFLOW", "_AIRFLOW", "DAGSTER", "KLAVIYO", "PYTHON", "VIRTUAL_ENV")
-"""How variables begin that tap and target do not get: they may hold the keys of all accounts."""
+"""Prefixes of variables that tap and target do not get: they may hold the keys of all accounts."""
 
 INVALID = 2
 """The exit code of the tap if its configuration, its state or the account is wrong."""
 
 LOGS = 1
-"""The file descriptor that tap and target log to: Airflow takes lines on stderr for errors."""
+"""The file descriptor that tap and target log to. Airflow logs lines on stderr as errors."""
 
 PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
@@ -150,7 +160,7 @@ def load_pipeline(file: Path, database: Mapping[str, Any]) -> Pipeline:
 def create_table(pipeline: Pipeline) -> None:
     """Creates the table of states unless it exists. Call it once, before accounts are synced."""
     with psycopg.connect(**pipeline.database, autocommit=True) as connection:
-        # To create it takes a privilege, even if it exists.
+        # CREATE TABLE IF NOT EXISTS needs the privilege even if the table exists.
         if connection.execute(EXISTS).fetchone() == (None,):
             connection.execute(CREATE)
 
@@ -162,10 +172,10 @@ def sync_account(pipeline: Pipeline, account: Account) -> dict[str, Any]:
     it from the main thread.
 
     Raises :class:`AccountBusy` if another run of the account does not end, :class:`SyncFailed` if
-    tap or target fail, and :class:`psycopg.Error` if the database does.
+    tap or target fail or do not exist, and :class:`psycopg.Error` if the database does.
     """
     with (
-        psycopg.connect(**pipeline.database, autocommit=True) as connection,
+        psycopg.connect(**{**CONNECTION, **pipeline.database}, autocommit=True) as connection,
         tempfile.TemporaryDirectory() as name,
     ):
         _lock(connection, account.name)
@@ -197,7 +207,8 @@ def die_with_parent(parent: int | None = None) -> None:
 
 def _lock(connection: psycopg.Connection[Any], account: str) -> None:
     """Locks an account until the connection ends."""
-    for name, value in {**SESSION, "lock_timeout": f"{LOCK_WAIT}s"}.items():
+    own = {"application_name": f"klaviyo {account}", "lock_timeout": f"{LOCK_WAIT}s"}
+    for name, value in {**SESSION, **own}.items():
         connection.execute(SET, (value, name))
     try:
         connection.execute(LOCK, (account,))
@@ -231,21 +242,20 @@ def _running(
         _unnamed_file(pipeline.target_settings) as target_config,
         ExitStack() as running,
     ):
-        start: Callable[..., Any] = partial(
-            subprocess.Popen,
-            cwd=folder,
-            stderr=LOGS,
-            preexec_fn=partial(die_with_parent, os.getpid()),
-        )
-        target = start(
+        target = _start(
             [*pipeline.target, f"--config=/dev/fd/{target_config.fileno()}"],
+            folder,
             env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=[target_config.fileno()],
         )
         running.callback(_end, target)
-        tap = start(
+        assert target.stdin
+        assert target.stdout
+        running.callback(target.stdout.close)
+        running.callback(target.stdin.close)
+        tap = _start(
             [
                 *pipeline.tap,
                 f"--config=/dev/fd/{config.fileno()}",
@@ -253,14 +263,24 @@ def _running(
                 "--summary-file=summary.json",
                 *options,
             ],
+            folder,
             env={**variables, "TAP_KLAVIYO_API_KEY": account.api_key},
             stdout=target.stdin,
             pass_fds=[config.fileno()],
         )
         running.callback(_end, tap)
-        assert target.stdin
         target.stdin.close()
         yield tap, target
+
+
+def _start(command: Sequence[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """Starts a program that ends with this thread."""
+    die = partial(die_with_parent, os.getpid())
+    try:
+        return subprocess.Popen(command, cwd=folder, stderr=LOGS, preexec_fn=die, **options)
+    except OSError as error:
+        message = f"{command[0]} cannot be started: {error.strerror}. Correct the pipeline."
+        raise SyncFailed(message, is_permanent=True) from None
 
 
 @contextmanager
@@ -300,14 +320,14 @@ def _lines(target: subprocess.Popen[bytes], connection: psycopg.Connection[Any])
 
 
 def _as_state(line: bytes) -> str | None:
-    """The text of a state. What else a target prints is None and goes to stdout."""
+    """Returns a line if it is a state. Prints any other line, and returns None."""
     try:
         state = json.loads(line)
     except ValueError:
         state = None
     if isinstance(state, dict) and "bookmarks" in state:
         return line.decode()
-    print(line.decode(errors="replace"))
+    print(line.decode(errors="replace"), flush=True)
     return None
 
 

@@ -34,6 +34,8 @@ from airflow.sdk import Connection, Variable, dag, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 SCHEDULE = os.environ.get("KLAVIYO_SCHEDULE", "@hourly")
+# Airflow reads this file in the process of each task.
+SUPERVISOR = os.getppid()
 RETRY_DELAY = timedelta(seconds=float(os.environ.get("KLAVIYO_RETRY_DELAY", "300")))
 
 
@@ -67,9 +69,8 @@ def accounts() -> list[str]:
 )
 def sync(account: str) -> dict[str, Any]:
     """Syncs one account, and returns the summary of the tap."""
-    # Otherwise the task would continue after its worker was killed. Airflow is asked after this: a
-    # worker that was killed before it cannot answer.
-    die_with_parent()
+    # Otherwise the task would continue after its worker was killed.
+    die_with_parent(SUPERVISOR)
     klaviyo = Connection.get(f"klaviyo_account_{account}")
     try:
         known = Account(account, klaviyo.login, klaviyo.password, klaviyo.extra_dejson)

@@ -56,7 +56,10 @@ def klaviyo_account(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         die_with_parent(parent.pid)
     name = context.partition_key
     try:
-        summary = sync_account(pipeline(), Account(name, **accounts()[name]))
+        known = accounts()[name]
+        own = known.get("settings", {})
+        account = Account(name, known.get("account_id", ""), known.get("api_key", ""), own)
+        summary = sync_account(pipeline(), account)
     except SyncFailed as error:
         raise dg.Failure(str(error), allow_retries=not error.is_permanent) from None
     return dg.MaterializeResult(

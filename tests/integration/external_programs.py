@@ -23,13 +23,13 @@ ENVIRONMENTS = CHECKOUT / ".envs"
 TAP = Path(sys.executable).with_name("tap-klaviyo")
 
 REQUIREMENTS = {
-    "airflow": f"apache-airflow==3.3.2 --requirements {CHECKOUT}/examples/airflow/requirements.txt",
+    "airflow": "apache-airflow==3.3.2 --requirements examples/airflow/requirements.txt",
     # Targets of which only the mapping of types is tested. Not all of them start with the newest
     # versions of what they depend on.
     "columns-bigquery": "z3-target-bigquery==0.7.2 setuptools<81",
     "columns-snowflake-meltanolabs": "meltanolabs-target-snowflake==0.20.4",
     "columns-snowflake-pipelinewise": "pipelinewise-target-snowflake==2.3.0 numpy<2",
-    "dagster": f"dagster==1.13.27 --requirements {CHECKOUT}/examples/dagster/requirements.txt",
+    "dagster": "dagster==1.13.27 --requirements examples/dagster/requirements.txt",
     "meltano": "meltano==4.4.1",
     "singer-tools": "singer-tools==0.4.1",
     "target-csv": "meltanolabs-target-csv==0.5.0",
@@ -51,16 +51,16 @@ _INSTALL_TIMEOUT = 300.0
 
 
 def ready(name: str) -> Path:
-    """Returns the `bin` folder of an environment; creates it unless the pinned version exists."""
+    """Returns the `bin` folder of an environment; makes it unless it has what is required."""
     folder = ENVIRONMENTS / name
     stamp = folder / "ready"
     requirements = REQUIREMENTS[name].split()
-    installed = requirements[0].replace("-", "_").replace("==", "-")
+    pinned = [(CHECKOUT / file).read_text() for file in requirements if file.endswith(".txt")]
+    wanted = "\n".join([sys.version, *requirements, *pinned])
     with locked(name):
-        if not stamp.exists() or not any(folder.glob(f"lib/*/site-packages/{installed}.dist-info")):
-            stamp.unlink(missing_ok=True)
+        if not stamp.exists() or stamp.read_text() != wanted:
             install(folder, *requirements)
-            stamp.touch()
+            stamp.write_text(wanted)
     return folder / "bin"
 
 
@@ -78,7 +78,7 @@ def install(folder: Path, *requirements: str | Path) -> Path:
     venv = (*UV, "venv", "--quiet", "--no-project", "--clear", "--python", sys.executable)
     run(*venv, folder, cwd=CHECKOUT)
     uv_pip = (*UV, "pip", "install", "--quiet", "--python", folder / "bin" / "python")
-    run(*uv_pip, *requirements, cwd=folder, timeout=_INSTALL_TIMEOUT)
+    run(*uv_pip, *requirements, cwd=CHECKOUT, timeout=_INSTALL_TIMEOUT)
     return folder / "bin"
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from operator import lt
 from pathlib import Path
 
 import pytest
 from airflow_services import WORKERS, Airflow, running_airflow
-from fleet_accounts import PASSWORD, Fleet
+from fleet_accounts import PASSWORD, Fleet, is_pipeline
 from live_processes import wait_until
 from postgres import USER, Server
 from services import busy_seconds
 
 RUN = 300.0  # seconds that a run may take
-GONE = 5.0  # seconds in which nothing of a killed worker is left
+GONE = 10.0  # seconds in which nothing of a killed worker is left
 KILLED = WORKERS[0]
 
 
@@ -44,16 +45,10 @@ def environment(fleet: Fleet) -> dict[str, str]:
     }
 
 
-def running_pipelines(airflow: Airflow, worker: str) -> list[str]:
-    """The taps and targets of a worker."""
-    commands = airflow.services.processes(worker).values()
-    return [one for one in commands if "tap-klaviyo" in one or "target-postgres" in one]
-
-
 def is_in_the_middle(fleet: Fleet, airflow: Airflow, run: str) -> bool:
     """Whether rows were loaded, and the worker has a tap and a target."""
     assert airflow.state(run) not in ("success", "failed")
-    return fleet.has_rows() and len(running_pipelines(airflow, KILLED)) > 1
+    return fleet.has_rows() and is_pipeline(airflow.services.processes(KILLED).values())
 
 
 def test_a_killed_worker(
@@ -74,6 +69,7 @@ def test_a_killed_worker(
         retried = [one.account for one in airflow.tasks(first) if one.tries > 1]
         assert retried
         rows = check(fleet, airflow, first)
+        records = records_of(airflow, first)
 
         fleet.add_data()
         triggered, busy = time.time(), busy_seconds()
@@ -81,7 +77,11 @@ def test_a_killed_worker(
         assert airflow.wait_until_done(second, RUN) == "success"
         done, busy = time.time(), busy_seconds() - busy
         more = check(fleet, airflow, second)
+        assert all(map(lt, records_of(airflow, second), (one / 2 for one in records)))
     assert more > rows
+    logs = "".join(file.read_text(errors="replace") for file in home.rglob("*.log"))
+    assert "Complete. Read" in logs
+    assert not [account.key for account in fleet.accounts.values() if account.key in logs]
     with capsys.disabled():
         print(
             f"\nAirflow: {len(fleet.accounts)} accounts. Start: {started - began:.0f} s. "
@@ -89,6 +89,11 @@ def test_a_killed_worker(
             f"tasks of {' and '.join(retried)} were retried. Second run: {more - rows} new rows "
             f"in {done - triggered:.0f} s, {busy / len(fleet.accounts):.1f} CPU s each."
         )
+
+
+def records_of(airflow: Airflow, run: str) -> list[int]:
+    """How many records the tap has read of each account in a run."""
+    return [airflow.summary(run, task)["records"] for task in airflow.tasks(run)]
 
 
 def check(fleet: Fleet, airflow: Airflow, run: str) -> int:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from dagster_services import CODE, Dagster, running_dagster
-from fleet_accounts import PASSWORD, Fleet
+from fleet_accounts import PASSWORD, Fleet, is_pipeline
 from live_processes import wait_until
 from postgres import Server
 
 RUN = 300.0  # seconds that a backfill may take
-GONE = 5.0  # seconds in which nothing of a killed process is left
+GONE = 30.0  # seconds in which nothing of a killed process is left
 
 
 def environment(fleet: Fleet) -> dict[str, str]:
@@ -36,7 +36,7 @@ def running_pipelines(dagster: Dagster) -> dict[int, dict[int, str]]:
     return {
         worker: commands
         for worker, commands in dagster.workers().items()
-        if "tap-klaviyo" in str(commands) and "target-postgres" in str(commands)
+        if is_pipeline(commands.values())
     }
 
 

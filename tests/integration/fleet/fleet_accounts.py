@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,14 @@ from sandbox.server import Sandbox
 
 SCHEMA = "shop"
 PASSWORD = "any"
+
+
+def is_pipeline(commands: Collection[str]) -> bool:
+    """Whether there are a tap and a target among the commands of processes."""
+    return all(
+        any(f"{program} --config" in command for command in commands)
+        for program in (TAP, "target-postgres")
+    )
 
 
 @dataclass(frozen=True)
