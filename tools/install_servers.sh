@@ -4,7 +4,7 @@ set -eu
 
 missing=""
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || missing="postgresql"
-command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v redis-server >/dev/null || missing="${missing:+$missing }redis-server"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then
