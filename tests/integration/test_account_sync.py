@@ -109,6 +109,16 @@ def start(pipeline: Pipeline, known: Account) -> Iterator[Callable[[], Any]]:
         process.join()
 
 
+@pytest.fixture
+def reading(start: Callable[[], Any], silent: SandboxAccount) -> tuple[Any, list[int]]:
+    """A process whose tap waits for an answer, and the process IDs of its tap and target."""
+    process = start()
+    wait_until(lambda: is_reading(silent), TIMEOUT)
+    pair = children(process.pid)
+    assert len(pair) == 2
+    return process, pair
+
+
 def is_reading(account: SandboxAccount) -> bool:
     """Whether a tap has asked for events."""
     return any(request.path == "/api/events" for request in account.box.requests)
@@ -144,17 +154,14 @@ def test_a_run_continues_from_the_saved_state(
 
 
 def test_a_killed_process_leaves_no_pipeline(
-    start: Callable[[], Any],
+    reading: tuple[Any, list[int]],
     pipeline: Pipeline,
     known: Account,
     silent: SandboxAccount,
     database: Database,
 ) -> None:
     """Tap and target end with the process, and the next run does not wait for them."""
-    process = start()
-    wait_until(lambda: is_reading(silent), TIMEOUT)
-    pair = children(process.pid)
-    assert len(pair) == 2
+    process, pair = reading
     process.kill()
     process.join()
     wait_until(lambda: not any(map(is_alive, pair)), TIMEOUT)
@@ -202,16 +209,14 @@ def test_a_run_that_is_still_running_is_not_disturbed(
 
 
 def test_a_run_that_loses_its_lock_ends_at_once(
-    start: Callable[[], Any],
+    reading: tuple[Any, list[int]],
     pipeline: Pipeline,
     known: Account,
     silent: SandboxAccount,
     database: Database,
 ) -> None:
     """When the database ends its connection, a run does not wait for the next state."""
-    process = start()
-    wait_until(lambda: is_reading(silent), TIMEOUT)
-    pair = children(process.pid)
+    process, pair = reading
     holder = "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
     assert database.execute(holder).split() == ["t"]
     process.join(TIMEOUT)
